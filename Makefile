@@ -1,0 +1,70 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DENTAL := $(VENV)/bin/dental
+
+# BATCH names a folder of scans; without one, a sample of phantoms is drawn and used.
+SAMPLE := data/sample
+BATCH ?=
+STORE ?=
+NAME ?=
+Q ?=
+STORE_OPTION = $(if $(STORE),--store "$(STORE)")
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
+
+run-flow: $(VENV)/ready ## take BATCH=folder [STORE=path] [NAME=name] to features, predictions and report
+	@[ -n "$(BATCH)" ] || [ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
+	@$(RUN) -m flows process_batch "$(or $(BATCH),$(SAMPLE))" $(STORE_OPTION) \
+		$(if $(NAME),--name "$(NAME)",$(if $(BATCH),,--name sample))
+
+train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it unless it is worse
+	@$(RUN) -m flows train $(STORE_OPTION)
+
+query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
+	@$(DENTAL) query $(Q) $(STORE_OPTION)
+
+test: $(VENV)/ready ## run all tests
+	@$(RUN) -m pytest -q
+
+bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
+	@$(RUN) -m benchmarks
+
+check: $(VENV)/ready ## format and lint
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check .
+
+lock: ## write requirements.lock anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
+		--upgrade pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and the sample; never a store
+	rm -rf $(VENV) $(SAMPLE) dist
+
+$(SAMPLE):
+	@rm -rf $(SAMPLE).part
+	@echo "No BATCH was named: drawing 300 synthetic phantoms into $(SAMPLE), nobody's teeth"
+	@$(DENTAL) phantoms $(SAMPLE).part --scans 300 --seed 0 --height 500 >/dev/null
+	@mv $(SAMPLE).part $(SAMPLE)
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+		"Python %d.%d is not supported; use 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." % v)'
+	@echo "Making the environment in $(VENV) (once; about 1.5 GB)"
+	@rm -rf $(VENV)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --python "$(PYTHON)" $(VENV) && \
+		uv pip install --quiet --python $(RUN) -r requirements.lock && \
+		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e .; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
+			--no-build-isolation -e .; \
+	fi
+	@touch $@
+
+.PHONY: help run-flow train query test bench check lock clean

@@ -1,0 +1,91 @@
+"""Embedding a stored part against the bare trunk, and what a stored row takes on the disk.
+
+Ours reads the crops part, embeds, checks, packs and writes the features part; the reference calls
+the same traced network on the same crops in memory and throws the result away.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.comparison import Comparison, clocked, rates, sizes
+from benchmarks.stores import BATCH, fresh_store, planned_parts
+from pipeline import schemas
+from pipeline.ingest.workers import Workers
+from pipeline.model.network import BATCH as ROWS
+from pipeline.model.network import in_batches
+from pipeline.stages.accepted import Accepted
+from pipeline.stages.embed import embed_part
+from pipeline.stages.opening import Opened
+from pipeline.stages.receive import Receiver
+from pipeline.stages.registry import Chosen, choose, embedder
+from pipeline.store.parts import crops_name, features_name, read_part
+
+PART = 0
+EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000
+
+
+@contextmanager
+def stored_crops(root: Path, folder: Path, workers: Workers) -> Iterator[tuple[Opened, Chosen]]:
+    """A store that has received the batch in `folder`, one part, and embedded nothing."""
+    with fresh_store(root, folder) as opened:
+        chosen, accepted = choose(opened.settings, opened.store), Accepted(opened.store)
+        planned_parts(opened)
+        Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None).receive_part(PART)
+        yield opened, chosen
+
+
+def compare(opened: Opened, chosen: Chosen, repeats: int) -> Comparison:
+    """Crops embedded per second; the features of the last repeat stay in the store."""
+    store, ready = opened.store, embedder(opened.store, chosen)
+    crops = pixels_of(opened, chosen)
+    # Padded before the clock starts: another batch size would be another trace.
+    padded = np.pad(crops, [(0, -len(crops) % ROWS), (0, 0), (0, 0), (0, 0)])
+
+    def ours() -> float:
+        store.remove(features_name(chosen.trunk_id, BATCH, PART))
+        return clocked(lambda: embed_part(store, BATCH, PART, chosen, ready.embed, lambda _: None))
+
+    def bare() -> None:
+        for start in range(0, len(padded), ROWS):
+            ready.model.predict_on_batch(padded[start : start + ROWS])
+
+    def reference() -> float:
+        return clocked(bare)
+
+    ours(), reference()
+    return rates(
+        "embed: crops part to features part",
+        (len(crops), "crops"),
+        ours,
+        ("traced trunk alone", reference),
+        EMBEDDING_BAR,
+        repeats,
+    )
+
+
+def pixels_of(opened: Opened, chosen: Chosen) -> np.ndarray:
+    """The stored crops, uint8 (N, side, side, 1)."""
+    side = chosen.recipe.side
+    name = crops_name(chosen.recipe_id, BATCH, PART)
+    table = read_part(opened.store, name, schemas.crops(side), ["pixels"])
+    pixels = b"".join(table["pixels"].to_pylist())
+    return np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 1)
+
+
+def compare_sizes(opened: Opened, chosen: Chosen, root: Path) -> Comparison:
+    """Bytes of a stored features row, beside what pandas makes of the same vectors as float32."""
+    name = features_name(chosen.trunk_id, BATCH, PART)
+    ids = read_part(opened.store, name, schemas.features(chosen.width), ["crop_id"])["crop_id"]
+    # From the network itself: values read back from float16 would pack better than a script's.
+    model, crops = embedder(opened.store, chosen).model, pixels_of(opened, chosen)
+    vectors = np.concatenate(list(in_batches(model, crops)))
+    plain = pd.DataFrame({"crop_id": ids.to_pylist(), "embedding": list(vectors)})
+    file = root / "plain.parquet"
+    plain.to_parquet(file)
+    ours = opened.store.local_path(name).stat().st_size / len(plain)
+    reference = "pandas, float32 lists", [file.stat().st_size / len(plain)]
+    return sizes("features row on the disk", "bytes", ours, reference, BYTES_BAR)

@@ -1,0 +1,62 @@
+"""Folders of scans to measure on: phantoms drawn once per run, and real scans when there are any.
+
+Half of the phantoms are mirror images of the other half: other bytes, so no duplicates, for half
+of the drawing. Files are dated back, since the listing waits for files that may be growing.
+"""
+
+import os
+from dataclasses import replace
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.imaging.phantoms import Phantom, draw_panoramic, draw_periapical
+from pipeline.imaging.phantoms.files import SUFFIXES, encode
+
+REAL = "DENTAL_TEST_DATA"  # names a folder; panoramics with boxes lie in its sub-folder `opg`
+LONG_AGO = 1_000_000_000  # seconds; any moment that is long past
+
+
+def panoramics(root: Path, pool: Pool, count: int) -> dict[str, Path]:
+    """Phantom panoramics without boxes, 2900 × 1400, as a folder of PNG and one of JPEG files."""
+    folders = {form: _made(root / f"panoramics-{form}") for form in ("png", "jpeg")}
+    pool.starmap(_write_panoramic, [(seed, folders) for seed in range(count // 2)], chunksize=1)
+    return folders
+
+
+def periapicals(root: Path, pool: Pool, count: int) -> Path:
+    """Phantom periapicals, 1300 × 1000 or upright, as PNG files: one whole crop each."""
+    folder = _made(root / "periapicals")
+    pool.starmap(_write_periapical, [(seed, folder) for seed in range(count // 2)], chunksize=1)
+    return folder
+
+
+def real_panoramics() -> Path | None:
+    """The folder of real panoramics, when there is one."""
+    named = os.environ.get(REAL)
+    folder = Path(named, "opg") if named else None
+    return folder if folder and folder.is_dir() else None
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _write_panoramic(seed: int, folders: dict[str, Path]) -> None:
+    phantom = draw_panoramic(seed)
+    for form, folder in folders.items():
+        _write(phantom, form, folder, seed)
+
+
+def _write_periapical(seed: int, folder: Path) -> None:
+    _write(draw_periapical(seed), "png", folder, seed)
+
+
+def _write(phantom: Phantom, form: str, folder: Path, seed: int) -> None:
+    mirrored = replace(phantom, pixels=np.ascontiguousarray(phantom.pixels[:, ::-1]))
+    for name, picture in ((f"{seed:04d}", phantom), (f"{seed:04d}-mirrored", mirrored)):
+        path = folder / (name + SUFFIXES[form])
+        path.write_bytes(encode(picture, form, "", seed))
+        os.utime(path, (LONG_AGO, LONG_AGO))

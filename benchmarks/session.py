@@ -1,0 +1,75 @@
+"""One run of all measurements."""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+from benchmarks import receiving, scans, table
+from benchmarks.comparison import Comparison
+from pipeline import config
+from pipeline.ingest.workers import Workers
+
+PANORAMICS, PERIAPICALS = 48, 200  # enough that a repeat takes a second or more on two cores
+REPEATS = 5
+
+
+def main() -> None:
+    """Measure, and print the table. Takes some minutes on two cores."""
+    started = time.monotonic()
+    count = os.cpu_count() or 1
+    workers = Workers(count, config.Settings.model_fields["scan_seconds"].default)
+    # spawn, as the pipeline's own workers: forking with TensorFlow's threads may hang.
+    pool = multiprocessing.get_context("spawn").Pool(count, receiving.one_thread)
+    try:
+        with pool, tempfile.TemporaryDirectory(prefix="dental-bench-") as root:
+            measure(Path(root), workers, pool)
+    finally:
+        workers.close()
+    print(table.machine(count))
+    print(f"Measured in {time.monotonic() - started:.0f} s. Phantoms are synthetic pictures.")
+
+
+def measure(root: Path, workers: Workers, pool: Pool) -> None:
+    """All rows, in the order of the pipeline."""
+    tell("drawing phantoms")
+    folders = scans.panoramics(root, pool, PANORAMICS)
+    periapicals = scans.periapicals(root, pool, PERIAPICALS)
+    rows = receive(root, folders, workers, pool)
+
+    # TensorFlow's threads would only be in the way before.
+    tell("importing TensorFlow")
+    from benchmarks import embedding
+    from benchmarks.flow import Flow
+
+    tell("embedding")
+    with embedding.stored_crops(root, folders["png"], workers) as (opened, chosen):
+        rows.append(embedding.compare(opened, chosen, REPEATS))
+        size = embedding.compare_sizes(opened, chosen, root)
+    tell("whole flow")
+    flow = Flow(periapicals, root, workers)
+    rows += [flow.compare(REPEATS), size]
+    table.show(rows)
+    table.show_stages(flow.where())
+
+
+def receive(root: Path, folders: dict[str, Path], workers: Workers, pool: Pool) -> list[Comparison]:
+    """The rows on receiving: phantoms, and real scans when there are any."""
+    batches = [(f"receive: phantoms as {form}", folder) for form, folder in folders.items()]
+    if real := scans.real_panoramics():
+        batches.append(("receive: real panoramics with boxes", real))
+    else:
+        tell(f"no real scans: {scans.REAL} names no folder with a sub-folder opg")
+    rows = []
+    for what, folder in batches:
+        tell(what)
+        rows.append(receiving.compare(what, folder, root, (workers, pool), REPEATS))
+    return rows
+
+
+def tell(doing: str) -> None:
+    """Say what takes so long, apart from the results."""
+    print(f"… {doing}", file=sys.stderr, flush=True)

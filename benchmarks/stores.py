@@ -1,0 +1,36 @@
+"""Fresh stores for one repeat each, with the default settings whatever the machine's are."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import config
+from pipeline.ingest.delivery import Deliveries
+from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.stages.plan import deliver, plan_batch
+
+BATCH = "bench"
+
+
+@contextmanager
+def fresh_store(root: Path, folder: Path) -> Iterator[Opened]:
+    """An empty store below `root` to which `folder` was delivered; gone when the block ends."""
+    with tempfile.TemporaryDirectory(dir=root, prefix="store-") as home:
+        settings = config.load(
+            store=f"{home}/store",
+            private=Path(home, "private"),
+            recipe=config.Recipe(),
+            trunk=config.Trunk(),
+            head=config.Head(),
+            part_size=128,
+        )
+        opened = open_for_writing(settings)
+        deliver(folder, BATCH, opened)
+        yield opened
+
+
+def planned_parts(opened: Opened) -> list[int]:
+    """Plan the delivered batch; the numbers of its parts."""
+    plan_batch(BATCH, opened)
+    return Deliveries(opened.private, BATCH).parts()

@@ -1,0 +1,35 @@
+"""Take one batch from files to predictions and a report. The work does not know of Prefect."""
+
+from prefect import flow
+from prefect.states import Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.guard import guarded
+from flows.parts import as_tasks
+from pipeline import config
+from pipeline.stages.opening import open_for_writing
+from pipeline.stages.process import process
+from pipeline.stages.summary import in_words
+
+
+# One part at a time: inside a part decoding and embedding use every core already, and parts that
+# commit in order make the same bytes in every run.
+@flow(name="process-batch", task_runner=ThreadPoolTaskRunner(max_workers=1))
+def process_batch(batch: str) -> int | State:
+    """Process `batch`, safe to run again; takes a name, since Prefect stores parameters.
+
+    Returns the exit status: 0, or 2 when too many scans were rejected.
+    """
+    settings = config.load()
+    opened = open_for_writing(settings)
+
+    def body() -> int | State:
+        summary = process(opened, batch, as_tasks)
+        print("\n".join(in_words(summary, settings)))
+        if summary.failures:
+            return Failed(message=f"{len(summary.failures)} parts failed")
+        if summary.broken_checks:
+            return Failed(message=f"{len(summary.broken_checks)} checks of the store failed")
+        return summary.exit_status(settings)
+
+    return guarded(body, opened)

@@ -1,0 +1,29 @@
+"""Train a head on everything stored and labelled, and predict every batch with the champion."""
+
+from prefect import flow
+from prefect.states import Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.guard import guarded
+from flows.parts import as_tasks
+from pipeline import config
+from pipeline.stages.opening import open_for_writing
+from pipeline.stages.scores import trained_in_words
+
+
+@flow(name="train", task_runner=ThreadPoolTaskRunner(max_workers=1))
+def train() -> int | State:
+    """Train, promote unless worse, predict; returns the exit status 0."""
+    settings = config.load()
+    opened = open_for_writing(settings)
+
+    def body() -> int | State:
+        # Imported here, since it imports Keras: an error in the settings is told before that.
+        from pipeline.stages.training import learn_and_predict
+
+        trained, failures = learn_and_predict(opened, as_tasks)
+        words = trained_in_words(trained.card, trained.promoted, trained.words, settings)
+        print("\n".join(words))
+        return Failed(message=f"{len(failures)} parts failed") if failures else 0
+
+    return guarded(body, opened)

@@ -1,0 +1,161 @@
+"""The settings of one run: defaults here, changes in `dental.toml` or in DENTAL_… variables.
+
+Settings are frozen values. A key that nobody knows is refused with the nearest known one.
+"""
+
+import os
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+
+from pipeline.errors import ConfigError
+
+SETTINGS_FILE = "dental.toml"
+PREFIX = "DENTAL_"
+# Not settings: where the settings file lies, and where the tests find real scans.
+OTHER_VARIABLES = {"DENTAL_CONFIG", "DENTAL_TEST_DATA"}
+
+
+class Group(BaseModel):
+    """A table of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(Group):
+    """How crops are cut. Every field is part of the recipe's fingerprint."""
+
+    side: int = Field(256, ge=8, le=2048)  # pixels of a crop's edge; what the trunk expects
+    # A square of a fixed share, whatever the box's size: on 116 real panoramics the height of the
+    # annotated box alone tells healthy from abnormal with AUROC 0.77.
+    panoramic_share: float = Field(0.28, gt=0, le=1)  # of a panoramic's height
+    other_share: float = Field(0.6, gt=0, le=1)  # of any other scan's shorter edge
+    tile_step: float = Field(0.5, gt=0, le=1)  # between tile centres, as a share of a tile
+
+
+class Layer(Group):
+    """One convolution with its activation, and the pooling that follows it, if any."""
+
+    filters: int = Field(ge=1)
+    kernel: int = Field(ge=1)
+    stride: int = Field(1, ge=1)
+    padding: Literal["same", "valid"] = "same"
+    activation: Literal["relu", "linear", "tanh", "sigmoid", "elu", "gelu"] = "relu"
+    pool: Literal["max", "average", "none"] = "max"
+    pool_size: int = Field(2, ge=2)
+
+
+NOTES = (
+    Layer(filters=4, kernel=9),
+    Layer(filters=8, kernel=5),
+    Layer(filters=16, kernel=5),
+    Layer(filters=32, kernel=3),
+)
+
+
+class Trunk(Group):
+    """The feature extractor: the network of the notes unless told otherwise."""
+
+    weights: Path | None = None  # a .keras file; without one, random weights from the seed
+    seed: int = Field(0, ge=0)
+    channels: Literal[1, 3] = 3
+    layers: tuple[Layer, ...] = NOTES
+
+
+class Head(Group):
+    """The dense/softmax network that is trained on stored embeddings."""
+
+    units: tuple[int, ...] = (2048, 1024)
+    epochs: int = Field(40, ge=1)
+    patience: int = Field(6, ge=1)  # epochs without a better validation loss
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(3e-5, gt=0)
+    seed: int = Field(0, ge=0)
+    min_patients: int = Field(10, ge=1)  # with labels, on each side, before a head is trained
+
+
+class Settings(BaseSettings):
+    """Everything a run can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    store: str = "data/store"  # a folder
+    private: Path | None = None  # default: STORE.private beside the store
+    normal_class: str = "healthy"
+    part_size: int = Field(128, ge=1)  # scans per part, the unit of writing, retry and resume
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
+    scan_seconds: float = Field(60, gt=0)  # for decoding one scan; slower ones are rejected
+    max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
+    recipe: Recipe = Recipe()
+    trunk: Trunk = Trunk()
+    head: Head = Head()
+
+    @property
+    def private_folder(self) -> Path:
+        """Where the key, the delivery lists and the messages lie; never inside the store."""
+        store = Path(self.store)
+        return self.private or store.with_name(store.name + ".private")
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **_):
+        """Arguments win over variables, variables over the file, the file over the defaults."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return init_settings, env_settings, file
+
+
+def settings_file() -> Path:
+    """The settings file in force; it need not exist unless DENTAL_CONFIG names it."""
+    return Path(os.environ.get("DENTAL_CONFIG", SETTINGS_FILE))
+
+
+def load(**changes) -> Settings:
+    """Read the settings. A key nobody knows is an error, not a silent default."""
+    file = settings_file()
+    if "DENTAL_CONFIG" in os.environ and not file.is_file():
+        raise ConfigError(f"DENTAL_CONFIG names {file}, which is no file; correct or unset it.")
+    refuse_unknown_variables()
+    try:
+        return Settings(**changes)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}.") from None
+    except ValidationError as invalid:
+        raise ConfigError("\n".join(in_words(error, file) for error in invalid.errors())) from None
+    except ValueError as error:  # a DENTAL_… variable that holds no valid JSON
+        raise ConfigError(f"{error}; correct the {PREFIX}… variable.") from None
+
+
+def in_words(error: dict, file: Path) -> str:
+    """One line for one invalid setting: what came, what was expected, what to do."""
+    *path, name = [str(step) for step in error["loc"]]
+    key = ".".join([*path, name])
+    if error["type"] != "extra_forbidden":
+        return (
+            f"Setting `{key}` is {error['input']!r}: {error['msg'].lower()}. "
+            f"Correct it in {file} or in {PREFIX}{'__'.join([*path, name]).upper()}."
+        )
+    group: type[BaseModel] = Settings
+    for step in path:
+        if not step.isdigit():
+            group = {"recipe": Recipe, "trunk": Trunk, "layers": Layer, "head": Head}[step]
+    return f"{file}: unknown setting `{key}`. {nearest(name, list(group.model_fields))}"
+
+
+def refuse_unknown_variables() -> None:
+    """A misspelt DENTAL_… variable would silently change nothing, so it is an error."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+            raise ConfigError(f"Unknown variable `{variable}`. {nearest(variable, sorted(known))}")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint for a name that is not known."""
+    near = get_close_matches(name, known, n=1)
+    return f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}."

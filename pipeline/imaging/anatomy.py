@@ -1,0 +1,70 @@
+"""Where on a scan to look when nobody said: the band of the teeth, the exposed area.
+
+Both are found from a reduced picture by classical means; they know nothing of single teeth.
+"""
+
+import cv2
+import numpy as np
+
+from pipeline.imaging.crops import Place
+
+PANORAMIC_RATIO = 1.5  # width / height from which a scan counts as a panoramic
+BAND_WIDTH = 256  # pixels to which a panoramic is reduced before the band is sought
+# Teeth of a panoramic stand in this part of its width and height: 98 % of 601 annotated boxes on
+# 116 real panoramics have their centre in it.
+ARCH_LEFT, ARCH_RIGHT, ARCH_TOP, ARCH_BOTTOM = 0.17, 0.83, 0.28, 0.80
+
+
+def is_panoramic(width: int, height: int, modality: str | None) -> bool:
+    """DICOM PX, or at least one and a half times as wide as high."""
+    return modality == "PX" or width >= PANORAMIC_RATIO * height
+
+
+def band_of_teeth(pixels: np.ndarray) -> np.ndarray:
+    """Coefficients (a, b, c) of the band's middle y = a·x² + b·x + c; x, y shares of the size.
+
+    Upright edges are densest where teeth stand side by side. Their centre of mass per column is
+    fitted by a parabola, weighted by how many there are.
+    """
+    height = max(8, round(BAND_WIDTH * pixels.shape[0] / pixels.shape[1]))
+    small = cv2.resize(pixels, (BAND_WIDTH, height), interpolation=cv2.INTER_AREA)
+    edges = np.abs(cv2.Sobel(small.astype(np.float32), cv2.CV_32F, 1, 0, ksize=3))
+    # A single bright filling or marker must not outweigh a row of teeth.
+    edges = np.minimum(edges, np.percentile(edges, 95))
+    dense = cv2.GaussianBlur(edges, (0, 0), BAND_WIDTH / 24)
+    rows = (np.arange(height) + 0.5) / height
+    columns = (np.arange(BAND_WIDTH) + 0.5) / BAND_WIDTH
+    dense = dense[(rows > ARCH_TOP) & (rows < ARCH_BOTTOM)]
+    dense = dense[:, (columns > ARCH_LEFT) & (columns < ARCH_RIGHT)]
+    rows = rows[(rows > ARCH_TOP) & (rows < ARCH_BOTTOM)]
+    columns = columns[(columns > ARCH_LEFT) & (columns < ARCH_RIGHT)]
+    weights = (dense - dense.min(axis=0)) ** 2 + 1e-6
+    middle = (weights * rows[:, np.newaxis]).sum(axis=0) / weights.sum(axis=0)
+    return np.polyfit(columns, middle, 2, w=np.sqrt(weights.sum(axis=0)))
+
+
+def exposed_area(pixels: np.ndarray) -> Place:
+    """The scan without its collimation border: edge rows and columns of one extreme tone.
+
+    A row belongs to the border when 95 % of its pixels are nearly black or nearly white. A scan
+    that would vanish altogether is returned whole.
+    """
+    height, width = pixels.shape
+    scale = min(1.0, 512 / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    top, bottom = _inner(small, axis=1)
+    left, right = _inner(small, axis=0)
+    if bottom - top < 0.25 * size[1] or right - left < 0.25 * size[0]:
+        return Place(0, 0, width, height)
+    across, down = width / size[0], height / size[1]
+    x, y = round(left * across), round(top * down)
+    return Place(x, y, min(width, round(right * across)) - x, min(height, round(bottom * down)) - y)
+
+
+def _inner(small: np.ndarray, axis: int) -> tuple[int, int]:
+    """First and one past the last line that is no border."""
+    dark = np.percentile(small, 95, axis=axis) < 12
+    light = np.percentile(small, 5, axis=axis) > 243
+    kept = np.flatnonzero(~(dark | light))
+    return (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, 0)

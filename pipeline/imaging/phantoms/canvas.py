@@ -1,0 +1,115 @@
+"""A density map to draw on in millimetres: float32 (height, width), 0 is air, 1 is enamel.
+
+Shapes are filled at the canvas's own resolution; whoever owns the canvas chooses one that is
+cheap, and enlarges the finished map.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+FRACTION_BITS = 4  # of coordinates handed to OpenCV: 1/16 pixel
+
+
+@dataclass(frozen=True)
+class View:
+    """How millimetres of the mouth become pixels."""
+
+    scale: float  # pixels per millimetre
+    centre: tuple[float, float]  # mm; shown in the middle of the canvas
+    width: int  # pixels of the canvas
+    height: int
+    angle: float = 0.0  # radians
+    stretch: float = 1.0  # of heights against widths
+    bend: float = 0.0  # mm by which a point 50 mm from the midline is lifted
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (n, 2) of points (n, 2) in millimetres."""
+        x, y = points[:, 0] - self.centre[0], points[:, 1] - self.centre[1]
+        y = (y - self.bend * (points[:, 0] / 50) ** 2) * self.stretch
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        turned = np.stack([cos * x - sin * y, sin * x + cos * y], axis=1)
+        return turned * self.scale + [self.width / 2, self.height / 2]
+
+    def resized(self, width: int, height: int) -> "View":
+        """The same view on a canvas of another resolution."""
+        return replace(self, scale=self.scale * height / self.height, width=width, height=height)
+
+
+@dataclass(eq=False)
+class Patch:
+    """A rectangle of a canvas; `density` is a view into it, so changing it in place draws."""
+
+    density: np.ndarray
+    left: int
+    top: int
+    view: View
+
+    def fill(self, polygons: list[np.ndarray], blur: float = 0.0) -> np.ndarray:
+        """Coverage 0 to 1 of the union of `polygons` (mm), its edge softened by `blur` mm."""
+        mask = np.zeros(self.density.shape, np.uint8)
+        for polygon in polygons:
+            points = self.view.pixels(polygon) - [self.left, self.top]
+            fixed = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
+            cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, FRACTION_BITS)
+        return self.soften(mask.astype(np.float32) / 255, blur)
+
+    def stroke(self, line: np.ndarray, width: float, blur: float = 0.0) -> np.ndarray:
+        """Coverage 0 to 1 of an open line (mm) drawn `width` mm wide."""
+        mask = np.zeros(self.density.shape, np.uint8)
+        points = self.view.pixels(line) - [self.left, self.top]
+        fixed = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
+        thick = max(1, round(width * self.view.scale))
+        cv2.polylines(mask, [fixed], False, 255, thick, cv2.LINE_AA, FRACTION_BITS)
+        return self.soften(mask.astype(np.float32) / 255, blur)
+
+    def soften(self, mask: np.ndarray, blur: float) -> np.ndarray:
+        """`mask` blurred by a Gaussian of `blur` mm."""
+        sigma = blur * self.view.scale
+        return cv2.GaussianBlur(mask, (0, 0), sigma) if sigma > 0.3 else mask
+
+    def glow(self, x: float, y: float, wide: float, high: float) -> np.ndarray:
+        """A Gaussian spot at (x, y) mm with standard deviations `wide` and `high` mm."""
+        middle = self.view.pixels(np.array([[x, y]]))[0] - [self.left, self.top]
+        rows, columns = self.density.shape
+        across = (np.arange(columns, dtype=np.float32) - middle[0]) / (wide * self.view.scale)
+        down = (np.arange(rows, dtype=np.float32) - middle[1]) / (high * self.view.scale)
+        return np.outer(np.exp(-(down**2) / 2), np.exp(-(across**2) / 2)).astype(np.float32)
+
+
+class Canvas:
+    """The density map of one view."""
+
+    def __init__(self, view: View):
+        self.view = view
+        self.density = np.zeros((view.height, view.width), np.float32)
+
+    @property
+    def whole(self) -> Patch:
+        return Patch(self.density, 0, 0, self.view)
+
+    def around(self, polygons: list[np.ndarray], margin: float) -> Patch | None:
+        """The patch that holds `polygons` and `margin` mm around; None when out of sight."""
+        points = self.view.pixels(np.concatenate(polygons))
+        pad = margin * self.view.scale
+        left, top = np.maximum(np.floor(points.min(axis=0) - pad), 0).astype(int)
+        right, bottom = np.ceil(points.max(axis=0) + pad).astype(int)
+        density = self.density[top : max(bottom, 0), left : max(right, 0)]
+        return Patch(density, int(left), int(top), self.view) if density.size else None
+
+
+def smooth(points: list[tuple[float, float]], closed: bool = True) -> np.ndarray:
+    """A rounded polygon or line (n, 2) through the corners, by cutting them three times."""
+    line = np.array(points, float)
+    for _ in range(3):
+        ahead = np.roll(line, -1, axis=0) if closed else line[1:]
+        here = line if closed else line[:-1]
+        cut = np.stack([0.75 * here + 0.25 * ahead, 0.25 * here + 0.75 * ahead], axis=1)
+        inner = cut.reshape(-1, 2)
+        line = inner if closed else np.concatenate([line[:1], inner, line[-1:]])
+    return line

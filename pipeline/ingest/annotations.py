@@ -1,0 +1,133 @@
+"""Labels, patients and boxes that come with a batch, gathered per scan.
+
+Two forms are read, alone or together: YOLO (`NAME.txt` beside `NAME.jpg`, lines of `class cx cy w
+h` as shares of the picture, class names in `classes.txt`) and tables (`*.csv`). Whatever cannot be
+used becomes a Problem with its file and line; nothing is dropped in silence.
+"""
+
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.ingest.listing import Entry, Listing
+
+# Labels are stored as delivered, so they must be words for findings, not room for free text.
+LABEL = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
+FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
+    10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """An annotated box: left, top, width, height in pixels, or as shares of the picture."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    shares: bool
+    label: str | None
+    tooth: int | None
+    where: str  # file and line, for messages
+
+
+@dataclass
+class Annotation:
+    """What was delivered about one scan."""
+
+    label: str | None = None
+    patient: str | None = None
+    tooth: int | None = None
+    bits: int | None = None
+    boxes: list[Box] = field(default_factory=list)
+    problems: int = 0  # lines about this scan that could not be used
+
+    def digest(self) -> str:
+        """Changes when anything that was said changes, not when it moves to another line."""
+        said = asdict(self)
+        for box in said["boxes"]:
+            del box["where"]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A line that could not be used. `where` and `what` may name delivered files."""
+
+    kind: str  # a short word to count by
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class Annotations:
+    """Annotations by scan path, while they are being read, and the problems met."""
+
+    def __init__(self, listing: Listing):
+        self.by_path: dict[bytes, Annotation] = {}
+        self.problems: list[Problem] = []
+        self._scans = {entry.path for entry in listing.scans}
+        self._names: dict[str, list[bytes]] = {}
+        for entry in listing.scans:
+            for name in _names_of(entry):
+                self._names.setdefault(name, []).append(entry.path)
+
+    def of(self, path: bytes) -> Annotation:
+        """The annotation of a scan, made when missing."""
+        return self.by_path.setdefault(path, Annotation())
+
+    def problem(self, kind: str, where: str, what: str, path: bytes | None = None) -> None:
+        self.problems.append(Problem(kind, where, what))
+        if path is not None:
+            self.of(path).problems += 1
+
+    def find(self, name: str, below: bytes) -> list[bytes]:
+        """Scans that `name` may mean, as written in a table in the folder `below`."""
+        wanted = _comparable(name.replace("\\", "/").strip())
+        folder = _comparable(os.fsdecode(below))
+        exact = self._names.get("=" + (f"{folder}/{wanted}" if folder else wanted))
+        return exact or self._names.get(wanted, [])
+
+    def find_stem(self, stem: bytes) -> list[bytes]:
+        """Scans whose path without suffix is `stem`."""
+        return self._names.get("~" + _comparable(os.fsdecode(stem)), [])
+
+
+def _comparable(name: str) -> str:
+    """macOS delivers decomposed accents, tables are typed composed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _names_of(entry: Entry) -> Iterable[str]:
+    """Keys to look a scan up by: `=` exact path, `~` path without suffix, name, stem."""
+    path, stem = (_comparable(os.fsdecode(part)) for part in (entry.path, entry.stem))
+    return dict.fromkeys(
+        ["=" + path, "~" + stem, path, os.path.basename(path), os.path.basename(stem)]
+    )
+
+
+def clean_label(text: str) -> str | None:
+    """A label in the one spelling that is stored, or None when it is no word for a finding."""
+    label = "_".join(text.strip().casefold().split())
+    return label if LABEL.fullmatch(label) else None
+
+
+def read_lines(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> list[str]:
+    """Lines of a label file as text; an unreadable one is a problem, not an end."""
+    name = os.fsdecode(entry.path)
+    try:
+        data = Path(os.fsdecode(os.path.join(os.fsencode(folder), entry.path))).read_bytes()
+        return data.decode("utf-8-sig").splitlines()
+    except OSError as error:
+        complain("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
+    except UnicodeDecodeError:
+        complain("unreadable", name, "is not UTF-8 text; save it as UTF-8, its labels are missing")
+    return []

@@ -1,0 +1,36 @@
+"""A decoded scan: grey 8-bit frames and the facts that decoding found."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Frames are uint8 (height, width), all of one size; most scans have one."""
+
+    frames: tuple[np.ndarray, ...]
+    format: str
+    bits: int
+    bits_from: str  # file, dicom, csv or guessed
+    colour: bool
+    modality: str | None = None
+    patient: str | None = None  # the DICOM PatientID; keyed before it goes anywhere
+    notes: tuple[str, ...] = ()  # the decoder's warnings; private
+
+    @property
+    def width(self) -> int:
+        return self.frames[0].shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.frames[0].shape[0]
+
+
+def to_eight_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Scale by what the sensor could record, never by this scan's own maximum.
+
+    Two scans of one patient keep their relative brightness. uint16 in, uint8 out, rounded.
+    """
+    return cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))

@@ -1,0 +1,126 @@
+"""Labels, patients and boxes from CSV files.
+
+A table has a column `file` (name or path) or `image_id` (name without suffix) and any of `label`,
+`patient` or `group`, `tooth` (FDI), `x`, `y`, `w`, `h` (pixels; left, top, width, height) and
+`bits` (of the sensor). Other columns are left alone. Several rows may tell about one scan.
+"""
+
+import csv
+import math
+import os
+from pathlib import Path
+
+from pipeline.ingest.annotations import FDI, Annotations, Box, clean_label, read_lines
+from pipeline.ingest.listing import Entry, Listing, suffix
+
+NAME_COLUMNS = ("file", "image_id")
+PLACE = ("x", "y", "w", "h")
+
+
+def read_tables(folder: Path, listing: Listing, classes: list[str], into: Annotations) -> None:
+    """Read every CSV of the batch; `classes`, when given, are the only labels allowed."""
+    for entry in listing.labels:
+        if suffix(entry) == b".csv":
+            _read_table(folder, entry, classes, into)
+
+
+def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotations) -> None:
+    name = os.fsdecode(entry.path)
+    lines = read_lines(folder, entry, into.problem)
+    if not lines:
+        return
+    # Spreadsheets of many countries write semicolons; the header tells.
+    delimiter = max(",;\t", key=lines[0].count)
+    rows = csv.DictReader(lines, delimiter=delimiter)
+    rows.fieldnames = [(column or "").strip().lower() for column in rows.fieldnames or []]
+    column = next((column for column in NAME_COLUMNS if column in rows.fieldnames), None)
+    if column is None:
+        into.problem(
+            "unusable_line", name, "has neither a column `file` nor `image_id`; it was not used"
+        )
+        return
+    for row in rows:
+        _Row(row, f"{name} line {rows.line_num}", into).read(column, entry, classes)
+
+
+class _Row:
+    """One line of a table and where it stands."""
+
+    def __init__(self, row: dict, where: str, into: Annotations):
+        # A line longer than its header keeps the surplus under None.
+        self.row = {key: (value or "").strip() for key, value in row.items() if key is not None}
+        self.where = where
+        self.into = into
+
+    def read(self, column: str, entry: Entry, classes: list[str]) -> None:
+        scans = self.into.find(self.row[column], os.path.dirname(entry.path))
+        if len(scans) != 1:
+            said = f"`{self.row[column]}`"
+            self.into.problem(
+                "ambiguous" if scans else "missing_scan",
+                self.where,
+                f"{said} means {len(scans)} scans of the batch; write the path in a column `file`"
+                if scans
+                else f"there is no scan {said} in the batch",
+            )
+            return
+        self.path = scans[0]
+        about = self.into.of(self.path)
+        label, tooth = self._label(classes), self._tooth()
+        self._patient()
+        about.bits = self._whole("bits", range(8, 17), "8 to 16") or about.bits
+        place = [self.row.get(name, "") for name in PLACE]
+        if any(place):
+            self._box(place, label, tooth)
+        else:
+            about.label = label or about.label
+            about.tooth = tooth or about.tooth
+
+    def _problem(self, kind: str, what: str) -> None:
+        self.into.problem(kind, self.where, what, self.path)
+
+    def _label(self, classes: list[str]) -> str | None:
+        text = self.row.get("label", "")
+        label = clean_label(text)
+        if text and (label is None or (classes and label not in classes)):
+            known = f"one of classes.txt ({', '.join(classes)})" if classes else "a class name"
+            self._problem("unknown_class", f"label `{text}` is not {known}; it was not used")
+            return None
+        return label
+
+    def _patient(self) -> None:
+        patient = self.row.get("patient") or self.row.get("group")
+        about = self.into.of(self.path)
+        if patient and about.patient not in (None, patient):
+            self._problem("two_patients", "names another patient for a scan told before; not used")
+        elif patient:
+            about.patient = patient
+
+    def _tooth(self) -> int | None:
+        return self._whole("tooth", FDI, "an FDI number (11 to 48, 51 to 85)")
+
+    def _whole(self, column: str, allowed, words: str) -> int | None:
+        text = self.row.get(column, "")
+        if not text:
+            return None
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number not in allowed:
+            self._problem("unusable_line", f"{column} `{text}` is not {words}; it was not used")
+            return None
+        return number
+
+    def _box(self, place: list[str], label: str | None, tooth: int | None) -> None:
+        try:
+            x, y, w, h = (float(value) for value in place)
+        except ValueError:
+            x = math.nan
+        if not math.isfinite(x) or not all(map(math.isfinite, (y, w, h))) or w <= 0 or h <= 0:
+            said = ", ".join(place)
+            self._problem(
+                "unusable_line", f"x, y, w, h are `{said}`, not a box in pixels; it was not used"
+            )
+            return
+        self.into.of(self.path).boxes.append(Box(x, y, w, h, False, label, tooth, self.where))

@@ -1,0 +1,87 @@
+"""The arithmetic of a convolutional trunk, by hand: sizes, parameters, cost, receptive field.
+
+With n pixels in, a window of k pixels and a stride of s, one side of the output is
+
+    valid    floor((n - k) / s) + 1      the window stays inside
+    same     ceil(n / s)                 zeros around the picture keep the size at s = 1
+
+and a convolution of c channels into f filters has f·(k·k·c + 1) parameters (one bias per filter)
+and takes n'·n'·f·k·k·c multiply-adds for an output of n' × n' pixels. A pooling has no parameters;
+its stride is its window and it pads nothing. A layer widens the receptive field by (k - 1) times
+the product of the strides before it. Source: Dumoulin & Visin, "A guide to convolution arithmetic
+for deep learning", arXiv:1603.07285; a test compares every number with Keras.
+
+Shapes are (row, column, channel) without the batch. Nothing here imports Keras.
+"""
+
+from dataclasses import dataclass
+
+from pipeline import config
+from pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One row of the table that describes a trunk."""
+
+    name: str  # conv1, pool1, …, flatten; total in the last row of a printed table
+    output: tuple[int, ...]  # (row, column, channel), or (width,) once flattened
+    parameters: int
+    multiply_adds: int  # for one crop
+    receptive_field: int  # pixels of the crop's edge that one output value sees
+
+
+def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
+    """Every layer of `trunk` for crops of `side` × `side` pixels, in order.
+
+    Raises ConfigError when a layer would have nothing left to put out.
+    """
+    size, channels, field, jump = side, trunk.channels, 1, 1
+    rows = []
+    for number, layer in enumerate(trunk.layers, start=1):
+        size = shrunk(f"conv{number}", size, layer.kernel, layer.stride, layer.padding)
+        field, jump = field + (layer.kernel - 1) * jump, jump * layer.stride
+        weights = layer.kernel**2 * channels * layer.filters
+        channels = layer.filters
+        shape = (size, size, channels)
+        rows.append(
+            LayerFacts(f"conv{number}", shape, weights + channels, size**2 * weights, field)
+        )
+        if layer.pool != "none":
+            size = shrunk(f"pool{number}", size, layer.pool_size, layer.pool_size, "valid")
+            field, jump = field + (layer.pool_size - 1) * jump, jump * layer.pool_size
+            rows.append(LayerFacts(f"pool{number}", (size, size, channels), 0, 0, field))
+    return [*rows, LayerFacts("flatten", (size * size * channels,), 0, 0, field)]
+
+
+def total(rows: list[LayerFacts]) -> LayerFacts:
+    """The last row of a printed table: what `describe` gave, summed up."""
+    return LayerFacts(
+        "total",
+        rows[-1].output,
+        sum(row.parameters for row in rows),
+        sum(row.multiply_adds for row in rows),
+        rows[-1].receptive_field,
+    )
+
+
+def width(trunk: config.Trunk, side: int) -> int:
+    """Number of values in one embedding."""
+    return describe(trunk, side)[-1].output[0]
+
+
+def grid(trunk: config.Trunk, side: int) -> tuple[int, int, int]:
+    """Shape of one embedding before it is flattened: (row, column, channel)."""
+    return describe(trunk, side)[-2].output
+
+
+def shrunk(name: str, size: int, window: int, stride: int, padding: str) -> int:
+    """One side of a layer's output for `size` pixels in."""
+    out = -(-size // stride) if padding == "same" else (size - window) // stride + 1
+    if out < 1:
+        raise ConfigError(
+            f"Layer {name} gets {size}×{size} pixels and its window is {window}×{window}: nothing "
+            f"is left to put out. Use a smaller window, fewer poolings or strides before it, or a "
+            "larger `recipe.side`."
+        )
+    return out

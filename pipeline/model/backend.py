@@ -1,0 +1,53 @@
+"""Keras, imported once and the same way everywhere: quietly, and exact to float32.
+
+Importing this module imports the backend, which takes 5 to 15 seconds with TensorFlow.
+"""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+# Printed while TensorFlow is imported, whatever its log level: its logging is not set up yet
+# (tensorflow issue 100442, seen with 2.21).
+CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Hold back what reaches standard error, and pass on every line that is not chatter."""
+    standard_error = sys.__stderr__.fileno()
+    kept = os.dup(standard_error)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), standard_error)
+        try:
+            yield
+        finally:
+            os.dup2(kept, standard_error)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if not CHATTER.match(line):
+                    os.write(standard_error, line)
+
+
+# Rounding to TF32 changes embeddings in the third digit. NVIDIA's libraries obey this variable
+# under every backend, so no backend has to be imported for it.
+os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+
+if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # somebody wants to read it
+    import keras
+else:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with without_chatter():
+        import keras
+
+__all__ = ["device", "keras"]
+
+
+def device() -> str:
+    """What the networks run on: `cpu`, `gpu` or `tpu`, with the number of devices if several."""
+    kinds = [name.split(":")[0] for name in keras.distribution.list_devices()]
+    return kinds[0] if len(kinds) == 1 else f"{len(kinds)} × {kinds[0]}"

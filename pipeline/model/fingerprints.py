@@ -1,0 +1,50 @@
+"""Names for results: the first 12 hex digits of a SHA-256 over everything that can change them.
+
+Nothing here imports Keras, so asking whether a model exists already costs nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from pipeline import config
+
+# Raise when the same settings and the same data would train another head.
+HEAD_FORM = 1
+
+
+def fingerprint(facts: dict) -> str:
+    """12 hex digits for `facts`, plain JSON types whose order of keys does not matter."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def head_fingerprint(
+    trunk_fingerprint: str,
+    settings: config.Head,
+    class_names: Sequence[str],
+    normal_class: str,
+    crop_ids: Sequence[str],
+    labels: Sequence[str],
+    sides: Sequence[str],
+) -> str:
+    """Name of the head that these settings learn from these rows, in this order.
+
+    `crop_ids`, `labels` and `sides` have one text per row. The order counts: it decides which
+    rows share a training batch.
+    """
+    rows = hashlib.sha256()
+    for row in zip(crop_ids, labels, sides, strict=True):
+        # JSON, because a plain separator could stand in a label.
+        rows.update(json.dumps([str(text) for text in row]).encode() + b"\n")
+    return fingerprint(
+        {
+            "form": HEAD_FORM,
+            "trunk": trunk_fingerprint,
+            # Decides whether a head is trained, never what it learns.
+            "settings": settings.model_dump(mode="json", exclude={"min_patients"}),
+            "classes": list(class_names),
+            "normal": normal_class,
+            "rows": rows.hexdigest(),
+        }
+    )

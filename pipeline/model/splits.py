@@ -1,0 +1,52 @@
+"""The side on which a patient stands, for ever: training, validation or test.
+
+Nothing is stored and nothing is drawn. The keyed patient alone decides, so a patient who comes
+again next year stands on the same side, and every trunk, head and comparison shares the sides.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from pipeline.errors import ArtifactError
+
+SIDES = ("train", "validation", "test")
+TRAIN, VALIDATION = 70, 15  # of 100 patients; the rest are for the test
+
+
+def side_of(patient_key: str) -> str:
+    """`train`, `validation` or `test` for one keyed patient."""
+    place = int(hashlib.sha256(patient_key.encode()).hexdigest(), 16) % 100
+    if place < TRAIN:
+        return "train"
+    return "validation" if place < TRAIN + VALIDATION else "test"
+
+
+def sides(patient_keys: Sequence[str]) -> np.ndarray:
+    """The side of every row, an array of texts (N,)."""
+    known = {key: side_of(key) for key in set(patient_keys)}
+    return np.array([known[key] for key in patient_keys], dtype="<U10")
+
+
+def proof(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
+    """Counts that show that no patient stands on two sides, as text to print.
+
+    Both arguments have one text per row. Raises ArtifactError when a patient stands on two.
+    """
+    keys, sides = np.asarray(patient_keys), np.asarray(sides)
+    patients = {side: set(keys[sides == side]) for side in SIDES}
+    lines = [
+        f"{side:<10} {len(patients[side]):>6} patients {np.sum(sides == side):>7} rows"
+        for side in SIDES
+    ]
+    shared = {(a, b): len(patients[a] & patients[b]) for a, b in combinations(SIDES, 2)}
+    lines += [f"{a} and {b} share {count} patients" for (a, b), count in shared.items()]
+    if any(shared.values()):
+        raise ArtifactError(
+            "Patients stand on two sides, so what was measured on the test side means nothing:\n"
+            + "\n".join(lines)
+            + "\nEvery patient must stand on one side; take the sides from `splits.sides`."
+        )
+    return "\n".join(lines)

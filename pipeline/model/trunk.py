@@ -1,0 +1,73 @@
+"""What makes a trunk the trunk it is: its weights and its fingerprint, without Keras.
+
+Weights are float32 arrays in Keras' order, per convolution a kernel (row, column, input channel,
+filter) and a bias (filter,). Random ones come from NumPy alone, so every backend and every version
+of Keras gets the same trunk for the same seed.
+"""
+
+import hashlib
+
+import numpy as np
+
+from pipeline import config
+from pipeline.errors import ConfigError
+from pipeline.model.fingerprints import fingerprint
+
+# Raise when the same weights and the same crop would give another embedding.
+TRUNK_FORM = 1
+
+
+def initial_weights(trunk: config.Trunk, seed: int) -> list[np.ndarray]:
+    """Kernels from a normal distribution of variance 2 / fan-in, biases zero.
+
+    Source: He et al., "Delving Deep into Rectifiers", arXiv:1502.01852; it keeps the size of the
+    values through layers of ReLU.
+    """
+    numbers = np.random.default_rng(seed)
+    weights, channels = [], trunk.channels
+    for layer in trunk.layers:
+        shape = (layer.kernel, layer.kernel, channels, layer.filters)
+        spread = np.sqrt(2 / (layer.kernel**2 * channels))
+        weights.append((numbers.standard_normal(shape) * spread).astype(np.float32))
+        weights.append(np.zeros(layer.filters, np.float32))
+        channels = layer.filters
+    return weights
+
+
+def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -> str:
+    """Name of the trunk: architecture, weights, and the recipe whose crops it is made for.
+
+    The bytes of the weights count, not the seed or the path that they came from: should a version
+    of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
+    `trunk.weights` names no file.
+    """
+    return fingerprint(
+        {
+            "form": TRUNK_FORM,
+            "architecture": trunk.model_dump(mode="json", include={"channels", "layers"}),
+            "side": side,
+            "recipe": recipe_fingerprint,
+            "weights": weights_digest(trunk),
+        }
+    )
+
+
+def weights_digest(trunk: config.Trunk) -> str:
+    """SHA-256 of the file of weights, or of the weights that the seed gives."""
+    if trunk.weights is None:
+        digest = hashlib.sha256()
+        for array in initial_weights(trunk, trunk.seed):
+            digest.update(array.astype("<f4").tobytes())
+        return digest.hexdigest()
+    require_file(trunk)
+    with trunk.weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_file(trunk: config.Trunk) -> None:
+    """Raise ConfigError unless `trunk.weights` names a file."""
+    if not trunk.weights.is_file():
+        raise ConfigError(
+            f"Setting `trunk.weights` names {trunk.weights}, which is no file; a .keras file was "
+            "expected. Correct the path, or remove the setting to use random weights."
+        )

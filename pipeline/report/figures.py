@@ -1,0 +1,95 @@
+"""Figures as SVG to be put into the page, in the page's own colours.
+
+They name CSS variables of the page (`--ink`, `--soft`, `--bar`, `--seen`, `--mark`), so they follow
+light, dark and print. The same numbers give the same text; nothing is fetched from anywhere.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Matplotlib knows no CSS variables: it draws in these colours, which are renamed afterwards.
+INK, SOFT, BAR, SEEN, MARK = "#010101", "#020202", "#030303", "#040404", "#050505"
+NAMES = {INK: "--ink", SOFT: "--soft", BAR: "--bar", SEEN: "--seen", MARK: "--mark"}
+STYLE = {
+    "svg.hashsalt": "dental",
+    "svg.fonttype": "none",  # text stays text: to be searched, read aloud and coloured
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+
+
+def timing(seconds: Mapping[str, float]) -> str:
+    """One bar per stage, in the order of the stages."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, axes = _empty(5.4, 0.5 + 0.27 * len(seconds))
+        bars = axes.barh(list(seconds), list(seconds.values()), color=BAR, height=0.65)
+        axes.bar_label(bars, [f"{value:.1f} s" for value in seconds.values()], padding=3)
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.set_xlabel("seconds")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        return _svg(figure, "Seconds by stage")
+
+
+def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> str:
+    """Crops per bin of p_abnormal between 0 and 1, and the threshold."""
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    left = [number / len(unseen) for number in range(len(unseen))]
+    with rc_context(STYLE):
+        figure, axes = _empty(7.2, 2.5)
+        wide = {"width": 0.92 / len(unseen), "align": "edge"}
+        axes.bar(left, unseen, color=BAR, label="unseen in training", **wide)
+        if any(seen):
+            axes.bar(left, seen, bottom=unseen, color=SEEN, label="seen in training", **wide)
+        axes.axvline(
+            threshold, color=MARK, linestyle="--", label=f"flagged from {threshold:.3f} on"
+        )
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("p(abnormal)")
+        axes.set_ylabel("crops")
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+        return _svg(figure, f"Histogram of p(abnormal), threshold {threshold:.3f}")
+
+
+def _empty(width: float, height: float) -> "tuple[Figure, Axes]":
+    # Not pyplot: it keeps figures and picks a window system.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _svg(figure: "Figure", description: str) -> str:
+    """The figure as one <svg> element for an HTML page."""
+    data = io.StringIO()
+    unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(data, format="svg", metadata=unsaid, transparent=True)
+    svg = data.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # HTML knows these by itself; and names of groups repeat from figure to figure.
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    for colour, name in NAMES.items():
+        svg = svg.replace(colour, f"var({name})")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)

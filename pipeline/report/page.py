@@ -1,0 +1,111 @@
+"""The page of one batch as one HTML text that needs nothing but itself.
+
+Whatever comes in as text is escaped. Places are source pixels, x to the right and y down.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report import cards, figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One crop of the gallery."""
+
+    crop_id: str
+    region_kind: str
+    place: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
+    tooth: int | None
+    label: str | None  # the one in force
+    p_abnormal: float | None = None  # None without a head, as are the next three
+    predicted: str | None = None
+    flagged: bool | None = None
+    seen: bool | None = None
+    png: bytes | None = None  # None when the crop was deleted
+    scan: tuple[int, int] | None = None  # width and height; None when the crop was deleted
+
+    @property
+    def picture(self) -> str:
+        """The picture as a data address."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything that is on the page; rows are dictionaries by column."""
+
+    batch: str
+    counts: Mapping[str, int]  # delivered, accepted, duplicate, rejected, crops, features, …
+    failures: Sequence[str]
+    broken_checks: Sequence[str]
+    notes: Sequence[str]
+    rejections: Sequence[Mapping]  # reason, scans, example
+    kinds: Sequence[Mapping]  # the rows of the query scan_kinds
+    problems: Mapping[str, int]  # label lines that could not be used, by kind
+    regions: Mapping[str, int]  # crops with an embedding, by region kind
+    balance: Sequence[Mapping]  # region_kind, label, crops, patients
+    seconds: Mapping[str, float]  # by stage
+    worked: Mapping[str, int]  # parts, by stage
+    recipe: str
+    trunk: str
+    head: str | None
+    trunk_card: Mapping | None  # None before the trunk was made
+    head_card: Mapping | None
+    evaluations: Mapping[str, Mapping]  # by method in words, the head first; empty without one
+    unseen: Sequence[int]  # crops per bin of p_abnormal; empty without predictions
+    seen: Sequence[int]
+    flagged: int
+    gallery: Sequence[Shown]  # in the order of the work-list, or examples without predictions
+
+
+def render(page: Page) -> str:
+    """The HTML of `page`; the same page gives the same text."""
+    place = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(place),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"counted": cards.counted, "listed": cards.listed}
+    template = environment.get_template("batch.html.j2")
+    return template.render(
+        page=page,
+        style=Markup((place / "batch.css").read_text()),
+        measures=cards.MEASURES.values(),
+        scores=cards.score_rows(page.evaluations),
+        first_score=cards.first_score(page.evaluations) if page.evaluations else None,
+        warnings=_warnings(page),
+        facts=_facts(page),
+        timing=Markup(figures.timing(page.seconds)) if page.seconds else None,
+        histogram=_histogram(page),
+    )
+
+
+def _warnings(page: Page) -> list[str]:
+    if page.head_card is None:
+        return []
+    return cards.warnings(page.head_card, page.evaluations, page.regions)
+
+
+def _facts(page: Page) -> cards.Facts:
+    facts = [("Recipe", page.recipe), ("Trunk", page.trunk)]
+    if page.trunk_card:
+        facts += cards.trunk_facts(page.trunk_card)
+        if page.head_card:
+            width = page.trunk_card["width"]
+            facts += [("Head", page.head), *cards.head_facts(page.head_card, width)]
+    return facts
+
+
+def _histogram(page: Page) -> Markup | None:
+    if not page.unseen:
+        return None
+    return Markup(figures.histogram(page.unseen, page.seen, page.head_card["threshold"]))

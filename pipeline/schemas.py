@@ -1,0 +1,125 @@
+"""The columns of every Parquet table this project writes, and nothing else.
+
+Places are whole source pixels, x to the right and y down, of the scan as a person sees it (after
+EXIF orientation). No column holds anything that was delivered, but labels and what is computed
+from pixels; the batch name is the one text of the user's.
+"""
+
+import pyarrow as pa
+
+VERSION = 1  # of the store's layout and columns; stands in store.json
+
+REGION = pa.struct(
+    [
+        ("x", pa.int32()),
+        ("y", pa.int32()),
+        ("w", pa.int32()),
+        ("h", pa.int32()),
+        ("label", pa.string()),  # null when nobody said
+        ("tooth", pa.int8()),  # FDI number; null when nobody said
+        ("new", pa.bool_()),  # no earlier row of this scan told of it, so its crop came with this
+    ]
+)
+
+SCANS = pa.schema(
+    [
+        ("batch", pa.string()),
+        ("part", pa.int32()),
+        ("row", pa.int32()),  # place in the part's delivery list
+        ("attempt", pa.int16()),  # 1 for a file's first delivery
+        ("file_key", pa.string()),  # keyed hash of the file's place in its batch
+        ("scan_id", pa.string()),  # null for a file that could not be read
+        ("status", pa.string()),  # accepted, duplicate or rejected
+        ("reason", pa.string()),  # short code; null unless rejected
+        ("detail", pa.string()),  # the rejection in words, without any name that was delivered
+        ("duplicate_of", pa.string()),  # batch where the same bytes were accepted before
+        ("format", pa.string()),  # jpeg, png, tiff, bmp or dicom
+        ("bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("frames", pa.int32()),
+        ("bits", pa.int8()),  # of the sensor, per sample
+        ("bits_from", pa.string()),  # file, dicom, csv or guessed
+        ("colour", pa.bool_()),  # delivered in colour; crops are luminance
+        ("modality", pa.string()),  # DICOM's (PX, IO, DX …); null elsewhere
+        ("panoramic", pa.bool_()),
+        ("patient_key", pa.string()),
+        ("patient_from", pa.string()),  # dicom, csv, or scan when nobody said
+        ("regions", pa.list_(REGION)),  # as annotated
+        ("label_problems", pa.int32()),  # annotation lines of this file that could not be used
+    ]
+)
+
+CROP_FACTS = [
+    ("crop_id", pa.string()),  # scan_id:region
+    ("scan_id", pa.string()),
+    ("batch", pa.string()),
+    ("recipe", pa.string()),
+    ("patient_key", pa.string()),
+    ("region", pa.string()),  # whole, box-x-y-w-h or tile-x-y-w-h
+    ("region_kind", pa.string()),  # whole, box or tile
+    ("tooth", pa.int8()),
+    ("box_x", pa.int32()),  # the square that was cut; may reach outside the scan
+    ("box_y", pa.int32()),
+    ("box_w", pa.int32()),
+    ("box_h", pa.int32()),
+    ("region_x", pa.int32()),  # the annotated box, tile or picture area it was cut for
+    ("region_y", pa.int32()),
+    ("region_w", pa.int32()),
+    ("region_h", pa.int32()),
+    ("scan_w", pa.int32()),
+    ("scan_h", pa.int32()),
+    ("modality", pa.string()),
+    ("panoramic", pa.bool_()),
+    ("label", pa.string()),  # as delivered; the labels table has the last word
+]
+
+PREDICTIONS = pa.schema(
+    [
+        ("crop_id", pa.string()),
+        ("scan_id", pa.string()),
+        ("batch", pa.string()),
+        ("recipe", pa.string()),
+        ("trunk", pa.string()),
+        ("head", pa.string()),
+        ("patient_key", pa.string()),
+        ("predicted", pa.string()),  # the class with the highest probability
+        ("probabilities", pa.list_(pa.float32())),  # in the order of the head's card
+        ("p_abnormal", pa.float32()),  # 1 − probability of the normal class
+        ("flagged", pa.bool_()),  # p_abnormal reaches the head's operating point
+        ("seen", pa.bool_()),  # the head learned from this patient (training or validation)
+    ]
+)
+
+LABELS = pa.schema(
+    [
+        ("crop_id", pa.string()),
+        ("scan_id", pa.string()),
+        ("batch", pa.string()),
+        ("label", pa.string()),  # null withdraws
+        ("source", pa.string()),  # delivered, or a reviewer's code
+        ("labelled_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def crops(side: int) -> pa.Schema:
+    """Crops of `side` × `side` grey pixels, row by row, brighter meaning denser."""
+    return pa.schema([*CROP_FACTS, ("pixels", pa.binary(side * side))])
+
+
+def features(width: int) -> pa.Schema:
+    """Crops without pixels, with the trunk and an embedding of `width` float16 values."""
+    # The item must not be nullable for pandas and NumPy to see the values without a copy.
+    item = pa.field("element", pa.float16(), nullable=False)
+    return pa.schema([*CROP_FACTS, ("trunk", pa.string()), ("embedding", pa.list_(item, width))])
+
+
+def require(found: pa.Schema, expected: pa.Schema) -> list[str]:
+    """Names of the expected columns that `found` lacks or has with another type."""
+    wrong = []
+    for field in expected:
+        place = found.get_field_index(field.name)
+        if place < 0 or found.field(place).type != field.type:
+            wrong.append(field.name)
+    return wrong

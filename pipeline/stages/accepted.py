@@ -1,0 +1,52 @@
+"""Which scans the store has accepted, and which boxes of them were delivered."""
+
+from pipeline import schemas
+from pipeline.store.folder import Store
+from pipeline.store.parts import read_part
+
+COLUMNS = ["batch", "scan_id", "status", "regions"]
+
+
+class Seen:
+    """What ledger rows say about scans, on top of what was seen `before`."""
+
+    def __init__(self, before: "Seen | None" = None):
+        self._before = before
+        self._batch_of: dict[str, str] = {}
+        self._boxes: dict[str, set[tuple[int, int, int, int]]] = {}
+
+    def add(self, row: dict) -> None:
+        """Take in one row of the ledger."""
+        if row["status"] == "accepted":
+            self._batch_of[row["scan_id"]] = row["batch"]
+        if row["status"] != "rejected" and row["regions"]:
+            places = {(box["x"], box["y"], box["w"], box["h"]) for box in row["regions"]}
+            self._boxes.setdefault(row["scan_id"], set()).update(places)
+
+    def batch_of(self, scan_id: str | None) -> str | None:
+        """The batch where these bytes were accepted, if they were."""
+        found = self._batch_of.get(scan_id)
+        return found if found or self._before is None else self._before.batch_of(scan_id)
+
+    def has_box(self, scan_id: str | None, place: tuple[int, int, int, int]) -> bool:
+        """Whether this box was delivered with this scan before, and so has its crop."""
+        if place in self._boxes.get(scan_id, ()):
+            return True
+        return self._before is not None and self._before.has_box(scan_id, place)
+
+
+class Accepted(Seen):
+    """What the whole ledger says, part by part as parts appear."""
+
+    def __init__(self, store: Store):
+        super().__init__()
+        self._store = store
+        self._read: set[str] = set()
+
+    def refresh(self) -> None:
+        """Take in the parts that appeared since the last look."""
+        for name in self._store.names("scans"):
+            if name not in self._read:
+                for row in read_part(self._store, name, schemas.SCANS, COLUMNS).to_pylist():
+                    self.add(row)
+                self._read.add(name)

@@ -1,0 +1,50 @@
+"""One crops part in, one features part out: the trunk's embedding of every crop."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.stages.progress import Advance
+from pipeline.stages.registry import Chosen
+from pipeline.store.folder import Store
+from pipeline.store.parts import crops_name, features_name, iter_part, part_writer
+
+ROWS = 256  # crops in memory at a time: 16 MB of pixels, 4 MB of embeddings
+
+
+def embed_part(
+    store: Store, batch: str, number: int, chosen: Chosen, embed: Callable, advance: Advance
+) -> str:
+    """Embed one part unless that is done already; return the name of its features.
+
+    `embed` turns uint8 crops (N, side, side) into float16 embeddings (N, width).
+    """
+    name = features_name(chosen.trunk_id, batch, number)
+    if store.has(name):
+        return name
+    side, schema = chosen.recipe.side, schemas.features(chosen.width)
+    crops = crops_name(chosen.recipe_id, batch, number)
+    with part_writer(store, name, schema) as features:
+        for rows in iter_part(store, crops, schemas.crops(side), ROWS):
+            pixels = rows.column("pixels")
+            # Fixed-size values lie one after the other: no copy, whatever the slice.
+            start = pixels.offset * side * side
+            view = np.frombuffer(pixels.buffers()[1], np.uint8, len(pixels) * side * side, start)
+            embeddings = embed(view.reshape(-1, side, side))
+            features.write(_with_embeddings(rows, embeddings, chosen.trunk_id, schema))
+            advance(rows.num_rows)
+    return name
+
+
+def _with_embeddings(
+    rows: pa.RecordBatch, embeddings: np.ndarray, trunk_id: str, schema: pa.Schema
+) -> pa.Table:
+    item = schema.field("embedding").type
+    columns = {name: rows.column(name) for name, _ in schemas.CROP_FACTS}
+    columns["trunk"] = pa.array([trunk_id] * rows.num_rows, pa.string())
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(
+        pa.array(embeddings.reshape(-1)), type=item
+    )
+    return pa.table(columns, schema=schema)

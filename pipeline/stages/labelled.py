@@ -1,0 +1,96 @@
+"""Labelled crops of a store: whether there are enough to learn from, and their rows.
+
+Nothing here imports Keras or scikit-learn, so that asking costs little.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import schemas
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
+from pipeline.model import splits
+from pipeline.stages.registry import Chosen
+from pipeline.store import catalog
+from pipeline.store.features import load_features
+from pipeline.store.folder import Store
+from pipeline.store.parts import crops_name, iter_part, part_numbers
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled crops to learn from: row i of everything belongs to one crop."""
+
+    facts: pd.DataFrame
+    embeddings: np.ndarray  # float16 (N, width)
+    classes: tuple[str, ...]  # the normal class first
+    truth: np.ndarray  # class numbers (N,)
+    sides: np.ndarray  # train, validation or test (N,)
+
+    @property
+    def patients(self) -> np.ndarray:
+        return self.facts["patient_key"].to_numpy()
+
+
+def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
+    """Raise NotEnoughData, in numbers, unless each side has enough patients and both kinds.
+
+    Reads labels and patients only, so that asking costs little.
+    """
+    with catalog.open_store(store) as con:
+        found = catalog.query(con, "labelled", trunk=chosen.trunk_id)
+    found["side"] = splits.sides(list(found["patient_key"]))
+    found["normal"] = found["label"] == settings.normal_class
+    counts = []
+    for side in splits.SIDES:
+        here = found[found["side"] == side]
+        normal = int(here["normal"].sum())
+        counts.append((side, here["patient_key"].nunique(), normal, len(here) - normal))
+    least = settings.head.min_patients
+    if all(patients >= least and normal and abnormal for _, patients, normal, abnormal in counts):
+        return
+    words = "; ".join(
+        f"{side} side: {patients} patients, {normal} normal and {abnormal} abnormal crops"
+        for side, patients, normal, abnormal in counts
+    )
+    raise NotEnoughData(
+        f"Too few labels to train a head. {words}. Each side needs {least} patients and crops of "
+        f"both kinds, normal being `{settings.normal_class}`. Deliver more labelled scans, or set "
+        "`normal_class` to your word for it."
+    )
+
+
+def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
+    """Every crop with an embedding and a label in force, in an order that does not change."""
+    facts, embeddings = load_features(store, trunk=chosen.trunk_id)
+    known = np.flatnonzero(facts["label"].notna())
+    order = known[np.argsort(facts["crop_id"].to_numpy()[known].astype(str))]
+    facts, embeddings = facts.iloc[order].reset_index(drop=True), embeddings[order]
+    labels = facts["label"].to_numpy().astype(str)
+    normal = settings.normal_class
+    classes = (normal, *sorted(set(labels) - {normal}))
+    truth = np.array([classes.index(label) for label in labels], np.int64)
+    return Rows(facts, embeddings, classes, truth, splits.sides(list(facts["patient_key"])))
+
+
+def crops_of(store: Store, chosen: Chosen, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
+
+    Rows whose crops were deleted do not come.
+    """
+    place = {crop_id: number for number, crop_id in enumerate(rows.facts["crop_id"])}
+    side = chosen.recipe.side
+    columns, schema = ["crop_id", "pixels"], schemas.crops(side)
+    for batch in sorted(set(rows.facts["batch"])):
+        for number in part_numbers(store, f"crops/{chosen.recipe_id}/{batch}"):
+            name = crops_name(chosen.recipe_id, batch, number)
+            for some in iter_part(store, name, schema, columns=columns):
+                ids = some.column("crop_id").to_pylist()
+                wanted = [row for row, crop_id in enumerate(ids) if crop_id in place]
+                if wanted:
+                    pixels = b"".join(some.column("pixels").take(wanted).to_pylist())
+                    crops = np.frombuffer(pixels, np.uint8).reshape(-1, side, side)
+                    yield np.array([place[ids[row]] for row in wanted]), crops

@@ -1,0 +1,80 @@
+"""One features part and a head in, one predictions part out."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.stages.registry import Chosen, head_home, read_card, read_model
+from pipeline.store.folder import Store
+from pipeline.store.parts import features_name, iter_part, part_writer, predictions_name
+
+if TYPE_CHECKING:
+    import keras
+
+ROWS = 1024  # embeddings in memory at a time
+
+
+@dataclass(frozen=True)
+class Head:
+    """A stored head; its network is read when first used."""
+
+    store: Store
+    head_id: str
+
+    @cached_property
+    def card(self) -> dict:
+        return read_card(self.store, head_home(self.head_id))
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        return read_model(self.store, head_home(self.head_id))
+
+    @cached_property
+    def learned_from(self) -> frozenset[str]:
+        """Keyed patients on the training and validation side that it learned from."""
+        file = self.store.local_path(f"{head_home(self.head_id)}/patients.parquet")
+        return frozenset(pq.read_table(file)["patient_key"].to_pylist())
+
+    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 (N, classes), in the order of the card's classes."""
+        from pipeline.model.head import predict
+
+        return predict(self.model, embeddings)
+
+
+def predict_part(store: Store, batch: str, number: int, chosen: Chosen, head: Head) -> str:
+    """Predict one part unless that is done already; return the name of its predictions."""
+    name = predictions_name(head.head_id, batch, number)
+    if store.has(name):
+        return name
+    features = features_name(chosen.trunk_id, batch, number)
+    schema = schemas.features(chosen.width)
+    with part_writer(store, name, schemas.PREDICTIONS) as predictions:
+        for rows in iter_part(store, features, schema, ROWS):
+            predictions.write(_predicted(rows, head, chosen.width))
+    return name
+
+
+def _predicted(rows: pa.RecordBatch, head: Head, width: int) -> pa.Table:
+    embeddings = rows.column("embedding").flatten().to_numpy().reshape(-1, width)
+    probabilities = head.probabilities(embeddings)
+    classes = head.card["classes"]
+    abnormal = 1 - probabilities[:, classes.index(head.card["normal_class"])]
+    patients = rows.column("patient_key")
+    kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
+    columns = {
+        **{name: rows.column(name) for name in kept},
+        "head": [head.head_id] * rows.num_rows,
+        "predicted": [classes[best] for best in probabilities.argmax(axis=1)],
+        "probabilities": list(probabilities),
+        "p_abnormal": abnormal,
+        "flagged": abnormal >= head.card["threshold"],
+        "seen": [key in head.learned_from for key in patients.to_pylist()],
+    }
+    order = schemas.PREDICTIONS
+    return pa.table({field.name: columns[field.name] for field in order}, schema=order)

@@ -1,0 +1,213 @@
+"""The main job: one batch from its folder to features, predictions, checks and a report.
+
+Knows nothing of schedulers: the loop over parts is given a `map`. What is done already is found by
+looking, before anything slow is imported.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from pipeline.errors import NotEnoughData
+from pipeline.ingest.delivery import Deliveries
+from pipeline.ingest.workers import Workers
+from pipeline.stages.accepted import Accepted
+from pipeline.stages.embed import embed_part
+from pipeline.stages.labelled import require_enough
+from pipeline.stages.opening import Opened
+from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.plan import plan_batch
+from pipeline.stages.predict import Head, predict_part
+from pipeline.stages.progress import log, progress
+from pipeline.stages.receive import Receiver
+from pipeline.stages.registry import champion, choose, embedder
+from pipeline.stages.report import write_report
+from pipeline.stages.summary import Summary, write_record
+from pipeline.store import catalog
+from pipeline.store.locks import batch_lock
+from pipeline.store.parts import crops_name, features_name, predictions_name, rows_of, scans_name
+
+
+def process(opened: Opened, batch: str, map: PartMap = one_by_one) -> Summary:
+    """Take `batch` from its folder to its report; safe to run again after a crash.
+
+    Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
+    """
+    with batch_lock(opened.store, batch):
+        opened.store.sweep()
+        run = Run(opened, batch, map)
+        try:
+            return run.whole()
+        finally:
+            run.close()
+
+
+class Run:
+    """One run over one batch. What costs time to make is made when first needed."""
+
+    def __init__(self, opened: Opened, batch: str, map: PartMap):
+        self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
+        self.chosen = choose(opened.settings, opened.store)
+        self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
+
+    @cached_property
+    def workers(self) -> Workers:
+        return Workers(self.opened.settings.workers, self.opened.settings.scan_seconds)
+
+    @cached_property
+    def accepted(self) -> Accepted:
+        return Accepted(self.store)
+
+    @cached_property
+    def embed(self) -> Callable:
+        return embedder(self.store, self.chosen).embed
+
+    def close(self) -> None:
+        if "workers" in self.__dict__:
+            self.workers.close()
+
+    def whole(self) -> Summary:
+        """All stages in their order; each does what is not done yet."""
+        with self._timed("plan"):
+            self.summary.planned = plan_batch(self.batch, self.opened)
+            parts = Deliveries(self.opened.private, self.batch).parts()
+        self._receive(parts)
+        self._embed(parts)
+        self._train()
+        self._predict(parts)
+        self._check()
+        self._report()
+        return self.summary
+
+    def _receive(self, parts: list[int]) -> None:
+        missing = self._without(parts, lambda number: scans_name(self.batch, number))
+        files = Deliveries(self.opened.private, self.batch).sizes()
+        with progress("receive", sum(files[number] for number in missing)) as advance:
+            self._each("receive", missing, lambda number: self._receiver(advance)(number))
+        # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
+        unembedded = self._without(self._received(parts), self._features)
+        missing = self._without(unembedded, self._crops)
+        with progress("cut again", sum(files[number] for number in missing)) as advance:
+            self._each("cut again", missing, lambda number: self._recut(number, advance))
+
+    def _receiver(self, advance) -> Callable[[int], str]:
+        return Receiver(
+            self.opened, self.batch, self.chosen, self.workers, self.accepted, advance
+        ).receive_part
+
+    def _recut(self, number: int, advance) -> None:
+        receiver = Receiver(
+            self.opened, self.batch, self.chosen, self.workers, self.accepted, advance
+        )
+        if lost := receiver.recut_part(number):
+            self.summary.notes.append(
+                f"{lost} scans of part {number} were received before but are gone or changed now, "
+                "so they have no crops; put them back and delete that part's crops to try again"
+            )
+
+    def _embed(self, parts: list[int]) -> None:
+        missing = self._without(self._with(parts, self._crops), self._features)
+        crops = sum(rows_of(self.store, self._crops(number)) for number in missing)
+        with progress("embed", crops) as advance:
+            self._each(
+                "embed",
+                missing,
+                lambda number: embed_part(
+                    self.store, self.batch, number, self.chosen, self.embed, advance
+                ),
+            )
+
+    def _train(self) -> None:
+        """Train a first head once there is enough to learn from; later ones on request."""
+        if champion(self.store) is not None:
+            return
+        try:
+            require_enough(self.store, self.chosen, self.opened.settings)
+        except NotEnoughData as too_little:
+            self.summary.notes.append(f"No head yet, so no predictions. {too_little}")
+            return
+        with self._timed("train"):
+            # Imports Keras and scikit-learn, which a run with nothing to learn does without.
+            from pipeline.stages.train_head import train_head
+
+            trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
+        self.summary.worked["train"] = 1
+        self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
+
+    def _predict(self, parts: list[int]) -> None:
+        standing = champion(self.store)
+        if standing is None:
+            return
+        if standing["trunk"] != self.chosen.trunk_id:
+            self.summary.notes.append(
+                f"The champion works on trunk {standing['trunk']}, your settings ask for "
+                f"{self.chosen.trunk_id}: features were written, predictions need a head on them. "
+                "Train one with: make train"
+            )
+            return
+        head = Head(self.store, standing["head"])
+        self.summary.head = head.head_id
+        missing = self._without(
+            self._with(parts, self._features),
+            lambda number: predictions_name(head.head_id, self.batch, number),
+        )
+        self._each(
+            "predict",
+            missing,
+            lambda number: predict_part(self.store, self.batch, number, self.chosen, head),
+        )
+
+    def _check(self) -> None:
+        with self._timed("check"), catalog.open_store(self.store) as con:
+            batches = catalog.query(con, "batches")
+            mine = batches[batches["batch"] == self.batch]
+            if len(mine):
+                counts = mine.drop(columns="batch").iloc[0]
+                self.summary.counts = {name: int(value) for name, value in counts.items()}
+            if self.summary.nothing_to_do:
+                return
+            self.summary.broken_checks = [
+                f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
+            ]
+
+    def _report(self) -> None:
+        name = f"reports/{self.batch}.html"
+        if self.summary.nothing_to_do and self.store.has(name):
+            self.summary.report = name
+            return
+        with self._timed("report"):
+            self.summary.report = write_report(self.store, self.summary)
+        write_record(self.store, self.summary)
+
+    def _features(self, number: int) -> str:
+        return features_name(self.chosen.trunk_id, self.batch, number)
+
+    def _crops(self, number: int) -> str:
+        return crops_name(self.chosen.recipe_id, self.batch, number)
+
+    def _received(self, parts: list[int]) -> list[int]:
+        return self._with(parts, lambda number: scans_name(self.batch, number))
+
+    def _with(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
+        return [number for number in parts if self.store.has(name(number))]
+
+    def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
+        return [number for number in parts if not self.store.has(name(number))]
+
+    def _each(self, stage: str, missing: list[int], work: Callable[[int], object]) -> None:
+        """Run a stage over the parts that lack its output."""
+        if not missing:
+            return
+        self.summary.worked[stage] = len(missing)
+        with self._timed(stage):
+            failures = over_parts(stage, self.batch, work, missing, self._map, self.opened.private)
+        self.summary.failures += [str(failure) for failure in failures]
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.summary.spend(stage, time.monotonic() - started)

@@ -1,0 +1,134 @@
+"""One delivered file in, its facts and crops out: the work done in a worker process.
+
+Bytes are read once, hashed, decoded once and cut. What comes back holds no name: paths stay with
+the caller, and the PatientID is keyed by the caller before it goes anywhere.
+"""
+
+import errno
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import Recipe
+from pipeline.errors import ScanRejected
+from pipeline.imaging.anatomy import is_panoramic
+from pipeline.imaging.crops import cut
+from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxes
+from pipeline.ingest.annotations import Annotation
+from pipeline.ingest.decode import decode
+from pipeline.ingest.listing import Entry
+from pipeline.ingest.picture import Picture
+
+
+@dataclass(frozen=True)
+class Order:
+    """A file to read and how."""
+
+    folder: Path
+    entry: Entry
+    annotation: Annotation
+    recipe: Recipe
+    max_pixels: int
+
+
+@dataclass
+class Read:
+    """What became of one file."""
+
+    scan_id: str | None = None
+    picture_facts: dict = field(default_factory=dict)  # columns of the scans table
+    patient: str | None = None  # as the file says it; never stored
+    boxes: list[Annotated] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    crops: list[bytes] = field(default_factory=list)  # side × side uint8, one per region
+    problems: list[tuple[str, str, str]] = field(default_factory=list)  # kind, where, what: private
+    notes: tuple[str, ...] = ()  # the decoder's warnings: private
+    rejection: ScanRejected | None = None
+
+
+def read_scan(order: Order) -> Read:
+    """Read, hash, decode and cut one file. A rejected file comes back with its rejection."""
+    read = Read()
+    try:
+        data = _bytes(order)
+        read.scan_id = hashlib.sha256(data).hexdigest()[:32]
+        read.picture_facts["bytes"] = len(data)
+        picture = decode(data, order.annotation.bits, order.max_pixels)
+        _note_facts(picture, read)
+        _cut(picture, order, read)
+    except ScanRejected as rejection:
+        read.rejection = rejection
+    return read
+
+
+def _bytes(order: Order) -> bytes:
+    """The file's bytes, when it is still the file that was listed."""
+    entry = order.entry
+    if entry.kind != "file":
+        raise ScanRejected(*_not_a_file(entry.kind))
+    path = os.path.join(os.fsencode(order.folder), entry.path)
+    try:
+        with open(path, "rb", opener=_no_links) as file:
+            data = file.read(entry.size + 1)
+            now = os.fstat(file.fileno())
+    except FileNotFoundError:
+        raise ScanRejected("vanished", "listed, but gone when it was read") from None
+    except PermissionError:
+        raise ScanRejected("unreadable", "may not be read; give the right to read it") from None
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ESTALE, errno.ENOMEM):
+            raise  # of the disk, not of the file: trying again may help
+        words = errno.errorcode.get(error.errno or 0, "unknown error")
+        raise ScanRejected("unreadable", f"cannot be read ({words})") from None
+    if (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns):
+        raise ScanRejected("changed", "changed after it was listed; it comes with the next run")
+    return data
+
+
+def _no_links(path: bytes, flags: int) -> int:
+    # A listed file may have been replaced since: by a link out of the batch, or by a FIFO, which
+    # would hang a plain open.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _not_a_file(kind: str) -> tuple[str, str]:
+    if kind == "link":
+        return "symbolic_link", "a symbolic link; links are not followed, deliver the file itself"
+    if kind == "unreadable":
+        return "unreadable", "a folder that may not be read; give the right to read it"
+    return "not_a_file", "a pipe, socket or device; deliver a file"
+
+
+def _note_facts(picture: Picture, read: Read) -> None:
+    read.patient, read.notes = picture.patient, picture.notes
+    read.picture_facts |= {
+        "format": picture.format,
+        "width": picture.width,
+        "height": picture.height,
+        "frames": len(picture.frames),
+        "bits": picture.bits,
+        "bits_from": picture.bits_from,
+        "colour": picture.colour,
+        "modality": picture.modality,
+        "panoramic": is_panoramic(picture.width, picture.height, picture.modality),
+    }
+
+
+def _cut(picture: Picture, order: Order, read: Read) -> None:
+    about = order.annotation
+    read.boxes, read.problems = place_boxes(about.boxes, picture.width, picture.height)
+    for number, frame in enumerate(picture.frames):
+        found = find_regions(
+            frame, picture.modality, read.boxes, order.recipe, about.label, about.tooth
+        )
+        for region in found:
+            name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
+            read.regions.append(region.named(name))
+            read.crops.append(_pixels(frame, region, order.recipe.side))
+
+
+def _pixels(frame: np.ndarray, region: Region, side: int) -> bytes:
+    return cut(frame, region.square, region.area, side).tobytes()

@@ -1,0 +1,160 @@
+"""One part of a delivery list in; its crops, its labels and its ledger out.
+
+Every listed file comes out as exactly one row of the ledger, usable or not. The ledger part is
+written last: its existence says that the part was received.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.ingest.delivery import Deliveries, Listed
+from pipeline.ingest.private import Private
+from pipeline.ingest.workers import Workers
+from pipeline.stages.accepted import Accepted, Seen
+from pipeline.stages.opening import Opened
+from pipeline.stages.progress import Advance
+from pipeline.stages.reading import Order, Read, read_scan
+from pipeline.stages.registry import Chosen
+from pipeline.stages.rows import REJECTED, RowMaker
+from pipeline.store.folder import Store
+from pipeline.store.locks import commit_lock
+from pipeline.store.parts import PackedPart, crops_name, labels_name, read_part, scans_name
+
+INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What receiving the parts of one run shares."""
+
+    opened: Opened
+    batch: str
+    chosen: Chosen
+    workers: Workers
+    accepted: Accepted
+    advance: Advance
+
+    def receive_part(self, number: int) -> str:
+        """Receive one part unless that is done already; return the name of its ledger."""
+        name = scans_name(self.batch, number)
+        if self.opened.store.has(name):
+            return name
+        deliveries = Deliveries(self.opened.private, self.batch)
+        listed, listed_at = deliveries.part(number)
+        maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
+        self.accepted.refresh()
+        part = _Part(maker, self.chosen.recipe.side, self.accepted)
+        for file, read in self._read(deliveries, listed):
+            part.add(file, read)
+        _tell(self.opened.private, part)
+        part.commit(self.opened.store)
+        return name
+
+    def recut_part(self, number: int) -> int:
+        """Cut the crops of a received part again, for another recipe or after a loss.
+
+        The ledger stays as it is. Returns how many scans could not be read again.
+        """
+        store, deliveries = self.opened.store, Deliveries(self.opened.private, self.batch)
+        listed, listed_at = deliveries.part(number)
+        ledger = read_part(store, scans_name(self.batch, number), schemas.SCANS).to_pylist()
+        maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
+        name = crops_name(self.chosen.recipe_id, self.batch, number)
+        packed, lost = PackedPart(name, schemas.crops(self.chosen.recipe.side)), 0
+        for file, read in self._read(deliveries, listed):
+            scan = ledger[file.row]
+            if scan["status"] == REJECTED:
+                continue
+            if read.scan_id != scan["scan_id"] or read.rejection:
+                lost += 1
+                continue
+            packed.add(maker.crops(scan, read))
+        store.write_bytes(name, packed.to_bytes())
+        return lost
+
+    def _read(self, deliveries: Deliveries, listed: list[Listed]) -> Iterator[tuple[Listed, Read]]:
+        """Read files in worker processes, in their order."""
+        folder, limit = deliveries.folder, self.opened.settings.max_pixels
+        orders: Iterable[Order] = (
+            Order(folder, file.entry, file.annotation, self.chosen.recipe, limit) for file in listed
+        )
+        outcomes = self.workers.map(read_scan, orders)
+        for file, outcome in zip(listed, outcomes, strict=True):
+            yield file, outcome if isinstance(outcome, Read) else Read(rejection=outcome)
+            self.advance(1)
+
+
+class _Part:
+    """Files of one part on their way into the store.
+
+    Crops are packed while other scans are still being decoded, with what is known of duplicates
+    by then. The lock is the whole store's, so it is held for the writing alone; only when another
+    batch took in one of these scans meanwhile is the part packed again, under the lock.
+    """
+
+    def __init__(self, maker: RowMaker, side: int, accepted: Accepted):
+        self.maker, self.side, self.accepted = maker, side, accepted
+        self.files: list[tuple[Listed, Read]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self.seen = Seen(self.accepted)
+        name = crops_name(self.maker.recipe_id, self.maker.batch, self.maker.part)
+        self.crops = PackedPart(name, schemas.crops(self.side))
+        self.scans: list[dict] = []
+
+    def add(self, listed: Listed, read: Read) -> None:
+        """Take in one file; rows come in the order of the delivery list."""
+        self.files.append((listed, read))
+        self._take(listed, read)
+
+    def _take(self, listed: Listed, read: Read) -> None:
+        scan = self.maker.scan(listed, read, self.seen)
+        self.seen.add(scan)
+        self.scans.append(scan)
+        self.crops.add(self.maker.crops(scan, read))
+
+    def commit(self, store: Store) -> None:
+        """Write crops, labels and, last, the ledger."""
+        batch, number = self.maker.batch, self.maker.part
+        with commit_lock(store):
+            self.accepted.refresh()
+            if self._decided_now() != self.scans:
+                self._begin()
+                for listed, read in self.files:
+                    self._take(listed, read)
+            labels = PackedPart(labels_name(batch, number), schemas.LABELS)
+            for scan, (listed, read) in zip(self.scans, self.files, strict=True):
+                labels.add(self.maker.labels(scan, listed, read))
+            ledger = PackedPart(scans_name(batch, number), schemas.SCANS)
+            ledger.add(self.scans)
+            for part in (self.crops, labels, ledger):
+                # The ledger and the crops appear even when empty: their existence means done.
+                if part.rows or part is not labels:
+                    store.write_bytes(part.name, part.to_bytes())
+
+    def _decided_now(self) -> list[dict]:
+        """The ledger as it would be with what the store has accepted by now."""
+        seen, rows = Seen(self.accepted), []
+        for listed, read in self.files:
+            rows.append(self.maker.scan(listed, read, seen))
+            seen.add(rows[-1])
+        return rows
+
+
+def _tell(private: Private, part: _Part) -> None:
+    """Names stay in the private folder: in the messages, and in the index of where scans lie."""
+    index = PackedPart(f"index/{part.maker.batch}/part-{part.maker.part:05d}.parquet", INDEX)
+    for listed, read in part.files:
+        name = listed.entry.path.decode("utf-8", "backslashreplace")
+        if read.rejection:
+            private.tell(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
+        for kind, where, what in read.problems:
+            private.tell(f"label {kind}: {where}: {what}")
+        for note in read.notes:
+            private.tell(f"{name}: the decoder notes: {note}")
+        index.add([{"scan_id": read.scan_id, "path": listed.entry.path}])
+    private.write(index.name, index.to_bytes())

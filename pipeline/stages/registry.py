@@ -1,0 +1,160 @@
+"""Models in the store: which recipe and trunk a run uses, trunks made and checked, champions.
+
+What you set wins over the champion, the champion over the defaults. Nothing here imports Keras
+before a model is really needed.
+"""
+
+import datetime
+import importlib.metadata
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.config import Recipe, Settings, Trunk
+from pipeline.errors import ArtifactError
+from pipeline.imaging import regions
+from pipeline.model.architecture import describe, total, width
+from pipeline.model.golden import golden_crop, golden_matches
+from pipeline.model.trunk import trunk_fingerprint
+from pipeline.store.catalog import promotions
+from pipeline.store.folder import Store
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.model.network import Embedder
+
+VERSIONS = ("dental-pipeline", "keras", "tensorflow", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The recipe and trunk that a run works with."""
+
+    recipe: Recipe
+    recipe_id: str
+    trunk: Trunk
+    trunk_id: str
+
+    @property
+    def width(self) -> int:
+        """Values per embedding."""
+        return width(self.trunk, self.recipe.side)
+
+
+def champion(store: Store) -> dict | None:
+    """The newest promotion: number, recipe, trunk, head and why; None before the first."""
+    return max(promotions(store), key=lambda promotion: promotion["number"], default=None)
+
+
+def choose(settings: Settings, store: Store) -> Chosen:
+    """Recipe and trunk of this run; see the module's first lines for what wins."""
+    standing = champion(store)
+    if standing and not settings.model_fields_set & {"recipe", "trunk"}:
+        card = trunk_card(store, standing["trunk"])
+        return Chosen(
+            Recipe(**card["recipe"]), card["recipe_id"], Trunk(**card["settings"]), card["trunk"]
+        )
+    recipe_id = regions.fingerprint(settings.recipe)
+    trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
+    return Chosen(settings.recipe, recipe_id, settings.trunk, trunk_id)
+
+
+def trunk_home(trunk_id: str) -> str:
+    return f"models/trunks/{trunk_id}"
+
+
+def head_home(head_id: str) -> str:
+    return f"models/heads/{head_id}"
+
+
+def read_card(store: Store, home: str) -> dict:
+    """The card of a stored model."""
+    try:
+        return json.loads(store.read_bytes(f"{home}/card.json"))
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{home} has no card.json, so the model is missing or was half removed. Restore it "
+            "from your backup, or remove the promotions that name it."
+        ) from None
+
+
+def trunk_card(store: Store, trunk_id: str) -> dict:
+    return read_card(store, trunk_home(trunk_id))
+
+
+def write_model(store: Store, home: str, model: "keras.Model", card: dict) -> None:
+    """Store a model; the card comes last, so a model with a card is whole."""
+    from pipeline.model.network import to_bytes
+
+    store.write_bytes(f"{home}/model.keras", to_bytes(model))
+    store.write_bytes(f"{home}/card.json", json.dumps(card, indent=1).encode())
+
+
+def read_model(store: Store, home: str) -> "keras.Model":
+    from pipeline.model.network import from_bytes
+
+    return from_bytes(store.read_bytes(f"{home}/model.keras"))
+
+
+def made_with() -> dict:
+    """When, on what and with which versions a model is made."""
+    from pipeline.model.backend import device, keras
+
+    return {
+        "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "device": device(),
+        "backend": keras.backend.backend(),
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+    }
+
+
+def embedder(store: Store, chosen: Chosen) -> "Embedder":
+    """The stored trunk, made when missing, ready to embed.
+
+    Raises ArtifactError when it no longer reproduces the embedding that was stored with it: rows
+    it wrote now would not be comparable with those it wrote before.
+    """
+    from pipeline.model.network import Embedder
+
+    home = trunk_home(chosen.trunk_id)
+    if not store.has(f"{home}/card.json"):
+        _make_trunk(store, chosen)
+    ready = Embedder(read_model(store, home))
+    golden = np.load(io.BytesIO(store.read_bytes(f"{home}/golden.npy")))
+    now = ready.embed(golden_crop(chosen.recipe.side)[np.newaxis])[0]
+    if not golden_matches(golden, now):
+        raise ArtifactError(
+            f"Trunk {chosen.trunk_id} does not reproduce the embedding stored with it, so nothing "
+            "was written. Its file is damaged, or this machine computes differently: restore "
+            f"{home} from your backup, or run on the machine and versions named in its card.json."
+        )
+    return ready
+
+
+def _make_trunk(store: Store, chosen: Chosen) -> None:
+    from pipeline.model.network import Embedder, build
+
+    home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
+    model = build(chosen.trunk, side)
+    golden = io.BytesIO()
+    np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
+    store.write_bytes(f"{home}/golden.npy", golden.getvalue())
+    layers = describe(chosen.trunk, side)
+    # The path of a weights file would tell about this machine; its bytes are in the fingerprint.
+    settings = chosen.trunk.model_dump(mode="json", exclude={"weights"})
+    source = "file" if chosen.trunk.weights else f"random, seed {chosen.trunk.seed}"
+    card = {
+        "trunk": chosen.trunk_id,
+        "settings": settings,
+        "weights": source,
+        "recipe_id": chosen.recipe_id,
+        "recipe": chosen.recipe.model_dump(mode="json"),
+        "width": chosen.width,
+        "parameters": total(layers).parameters,
+        **made_with(),
+    }
+    write_model(store, home, model, card)

@@ -1,0 +1,160 @@
+"""A batch in the store in, its page out. Only ids, labels and what was computed stand on it."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.imaging.crops import png
+from pipeline.report.page import Page, Shown, render
+from pipeline.stages.registry import head_home, read_card, trunk_home
+from pipeline.stages.scores import METHODS
+from pipeline.stages.summary import Summary
+from pipeline.store import catalog
+from pipeline.store.folder import Store
+from pipeline.store.parts import crops_name, opened, part_numbers
+
+GALLERY = 24
+EXAMPLES = 8  # instead, when nothing is ranked
+BINS = 25  # of the histogram of scores
+READ_FOR_PICTURES = pa.schema(
+    [("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())]
+)
+
+
+class Picture(NamedTuple):
+    """A stored crop as a PNG file, and the width and height of its scan."""
+
+    png: bytes
+    scan: tuple[int, int]
+
+
+def write_report(store: Store, summary: Summary) -> str:
+    """Write the page of the summary's batch, for its owner alone to read, and return its name.
+
+    The same store and summary give the same bytes. Raises ArtifactError for a damaged part or a
+    head without its card.
+    """
+    name = f"reports/{summary.batch}.html"
+    store.write_bytes(name, render(page_of(store, summary)).encode(), mode=0o600)
+    return name
+
+
+def page_of(store: Store, summary: Summary) -> Page:
+    """Everything that stands on the page."""
+    found, trunk = answers(store, summary), trunk_home(summary.trunk)
+    scores = found["score_histogram"] if summary.head else []
+    head_card = read_card(store, head_home(summary.head)) if summary.head else None
+    return Page(
+        batch=summary.batch,
+        counts=summary.counts,
+        failures=summary.failures,
+        broken_checks=summary.broken_checks,
+        notes=summary.notes,
+        rejections=found["rejections"],
+        kinds=found["scan_kinds"],
+        problems=dict(sorted(summary.planned.problems.items())) if summary.planned else {},
+        regions={row["region_kind"]: row["crops"] for row in found["region_kinds"]},
+        balance=found["class_balance"],
+        seconds=summary.seconds,
+        worked=summary.worked,
+        recipe=summary.recipe,
+        trunk=summary.trunk,
+        head=summary.head,
+        # A batch whose every scan was rejected never needed its trunk.
+        trunk_card=read_card(store, trunk) if store.has(f"{trunk}/card.json") else None,
+        head_card=head_card,
+        evaluations=evaluations(head_card) if head_card else {},
+        unseen=binned(scores, seen=False),
+        seen=binned(scores, seen=True),
+        flagged=sum(row["flagged"] for row in scores),
+        gallery=gallery(store, summary, found["worklist" if scores else "example_crops"]),
+    )
+
+
+def answers(store: Store, summary: Summary) -> dict[str, list[dict]]:
+    """What the named queries say about the batch, as rows with None for what is missing."""
+    batch, trunk = summary.batch, summary.trunk
+    asked = {
+        "rejections": {"batch": batch},
+        "scan_kinds": {"batch": batch},
+        "region_kinds": {"batch": batch, "trunk": trunk},
+        "class_balance": {"trunk": trunk},
+        "example_crops": {"batch": batch, "recipe": summary.recipe, "limit": EXAMPLES},
+        "worklist": {"batch": batch, "limit": GALLERY},
+    }
+    with catalog.open_store(store) as con:
+        found = {name: catalog.query(con, name, **given) for name, given in asked.items()}
+        scores = catalog.query(con, "score_histogram", batch=batch, bins=BINS)
+    mine = {name: plain(frame[frame["batch"] == batch]) for name, frame in found.items()}
+    return mine | {"score_histogram": plain(scores)}
+
+
+def plain(frame: pd.DataFrame) -> list[dict]:
+    """Rows as dictionaries of Python's own types."""
+    # Whole numbers of which one is missing came as floats.
+    values = frame.convert_dtypes().astype(object)
+    return values.where(values.notna(), None).to_dict("records")
+
+
+def evaluations(card: dict) -> dict[str, dict]:
+    """The scores on a head's card by method in words, the head's first."""
+    return {
+        words: card["scores"][name] for name, words in METHODS.items() if name in card["scores"]
+    }
+
+
+def binned(scores: list[dict], seen: bool) -> list[int]:
+    """Crops per bin of p_abnormal; empty when the batch has no predictions at all."""
+    counts = {row["bin"]: row["crops"] for row in scores if row["seen"] == seen}
+    return [counts.get(number, 0) for number in range(BINS)] if scores else []
+
+
+def gallery(store: Store, summary: Summary, rows: list[dict]) -> list[Shown]:
+    """The crops of these rows, in their order, with pictures where crops are still stored."""
+    # A prediction whose features are gone has no place to show; a check tells of it.
+    rows = [row for row in rows if row["box_x"] is not None]
+    pictures = read_pictures(store, summary, {row["crop_id"] for row in rows})
+    return [shown(row, pictures.get(row["crop_id"])) for row in rows]
+
+
+def shown(row: dict, picture: Picture | None) -> Shown:
+    """One row of the work-list, or of the examples, as it stands in the gallery."""
+    return Shown(
+        **{name: row[name] for name in ("crop_id", "region_kind", "tooth", "label")},
+        **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen")},
+        place=(row["box_x"], row["box_y"], row["box_w"], row["box_h"]),
+        png=picture and picture.png,
+        scan=picture and picture.scan,
+    )
+
+
+def read_pictures(store: Store, summary: Summary, crop_ids: set[str]) -> dict[str, Picture]:
+    """Pictures of these crops by crop_id; those whose crops were deleted are not there."""
+    found: dict[str, Picture] = {}
+    for number in part_numbers(store, f"crops/{summary.recipe}/{summary.batch}"):
+        if len(found) == len(crop_ids):
+            break
+        name = crops_name(summary.recipe, summary.batch, number)
+        with opened(store, name, READ_FOR_PICTURES) as part:
+            found |= pictures_of(part, crop_ids)
+    return found
+
+
+def pictures_of(part: pq.ParquetFile, crop_ids: set[str]) -> dict[str, Picture]:
+    """Pictures of those crops that stand in this part; other row groups' pixels stay unread."""
+    found = {}
+    side = math.isqrt(part.schema_arrow.field("pixels").type.byte_width)
+    for group in range(part.num_row_groups):
+        ids = part.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
+        wanted = [row for row, crop_id in enumerate(ids) if crop_id in crop_ids]
+        if not wanted:
+            continue
+        columns = [*READ_FOR_PICTURES.names, "pixels"]
+        for row in part.read_row_group(group, columns=columns).take(wanted).to_pylist():
+            pixels = np.frombuffer(row["pixels"], np.uint8).reshape(side, side)
+            found[row["crop_id"]] = Picture(png(pixels), (row["scan_w"], row["scan_h"]))
+    return found

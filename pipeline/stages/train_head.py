@@ -1,0 +1,145 @@
+"""Stored embeddings and labels in, a head with its card out, promoted unless it is worse.
+
+No scan is decoded and no GPU is needed: everything is learned from Parquet. Beside the head stand
+a logistic regression on the same embeddings and one on 32 × 32 pixels of the same crops, all three
+measured on the same test patients.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import Settings
+from pipeline.model import baselines, metrics, splits
+from pipeline.model.fingerprints import head_fingerprint
+from pipeline.model.head import TrainedHead, predict, train
+from pipeline.stages.labelled import Rows, crops_of, labelled_rows, require_enough
+from pipeline.stages.predict import Head
+from pipeline.stages.promotion import promote
+from pipeline.stages.registry import Chosen, head_home, made_with, write_model
+from pipeline.store.folder import Store
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training brought."""
+
+    head_id: str
+    card: dict
+    promoted: bool
+    words: str  # why it was promoted, or not
+
+
+def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Trained:
+    """Train, measure, store and perhaps promote a head on everything labelled in the store.
+
+    Raises NotEnoughData like `require_enough`.
+    """
+    require_enough(store, chosen, settings)
+    rows = labelled_rows(store, chosen, settings)
+    say(splits.proof(rows.patients, rows.sides))
+    head_id = head_fingerprint(
+        chosen.trunk_id,
+        settings.head,
+        rows.classes,
+        settings.normal_class,
+        rows.facts["crop_id"],
+        rows.facts["label"],
+        rows.sides,
+    )
+    head = Head(store, head_id)
+    if not store.has(f"{head_home(head_id)}/card.json"):
+        _learn(store, chosen, settings, rows, head_id, say)
+    promoted, words = promote(store, chosen, rows, head)
+    return Trained(head_id, head.card, promoted, words)
+
+
+def _learn(
+    store: Store, chosen: Chosen, settings: Settings, rows: Rows, head_id: str, say: Say
+) -> None:
+    """Train the head, measure it and store it with its card."""
+    started = time.monotonic()
+    learn, judge = rows.sides == "train", rows.sides == "validation"
+    trained = train(
+        rows.embeddings, rows.truth, learn, judge, rows.classes, settings.head, _losses(say)
+    )
+    scores = _scores(store, chosen, rows, predict(trained.model, rows.embeddings))
+    card = {
+        "head": head_id,
+        "trunk": chosen.trunk_id,
+        "recipe_id": chosen.recipe_id,
+        **_learned(rows, settings, trained),
+        "threshold": scores["head"]["operating_point"]["threshold"],
+        "scores": scores,
+        "seconds": round(time.monotonic() - started, 1),
+        **made_with(),
+    }
+    _store_patients(store, head_id, rows.patients[learn | judge])
+    write_model(store, head_home(head_id), trained.model, card)
+
+
+def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
+    """What the card says about the data and the training."""
+    known = rows.facts[rows.sides != "test"]
+    return {
+        "classes": list(rows.classes),
+        "normal_class": settings.normal_class,
+        "settings": settings.head.model_dump(mode="json"),
+        "best_epoch": trained.best_epoch,
+        "epochs": list(trained.epochs),
+        "rows": {side: int((rows.sides == side).sum()) for side in splits.SIDES},
+        "split": splits.proof(rows.patients, rows.sides),
+        "region_kinds": known["region_kind"].value_counts().to_dict(),
+    }
+
+
+def _losses(say: Say) -> Callable[[int, dict], None]:
+    def on_epoch(number: int, losses: dict) -> None:
+        said = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        say(f"epoch {number}: {said}")
+
+    return on_epoch
+
+
+def _store_patients(store: Store, head_id: str, patients: np.ndarray) -> None:
+    """So that predictions can say whether the head has seen a scan's patient."""
+    data = io.BytesIO()
+    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
+    store.write_bytes(f"{head_home(head_id)}/patients.parquet", data.getvalue())
+
+
+def _scores(store: Store, chosen: Chosen, rows: Rows, head: np.ndarray) -> dict[str, dict]:
+    """Evaluations on the test side: the head, and beside it what it has to beat."""
+    learn, judge, count = rows.sides == "train", rows.sides == "validation", len(rows.classes)
+    methods = {
+        "head": head,
+        "probe": baselines.probe(rows.embeddings, rows.truth, learn, judge, count),
+    }
+    small = _thumbnails(store, chosen, rows)
+    if small is not None:
+        methods["pixels"] = baselines.pixels(small, rows.truth, learn, judge, count)
+    return {
+        name: metrics.evaluate(
+            rows.truth, probabilities, rows.patients, rows.sides, rows.classes, rows.classes[0]
+        ).as_dict()
+        for name, probabilities in methods.items()
+    }
+
+
+def _thumbnails(store: Store, chosen: Chosen, rows: Rows) -> np.ndarray | None:
+    """Crops of the rows averaged down, float32 (N, 1024); None when some were deleted."""
+    small: np.ndarray | None = None
+    found = np.zeros(len(rows.truth), bool)
+    for numbers, crops in crops_of(store, chosen, rows):
+        some = baselines.thumbnails(crops)
+        if small is None:
+            small = np.zeros((len(found), some.shape[1]), np.float32)
+        small[numbers], found[numbers] = some, True
+    return small if found.all() else None

@@ -1,0 +1,157 @@
+"""Open a store as a DuckDB database in memory. Python never spells SQL; `sql/` does.
+
+    sql/views/    what one may query, made in the order of their numbers
+    sql/queries/  named questions; `-- $name = default` in the header declares a parameter
+    sql/checks/   each must return no rows
+
+A connection sees the parts that were finished when it was opened.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.config import nearest
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.store.folder import Store
+
+SQL = Path(__file__).parents[2] / "sql"
+PROMOTIONS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("recipe", pa.string()),
+        ("trunk", pa.string()),
+        ("head", pa.string()),
+    ]
+)
+# What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
+# reads neither an empty list of files nor Arrow's float16.
+COLUMNS = {
+    "scans": schemas.SCANS,
+    "crops": schemas.crops(side=1),
+    "features": pa.schema(
+        [*schemas.CROP_FACTS, ("trunk", pa.string()), ("embedding", pa.list_(pa.float32()))]
+    ),
+    "predictions": schemas.PREDICTIONS,
+    "labels": schemas.LABELS,
+}
+PARAMETER = re.compile(r"-- \$(\w+)(?: = (.+))?")
+REQUIRED = object()
+
+
+class Query(NamedTuple):
+    """A named question: what it answers, and its parameters with their defaults."""
+
+    description: str
+    parameters: dict[str, Any]  # REQUIRED for one without default
+
+
+def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
+    """Connect in memory and make every view over the parts of `store`; a view may be empty."""
+    store = as_store(store)
+    con = duckdb.connect()
+    for table, columns in COLUMNS.items():
+        add_parts(con, store, table, columns)
+    con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
+    for view in sorted((SQL / "views").glob("*.sql")):
+        con.execute(view.read_text())
+    return con
+
+
+def as_store(store: str | Path | Store) -> Store:
+    """The store that a path names; ConfigError when there is no such folder."""
+    store = store if isinstance(store, Store) else Store(str(store))
+    if not Path(store.root).is_dir():
+        raise ConfigError(
+            f"There is no store at {store.root}, expected a folder; correct `store`, or run a "
+            "batch to make one."
+        )
+    return store
+
+
+def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns: pa.Schema) -> None:
+    """Name the rows of all parts of `table` TABLE_parts, each with the filename of its part."""
+    names = [name for name in store.names(table) if name.endswith(".parquet")]
+    files = [str(store.local_path(name)) for name in names]
+    if files:
+        # Folder names are no columns here: 20261123 would be read as a number.
+        parts = con.read_parquet(files, hive_partitioning=False, filename=True)
+        parts.create_view(f"{table}_parts")
+    else:
+        empty = columns.append(pa.field("filename", pa.string())).empty_table()
+        con.register(f"{table}_parts", empty)
+
+
+def promotions(store: Store) -> list[dict]:
+    """Every promotion, the newest last: number, recipe, trunk and head."""
+    found = []
+    for name in store.names("models/promotions"):
+        try:
+            card = json.loads(store.read_bytes(name))
+            facts = {key: card[key] for key in ("recipe", "trunk", "head")}
+            found.append({"number": int(Path(name).stem), **facts})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{name} cannot be read ({error!r}), expected JSON with recipe, trunk and head in "
+                "a file named by its number. Remove it, or promote a head again."
+            ) from None
+    return sorted(found, key=lambda promotion: promotion["number"])
+
+
+def queries() -> dict[str, Query]:
+    """Every named question."""
+    return {path.stem: read_query(path) for path in sorted((SQL / "queries").glob("*.sql"))}
+
+
+def read_query(path: Path) -> Query:
+    """The comment at the head of a query: its first line describes, `$` lines declare."""
+    first, *others = path.read_text().splitlines()
+    parameters = {}
+    for line in others:
+        if found := PARAMETER.fullmatch(line):
+            name, default = found.groups()
+            parameters[name] = REQUIRED if default is None else json.loads(default)
+    return Query(first.removeprefix("-- "), parameters)
+
+
+def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFrame:
+    """Ask the named question; ConfigError for an unknown name or wrong parameters."""
+    known = queries()
+    if name not in known:
+        raise ConfigError(f"There is no query `{name}`. {nearest(name, list(known))}")
+    expected = known[name].parameters
+    for given in parameters.keys() - expected.keys():
+        hint = nearest(given, list(expected)) if expected else "It takes none."
+        raise ConfigError(f"Query `{name}` has no parameter `{given}`. {hint}")
+    values = expected | parameters
+    if missing := [each for each, value in values.items() if value is REQUIRED]:
+        raise ConfigError(
+            f"Query `{name}` lacks {', '.join(missing)}: {known[name].description} "
+            f"Give {', '.join(f'{each}=…' for each in missing)}."
+        )
+    try:
+        return run(con, SQL / "queries" / f"{name}.sql", values)
+    except duckdb.ConversionException as error:
+        given = ", ".join(f"{each}={value!r}" for each, value in parameters.items())
+        raise ConfigError(
+            f"Query `{name}` was given {given}: {error}. Correct the value."
+        ) from None
+
+
+def run(con: duckdb.DuckDBPyConnection, file: Path, values: dict[str, Any]) -> pd.DataFrame:
+    """The answer of one SQL file."""
+    # Through Arrow: DuckDB 2.0's own way to pandas 3.1 warns for time stamps, and loses that an
+    # empty column is of text.
+    return con.sql(file.read_text(), params=values).to_arrow_table().to_pandas()
+
+
+def check(con: duckdb.DuckDBPyConnection) -> list[tuple[str, pd.DataFrame]]:
+    """Name and offending rows of every check that the store fails; none for a sound store."""
+    found = [(path.stem, run(con, path, {})) for path in sorted((SQL / "checks").glob("*.sql"))]
+    return [(name, rows) for name, rows in found if len(rows)]

@@ -1,0 +1,154 @@
+"""Stored embeddings as pandas and NumPy want them.
+
+Facts come as a DataFrame with one row per crop, embeddings as one array of shape (N, width) whose
+row i belongs to the frame's row i. Only the parts, columns and row groups asked for are read.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.config import nearest
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.store import catalog, parts
+from pipeline.store.folder import Store
+
+FACTS = [name for name in schemas.features(1).names if name != "embedding"]
+
+
+def load_features(
+    store: str | Path | Store,
+    *,
+    trunk: str | None = None,
+    batch: str | list[str] | None = None,
+    label: str | list[str] | None = None,
+    columns: list[str] | None = None,
+    dtype: np.typing.DTypeLike = np.float16,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Facts and embeddings of `trunk`, by default the champion's or the only one there is.
+
+    `batch` and `label` keep the rows of one or of several; a label is the one in force, which is
+    also what the frame's `label` tells, null for a crop without one. `columns` are the facts
+    wanted, all by default. Returns a frame of N rows and an array (N, width) of `dtype`, in the
+    order of batches, parts and rows. Raises ConfigError for a trunk, batch, label or column that
+    is not there, naming those that are, and ArtifactError for a damaged part.
+    """
+    store = catalog.as_store(store)
+    wanted = FACTS if columns is None else chosen("column", columns, FACTS)
+    names = parts_of(store, trunk_of(store, trunk), batch)
+    schema = schemas.features(width_of(store, names[0]))
+    # The label in force is not the one in the part, and finding it takes the crop's id.
+    needed = sorted({*wanted, "crop_id"} - {"label"})
+    tables = [parts.read_part(store, name, schema, needed) for name in names]
+    frame = pa.concat_tables(tables).to_pandas()
+    keep = np.ones(len(frame), bool)
+    if label is not None or "label" in wanted:
+        keep = add_label(frame, labels_in_force(store), label)
+
+    embeddings = np.empty((np.count_nonzero(keep), schema.field("embedding").type.list_size), dtype)
+    ends = np.cumsum([table.num_rows for table in tables])[:-1]
+    fill(embeddings, store, schema, dict(zip(names, np.split(keep, ends), strict=True)))
+    return frame.loc[keep, wanted].reset_index(drop=True), embeddings
+
+
+def add_label(
+    frame: pd.DataFrame, in_force: pd.Series, label: str | list[str] | None
+) -> np.ndarray:
+    """Add the labels in force to `frame`; which rows carry `label`, or all when it is None."""
+    frame["label"] = frame["crop_id"].map(in_force).astype("str")
+    if label is None:
+        return np.ones(len(frame), bool)
+    wanted = chosen("label", label, sorted(in_force.unique()))
+    return frame["label"].isin(wanted).to_numpy()
+
+
+def trunk_of(store: Store, trunk: str | None) -> str:
+    """`trunk` if it has features here, by default the champion's or the only one."""
+    present = sorted({name.split("/")[1] for name in store.names("features")})
+    if trunk is None:
+        champions = [promotion["trunk"] for promotion in catalog.promotions(store)]
+        if not champions and len(present) > 1:
+            raise ConfigError(
+                f"The store has features of several trunks and no champion; give `trunk`, one of "
+                f"{', '.join(present)}."
+            )
+        trunk = (champions or present or [None])[-1]
+    if trunk is None:
+        raise ConfigError(f"The store {store.root} has no features yet; run a batch first.")
+    return chosen("trunk", trunk, present)[0]
+
+
+def parts_of(store: Store, trunk: str, batch: str | list[str] | None) -> list[str]:
+    """Names of the feature parts of `trunk`, or of some batches alone, in order."""
+    names = store.names(f"features/{trunk}")
+    batches = {name: name.split("/")[2] for name in names}
+    if batch is None:
+        return names
+    wanted = chosen("batch", batch, sorted(set(batches.values())))
+    if not wanted:
+        raise ConfigError("An empty list of batches asks for nothing; name some, or none for all.")
+    return [name for name in names if batches[name] in wanted]
+
+
+def chosen(kind: str, given: str | list[str], known: list[str]) -> list[str]:
+    """`given` as a list; ConfigError when one of them is not known."""
+    given = [given] if isinstance(given, str) else list(given)
+    for each in given:
+        if each not in known:
+            hint = nearest(each, known) if known else "There is none at all yet."
+            raise ConfigError(f"No features with {kind} `{each}`. {hint}")
+    return given
+
+
+def width_of(store: Store, name: str) -> int:
+    """Values per embedding in the part `name`; ArtifactError when it holds none."""
+    with parts.opened(store, name, pa.schema([])) as file:
+        found = file.schema_arrow
+    place = found.get_field_index("embedding")
+    if place < 0 or not pa.types.is_fixed_size_list(found.field(place).type):
+        raise ArtifactError(
+            f"{name} has columns {found.names}, expected embeddings of a fixed width. Another "
+            "version of this code wrote it: remove it and run its batch again."
+        )
+    return found.field(place).type.list_size
+
+
+def labels_in_force(store: Store) -> pd.Series:
+    """Labels by crop_id; a crop without one is not there."""
+    rows = catalog.open_store(store).table("labels_now").to_arrow_table().to_pandas()
+    return rows.set_index("crop_id")["label"]
+
+
+def fill(
+    embeddings: np.ndarray, store: Store, schema: pa.Schema, kept_rows: dict[str, np.ndarray]
+) -> None:
+    """Put the kept rows of every part into `embeddings`, which has room for exactly those."""
+    place = 0
+    for name, kept in kept_rows.items():
+        with parts.opened(store, name, schema) as file:
+            if file.metadata.num_rows != len(kept):
+                raise ArtifactError(
+                    f"{name} was replaced while it was read: {len(kept)} rows first, then "
+                    f"{file.metadata.num_rows}. Load the features again."
+                )
+            for rows in kept_embeddings(file, kept):
+                embeddings[place : place + len(rows)] = rows
+                place += len(rows)
+
+
+def kept_embeddings(file: pq.ParquetFile, kept: np.ndarray) -> Iterator[np.ndarray]:
+    """The kept rows of one part as float16 (n, width), row group by row group."""
+    start = 0
+    for group in range(file.num_row_groups):
+        here = kept[start : start + file.metadata.row_group(group).num_rows]
+        start += len(here)
+        if here.any():
+            column = file.read_row_group(group, columns=["embedding"]).column(0)
+            # The values lie one after the other: no row is ever a Python object.
+            values = column.combine_chunks().flatten().to_numpy()
+            yield values.reshape(len(here), -1)[here]

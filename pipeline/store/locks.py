@@ -1,0 +1,75 @@
+"""Who may write: one run per batch, and one commit at a time in the whole store.
+
+Locks are the kernel's (flock on files under STORE/.locks): they end with their owner, however it
+ends, so none is ever stale and none needs breaking. The owner's JSON beside a lock (pid, started)
+is for the message alone.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import BatchBusy, StoreError
+from pipeline.store.folder import Store, make_folder
+
+FOLDER = ".locks"
+
+
+@contextlib.contextmanager
+def batch_lock(store: Store, batch: str) -> Iterator[None]:
+    """Keep other runs off `batch`; raises BatchBusy at once when one works on it already."""
+    owner = f"{FOLDER}/batch-{batch}.json"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(store, f"batch-{batch}", timeout=0))
+        except Timeout:
+            raise BatchBusy(
+                f"Batch {batch} is being worked on by {in_words(store, owner)}, and only one run "
+                "at a time may do that. Wait until it ends, then run again."
+            ) from None
+        started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        store.write_bytes(owner, json.dumps({"pid": os.getpid(), "started": started}).encode())
+        stack.callback(store.remove, owner)
+        yield
+
+
+@contextlib.contextmanager
+def commit_lock(store: Store) -> Iterator[None]:
+    """Wait until nobody else commits to the store, then be the one. Hold it shortly."""
+    with held(store, "commit", timeout=-1):
+        yield
+
+
+@contextlib.contextmanager
+def held(store: Store, key: str, timeout: float) -> Iterator[None]:
+    """Hold the lock `key`; Timeout when another keeps it, StoreError when none can be made."""
+    path = store.local_path(f"{FOLDER}/{key}.lock")
+    # Where there is no flock, filelock would fall back to a lock that outlives a killed owner.
+    lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
+    try:
+        make_folder(path.parent)
+        lock.acquire()
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        raise StoreError(
+            f"The store {store.root} cannot be locked ({error}); expected a folder that this "
+            "user may write. Correct its permissions, or set `store` to another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_words(store: Store, owner: str) -> str:
+    """The owner of a lock, as far as its JSON tells."""
+    try:
+        found = json.loads(store.read_bytes(owner))
+        return f"process {found['pid']} since {found['started']}"
+    except (OSError, ValueError, KeyError):  # it took the lock just now, or let go of it
+        return "another process"

@@ -1,0 +1,241 @@
+"""Write and read Parquet parts. A part that exists is finished.
+
+Columns and types are those of `pipeline.schemas`, insisted on both ways. The same rows give the
+same bytes, in whatever slices they come; no time stands in a part. `Store` says where parts lie.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.errors import ArtifactError
+from pipeline.store.folder import Store
+
+PART_NAME = re.compile(r"part-(\d{5,})\.parquet")
+WIDE = {"pixels", "embedding"}  # columns that hold nearly all of a part's bytes
+
+
+def part_name(folder: str, number: int) -> str:
+    """The name of part `number` of a table's `folder`."""
+    return f"{folder}/part-{number:05d}.parquet"
+
+
+def scans_name(batch: str, number: int) -> str:
+    """The ledger part of `batch`."""
+    return part_name(f"scans/{batch}", number)
+
+
+def crops_name(recipe: str, batch: str, number: int) -> str:
+    """The crops that `recipe` cut from the scans of the same part number."""
+    return part_name(f"crops/{recipe}/{batch}", number)
+
+
+def features_name(trunk: str, batch: str, number: int) -> str:
+    """The embeddings that `trunk` made of the crops of the same part number."""
+    return part_name(f"features/{trunk}/{batch}", number)
+
+
+def predictions_name(head: str, batch: str, number: int) -> str:
+    """What `head` says about the features of the same part number."""
+    return part_name(f"predictions/{head}/{batch}", number)
+
+
+def labels_name(batch: str, number: int) -> str:
+    """The labels that were delivered with the scans of the same part number."""
+    return f"labels/part-{batch}-{number:05d}.parquet"
+
+
+def part_numbers(store: Store, folder: str) -> list[int]:
+    """Numbers of the finished parts that lie in `folder` itself, ascending."""
+    found = (PART_NAME.fullmatch(name.removeprefix(f"{folder}/")) for name in store.names(folder))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def write_part(store: Store, name: str, table: pa.Table, schema: pa.Schema) -> str:
+    """Write `table` as the part `name`, whole or not at all, and return the name.
+
+    Raises ArtifactError when the table is not of `schema` or holds embeddings that are no
+    numbers; then nothing is written.
+    """
+    with part_writer(store, name, schema) as part:
+        part.write(table)
+    return name
+
+
+@contextlib.contextmanager
+def part_writer(store: Store, name: str, schema: pa.Schema) -> Iterator["PartWriter"]:
+    """A part that is written slice by slice and appears when the block ends well.
+
+    An exception in the block leaves nothing. Raises ArtifactError like `write_part`.
+    """
+    with (
+        store.unfinished(name) as file,
+        pq.ParquetWriter(file, schema, **encoding(schema)) as parquet,
+    ):
+        part = PartWriter(name, schema, parquet)
+        yield part
+        part.flush()
+
+
+class PackedPart:
+    """A part packed in memory, for parts that must appear together under a lock."""
+
+    def __init__(self, name: str, schema: pa.Schema):
+        self.name, self.schema, self.rows = name, schema, 0
+        self._bytes = io.BytesIO()
+        self._parquet = pq.ParquetWriter(self._bytes, schema, **encoding(schema))
+        self._part = PartWriter(name, schema, self._parquet)
+
+    def add(self, rows: Iterable[dict]) -> None:
+        """Append rows; they are packed as soon as they fill a row group."""
+        rows = list(rows)
+        self.rows += len(rows)
+        if rows:
+            self._part.write(pa.Table.from_pylist(rows, self.schema))
+
+    def to_bytes(self) -> bytes:
+        """The finished part; nothing can be added afterwards."""
+        self._part.flush()
+        self._parquet.close()
+        return self._bytes.getvalue()
+
+
+class PartWriter:
+    """Cuts what it is given into row groups, the unit of reading."""
+
+    def __init__(self, name: str, schema: pa.Schema, parquet: pq.ParquetWriter):
+        self.name, self.schema, self.parquet = name, schema, parquet
+        self.group = group_rows(schema)
+        self.waiting = schema.empty_table()
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of `table`."""
+        rows = conforming(self.name, table, self.schema)
+        # Full groups only: else the sizes of the slices, which differ from machine to machine,
+        # would show in the bytes.
+        self.waiting = pa.concat_tables([self.waiting, rows])
+        while self.waiting.num_rows >= self.group:
+            self.publish(self.waiting.slice(0, self.group))
+            self.waiting = self.waiting.slice(self.group)
+
+    def flush(self) -> None:
+        """Write what is left. A part without rows keeps its columns."""
+        if self.waiting.num_rows:
+            self.publish(self.waiting)
+
+    def publish(self, rows: pa.Table) -> None:
+        """Write one row group, its columns in one piece each: chunks show in the bytes too."""
+        self.parquet.write_table(rows.combine_chunks(), row_group_size=self.group)
+
+
+def group_rows(schema: pa.Schema) -> int:
+    """Rows per row group: few enough that one crop or embedding is read without its part."""
+    if "pixels" in schema.names:
+        return 64
+    return 256 if "embedding" in schema.names else 8192
+
+
+def encoding(schema: pa.Schema) -> dict:
+    """How Parquet packs a table of `schema`.
+
+    Pixels and embeddings do not repeat and are never searched by value: a dictionary or minima
+    of them only cost room. Embeddings stay plain, since DuckDB 2.0 refuses BYTE_STREAM_SPLIT of
+    float16.
+    """
+    facts = [field.name for field in schema if field.name not in WIDE]
+    return {
+        "compression": "zstd",
+        "compression_level": 1 if "embedding" in schema.names else 3,
+        "use_dictionary": facts,
+        "write_statistics": facts,
+    }
+
+
+def conforming(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows of `table` in the order and types of `schema`; ArtifactError when they are not."""
+    foreign = sorted(set(table.column_names) - set(schema.names))
+    lacking = sorted(set(schema.names) - set(table.column_names))
+    if foreign or lacking:
+        raise ArtifactError(
+            f"{name} was to be written with columns {table.column_names}, expected "
+            f"{schema.names}: {', '.join(foreign + lacking)} is wrong. Nothing was written."
+        )
+    if missing := sum(table.column(each).null_count for each in WIDE.intersection(schema.names)):
+        raise ArtifactError(
+            f"{name} was to be written with {missing} rows that lack their pixels or embedding; "
+            "expected one for every crop. Nothing was written."
+        )
+    try:
+        rows = table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ArtifactError(
+            f"{name} was to be written with values that do not fit its columns ({error}); "
+            f"expected {', '.join(map(str, schema.types))}. Nothing was written."
+        ) from None
+    if "embedding" in schema.names:
+        refuse_non_finite(name, rows.column("embedding"))
+    return rows
+
+
+def refuse_non_finite(name: str, embeddings: pa.ChunkedArray) -> None:
+    """Raise ArtifactError when an embedding holds infinity or NaN."""
+    values = [chunk.flatten().to_numpy() for chunk in embeddings.chunks]
+    if bad := sum(np.count_nonzero(~np.isfinite(each)) for each in values):
+        raise ArtifactError(
+            f"{name} was to be written with {bad} embedding values that are infinite or no "
+            "numbers, expected finite ones; float16 ends at 65504. Nothing was written: check the "
+            "trunk's weights."
+        )
+
+
+@contextlib.contextmanager
+def opened(store: Store, name: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """The part `name`, open for reading, after insisting on `schema`."""
+    try:
+        # Buffering ahead would hold every row group at once.
+        file = pq.ParquetFile(store.local_path(name), pre_buffer=False)
+    except FileNotFoundError:
+        raise ArtifactError(f"{name} is missing, expected a part; run its batch again.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(
+            f"{name} cannot be read as Parquet ({error}), expected a part. Remove it and run its "
+            "batch again."
+        ) from None
+    with file:
+        if wrong := schemas.require(file.schema_arrow, schema):
+            raise ArtifactError(
+                f"{name} has columns {file.schema_arrow.names}, expected {schema.names}: "
+                f"{', '.join(wrong)} is missing or of another type. Another version of this code "
+                "wrote it: remove it and run its batch again."
+            )
+        yield file
+
+
+def read_part(
+    store: Store, name: str, schema: pa.Schema, columns: list[str] | None = None
+) -> pa.Table:
+    """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
+    with opened(store, name, schema) as file:
+        return file.read(columns=columns)
+
+
+def rows_of(store: Store, name: str) -> int:
+    """How many rows a part has, from its footer alone."""
+    return pq.read_metadata(store.local_path(name)).num_rows
+
+
+def iter_part(
+    store: Store, name: str, schema: pa.Schema, rows: int = 256, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a part in slices of at most `rows` rows, never holding more than a row group or two.
+
+    Raises ArtifactError like `read_part`, at the first slice.
+    """
+    with opened(store, name, schema) as file:
+        yield from file.iter_batches(batch_size=rows, columns=columns)

@@ -1,0 +1,13 @@
+-- A scan is accepted, duplicate or rejected; who is not rejected has an id.
+select
+    batch,
+    part,
+    "row",
+    status,
+    scan_id
+
+from scans
+where
+    status is null
+    or status not in ('accepted', 'duplicate', 'rejected')
+    or (status <> 'rejected' and scan_id is null)

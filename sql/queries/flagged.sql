@@ -1,0 +1,8 @@
+-- Crops that the champion flags, in the order of the work-list.
+-- $batch = null
+select *
+from worklist
+where
+    flagged
+    and ($batch::varchar is null or batch = $batch)
+order by rank

@@ -1,0 +1,8 @@
+-- Crops without their pixels, with the number of the part they stand in.
+create or replace view crops as
+
+select
+    * exclude (pixels, filename),
+    regexp_extract(filename, 'part-(\d+)\.parquet$', 1)::integer as part
+
+from crops_parts

@@ -1,0 +1,6 @@
+-- What the champion said about every crop.
+create or replace view predictions_now as
+
+select predictions.*
+from predictions
+semi join champion on predictions.head = champion.head

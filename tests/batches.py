@@ -1,0 +1,46 @@
+"""Small real batches and settings for tests; pictures differ, so that no two are duplicates."""
+
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline import config
+from pipeline.stages.opening import open_for_writing
+
+# A trunk and a head that compute in milliseconds; everything else is as in real runs.
+RECIPE = config.Recipe(side=32)
+TRUNK = config.Trunk(layers=(config.Layer(filters=4, kernel=3), config.Layer(filters=8, kernel=3)))
+HEAD = config.Head(units=(16,), epochs=3, min_patients=2)
+
+_seeds = itertools.count()
+
+
+def scan(height=60, width=50, seed=None):
+    """A textured grey picture, uint8 (height, width)."""
+    noise = np.random.default_rng(next(_seeds) if seed is None else seed)
+    small = noise.integers(40, 220, (height // 5 + 1, width // 5 + 1)).astype(np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def panoramic(seed=None):
+    return scan(60, 120, seed)
+
+
+def put(folder: Path, **files) -> Path:
+    """Write pictures (arrays, by their suffix) and texts; `a_png` becomes `a.png`."""
+    for name, content in files.items():
+        path = folder / ".".join(name.rsplit("_", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, np.ndarray):
+            content = cv2.imencode(path.suffix, content)[1].tobytes()
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def opened(root: Path, **changes):
+    """A small store below `root`, open for writing."""
+    given = {"recipe": RECIPE, "trunk": TRUNK, "head": HEAD, "workers": 2, "part_size": 3}
+    settings = config.load(store=str(root / "store"), **{**given, **changes})
+    return open_for_writing(settings)

@@ -1,0 +1,371 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline import schemas
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.store import catalog, parts
+
+WIDTH = 4
+A, B, C, D = (letter * 32 for letter in "abcd")
+VIEWS = sorted(path.stem[3:] for path in Path(catalog.SQL, "views").glob("*.sql"))
+CHECKS = sorted(path.stem for path in Path(catalog.SQL, "checks").glob("*.sql"))
+SCHEMA_OF = {
+    "scans": schemas.SCANS,
+    "crops": schemas.crops(2),
+    "features": schemas.features(WIDTH),
+    "predictions": schemas.PREDICTIONS,
+    "labels": schemas.LABELS,
+}
+
+
+def scan(row, scan_id, status="accepted", **more):
+    """A row of the ledger; the file is known by its row unless told otherwise."""
+    facts = {"batch": "b", "part": 0, "row": row, "attempt": 1, "file_key": f"file{row}"}
+    if status == "rejected":
+        facts |= {"reason": "undecodable", "detail": "13 bytes that are no picture"}
+    return facts | {"scan_id": scan_id, "status": status} | more
+
+
+def crop(scan_id, **more):
+    facts = {"crop_id": f"{scan_id}:whole", "scan_id": scan_id, "batch": "b", "recipe": "r0"}
+    facts |= {"patient_key": f"p-{scan_id[0]}", "region": "whole", "region_kind": "whole"}
+    return facts | {"box_x": 3, "region_x": 5, "pixels": bytes(4)} | more
+
+
+def feature(scan_id, embedding=(1, 0, 0, 0), **more):
+    facts = {key: value for key, value in crop(scan_id).items() if key != "pixels"}
+    return facts | {"trunk": "t0", "embedding": np.array(embedding, np.float16)} | more
+
+
+def prediction(scan_id, p_abnormal=0.25, **more):
+    known = ("crop_id", "scan_id", "batch", "recipe", "patient_key")
+    facts = {key: crop(scan_id)[key] for key in known}
+    facts |= {"trunk": "t0", "head": "h0", "predicted": "healthy", "flagged": p_abnormal > 0.5}
+    shares = [1 - p_abnormal, p_abnormal]
+    return facts | {"probabilities": shares, "p_abnormal": p_abnormal, "seen": False} | more
+
+
+def label(scan_id, given, source="delivered", day=1):
+    facts = {"crop_id": f"{scan_id}:whole", "scan_id": scan_id, "batch": "b", "label": given}
+    return facts | {"source": source, "labelled_at": datetime(2026, 11, day, tzinfo=UTC)}
+
+
+def write(store, table, rows, number=0, batch="b"):
+    """Store `rows` as one part of `table`."""
+    schema = SCHEMA_OF[table]
+    name = {
+        "scans": parts.scans_name(batch, number),
+        "crops": parts.crops_name("r0", batch, number),
+        "features": parts.features_name(rows[0].get("trunk", "t0"), batch, number),
+        "predictions": parts.predictions_name(rows[0].get("head", "h0"), batch, number),
+        "labels": parts.labels_name(batch, number),
+    }[table]
+    parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
+
+
+def promote(store, number, head="h0", trunk="t0"):
+    card = {"recipe": "r0", "trunk": trunk, "head": head, "reason": "first"}
+    store.create(f"models/promotions/{number:05d}.json", json.dumps(card).encode())
+
+
+@pytest.fixture
+def full(store):
+    """Three accepted scans, a duplicate and a rejected one, all the way to a champion."""
+    ledger = [scan(0, A), scan(1, B), scan(2, C), scan(3, A, "duplicate", duplicate_of="b")]
+    write(store, "scans", [*ledger, scan(4, None, "rejected")])
+    write(store, "crops", [crop(A), crop(B), crop(C)])
+    directions = {A: (1, 0, 0, 0), B: (2, 0.5, 0, 0), C: (0, 1, 0, 0)}
+    write(store, "features", [feature(each, place) for each, place in directions.items()])
+    told = [prediction(A, 0.25), prediction(B, 0.75), prediction(C, 0.875, seen=True)]
+    write(store, "predictions", told)
+    write(store, "labels", [label(A, "healthy"), label(B, "abnormal")])
+    promote(store, 1)
+    return store
+
+
+def view(store, name, *columns):
+    """Rows of a view as tuples; of one column, as values."""
+    with catalog.open_store(store) as con:
+        frame = con.table(name).to_arrow_table().to_pandas()
+    if len(columns) == 1:
+        return frame[columns[0]].tolist()
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def failed(store):
+    with catalog.open_store(store) as con:
+        return dict(catalog.check(con))
+
+
+def test_every_view_of_an_empty_store_is_empty_and_has_its_columns(store, full_columns):
+    with catalog.open_store(store) as con:
+        for name in VIEWS:
+            rows = con.table(name).to_arrow_table()
+            assert (name, rows.num_rows) == (name, 0)
+            assert (name, rows.schema.names) == (name, full_columns[name])
+
+
+@pytest.fixture
+def full_columns(tmp_path_factory):
+    """The columns of every view of a store where no table is empty."""
+    other = parts.Store(str(tmp_path_factory.mktemp("other")))
+    write(other, "scans", [scan(0, A)])
+    for table, rows in {"crops": crop(A), "features": feature(A), "labels": label(A, "x")}.items():
+        write(other, table, [rows])
+    write(other, "predictions", [prediction(A)])
+    promote(other, 1)
+    with catalog.open_store(other) as con:
+        return {name: con.table(name).to_arrow_table().schema.names for name in VIEWS}
+
+
+def test_every_query_and_check_of_an_empty_store_has_no_rows(store):
+    with catalog.open_store(store.root) as con:
+        for name, query in catalog.queries().items():
+            given = {"crop_id": "x"} if "crop_id" in query.parameters else {}
+            assert (name, len(catalog.query(con, name, **given))) == (name, 0)
+        assert catalog.check(con) == []
+
+
+def test_a_sound_store_fails_no_check(full):
+    assert failed(full) == {}
+
+
+def test_a_batch_named_like_a_number_stays_text(store):
+    write(store, "scans", [scan(0, A, batch="20261123")], batch="20261123")
+    assert view(store, "scans", "batch") == ["20261123"]
+
+
+def test_the_last_attempt_of_a_file_counts(store):
+    write(store, "scans", [scan(0, None, "rejected"), scan(1, B)])
+    write(store, "scans", [scan(0, A, part=1, attempt=2, file_key="file0")], number=1)
+    assert sorted(view(store, "scans_now", "scan_id", "attempt")) == [(A, 2), (B, 1)]
+    assert len(view(store, "scans", "scan_id")) == 3
+
+
+def again(attempt, scan_id, status, **more):
+    return scan(0, scan_id, status, part=attempt - 1, attempt=attempt, **more)
+
+
+@pytest.mark.parametrize(
+    ("history", "counts"),
+    [
+        ([(A, "accepted"), (A, "duplicate")], (A, "accepted")),
+        ([(A, "duplicate"), (A, "duplicate")], (A, "duplicate")),
+        ([(A, "accepted"), (B, "duplicate")], (B, "duplicate")),
+        ([(A, "accepted"), (A, "duplicate"), (None, "rejected")], (None, "rejected")),
+        ([(A, "accepted"), (A, "duplicate"), (B, "accepted")], (B, "accepted")),
+        ([(A, "accepted"), (B, "accepted"), (A, "duplicate")], (A, "accepted")),
+        ([(None, "rejected"), (None, "rejected"), (A, "accepted")], (A, "accepted")),
+    ],
+)
+def test_a_file_that_comes_again_unchanged_stays_accepted(store, history, counts):
+    for attempt, (scan_id, status) in enumerate(history, 1):
+        write(store, "scans", [again(attempt, scan_id, status)], number=attempt - 1)
+    found = [
+        (None if status == "rejected" else scan_id, status)
+        for scan_id, status in view(store, "scans_now", "scan_id", "status")
+    ]
+    assert found == [counts]
+
+
+def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
+    write(store, "labels", [label(A, "healthy", day=2), label(B, "healthy"), label(C, "healthy")])
+    write(store, "labels", [label(A, "abnormal", day=1), label(B, "abnormal", "r1")], number=1)
+    write(store, "labels", [label(B, "healthy", day=9), label(C, None, "r1")], number=2)
+    write(store, "labels", [label(D, None, day=1), label(D, "healthy", day=2)], number=3)
+    found = sorted(view(store, "labels_now", "crop_id", "label", "source"))
+    assert found == [
+        (f"{A}:whole", "healthy", "delivered"),
+        (f"{B}:whole", "abnormal", "r1"),
+        (f"{D}:whole", "healthy", "delivered"),
+    ]
+
+
+def test_the_newest_promotion_is_the_champion(full):
+    promote(full, 10, head="h1")
+    promote(full, 9, head="h2")
+    assert view(full, "champion", "number", "head") == [(10, "h1")]
+    assert view(full, "promotions", "number") == [1, 9, 10]
+    assert view(full, "predictions_now", "head") == []
+    write(full, "predictions", [prediction(A, head="h1")])
+    assert view(full, "predictions_now", "head") == ["h1"]
+
+
+def test_a_damaged_promotion_is_told_in_words(store):
+    store.create("models/promotions/00001.json", b'{"recipe": "r0"}')
+    with pytest.raises(ArtifactError, match=r"00001.json cannot be read .*expected JSON"):
+        catalog.open_store(store)
+
+
+def test_the_worklist_shows_unseen_crops_first_then_the_likeliest_abnormal(full):
+    columns = ["rank", "scan_id", "p_abnormal", "flagged", "seen", "label", "box_x", "region_x"]
+    rows = sorted(view(full, "worklist", *columns))
+    assert [row[:5] for row in rows] == [
+        (1, B, 0.75, True, False),
+        (2, A, 0.25, False, False),
+        (3, C, 0.875, True, True),
+    ]
+    assert [row[5] for row in rows[:2]] == ["abnormal", "healthy"]
+    assert [row[6:] for row in rows] == [(3, 5)] * 3
+
+
+def test_a_prediction_of_another_trunks_crop_is_listed_once(full):
+    write(full, "features", [feature(each, trunk="t1") for each in (A, B, C)])
+    assert len(view(full, "worklist", "crop_id")) == 3
+
+
+def ask(store, name, **given):
+    with catalog.open_store(store) as con:
+        return catalog.query(con, name, **given)
+
+
+def test_batches_counts_what_became_of_the_files(full):
+    write(full, "scans", [scan(0, D, batch="later")], batch="later")
+    assert ask(full, "batches").to_numpy().tolist() == [
+        ["b", 5, 3, 1, 1, 3, 3, 3],
+        ["later", 1, 1, 0, 0, 0, 0, 0],
+    ]
+
+
+def test_rejections_are_counted_by_reason(full):
+    assert ask(full, "rejections").to_numpy().tolist() == [
+        ["b", "undecodable", 1, "13 bytes that are no picture"]
+    ]
+    assert len(ask(full, "rejections", batch="other")) == 0
+
+
+def test_class_balance_counts_crops_and_patients(full):
+    write(full, "labels", [label(C, "healthy")], number=1)
+    assert ask(full, "class_balance").to_numpy().tolist() == [
+        ["b", "whole", "abnormal", 1, 1],
+        ["b", "whole", "healthy", 2, 2],
+    ]
+
+
+def test_flagged_and_worklist_keep_the_order_and_the_limit(full):
+    assert ask(full, "flagged")["scan_id"].tolist() == [B, C]
+    assert ask(full, "worklist")["scan_id"].tolist() == [B, A, C]
+    assert ask(full, "worklist", limit="1")["scan_id"].tolist() == [B]
+    assert len(ask(full, "worklist", batch="other")) == 0
+
+
+def test_nearest_leaves_out_the_patient_and_other_trunks(full):
+    write(full, "features", [feature(D, patient_key="p-a", trunk="t0")], number=1)
+    write(full, "features", [feature(each, (9, 9, 9, 9), trunk="t1") for each in (A, B)])
+    found = ask(full, "nearest", crop_id=f"{A}:whole")
+    assert found["crop_id"].tolist() == [f"{B}:whole", f"{C}:whole"]
+    assert found["similarity"].tolist() == pytest.approx([2 / np.sqrt(4.25), 0], abs=1e-6)
+    own = ask(full, "nearest", crop_id=f"{A}:whole", k=1, own_patient="true")
+    assert own["crop_id"].tolist() == [f"{D}:whole"]
+    other = ask(full, "nearest", crop_id=f"{A}:whole", trunk="t1")
+    assert other["similarity"].tolist() == pytest.approx([1])
+
+
+def test_trunks_tells_the_champions(full):
+    write(full, "features", [feature(A, trunk="t1")])
+    assert ask(full, "trunks").to_numpy().tolist() == [
+        ["t0", 3, 1, 3, True],
+        ["t1", 1, 1, 1, False],
+    ]
+
+
+def test_every_query_tells_what_it_answers_and_what_it_takes():
+    known = catalog.queries()
+    assert known["worklist"].parameters == {"batch": None, "limit": 20}
+    assert known["nearest"].parameters["crop_id"] is catalog.REQUIRED
+    assert all(query.description.endswith(".") for query in known.values())
+
+
+@pytest.mark.parametrize(
+    ("says", "name", "given"),
+    [
+        ("no query `worklst`. Did you mean `worklist`", "worklst", {}),
+        ("no parameter `limits`. Did you mean `limit`", "worklist", {"limits": 3}),
+        ("no parameter `k`. It takes none", "batches", {"k": 3}),
+        ("lacks crop_id: .* Give crop_id=…", "nearest", {}),
+        ("was given limit='many': .*Correct the value", "worklist", {"limit": "many"}),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_told_in_words(full, says, name, given):
+    with pytest.raises(ConfigError, match=says):
+        ask(full, name, **given)
+
+
+def test_opening_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"no store at .*nowhere, expected a folder"):
+        catalog.open_store(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def later(row, scan_id, status="accepted", **more):
+    """A row of the second part."""
+    return scan(row, scan_id, status, **{"part": 1, "file_key": f"later{row}"} | more)
+
+
+VIOLATIONS = {
+    "attempt_is_unique_per_file": ("scans", [later(0, D, file_key="file0")]),
+    "crop_is_unique_in_crops": ("crops", [crop(A)]),
+    "crop_is_unique_in_features": ("features", [feature(A)]),
+    "crop_is_unique_in_predictions": ("predictions", [prediction(A)]),
+    "crops_belong_to_accepted_scans": ("crops", [crop(D)]),
+    "duplicate_names_where_it_was_accepted": (
+        "scans",
+        [
+            later(0, D, "duplicate", duplicate_of="b"),
+            later(1, A, "duplicate"),
+            later(2, D, duplicate_of="b", batch="other"),
+        ],
+    ),
+    "features_belong_to_accepted_scans": ("features", [feature(D)]),
+    "parts_reconcile": ("scans", [later(1, D)]),
+    "predictions_have_features": ("predictions", [prediction(D)]),
+    "probabilities_sum_to_one": (
+        "predictions",
+        [
+            prediction(D, probabilities=[0.5, 0.25]),
+            prediction(D, probabilities=[1.5, -0.5]),
+            prediction(D, probabilities=None),
+            prediction(D, p_abnormal=float("nan")),
+        ],
+    ),
+    "rejected_alone_has_a_reason": (
+        "scans",
+        [later(0, D, reason="blurred"), later(1, None, "rejected", reason=None)],
+    ),
+    "scan_is_accepted_once": ("scans", [later(0, A)]),
+    "status_is_known": ("scans", [later(0, D, "pending"), later(1, None), later(2, D, None)]),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_every_check_finds_its_violations(full, name):
+    table, rows = VIOLATIONS[name]
+    write(full, table, rows, number=1)
+    assert len(failed(full)[name]) == len(rows)
+
+
+def test_no_check_goes_without_a_violation():
+    assert {*VIOLATIONS, "features_match_crops"} == set(CHECKS)
+
+
+def test_features_of_other_crops_than_the_parts_are_found(full):
+    write(full, "scans", [later(0, D)], number=1)
+    write(full, "crops", [crop(D)], number=1)
+    assert failed(full) == {}  # a part that is not embedded yet
+    write(full, "features", [feature(D, region="box", crop_id=f"{D}:box")], number=1)
+    rows = failed(full)["features_match_crops"]
+    assert sorted(zip(rows["crop_id"], rows["fault"], strict=True)) == [
+        (f"{D}:box", "no crop"),
+        (f"{D}:whole", "no embedding"),
+    ]
+
+
+def test_crops_may_be_deleted(full):
+    for name in full.names("crops"):
+        full.remove(name)
+    assert failed(full) == {}

@@ -1,0 +1,207 @@
+import json
+from datetime import UTC, datetime
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from pipeline import schemas
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.store import parts
+from pipeline.store.features import load_features
+
+WIDTH = 8
+SCHEMA = schemas.features(WIDTH)
+BATCHES = ["20261123", "2026-11-23", "north-clinic"]  # number, date, name
+ROWS = 300  # of a part: more than one row group
+
+
+def embedding_of(start, count):
+    return np.arange(start * WIDTH, (start + count) * WIDTH).reshape(count, WIDTH) % 2048
+
+
+def part_rows(batch, start, count, trunk="t0"):
+    """`count` features of `batch`, numbered from `start`; odd ones were delivered abnormal."""
+    columns = {field.name: pa.nulls(count, field.type) for field in SCHEMA}
+    numbers = range(start, start + count)
+    columns["crop_id"] = pa.array([f"{number:032x}:whole" for number in numbers])
+    columns["batch"] = pa.array([batch] * count)
+    columns["trunk"] = pa.array([trunk] * count)
+    columns["label"] = pa.array(["abnormal" if number % 2 else "healthy" for number in numbers])
+    values = embedding_of(start, count).astype(np.float16).ravel()
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(values), WIDTH)
+    return pa.table(columns)
+
+
+@pytest.fixture
+def features(store):
+    """Three batches: two parts, one part, one part."""
+    for number, (batch, part) in enumerate(
+        [(BATCHES[1], 0), (BATCHES[0], 0), (BATCHES[0], 1), (BATCHES[2], 0)]
+    ):
+        rows = part_rows(batch, number * ROWS, ROWS)
+        parts.write_part(store, parts.features_name("t0", batch, part), rows, SCHEMA)
+    return store
+
+
+def label(store, batch, labels, source="delivered", day=1):
+    """Append labels to the labels table: crop number to label."""
+    when = datetime(2026, 11, day, tzinfo=UTC)
+    rows = [
+        {
+            "crop_id": f"{number:032x}:whole",
+            "batch": batch,
+            "label": given,
+            "source": source,
+            "labelled_at": when,
+        }
+        for number, given in labels.items()
+    ]
+    number = len(store.names("labels"))
+    table = pa.Table.from_pylist(rows, schemas.LABELS)
+    parts.write_part(store, parts.labels_name(batch, number), table, schemas.LABELS)
+
+
+def promote(store, number, trunk):
+    card = {"recipe": "r0", "trunk": trunk, "head": "h0", "why": "first"}
+    store.create(f"models/promotions/{number:05d}.json", json.dumps(card).encode())
+
+
+def test_all_rows_come_with_their_embeddings(features):
+    frame, embeddings = load_features(features)
+    assert (frame.shape, embeddings.shape) == ((4 * ROWS, len(SCHEMA) - 1), (4 * ROWS, WIDTH))
+    assert embeddings.dtype == np.float16
+    assert frame["batch"].unique().tolist() == sorted(BATCHES)
+    numbers = [int(crop_id.split(":")[0], 16) for crop_id in frame["crop_id"]]
+    expected = np.concatenate([embedding_of(number, 1) for number in numbers])
+    assert (embeddings == expected).all()
+
+
+@pytest.mark.parametrize("batch", ["20261123", BATCHES[1:]])
+def test_batches_are_chosen_by_name(features, batch):
+    frame, embeddings = load_features(features.root, batch=batch)
+    assert len(frame) == len(embeddings) == 2 * ROWS
+    assert set(frame["batch"]) == ({batch} if isinstance(batch, str) else set(batch))
+
+
+def test_an_empty_list_of_batches_is_refused(features):
+    with pytest.raises(ConfigError, match="empty list of batches"):
+        load_features(features, batch=[])
+
+
+def test_columns_and_type_are_as_asked(features):
+    frame, embeddings = load_features(features, columns=["batch", "tooth"], dtype=np.float32)
+    assert frame.columns.tolist() == ["batch", "tooth"]
+    assert embeddings.dtype == np.float32
+
+
+def test_the_label_in_force_decides_and_is_told(features):
+    label(features, BATCHES[0], {300: "healthy", 301: "abnormal", 302: "healthy", 899: "healthy"})
+    label(features, BATCHES[0], {300: "abnormal", 302: None}, day=2)
+    label(features, BATCHES[0], {301: "healthy"}, source="r1", day=1)
+    label(features, BATCHES[0], {301: "abnormal"}, day=3)
+
+    frame, embeddings = load_features(features, label="healthy")
+    assert frame["crop_id"].tolist() == [f"{number:032x}:whole" for number in (301, 899)]
+    assert frame["label"].tolist() == ["healthy", "healthy"]
+    assert (embeddings == np.concatenate([embedding_of(301, 1), embedding_of(899, 1)])).all()
+    frame, _ = load_features(features, label=["healthy", "abnormal"], columns=["crop_id"])
+    assert (len(frame), frame.columns.tolist()) == (3, ["crop_id"])
+    frame, embeddings = load_features(features, label="healthy", batch=BATCHES[2])
+    assert (len(frame), embeddings.shape) == (0, (0, WIDTH))
+
+
+def test_a_crop_without_a_label_in_force_has_none(features):
+    assert load_features(features)[0]["label"].isna().all()
+
+
+def test_the_champion_decides_which_trunk(features):
+    rows = part_rows("b", 0, 3, trunk="t1")
+    parts.write_part(features, parts.features_name("t1", "b", 0), rows, SCHEMA)
+    with pytest.raises(ConfigError, match=r"several trunks and no champion.*t0, t1"):
+        load_features(features)
+    assert len(load_features(features, trunk="t1")[0]) == 3
+    promote(features, 1, "t0")
+    promote(features, 2, "t1")
+    assert set(load_features(features)[0]["trunk"]) == {"t1"}
+
+
+@pytest.mark.parametrize(
+    ("says", "choice"),
+    [
+        ("trunk `zz`. Known: t0", {"trunk": "zz"}),
+        ("batch `20261122`. Did you mean `20261123`", {"batch": "20261122"}),
+        ("label `carious`. There is none", {"label": "carious"}),
+        ("column `crop_ids`. Did you mean `crop_id`", {"columns": ["crop_ids"]}),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(features, says, choice):
+    with pytest.raises(ConfigError, match=says):
+        load_features(features, **choice)
+
+
+def test_a_store_without_features_or_without_folder_is_told(store, tmp_path):
+    with pytest.raises(ConfigError, match="no features yet; run a batch"):
+        load_features(store)
+    with pytest.raises(ConfigError, match=r"no store at .*nowhere"):
+        load_features(tmp_path / "nowhere")
+
+
+def test_parts_of_another_width_are_refused(features):
+    wider = schemas.features(WIDTH + 1)
+    parts.write_part(features, parts.features_name("t0", "z", 0), wider.empty_table(), wider)
+    with pytest.raises(ArtifactError, match=r"features/t0/z/part-00000.parquet has columns"):
+        load_features(features)
+
+
+def by_pandas(folder):
+    frame = pd.read_parquet(folder)
+    assert frame["embedding"].iloc[0].dtype == np.float16
+    return frame[["batch", "crop_id"]]
+
+
+def by_pandas_with_filters(folder):
+    wanted = [("batch", "in", BATCHES), ("crop_id", ">=", "0")]
+    return pd.read_parquet(folder, filters=wanted)[["batch", "crop_id"]]
+
+
+def by_duckdb(folder):
+    rows = duckdb.read_parquet(f"{folder}/*/*.parquet", hive_partitioning=False)
+    assert len(rows.limit(1).fetchall()[0][-1]) == WIDTH
+    return rows.to_arrow_table().to_pandas()[["batch", "crop_id"]]
+
+
+def by_polars(folder):
+    return pl.read_parquet(folder).select("batch", "crop_id").to_pandas()
+
+
+def by_polars_lazily(folder):
+    known = pl.scan_parquet(folder).filter(pl.col("batch").is_in(BATCHES))
+    return known.select("batch", "crop_id").collect().to_pandas()
+
+
+@pytest.mark.parametrize(
+    "read", [by_pandas, by_pandas_with_filters, by_duckdb, by_polars, by_polars_lazily]
+)
+def test_plain_readers_see_finished_parts_alone_and_batches_as_text(features, read):
+    folder = str(features.local_path("features/t0"))
+    name = parts.features_name("t0", BATCHES[0], 2)
+    with parts.part_writer(features, name, SCHEMA) as part:
+        part.write(part_rows(BATCHES[0], 4 * ROWS, ROWS))
+        assert len(read(folder)) == 4 * ROWS
+    found = read(folder)
+    assert found["batch"].value_counts().to_dict() == {
+        BATCHES[0]: 3 * ROWS,
+        BATCHES[1]: ROWS,
+        BATCHES[2]: ROWS,
+    }
+    assert found["crop_id"].is_unique
+
+
+def test_pandas_filters_find_one_batch(features):
+    folder = str(features.local_path("features/t0"))
+    frame = pd.read_parquet(folder, filters=[("batch", "==", "20261123")], columns=["crop_id"])
+    assert len(frame) == 2 * ROWS

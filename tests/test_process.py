@@ -1,0 +1,252 @@
+"""The main job over small real batches: nothing lost, nothing twice, nothing named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import BatchBusy, StoreError
+from pipeline.ingest import listing
+from pipeline.stages import plan, registry
+from pipeline.stages.plan import deliver
+from pipeline.stages.process import process
+from pipeline.stages.summary import in_words
+from pipeline.store import catalog
+from pipeline.store.locks import batch_lock
+from tests.batches import opened, panoramic, put, scan
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
+
+
+def ran(store, folder, name="b"):
+    return process(store, deliver(folder, name, store))
+
+
+def table(store, kind):
+    return pd.concat(
+        [
+            pd.read_parquet(store.store.local_path(name))
+            for name in store.store.names(kind)
+            if name.endswith(".parquet")
+        ],
+        ignore_index=True,
+    )
+
+
+def contents(store, *kinds):
+    return {
+        name: store.store.read_bytes(name) for kind in kinds for name in store.store.names(kind)
+    }
+
+
+def test_every_file_comes_out_once_usable_or_not(tmp_path):
+    store, again = opened(tmp_path), scan()
+    folder = put(
+        tmp_path / "in", a_png=scan(), b_png=again, c_png=again, d_png=b"no picture", e_tif=scan()
+    )
+    summary = ran(store, folder)
+    rows = table(store, "scans").sort_values(["part", "row"])
+    assert rows["status"].tolist() == ["accepted", "accepted", "duplicate", "rejected", "accepted"]
+    assert rows["reason"].tolist()[3] == "not_an_image"
+    assert rows["duplicate_of"].tolist()[2] == "b"
+    assert len(table(store, "crops")) == len(table(store, "features")) == 3
+    assert summary.broken_checks == summary.failures == []
+    assert summary.counts["rejected"] == 1
+
+
+def test_a_second_run_finds_nothing_to_do_and_changes_nothing(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=panoramic())
+    ran(store, folder)
+    tables = ("scans", "crops", "features", "labels", "models", "reports", "runs")
+    before = contents(store, *tables)
+    summary = ran(store, folder)
+    assert summary.nothing_to_do
+    assert contents(store, *tables) == before
+    assert "Nothing was to do" in "\n".join(in_words(summary, store.settings))
+
+
+def test_a_grown_batch_adds_parts_and_leaves_the_others_alone(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    ran(store, folder)
+    before = contents(store, "scans", "crops", "features")
+    put(folder, b_png=scan())
+    ran(store, folder)
+    after = contents(store, "scans", "crops", "features")
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 2 * len(before)
+
+
+def test_a_file_renamed_or_delivered_in_another_batch_is_a_duplicate(tmp_path):
+    store, same = opened(tmp_path), scan()
+    ran(store, put(tmp_path / "one", a_png=same))
+    summary = ran(store, put(tmp_path / "two", other_png=same), name="c")
+    assert summary.counts["duplicate"] == 1
+    assert table(store, "scans")["duplicate_of"].fillna("").tolist() == ["", "b"]
+    assert len(table(store, "features")) == 1
+
+
+def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_path):
+    store, same = opened(tmp_path), panoramic()
+    boxes = "file,label,x,y,w,h\na.png,healthy,40,20,10,10\n"
+    ran(store, put(tmp_path / "one", a_png=same, t_csv=boxes))
+    boxes = "file,label,x,y,w,h\na.png,caries,40,20,10,10\na.png,caries,70,20,10,10\n"
+    ran(store, put(tmp_path / "two", a_png=same, t_csv=boxes), name="c")
+    assert table(store, "crops")["region"].tolist() == ["box-40-20-10-10", "box-70-20-10-10"]
+    with catalog.open_store(store.store) as con:
+        now = catalog.query(con, "labelled")
+    assert now["label"].tolist() == ["caries", "caries"]
+
+
+def test_a_corrected_label_file_is_taken_in_by_the_next_run(tmp_path):
+    store, folder = (
+        opened(tmp_path),
+        put(tmp_path / "in", a_png=scan(), t_csv="file,label\na.png,x"),
+    )
+    ran(store, folder)
+    put(folder, t_csv="file,label\na.png,healthy")
+    summary = ran(store, folder)
+    assert summary.counts["accepted"] == 1
+    assert summary.broken_checks == []
+    with catalog.open_store(store.store) as con:
+        assert catalog.query(con, "labelled")["label"].tolist() == ["healthy"]
+
+
+def test_the_same_delivery_makes_the_same_bytes_whatever_the_parts_before(tmp_path):
+    pictures = {f"s{number}_png": scan() for number in range(7)}
+    store = opened(tmp_path)
+    folder = put(tmp_path / "in", **pictures)
+    ran(store, folder)
+    before = contents(store, "scans", "crops", "features", "labels")
+    for name in list(before):
+        if "part-00001" in name:
+            store.store.remove(name)
+    ran(store, folder)
+    assert contents(store, "scans", "crops", "features", "labels") == before
+
+
+def test_deleted_crops_are_cut_again_only_when_they_are_needed(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=panoramic())
+    ran(store, folder)
+    before = contents(store, "crops", "features")
+    for name in store.store.names("crops"):
+        store.store.remove(name)
+    assert ran(store, folder).nothing_to_do
+    for name in store.store.names("features"):
+        store.store.remove(name)
+    ran(store, folder)
+    assert contents(store, "crops", "features") == before
+
+
+def test_scans_that_are_gone_when_crops_are_cut_again_are_told(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=scan())
+    ran(store, folder)
+    for name in store.store.names("crops") + store.store.names("features"):
+        store.store.remove(name)
+    (folder / "a.png").unlink()
+    summary = ran(store, folder)
+    assert any("1 scans of part 0" in note for note in summary.notes)
+    assert len(table(store, "features")) == 1
+
+
+def test_another_recipe_cuts_and_embeds_beside_the_first(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=panoramic())
+    ran(store, folder)
+    other = opened(tmp_path, recipe={"side": 32, "panoramic_share": 0.5})
+    summary = ran(other, folder)
+    assert summary.broken_checks == summary.failures == []
+    assert len(pd.read_parquet(tmp_path / "store" / "features" / summary.trunk)) > 0
+    assert len({name.split("/")[1] for name in store.store.names("features")}) == 2
+
+
+def test_a_batch_that_is_being_worked_on_is_refused(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    with batch_lock(store.store, "b"), pytest.raises(BatchBusy, match="Batch b is being worked on"):
+        ran(store, folder)
+
+
+def test_too_little_disk_is_said_before_the_work_starts(tmp_path, monkeypatch):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    monkeypatch.setattr(plan, "BYTES_PER_SCAN", 10**18)
+    with pytest.raises(StoreError, match="1 new scans may need"):
+        ran(store, folder)
+    assert store.store.names("scans") == []
+
+
+def test_a_trunk_that_no_longer_reproduces_refuses_to_write(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    summary = ran(store, folder)
+    golden = store.store.local_path(f"models/trunks/{summary.trunk}/golden.npy")
+    np.save(golden, np.load(golden) * 1.1)
+    put(folder, b_png=scan())
+    summary = ran(store, folder)
+    assert summary.failures == ["stage embed could not finish part 1 of batch b"]
+    assert "does not reproduce" in (store.private.root / "messages.log").read_text()
+
+
+def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
+    store = opened(tmp_path)
+    folder = put(tmp_path / "in", **{f"s{number}_png": scan() for number in range(7)})
+    real, calls = registry.Chosen.width.fget, []
+
+    def broken_once(chosen):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError("the disk hiccups")
+        return real(chosen)
+
+    monkeypatch.setattr(registry.Chosen, "width", property(broken_once))
+    summary = ran(store, folder)
+    assert len(summary.failures) == 1
+    monkeypatch.undo()
+    summary = ran(store, folder)
+    assert summary.failures == summary.broken_checks == []
+    assert len(table(store, "features")) == 7
+
+
+def labelled_batch(folder, patients=40):
+    lines = ["file,patient,label"]
+    for number in range(patients):
+        label = "healthy" if number % 2 else "caries"
+        put(folder, **{f"s{number:02d}_png": scan(40 if number % 2 else 60, 50)})
+        lines.append(f"s{number:02d}.png,p{number},{label}")
+    return put(folder, labels_csv="\n".join(lines))
+
+
+def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_path):
+    store = opened(tmp_path, part_size=100)
+    summary = ran(store, labelled_batch(tmp_path / "in"))
+    predictions = table(store, "predictions")
+    assert len(predictions) == 40
+    assert set(predictions["predicted"]) <= {"healthy", "caries"}
+    sums = np.stack(predictions["probabilities"].to_list()).sum(axis=1)
+    assert sums == pytest.approx(np.ones(40), abs=1e-5)
+    card = json.loads(store.store.read_bytes(f"models/heads/{summary.head}/card.json"))
+    sides = card["rows"]
+    assert predictions["seen"].sum() == sides["train"] + sides["validation"]
+    assert set(card["scores"]) == {"head", "probe", "pixels"}
+    with catalog.open_store(store.store) as con:
+        work = catalog.query(con, "worklist", limit=100)
+    assert work["seen"].tolist() == sorted(work["seen"])
+    assert work["p_abnormal"][~work["seen"]].is_monotonic_decreasing
+
+
+def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
+    store = opened(tmp_path)
+    summary = ran(store, labelled_batch(tmp_path / "in", patients=3))
+    assert summary.head is None
+    assert any("Too few labels" in note and "patients" in note for note in summary.notes)
+    assert summary.counts["features"] == 3
+
+
+def test_a_crash_between_embedding_and_training_is_made_good(tmp_path, monkeypatch):
+    store, folder = opened(tmp_path, part_size=100), labelled_batch(tmp_path / "in")
+    monkeypatch.setattr("pipeline.stages.train_head.train_head", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ran(store, folder)
+    monkeypatch.undo()
+    monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
+    assert ran(store, folder).counts["predictions"] == 40

@@ -1,0 +1,161 @@
+"""Which squares are cut, and that they do not tell the size of an annotated box."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import Recipe
+from pipeline.imaging.anatomy import exposed_area, is_panoramic
+from pipeline.imaging.crops import Place, cut, square_around
+from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
+from pipeline.ingest.annotations import Box
+
+PANORAMIC = np.random.default_rng(0).integers(0, 255, (100, 200)).astype(np.uint8)
+RECIPE = Recipe(side=32)
+
+
+def pixel_box(x, y, w, h, label="healthy", where="t.csv line 2"):
+    return Box(x, y, w, h, False, label, None, where)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    centre=st.tuples(st.integers(30, 170), st.integers(30, 70)),
+    one=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    other=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+)
+def test_a_boxs_width_and_height_do_not_change_the_crop(centre, one, other):
+    def crop(half):
+        place = Place(centre[0] - half[0], centre[1] - half[1], 2 * half[0], 2 * half[1])
+        [region] = find_regions(PANORAMIC, None, [Annotated(place, None, None)], RECIPE)
+        return region.square, cut(PANORAMIC, region.square, region.area, 32).tolist()
+
+    assert crop(one) == crop(other)
+
+
+def test_the_square_is_a_fixed_share_of_a_panoramics_height():
+    [region] = find_regions(
+        PANORAMIC, None, [Annotated(Place(90, 40, 20, 20), "caries", 36)], RECIPE
+    )
+    assert region.square == Place(86, 36, 28, 28)
+    assert (region.name, region.label, region.tooth) == ("box-90-40-20-20", "caries", 36)
+
+
+def test_a_square_that_reaches_outside_is_black_there():
+    pixels = np.full((10, 10), 200, np.uint8)
+    crop = cut(pixels, Place(-5, 0, 10, 10), Place(0, 0, 10, 10), 10)
+    assert crop[:, :5].max() == 0
+    assert crop[:, 5:].min() == 200
+
+
+def test_what_lies_outside_the_area_is_black():
+    pixels = np.full((10, 10), 200, np.uint8)
+    crop = cut(pixels, Place(0, 0, 10, 10), Place(0, 2, 10, 6), 10)
+    assert (crop.max(axis=1) > 0).tolist() == [False] * 2 + [True] * 6 + [False] * 2
+
+
+def test_a_crop_of_the_right_size_is_the_pixels_themselves():
+    square = square_around(100, 50, 32)
+    expected = PANORAMIC[square.y : square.y + 32, square.x : square.x + 32]
+    assert cut(PANORAMIC, square, Place(0, 0, 200, 100), 32).tolist() == expected.tolist()
+
+
+def test_a_panoramic_without_boxes_is_cut_into_two_rows_of_overlapping_tiles():
+    regions = find_regions(PANORAMIC, None, [], RECIPE, label="caries")
+    assert {region.kind for region in regions} == {"tile"}
+    assert {region.square.w for region in regions} == {28}
+    assert {region.label for region in regions} == {None}
+    assert len({region.name for region in regions}) == len(regions) == 20
+    steps = np.diff([region.square.x for region in regions[:10]])
+    assert all(10 < step < 20 for step in steps)
+
+
+def test_tiles_follow_the_teeth():
+    pixels = np.full((300, 600), 60, np.uint8)
+    for x in range(100, 500, 20):  # upright bright bars between y = 170 and 230
+        pixels[170:230, x : x + 10] = 200
+    rows = [r.square for r in find_regions(pixels, None, [], RECIPE)]
+    middle = np.mean([square.y + square.h / 2 for square in rows])
+    assert middle == pytest.approx(200, abs=12)
+
+
+def test_another_scan_is_one_region_without_its_collimation_border():
+    pixels = np.zeros((120, 100), np.uint8)
+    pixels[20:100, 10:90] = np.random.default_rng(0).integers(60, 200, (80, 80))
+    [region] = find_regions(pixels, "IO", [], RECIPE, label="caries", tooth=11)
+    assert (region.name, region.kind, region.label, region.tooth) == (
+        "whole",
+        "whole",
+        "caries",
+        11,
+    )
+    assert region.area == Place(10, 20, 80, 80)
+
+
+def test_a_white_border_goes_and_a_black_scan_stays_whole():
+    white = np.full((100, 100), 255, np.uint8)
+    white[30:90, 5:95] = np.random.default_rng(0).integers(60, 200, (60, 90))
+    assert exposed_area(white) == Place(5, 30, 90, 60)
+    assert exposed_area(np.zeros((50, 70), np.uint8)) == Place(0, 0, 70, 50)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "modality", "expected"),
+    [
+        (150, 100, None, True),
+        (149, 100, None, False),
+        (100, 100, "PX", True),
+        (90, 100, "IO", False),
+    ],
+)
+def test_a_panoramic_is_px_or_wide(width, height, modality, expected):
+    assert is_panoramic(width, height, modality) is expected
+
+
+def test_boxes_in_shares_and_in_pixels_mean_the_same_place():
+    share = Box(0.45, 0.4, 0.1, 0.2, True, "healthy", None, "a.txt line 1")
+    for box in (share, pixel_box(90, 40, 20, 20)):
+        assert place_boxes([box], 200, 100)[0] == [
+            Annotated(Place(90, 40, 20, 20), "healthy", None)
+        ]
+
+
+def test_a_box_outside_the_scan_is_told_and_a_slight_overshoot_is_clipped():
+    placed, problems = place_boxes([pixel_box(190, 40, 20, 20)], 200, 100)
+    assert placed == []
+    assert problems[0][:2] == ("box_outside", "t.csv line 2")
+    assert "does not fit a scan 200 wide and 100 high" in problems[0][2]
+    placed, problems = place_boxes([pixel_box(181, 40, 20, 20)], 200, 100)
+    assert (placed[0].place, problems) == (Place(181, 40, 19, 20), [])
+
+
+def test_nearly_identical_boxes_with_other_classes_are_told_and_both_kept():
+    boxes = [pixel_box(10, 10, 40, 40), pixel_box(10, 11, 40, 40, "caries")]
+    placed, problems = place_boxes(boxes, 200, 100)
+    assert [box.label for box in placed] == ["healthy", "caries"]
+    assert [kind for kind, _, _ in problems] == ["two_classes"]
+
+
+def test_the_same_box_twice_is_one_and_has_no_label_when_its_classes_differ():
+    same = [pixel_box(10, 10, 40, 40), pixel_box(10, 10, 40, 40)]
+    assert [box.label for box in place_boxes(same, 200, 100)[0]] == ["healthy"]
+    differ = [pixel_box(10, 10, 40, 40), pixel_box(10, 10, 40, 40, "caries")]
+    placed, problems = place_boxes(differ, 200, 100)
+    assert [box.label for box in placed] == [None]
+    assert [kind for kind, _, _ in problems] == ["two_classes"]
+
+
+def test_the_recipes_fingerprint_changes_with_every_setting():
+    prints = {
+        fingerprint(recipe)
+        for recipe in (
+            Recipe(),
+            Recipe(side=128),
+            Recipe(panoramic_share=0.3),
+            Recipe(other_share=0.5),
+            Recipe(tile_step=0.4),
+        )
+    }
+    assert len(prints) == 5
+    assert fingerprint(Recipe()) == fingerprint(Recipe())
