@@ -1,0 +1,21 @@
+"""`dental` and `python -m pipeline.cli`: every command there is."""
+
+import sys
+
+# Imported for the commands that they add.
+from pipeline.cli import asking, drawing, trunk  # noqa: F401
+from pipeline.cli.commands import commands
+from pipeline.errors import PipelineError
+
+
+def app() -> None:
+    """Entry point: errors raised on purpose are told in their own words."""
+    try:
+        commands()
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

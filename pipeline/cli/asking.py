@@ -1,0 +1,58 @@
+"""Questions to a store that named queries answer."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.cli.commands import StoreOption, commands, settings_of
+from pipeline.errors import ConfigError
+
+
+@commands.command("query")
+def query(
+    name: Annotated[str | None, typer.Argument(help="A named query; without one: a list.")] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Argument(help="Parameters as NAME=VALUE, such as k=5.")
+    ] = None,
+    store: StoreOption = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """Run a named query over the store and print its rows."""
+    from pipeline.store import catalog
+
+    if name is None:
+        _print_queries(catalog.queries())
+        return
+    given = dict(_pair(parameter) for parameter in parameters or [])
+    with catalog.open_store(settings_of(store).store) as con:
+        rows = catalog.query(con, name, **given)
+    if csv:
+        rows.to_csv(sys.stdout, index=False)
+        return
+    table = Table(*map(str, rows.columns))
+    for row in rows.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    Console().print(table)
+
+
+def _pair(parameter: str) -> tuple[str, str]:
+    name, equals, value = parameter.partition("=")
+    if not equals:
+        raise ConfigError(f"`{parameter}` is no parameter; write NAME=VALUE, such as k=5.")
+    return name, value
+
+
+def _print_queries(known) -> None:
+    table = Table("query", "parameters", "answers")
+    for name, query in known.items():
+        table.add_row(name, " ".join(query.parameters), query.description)
+    Console().print(table)
+
+
+def _cell(value) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.3f}"
+    return "" if value is None else str(value)
