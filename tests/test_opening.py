@@ -7,7 +7,12 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ConfigError, StoreError
-from tests.batches import opened
+from tests import batches
+
+
+def opened(root, **changes):
+    """A small store that makes its own key."""
+    return batches.opened(root, key=None, **changes)
 
 
 def mode(path):
