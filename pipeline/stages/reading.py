@@ -7,16 +7,19 @@ the caller, and the PatientID is keyed by the caller before it goes anywhere.
 import errno
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Recipe
+from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.anatomy import is_panoramic
 from pipeline.imaging.crops import cut
+from pipeline.imaging.likeness import likeness
+from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxes
+from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.listing import Entry
@@ -31,6 +34,7 @@ class Order:
     entry: Entry
     annotation: Annotation
     recipe: Recipe
+    quality: Quality
     max_pixels: int
 
 
@@ -58,6 +62,7 @@ def read_scan(order: Order) -> Read:
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
         _note_facts(picture, read)
+        _judge(picture, order.quality, read)
         _cut(picture, order, read)
     except ScanRejected as rejection:
         read.rejection = rejection
@@ -115,6 +120,21 @@ def _note_facts(picture: Picture, read: Read) -> None:
         "modality": picture.modality,
         "panoramic": is_panoramic(picture.width, picture.height, picture.modality),
     }
+
+
+def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
+    """Note quality and likeness; a scan with a flag that is not wanted is rejected."""
+    small = thumbnail(picture.frames[0])
+    facts = measure(small)
+    found = flags(facts, picture.width, picture.height, read.picture_facts["panoramic"], bounds)
+    read.picture_facts |= {
+        **asdict(facts),
+        "quality_flags": list(found),
+        # Blank scans are all alike, and none says of whom it is.
+        "likeness": None if "blank" in found else likeness(small),
+    }
+    if unwanted := [f"{flag}: {words}" for flag, words in found.items() if flag in bounds.reject]:
+        raise ScanRejected("quality", "; ".join(unwanted))
 
 
 def _cut(picture: Picture, order: Order, read: Read) -> None:
