@@ -39,6 +39,8 @@ class Recipe(Group):
     # annotated box alone tells healthy from abnormal with AUROC 0.77.
     panoramic_share: float = Field(0.28, gt=0, le=1)  # of a panoramic's height
     other_share: float = Field(0.6, gt=0, le=1)  # of any other scan's shorter edge
+    # Blacked before crops are cut, against letters burned in there; of the height and the width.
+    mask_border: float = Field(0.0, ge=0, lt=0.5)
     tile_step: float = Field(0.5, gt=0, le=1)  # between tile centres, as a share of a tile
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.anatomy import is_panoramic
-from pipeline.imaging.crops import cut
+from pipeline.imaging.crops import cut, without_border
+from pipeline.imaging.lettering import seems_lettered
 from pipeline.imaging.likeness import likeness
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxes
@@ -127,6 +128,8 @@ def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
     small = thumbnail(picture.frames[0])
     facts = measure(small)
     found = flags(facts, picture.width, picture.height, read.picture_facts["panoramic"], bounds)
+    if "blank" not in found and seems_lettered(picture.frames[0]):
+        found["burned_in_text"] = "letters seem to be burned in"
     read.picture_facts |= {
         **asdict(facts),
         "quality_flags": list(found),
@@ -141,13 +144,14 @@ def _cut(picture: Picture, order: Order, read: Read) -> None:
     about = order.annotation
     read.boxes, read.problems = place_boxes(about.boxes, picture.width, picture.height)
     for number, frame in enumerate(picture.frames):
+        seen = without_border(frame, order.recipe.mask_border)
         found = find_regions(
-            frame, picture.modality, read.boxes, order.recipe, about.label, about.tooth
+            seen, picture.modality, read.boxes, order.recipe, about.label, about.tooth
         )
         for region in found:
             name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
             read.regions.append(region.named(name))
-            read.crops.append(_pixels(frame, region, order.recipe.side))
+            read.crops.append(_pixels(seen, region, order.recipe.side))
 
 
 def _pixels(frame: np.ndarray, region: Region, side: int) -> bytes:
