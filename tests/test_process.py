@@ -250,3 +250,16 @@ def test_a_crash_between_embedding_and_training_is_made_good(tmp_path, monkeypat
     monkeypatch.undo()
     monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
     assert ran(store, folder).counts["predictions"] == 40
+
+
+def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
+    store, film = opened(tmp_path), panoramic()
+    table_of = "file,patient\na.png,p1\nb.png,p2\nc.png,p2\n"
+    darker = (film * 0.8).astype(np.uint8)
+    folder = put(tmp_path / "in", a_png=film, b_png=darker, c_png=panoramic(), t_csv=table_of)
+    summary = ran(store, folder)
+    assert any(note.startswith("1 pairs of scans look alike") for note in summary.notes)
+    assert summary.failures == summary.broken_checks == []
+    page = store.store.read_bytes(summary.report).decode()
+    assert "may be misfiled" in page
+    assert "1 pairs of accepted scans look alike" in page
