@@ -42,6 +42,10 @@ SCANS = pa.schema(
         ("bits_from", pa.string()),  # file, dicom, csv or guessed
         ("colour", pa.bool_()),  # delivered in colour; crops are luminance
         ("modality", pa.string()),  # DICOM's (PX, IO, DX …); null elsewhere
+        ("transfer_syntax", pa.string()),  # DICOM's, by the standard's name; null elsewhere
+        ("pixel_spacing_x", pa.float32()),  # mm between columns, in the patient or on the detector
+        ("pixel_spacing_y", pa.float32()),  # mm between rows
+        ("orientation", pa.string()),  # DICOM's: where rows and columns point, as in L/F
         ("panoramic", pa.bool_()),
         # Of the first frame's thumbnail (256 pixels), without its border; see imaging/quality.py.
         ("brightness", pa.float32()),  # mean grey level, 0 to 255

@@ -107,9 +107,12 @@ def test_a_white_border_goes_and_a_black_scan_stays_whole():
         (149, 100, None, False),
         (100, 100, "PX", True),
         (90, 100, "IO", False),
+        (160, 100, "IO", False),
+        (160, 100, "CT", False),
+        (160, 100, "DX", True),
     ],
 )
-def test_a_panoramic_is_px_or_wide(width, height, modality, expected):
+def test_a_panoramic_is_px_or_a_wide_projection(width, height, modality, expected):
     assert is_panoramic(width, height, modality) is expected
 
 

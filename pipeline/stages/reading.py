@@ -119,6 +119,10 @@ def _note_facts(picture: Picture, read: Read) -> None:
         "bits_from": picture.bits_from,
         "colour": picture.colour,
         "modality": picture.modality,
+        "transfer_syntax": picture.transfer_syntax,
+        "pixel_spacing_x": picture.pixel_spacing_x,
+        "pixel_spacing_y": picture.pixel_spacing_y,
+        "orientation": picture.orientation,
         "panoramic": is_panoramic(picture.width, picture.height, picture.modality),
     }
 
