@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     store: str = "data/store"  # a folder
     private: Path | None = None  # default: STORE.private beside the store
     normal_class: str = "healthy"
+    class_folders: tuple[str, ...] = ()  # names of sub-folders that are classes
     part_size: int = Field(128, ge=1)  # scans per part, the unit of writing, retry and resume
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected

@@ -116,6 +116,14 @@ def test_a_panoramic_is_px_or_a_wide_projection(width, height, modality, expecte
     assert is_panoramic(width, height, modality) is expected
 
 
+def test_a_tooth_that_one_form_of_labels_knows_is_kept():
+    known = Box(10, 20, 30, 40, False, "caries", 36, "a.json")
+    unknown = Box(10, 20, 30, 40, False, "caries", None, "a.txt")
+    for boxes in ([known, unknown], [unknown, known]):
+        [box] = place_boxes(boxes, 100, 100)[0]
+        assert (box.label, box.tooth) == ("caries", 36)
+
+
 def test_boxes_in_shares_and_in_pixels_mean_the_same_place():
     share = Box(0.45, 0.4, 0.1, 0.2, True, "healthy", None, "a.txt line 1")
     for box in (share, pixel_box(90, 40, 20, 20)):

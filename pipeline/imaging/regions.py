@@ -145,7 +145,9 @@ def place_boxes(
                 what = f"nearly the same box is `{other.label}` and `{label}`"
                 problems.append(("two_classes", box.where, what))
                 label = None if place == other.place else label
-        placed[place] = Annotated(place, label, box.tooth)
+        # One form may know the tooth and another not.
+        earlier = placed.get(place)
+        placed[place] = Annotated(place, label, box.tooth or (earlier and earlier.tooth))
     return list(placed.values()), problems
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.annotations import Annotations
+from pipeline.ingest.coco import read_coco
 from pipeline.ingest.delivery import Deliveries, batch_name
+from pipeline.ingest.folders import read_folders
 from pipeline.ingest.listing import Listing, has_scans, list_batch
 from pipeline.ingest.private import Private
 from pipeline.ingest.tables import read_tables
@@ -51,7 +53,7 @@ def plan_batch(batch: str, opened: Opened) -> Planned:
     deliveries = Deliveries(opened.private, batch)
     folder = deliveries.folder
     listing = list_batch(folder)
-    annotations = read_annotations(folder, listing)
+    annotations = read_annotations(folder, listing, opened.settings.class_folders)
     planned = Planned(
         batch,
         scans=len(listing.scans),
@@ -67,11 +69,15 @@ def plan_batch(batch: str, opened: Opened) -> Planned:
     return planned
 
 
-def read_annotations(folder: Path, listing: Listing) -> Annotations:
-    """Everything that the batch's label files say."""
+def read_annotations(
+    folder: Path, listing: Listing, class_folders: tuple[str, ...] = ()
+) -> Annotations:
+    """Everything that the batch's label files say, and its folders when they are classes."""
     annotations = Annotations(listing)
     classes = read_yolo(folder, listing, annotations)
+    read_coco(folder, listing, classes, annotations)
     read_tables(folder, listing, classes, annotations)
+    read_folders(listing, [*classes, *class_folders], annotations)
     return annotations
 
 
