@@ -329,6 +329,10 @@ def bomb():
             syntax=uid.HTJ2KLossless, codestreams=[base64.b64decode(HTJ2K)]), MANY),
         ("undecodable", "frame 1 of 1, compressed as `JPEG 2000", lambda: small(
             syntax=uid.JPEG2000, codestreams=[b"\xff\x4f\xff\x51broken"]), MANY),
+        ("unsupported_transfer_syntax", "Process 14 [Selection Value 1]) with 6", lambda: dicom(
+            EIGHT, BitsStored=6, syntax=uid.JPEGLosslessSV1, codestreams=[b"none"]), MANY),
+        ("unsupported_transfer_syntax", "JPEG Extended (Process 2 and 4) with 12", lambda: small(
+            syntax=uid.JPEGExtended12Bit, codestreams=[b"none"]), MANY),
         ("unsupported_transfer_syntax", "`MPEG2 Main Profile", lambda: small(
             syntax=uid.MPEG2MPML, codestreams=[b"video"]), MANY),
         ("unsupported_transfer_syntax", "`unknown`", lambda: small(

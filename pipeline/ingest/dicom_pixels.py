@@ -14,9 +14,9 @@ from pipeline.ingest.codestreams import Codestream, read_codestream
 from pipeline.ingest.dicom_file import PIXELS, syntax_name
 
 # pydicom's plug-ins by name, best first; the next is asked when one fails. Compared on lossless
-# pictures of 2 to 24 bits, signed and unsigned, grey and colour: all were exact. But GDCM ends the
-# process on JPEG Lossless below 8 bits and refuses JPEG-LS of 6 and 7, so it comes last. Others
-# that may be installed are not asked: libjpeg's returns a picture for a truncated file.
+# pictures of 2 to 24 bits, signed and unsigned, grey and colour: all were exact. But GDCM refuses
+# JPEG-LS of 6 and 7 bits and may end the process, so it comes last. Others that may be installed
+# are not asked: libjpeg's returns a picture for a truncated file.
 JPEG_2000 = ("pylibjpeg", "pillow", "gdcm")
 PLUGINS = {
     uid.JPEGBaseline8Bit: ("pillow", "gdcm"),
@@ -33,6 +33,12 @@ PLUGINS = {
     uid.RLELossless: ("pydicom",),
 }
 JPEG = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit}  # lossy, whose colours may be transformed
+# What Pillow and GDCM can do of what the standard allows; GDCM ends the process on fewer.
+JPEG_BITS = {
+    uid.JPEGExtended12Bit: (8,),
+    uid.JPEGLossless: range(8, 17),
+    uid.JPEGLosslessSV1: range(8, 17),
+}
 NATIVE = {
     uid.ImplicitVRLittleEndian,
     uid.ExplicitVRLittleEndian,
@@ -56,8 +62,9 @@ def frames_of(dataset: pydicom.FileDataset, max_pixels: int) -> Iterator[tuple[n
         return _native(dataset, count)
     if syntax not in PLUGINS:
         raise _unsupported(syntax_name(syntax))
-    if syntax == uid.JPEGExtended12Bit and dataset.BitsStored != 8:
-        raise _unsupported(f"{syntax_name(syntax)} with {int(dataset.BitsStored)} bits")
+    bits = int(dataset.BitsStored)
+    if bits not in JPEG_BITS.get(syntax, (bits,)):
+        raise _unsupported(f"{syntax_name(syntax)} with {bits} bits")
     stream = _codestream(dataset, count)
     return _decoded(dataset, count, stream)
 
