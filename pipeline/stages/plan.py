@@ -30,7 +30,7 @@ class Planned:
     label_files: int = 0
     ignored: int = 0
     growing: int = 0
-    problems: Counter = field(default_factory=Counter)  # label lines that could not be used
+    problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
 def deliver(folder: Path, name: str | None, opened: Opened) -> str:
@@ -61,7 +61,8 @@ def plan_batch(batch: str, opened: Opened) -> Planned:
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
-        problems=Counter(problem.kind for problem in annotations.problems),
+        # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
+        problems=dict(Counter(problem.kind for problem in annotations.problems)),
     )
     if planned.new:
         _tell(annotations, opened.private)
