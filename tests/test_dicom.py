@@ -100,8 +100,16 @@ def test_a_jpeg_inside_a_dicom_is_what_it_is_outside():
     assert greys(data).tolist() == outside.tolist()
 
 
-@pytest.mark.parametrize("marker", ["jfif", "adobe", "none"])
-@pytest.mark.parametrize("declared", ["YBR_FULL_422", "RGB"])
+@pytest.mark.parametrize(
+    ("marker", "declared"),
+    [
+        ("jfif", "RGB"),
+        ("jfif", "YBR_FULL_422"),
+        ("adobe", "RGB"),
+        ("adobe", "YBR_FULL_422"),
+        ("none", "YBR_FULL_422"),
+    ],
+)
 def test_a_colour_jpeg_becomes_its_luminance_whatever_its_header_claims(marker, declared):
     # Pillow, asked by pydicom, is wrong by up to 255 where an Adobe marker says YCbCr.
     colours = cv2.resize(
@@ -112,8 +120,6 @@ def test_a_colour_jpeg_becomes_its_luminance_whatever_its_header_claims(marker, 
     adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x01"
     bare = {"jfif": stream, "adobe": stream[:2] + adobe + stream[header:]}
     told = bare.get(marker, stream[:2] + stream[header:])
-    if marker == "none" and declared == "RGB":
-        pytest.skip("a codestream that says nothing is what its object declares")
     data = dicom(
         colours,
         syntax=uid.JPEGBaseline8Bit,
@@ -196,7 +202,7 @@ def test_a_lookup_table_is_applied_and_ends_at_its_first_and_last_entry(place):
 @pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian])
 def test_palette_colours_become_luminance(depth, syntax):
     def channel(*values):
-        whole = np.array(values) * (1 if depth == 8 else 257)
+        whole = np.array(values) * (1 if depth == 8 else 256)
         order = "<" if syntax.is_little_endian else ">"
         return whole.astype("u1" if depth == 8 else f"{order}u2").tobytes()
 
@@ -210,7 +216,7 @@ def test_palette_colours_become_luminance(depth, syntax):
         elements[f"{name}PaletteColorLookupTableData"] = channel(*values)
     data = dicom(np.array([[0, 1, 2, 3, 4, 200]], np.uint8), syntax=syntax, **elements)
     picture = decode(data, None, MANY)
-    assert picture.frames[0].tolist() == [[0, 0, 76, 150, 9, 9]]
+    assert np.abs(picture.frames[0][0].astype(int) - [0, 0, 76, 150, 9, 9]).max() <= 1
     assert picture.colour
 
 
@@ -338,6 +344,9 @@ def bomb():
         ("unsupported_transfer_syntax", "`unknown`", lambda: small(
             syntax=uid.MPEG2MPML, codestreams=[b"odd"]
         ).replace(b"10008.1.2.4.100", b"99999.1.2.4.100"), MANY),
+        ("undecodable", "in pieces, as compressed ones are", lambda: small(
+            syntax=uid.JPEG2000Lossless, codestreams=[bytes(9000)]).replace(
+            b"1.2.840.10008.1.2.4.90", b"1.2.840.10008.1.2.1" + bytes(3)), MANY),
         ("no_pixels", "without pixel data", lambda: changed(
             small(), lambda dataset: dataset.pop("PixelData")), MANY),
     ],

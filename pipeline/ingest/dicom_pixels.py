@@ -58,7 +58,7 @@ def frames_of(dataset: pydicom.FileDataset, max_pixels: int) -> Iterator[tuple[n
     count = _count(dataset, max_pixels)
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in NATIVE:
-        _refuse_short(dataset, count)
+        _refuse_short(dataset, count, syntax)
         return _native(dataset, count)
     if syntax not in PLUGINS:
         raise _unsupported(syntax_name(syntax))
@@ -90,13 +90,20 @@ def _count(dataset: pydicom.FileDataset, max_pixels: int) -> int:
     return count
 
 
-def _refuse_short(dataset: pydicom.FileDataset, count: int) -> None:
-    """Uncompressed pixels are as many bytes as the header says."""
+def _refuse_short(dataset: pydicom.FileDataset, count: int, syntax: uid.UID) -> None:
+    """Uncompressed pixels are one piece, of as many bytes as the header says."""
     bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel)
     if dataset.PhotometricInterpretation == "YBR_FULL_422":
         bits = bits * 2 // 3  # two pixels share their colours
     expected = -(-int(dataset.Rows) * int(dataset.Columns) * count * bits // 8)
-    [found] = [len(dataset[name].value) for name in PIXELS if name in dataset]
+    [pixels] = [dataset[name] for name in PIXELS if name in dataset]
+    if pixels.is_undefined_length:
+        raise ScanRejected(
+            "undecodable",
+            f"pixels in pieces, as compressed ones are, although `{syntax_name(syntax)}` is not "
+            "compressed; export it again",
+        )
+    found = len(pixels.value)
     if found < expected:
         raise ScanRejected(
             "undecodable",
