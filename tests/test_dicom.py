@@ -358,13 +358,13 @@ def test_a_rejection_names_the_true_reason(reason, says, make, limit):
     assert refused.reason == reason
 
 
-def test_what_pydicom_warns_of_comes_back_as_private_notes(capfd):
+def test_what_pydicom_warns_of_comes_back_as_private_notes(caplog):
     with pytest.warns(UserWarning, match="64"):
         data = dicom(RAMP, PatientID="A" * 99)
     picture = decode(data, None, MANY)
     assert picture.patient == "A" * 99
     assert any("64" in note for note in picture.notes)
-    assert capfd.readouterr().err == ""
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
