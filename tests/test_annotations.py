@@ -166,7 +166,7 @@ def coco(**changes):
     return json.dumps(
         {
             "images": [{"id": 7, "file_name": "a.png"}],
-            "categories": [{"id": 1, "name": "Caries"}],
+            "categories": [{"id": 1, "name": "Root Canal"}],
             "annotations": [{"image_id": 7, "category_id": 1, "bbox": [1, 2.5, 3, 4]}],
             **changes,
         }
@@ -181,7 +181,7 @@ def test_coco_boxes_get_their_category_and_their_place_in_pixels(batch):
     for name in (b"a.png", b"b.png"):
         [box] = annotations.by_path[name].boxes
         assert (box.x, box.y, box.w, box.h, box.shares) == (1, 2.5, 3, 4, False)
-        assert (box.label, box.tooth) == ("caries", None)
+        assert (box.label, box.tooth) == ("root_canal", None)
 
 
 def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):
