@@ -21,7 +21,8 @@ def main() -> None:
     """Measure, and print the table. Takes some minutes on two cores."""
     started = time.monotonic()
     count = os.cpu_count() or 1
-    workers = Workers(count, config.Settings.model_fields["scan_seconds"].default)
+    fields = config.Settings.model_fields
+    workers = Workers(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
     # spawn, as the pipeline's own workers: forking with TensorFlow's threads may hang.
     pool = multiprocessing.get_context("spawn").Pool(count, receiving.one_thread)
     try:
