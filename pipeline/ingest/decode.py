@@ -6,6 +6,8 @@ used raises ScanRejected, whose words hold numbers only: they are stored.
 """
 
 import io
+import os
+import tempfile
 import warnings
 from dataclasses import dataclass
 
@@ -27,6 +29,15 @@ BEGINNINGS = {
     b"MM\0*": "TIFF",
     b"BM": "BMP",
 }
+# What libjpeg says, to standard error alone, when it makes up pixels for data that are missing or
+# damaged although the file has an end: imdecode returns the picture as if nothing were wrong.
+INCOMPLETE = (
+    b"premature end of data segment",
+    b"Premature end of JPEG",
+    b"bad Huffman code",
+    b"Inconsistent progression",
+    b"instead of RST",
+)
 # TIFF's NewSubfileType: a page that is a smaller copy of another (1) or a mask for it (4).
 SUBFILE_TYPE, NO_PAGE = 254, 1 | 4
 
@@ -75,12 +86,27 @@ def _frames(data: bytes, header: Header) -> list[np.ndarray]:
     # ANYDEPTH alone means grey at the file's own depth, with the EXIF orientation applied.
     packed = np.frombuffer(data, np.uint8)
     if len(header.pages) < 2:
-        pixels = cv2.imdecode(packed, cv2.IMREAD_ANYDEPTH)
-        return [] if pixels is None else [pixels]
+        pixels, said = _decode_listening(packed)
+        missing = pixels is None or any(words in said for words in INCOMPLETE)
+        return [] if missing else [pixels]
     _, pages = cv2.imdecodemulti(packed, cv2.IMREAD_ANYDEPTH)
     if len(pages) != len(header.pages):
         return []
     return [page for page, wanted in zip(pages, header.pages, strict=True) if wanted]
+
+
+def _decode_listening(packed: np.ndarray) -> tuple[np.ndarray | None, bytes]:
+    """Pixels, and what the decoder wrote to standard error; not for several threads at once."""
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            pixels = cv2.imdecode(packed, cv2.IMREAD_ANYDEPTH)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+        heard.seek(0)
+        return pixels, heard.read()
 
 
 def _header(data: bytes, max_pixels: int) -> Header:

@@ -18,6 +18,9 @@ NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
 LABEL_SUFFIXES = {b".txt", b".csv"}
 # A file written to in the last seconds may still be on its way: it is looked at twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
+# Folders in folders. Opening name by name takes steps in the square of the depth, and an archive
+# can hold a hundred thousand levels.
+DEEPEST = 128
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Entry:
     path: bytes
     size: int  # bytes
     mtime_ns: int
-    kind: str  # file, link, unreadable (a folder or its entry) or other
+    kind: str  # file, link, unreadable (a folder or its entry), deep (a folder) or other
 
     @property
     def stem(self) -> bytes:
@@ -120,6 +123,9 @@ def _walk(root: bytes, follow_links: bool) -> Iterator[Entry]:
     waiting = [_Place(b"", frozenset(), False)]
     while waiting:
         place = waiting.pop()
+        if place.path.count(b"/") >= DEEPEST:
+            yield Entry(place.path, 0, 0, "deep")
+            continue
         try:
             here = open_below(root, place.path, os.O_RDONLY | os.O_DIRECTORY, follow_links)
         except FileNotFoundError:

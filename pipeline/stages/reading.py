@@ -23,7 +23,7 @@ from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxe
 from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
-from pipeline.ingest.listing import Entry, open_below
+from pipeline.ingest.listing import DEEPEST, Entry, open_below
 from pipeline.ingest.picture import Picture
 
 
@@ -119,6 +119,11 @@ def _not_a_file(kind: str) -> tuple[str, str]:
         )
     if kind == "unreadable":
         return "unreadable", "a folder or file that may not be read; give the right to read it"
+    if kind == "deep":
+        return (
+            "too_deep",
+            f"a folder below {DEEPEST} others, whose content was not read; deliver it higher up",
+        )
     return "not_a_file", "a pipe, socket or device; deliver a file"
 
 
