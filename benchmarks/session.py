@@ -8,7 +8,7 @@ import time
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from benchmarks import receiving, scans, table
+from benchmarks import processes, receiving, scans, table
 from benchmarks.comparison import Comparison
 from pipeline import config
 from pipeline.ingest.workers import Workers
@@ -68,6 +68,10 @@ def receive(root: Path, folders: dict[str, Path], workers: Workers, pool: Pool) 
     for what, folder in batches:
         tell(what)
         rows.append(receiving.compare(what, folder, root, (workers, pool), REPEATS))
+    for form, folder in folders.items():
+        what = f"worker processes: phantoms as {form}"
+        tell(what)
+        rows.append(processes.compare(what, folder, workers, REPEATS))
     return rows
 
 
