@@ -18,6 +18,7 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.listing import Entry, list_batch
+from pipeline.ingest.workers import Workers
 from pipeline.stages.reading import Order, read_scan
 from tests.batches import scan
 from tests.test_decode import dicom
@@ -344,8 +345,8 @@ def test_what_may_not_be_read_is_a_row():
     assert found == {"closed.png": "unreadable", "locked": "unreadable", "open.png": "accepted"}
 
 
-def listed(folder, name="a.png"):
-    facts = put(folder / name).stat()
+def listed(folder, name="a.png", data=None):
+    facts = put(folder / name, data).stat()
     return Entry(name.encode(), facts.st_size, facts.st_mtime_ns, "file")
 
 
@@ -431,6 +432,24 @@ def test_memory_that_runs_out_in_a_decoder_rejects_the_scan_and_keeps_its_id(fol
     read = read_scan(order)
     assert read.rejection.reason == "too_large"
     assert len(read.scan_id) == 32
+
+
+def test_a_header_that_asks_for_more_memory_than_allowed_costs_its_own_scan(folder):
+    greedy = jpeg_that_says(height=25_000, width=25_000)
+    entries = [
+        listed(folder, "a.png"),
+        listed(folder, "b.jpg", greedy),
+        listed(folder, "c.png"),
+    ]
+    orders = [
+        Order(folder, entry, Annotation(), Recipe(side=16), 10**12, MANY, False)
+        for entry in entries
+    ]
+    workers = Workers(1, 60, 256)
+    reads = list(workers.map(read_scan, orders))
+    workers.close()
+    assert [read.rejection and read.rejection.reason for read in reads] == [None, "too_large", None]
+    assert reads[1].scan_id
 
 
 def test_a_scan_may_have_as_many_pixels_as_its_memory_has_room_for():

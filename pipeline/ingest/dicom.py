@@ -38,7 +38,7 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         try:
             frames, bits, colour = _frames(dataset, max_pixels)
             modality, patient = _text(dataset, "Modality"), _text(dataset, "PatientID")
-        except ScanRejected:
+        except (ScanRejected, MemoryError):
             raise
         # Any element may lie about any other, and NumPy and pydicom raise many kinds then.
         except Exception as error:
@@ -53,6 +53,8 @@ def _read(data: bytes) -> pydicom.FileDataset:
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         has_pixels = any(name in dataset for name in ("PixelData", "FloatPixelData"))
+    except MemoryError:
+        raise
     except Exception:  # pydicom's parser raises many kinds on hostile files; all mean the same
         raise ScanRejected(
             "undecodable", f"a DICOM file of {len(data)} bytes that is truncated or damaged"
