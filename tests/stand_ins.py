@@ -34,7 +34,7 @@ def want_a_hundred_gigabytes():
 
 
 def answer_with_more_than_there_is():
-    return [bytes([number]) * (8 * MB) for number in range(40)]
+    return [bytes([number]) * (8 * MB) for number in range(24)]
 
 
 def have_a_bug():
