@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from benchmarks.comparison import Comparison, clocked, rates
-from pipeline.config import Recipe, Settings
+from pipeline.config import Quality, Recipe, Settings
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.listing import list_batch
 from pipeline.ingest.workers import Workers
@@ -47,7 +47,7 @@ def orders_for(folder: Path) -> list[Order]:
     settings = Settings()
     limits = settings.pixel_limit, settings.scan_memory_mb * 2**20 // 4, False
     scans = list_batch(folder).scans
-    return [Order(folder, entry, Annotation(), Recipe(), *limits) for entry in scans]
+    return [Order(folder, entry, Annotation(), Recipe(), Quality(), *limits) for entry in scans]
 
 
 def count_crops(reads) -> int:

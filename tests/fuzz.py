@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from pipeline.config import Recipe
+from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.listing import list_batch
@@ -218,8 +218,8 @@ def read_share(folder: Path, files: list[bytes], workers: Workers, result: Resul
         path = folder / f"{number:06d}"
         path.write_bytes(data)
         os.utime(path, (LONG_AGO, LONG_AGO))
-    recipe, limits = Recipe(side=SIDE), (MAX_PIXELS, 2**30, False)
-    orders = (Order(folder, e, Annotation(), recipe, *limits) for e in list_batch(folder).scans)
+    how, limits = (Recipe(side=SIDE), Quality()), (MAX_PIXELS, 2**30, False)
+    orders = (Order(folder, e, Annotation(), *how, *limits) for e in list_batch(folder).scans)
     outcomes, highest = Counter(), 0
     for seen in workers.map(read_and_tell, orders):
         if isinstance(seen, ScanRejected):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config import Recipe, Settings
+from pipeline.config import Quality, Recipe, Settings
 from pipeline.errors import ScanRejected
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
@@ -242,7 +242,9 @@ def outcomes(folder, follow_links=False, max_bytes=MANY):
     """What becomes of every entry of a batch, by path."""
     found = {}
     for entry in list_batch(folder, follow_links).scans:
-        order = Order(folder, entry, Annotation(), Recipe(side=16), MANY, max_bytes, follow_links)
+        order = Order(
+            folder, entry, Annotation(), Recipe(side=16), Quality(), MANY, max_bytes, follow_links
+        )
         read = read_scan(order)
         found[os.fsdecode(entry.path)] = read.rejection.reason if read.rejection else "accepted"
     return found
@@ -351,7 +353,7 @@ def listed(folder, name="a.png", data=None):
 
 
 def became(folder, entry):
-    order = Order(folder, entry, Annotation(), Recipe(side=16), MANY, MANY, False)
+    order = Order(folder, entry, Annotation(), Recipe(side=16), Quality(), MANY, MANY, False)
     return read_scan(order).rejection.reason
 
 
@@ -428,7 +430,9 @@ def test_memory_that_runs_out_in_a_decoder_rejects_the_scan_and_keeps_its_id(fol
 
     monkeypatch.setattr(cv2.error, "code", cv2.Error.StsNoMem, raising=False)
     monkeypatch.setattr(cv2, "imdecode", run_out)
-    order = Order(folder, listed(folder), Annotation(), Recipe(side=16), MANY, MANY, False)
+    order = Order(
+        folder, listed(folder), Annotation(), Recipe(side=16), Quality(), MANY, MANY, False
+    )
     read = read_scan(order)
     assert read.rejection.reason == "too_large"
     assert len(read.scan_id) == 32
@@ -442,7 +446,7 @@ def test_a_header_that_asks_for_more_memory_than_allowed_costs_its_own_scan(fold
         listed(folder, "c.png"),
     ]
     orders = [
-        Order(folder, entry, Annotation(), Recipe(side=16), 10**12, MANY, False)
+        Order(folder, entry, Annotation(), Recipe(side=16), Quality(), 10**12, MANY, False)
         for entry in entries
     ]
     workers = Workers(1, 60, 256)
