@@ -33,6 +33,9 @@ test: $(VENV)/ready ## run all tests
 bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks
 
+fuzz: $(VENV)/ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
+	@$(RUN) -m tests.fuzz
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -67,4 +70,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train query test bench check lock clean
+.PHONY: help run-flow train query test bench fuzz check lock clean

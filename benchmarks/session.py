@@ -8,7 +8,7 @@ import time
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from benchmarks import receiving, scans, table
+from benchmarks import processes, receiving, scans, table
 from benchmarks.comparison import Comparison
 from pipeline import config
 from pipeline.ingest.workers import Workers
@@ -21,7 +21,8 @@ def main() -> None:
     """Measure, and print the table. Takes some minutes on two cores."""
     started = time.monotonic()
     count = os.cpu_count() or 1
-    workers = Workers(count, config.Settings.model_fields["scan_seconds"].default)
+    fields = config.Settings.model_fields
+    workers = Workers(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
     # spawn, as the pipeline's own workers: forking with TensorFlow's threads may hang.
     pool = multiprocessing.get_context("spawn").Pool(count, receiving.one_thread)
     try:
@@ -67,6 +68,10 @@ def receive(root: Path, folders: dict[str, Path], workers: Workers, pool: Pool) 
     for what, folder in batches:
         tell(what)
         rows.append(receiving.compare(what, folder, root, (workers, pool), REPEATS))
+    for form, folder in folders.items():
+        what = f"worker processes: phantoms as {form}"
+        tell(what)
+        rows.append(processes.compare(what, folder, workers, REPEATS))
     return rows
 
 

@@ -18,6 +18,8 @@ SETTINGS_FILE = "dental.toml"
 PREFIX = "DENTAL_"
 # Not settings: where the settings file lies, and where the tests find real scans.
 OTHER_VARIABLES = {"DENTAL_CONFIG", "DENTAL_TEST_DATA"}
+# Measured with 120 million pixels: a windowed 12-bit DICOM takes 24.5, JPEG, PNG and TIFF 4.
+BYTES_PER_PIXEL = 26
 
 
 Flag = Literal[
@@ -121,6 +123,8 @@ class Settings(BaseSettings):
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
     scan_seconds: float = Field(60, gt=0)  # for decoding one scan; slower ones are rejected
+    scan_memory_mb: int = Field(4096, ge=256)  # for decoding one scan, beyond an idle worker's own
+    follow_links: bool = False  # symbolic links in a batch; else each is a rejected row
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
@@ -132,6 +136,11 @@ class Settings(BaseSettings):
         """Where the key, the delivery lists and the messages lie; never inside the store."""
         store = Path(self.store)
         return self.private or store.with_name(store.name + ".private")
+
+    @property
+    def pixel_limit(self) -> int:
+        """Pixels of one scan, as many as both `max_pixels` and `scan_memory_mb` admit."""
+        return min(self.max_pixels, self.scan_memory_mb * 2**20 // BYTES_PER_PIXEL)
 
     @classmethod
     def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **_):

@@ -92,7 +92,7 @@ def test_the_border_mask_blacks_a_share_of_every_edge_and_is_part_of_the_recipe(
 def read(folder, quality=None, **recipe):
     entry = list_batch(folder).scans[0]
     settings = Recipe(side=256, **recipe), quality or Quality()
-    return read_scan(Order(folder, entry, Annotation(), *settings, 10**8))
+    return read_scan(Order(folder, entry, Annotation(), *settings, 10**8, 10**8, False))
 
 
 def test_a_flaw_is_noted_and_rejects_only_when_it_is_listed(tmp_path, monkeypatch):

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.ingest.listing import Entry, Listing
+from pipeline.ingest.listing import Entry, Listing, open_below
 
 # Labels are stored as delivered, so they must be words for findings, not room for free text.
 LABEL = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
+LARGEST = 50_000_000  # bytes of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
     10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
 }
@@ -128,9 +129,14 @@ def read_lines(folder: Path, entry: Entry, complain: Callable[[str, str, str], N
 def read_text(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> str | None:
     """A label file as text; None when it cannot be read, which is told."""
     name = os.fsdecode(entry.path)
+    if entry.size > LARGEST:
+        complain("unreadable", name, f"has more than {LARGEST} bytes; its labels are missing")
+        return None
     try:
-        data = Path(os.fsdecode(os.path.join(os.fsencode(folder), entry.path))).read_bytes()
-        return data.decode("utf-8-sig")
+        # As scans are, so that no path is too long and a pipe in its place holds nothing.
+        below = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links=True)
+        with open(below, "rb") as file:
+            return file.read(LARGEST).decode("utf-8-sig")
     except OSError as error:
         complain("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
     except UnicodeDecodeError:

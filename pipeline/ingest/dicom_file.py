@@ -69,6 +69,8 @@ def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
         has_pixels = any(name in dataset for name in PIXELS)
+    except MemoryError:
+        raise
     except Exception:  # pydicom's parser raises many kinds on hostile files; all mean the same
         raise ScanRejected(
             "undecodable", f"a DICOM file of {len(data)} bytes that is truncated or damaged"

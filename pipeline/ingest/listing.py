@@ -1,7 +1,8 @@
 """What lies in a batch folder: scans to receive, label files, and what is neither.
 
-Paths are relative to the batch folder, as bytes, because names need not be valid text. Nothing
-here opens a file.
+Paths are relative to the batch folder, as bytes, because names need not be valid text. They may
+be longer than the system takes in one call (4,096 bytes on Linux, 1,024 on macOS), so they are
+opened name by name, which also keeps every step inside the batch. Nothing here reads a file.
 """
 
 import os
@@ -18,6 +19,9 @@ ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
 # A file written to in the last seconds may still be on its way: it is looked at twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
+# Folders in folders. Opening name by name takes steps in the square of the depth, and an archive
+# can hold a hundred thousand levels.
+DEEPEST = 128
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Entry:
     path: bytes
     size: int  # bytes
     mtime_ns: int
-    kind: str  # file, link, unreadable (a folder) or other
+    kind: str  # file, link, unreadable (a folder or its entry), deep (a folder) or other
 
     @property
     def stem(self) -> bytes:
@@ -44,17 +48,21 @@ class Listing:
     growing: int = 0  # still being written; left for the next run
 
 
-def list_batch(folder: Path) -> Listing:
-    """List a batch folder, sub-folders included; symbolic links are not followed."""
+def list_batch(folder: Path, follow_links: bool = False) -> Listing:
+    """List a batch folder, sub-folders included.
+
+    Symbolic links are entries of their own unless they are to be followed; then one that leads
+    nowhere, or back to a folder that holds it, still is.
+    """
     root = _root(folder)
     listing = Listing()
     entries = []
-    for entry in _walk(root, b""):
+    for entry in _walk(root, follow_links):
         if _ignored(entry):
             listing.ignored += 1
         else:
             entries.append(entry)
-    entries, listing.growing = _settled(root, entries)
+    entries, listing.growing = _settled(root, entries, follow_links)
     _sort_out(sorted(entries, key=lambda entry: entry.path), listing)
     return listing
 
@@ -63,7 +71,7 @@ def has_scans(folder: Path) -> bool:
     """Whether anything in a batch folder counts as a scan; looks no further than the first."""
     return any(
         suffix(entry) not in LABEL_SUFFIXES and not _ignored(entry)
-        for entry in _walk(_root(folder), b"")
+        for entry in _walk(_root(folder), follow_links=False)
     )
 
 
@@ -83,25 +91,103 @@ def _ignored(entry: Entry) -> bool:
     return name.startswith(b".") or name.lower() in NOT_SCANS
 
 
-def _walk(root: bytes, below: bytes) -> Iterator[Entry]:
+def open_below(root: bytes, path: bytes, flags: int, follow_links: bool) -> int:
+    """A descriptor of `path` below the folder `root`; no name on the way is a link unless asked.
+
+    Raises OSError. A listed file may have been replaced since: by a link out of the batch, which
+    is refused, or by a FIFO, which would hang a plain open; it is opened and found changed.
+    """
+    steady = os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = os.scandir(os.path.join(root, below))
-    except OSError:
-        if not below:
-            raise ConfigError(
-                f"The batch folder {os.fsdecode(root)} may not be read. Give yourself the right "
-                "to read it, or name another folder."
-            ) from None
-        yield Entry(below, 0, 0, "unreadable")
-        return
-    with found:
-        for item in found:
-            path = os.path.join(below, item.name)
-            if item.is_dir(follow_symlinks=False) and not item.name.startswith(b"."):
-                yield from _walk(root, path)
-                continue
-            facts = item.stat(follow_symlinks=False)
+        *folders, name = path.split(b"/") if path else [b"."]
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | steady, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(name, flags | steady, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder to list."""
+
+    path: bytes
+    above: frozenset  # the folders that hold it, by identity
+    behind_link: bool
+
+
+def _walk(root: bytes, follow_links: bool) -> Iterator[Entry]:
+    """Every entry but folders that could be entered. Deep trees need no deep recursion."""
+    waiting = [_Place(b"", frozenset(), False)]
+    while waiting:
+        place = waiting.pop()
+        if place.path.count(b"/") >= DEEPEST:
+            yield Entry(place.path, 0, 0, "deep")
+            continue
+        try:
+            here = open_below(root, place.path, os.O_RDONLY | os.O_DIRECTORY, follow_links)
+        except FileNotFoundError:
+            continue  # moved away while the batch was being listed
+        except OSError:
+            yield _unreadable(root, place.path)
+            continue
+        try:
+            yield from _entries(here, place, follow_links, waiting)
+        finally:
+            os.close(here)
+
+
+def _unreadable(root: bytes, path: bytes) -> Entry:
+    if path:
+        return Entry(path, 0, 0, "unreadable")
+    raise ConfigError(
+        f"The batch folder {os.fsdecode(root)} may not be read. Give yourself the right "
+        "to read it, or name another folder."
+    )
+
+
+def _entries(
+    here: int, place: _Place, follow_links: bool, waiting: list[_Place]
+) -> Iterator[Entry]:
+    """What one open folder holds; folders to enter are added to those waiting."""
+    above = place.above | {_identity(os.fstat(here))}
+    for name in map(os.fsencode, os.listdir(here)):
+        path = place.path + b"/" + name if place.path else name
+        try:
+            facts = os.stat(name, dir_fd=here, follow_symlinks=False)
+            is_link = stat.S_ISLNK(facts.st_mode)
+            if is_link and follow_links:
+                facts = _behind(name, here, above, place.behind_link) or facts
+        except FileNotFoundError:
+            continue  # moved away while the batch was being listed
+        except OSError:
+            yield Entry(path, 0, 0, "unreadable")
+            continue
+        if stat.S_ISDIR(facts.st_mode) and not name.startswith(b"."):
+            waiting.append(_Place(path, above, place.behind_link or is_link))
+        else:
             yield Entry(path, facts.st_size, facts.st_mtime_ns, _kind(facts.st_mode))
+
+
+def _behind(name: bytes, here: int, above: frozenset, behind_link: bool) -> os.stat_result | None:
+    """What a link leads to, if it is to be followed.
+
+    Not into a folder that holds the link, and not from one linked folder into another: ten folders
+    that link to each other would make millions of paths.
+    """
+    try:
+        facts = os.stat(name, dir_fd=here)
+    except OSError:
+        return None
+    endless = behind_link or _identity(facts) in above
+    return None if stat.S_ISDIR(facts.st_mode) and endless else facts
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def _kind(mode: int) -> str:
@@ -110,22 +196,29 @@ def _kind(mode: int) -> str:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-def _settled(root: bytes, entries: list[Entry]) -> tuple[list[Entry], int]:
+def _settled(root: bytes, entries: list[Entry], follow_links: bool) -> tuple[list[Entry], int]:
     """Leave out files that change between two looks; only fresh ones are looked at twice."""
     fresh_since = time.time_ns() - int(FRESH_SECONDS * 1e9)
     fresh = [entry for entry in entries if entry.mtime_ns > fresh_since and entry.kind == "file"]
     if not fresh:
         return entries, 0
     time.sleep(SECOND_LOOK_SECONDS)
-    growing = {entry.path for entry in fresh if _changed(root, entry)}
+    growing = {entry.path for entry in fresh if _changed(root, entry, follow_links)}
     return [entry for entry in entries if entry.path not in growing], len(growing)
 
 
-def _changed(root: bytes, entry: Entry) -> bool:
+def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
+    folder, name = os.path.split(entry.path)
     try:
-        now = os.stat(os.path.join(root, entry.path), follow_symlinks=False)
+        here = open_below(root, folder, os.O_RDONLY | os.O_DIRECTORY, follow_links)
     except OSError:
         return True
+    try:
+        now = os.stat(name, dir_fd=here, follow_symlinks=follow_links)
+    except OSError:
+        return True
+    finally:
+        os.close(here)
     return (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns)
 
 

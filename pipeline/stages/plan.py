@@ -52,7 +52,7 @@ def plan_batch(batch: str, opened: Opened) -> Planned:
     """List what is new in the batch's folder. Run it under the batch's lock."""
     deliveries = Deliveries(opened.private, batch)
     folder = deliveries.folder
-    listing = list_batch(folder)
+    listing = list_batch(folder, opened.settings.follow_links)
     annotations = read_annotations(folder, listing, opened.settings.class_folders)
     planned = Planned(
         batch,

@@ -53,7 +53,8 @@ class Run:
 
     @cached_property
     def workers(self) -> Workers:
-        return Workers(self.opened.settings.workers, self.opened.settings.scan_seconds)
+        settings = self.opened.settings
+        return Workers(settings.workers, settings.scan_seconds, settings.scan_memory_mb)
 
     @cached_property
     def accepted(self) -> Accepted:

@@ -23,7 +23,7 @@ from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxe
 from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
-from pipeline.ingest.listing import Entry
+from pipeline.ingest.listing import DEEPEST, Entry, open_below
 from pipeline.ingest.picture import Picture
 
 
@@ -37,6 +37,8 @@ class Order:
     recipe: Recipe
     quality: Quality
     max_pixels: int
+    max_bytes: int
+    follow_links: bool
 
 
 @dataclass
@@ -67,6 +69,12 @@ def read_scan(order: Order) -> Read:
         _cut(picture, order, read)
     except ScanRejected as rejection:
         read.rejection = rejection
+    except MemoryError:
+        read.rejection = ScanRejected(
+            "too_large",
+            "decoding it takes more memory than there is for one scan; raise `scan_memory_mb` if "
+            "this is a real scan",
+        )
     return read
 
 
@@ -75,11 +83,19 @@ def _bytes(order: Order) -> bytes:
     entry = order.entry
     if entry.kind != "file":
         raise ScanRejected(*_not_a_file(entry.kind))
-    path = os.path.join(os.fsencode(order.folder), entry.path)
+    if entry.size > order.max_bytes:
+        raise ScanRejected(
+            "too_large",
+            f"{entry.size} bytes, at most {order.max_bytes} are taken; raise `scan_memory_mb` if "
+            "this is a real scan",
+        )
     try:
-        with open(path, "rb", opener=_no_links) as file:
+        descriptor = open_below(
+            os.fsencode(order.folder), entry.path, os.O_RDONLY, order.follow_links
+        )
+        with open(descriptor, "rb") as file:
             data = file.read(entry.size + 1)
-            now = os.fstat(file.fileno())
+            now = os.fstat(descriptor)
     except FileNotFoundError:
         raise ScanRejected("vanished", "listed, but gone when it was read") from None
     except PermissionError:
@@ -94,17 +110,20 @@ def _bytes(order: Order) -> bytes:
     return data
 
 
-def _no_links(path: bytes, flags: int) -> int:
-    # A listed file may have been replaced since: by a link out of the batch, or by a FIFO, which
-    # would hang a plain open.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
 def _not_a_file(kind: str) -> tuple[str, str]:
     if kind == "link":
-        return "symbolic_link", "a symbolic link; links are not followed, deliver the file itself"
+        return (
+            "symbolic_link",
+            "a symbolic link that is not followed; deliver the file itself, or set `follow_links` "
+            "if it leads to one",
+        )
     if kind == "unreadable":
-        return "unreadable", "a folder that may not be read; give the right to read it"
+        return "unreadable", "a folder or file that may not be read; give the right to read it"
+    if kind == "deep":
+        return (
+            "too_deep",
+            f"a folder below {DEEPEST} others, whose content was not read; deliver it higher up",
+        )
     return "not_a_file", "a pipe, socket or device; deliver a file"
 
 

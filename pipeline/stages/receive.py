@@ -81,9 +81,11 @@ class Receiver:
         self, deliveries: Deliveries, listed: list[Listed], bounds: Quality
     ) -> Iterator[tuple[Listed, Read]]:
         """Read files in worker processes, in their order."""
-        folder, limit = deliveries.folder, self.opened.settings.max_pixels
+        folder, settings = deliveries.folder, self.opened.settings
+        # The bytes of a file and what is decoded from them are in memory at once.
+        limits = settings.pixel_limit, settings.scan_memory_mb * 2**20 // 4, settings.follow_links
         orders: Iterable[Order] = (
-            Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, limit)
+            Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, *limits)
             for file in listed
         )
         outcomes = self.workers.map(read_scan, orders)
