@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.annotations import Annotations
+from pipeline.ingest.annotations import Annotation, Annotations
 from pipeline.ingest.delivery import Deliveries, batch_name
-from pipeline.ingest.listing import Listing, has_scans, list_batch
+from pipeline.ingest.forgotten import Forgotten
+from pipeline.ingest.listing import Entry, Listing, has_scans, list_batch
 from pipeline.ingest.private import Private
 from pipeline.ingest.tables import read_tables
 from pipeline.ingest.yolo import read_yolo
@@ -28,7 +29,10 @@ class Planned:
     label_files: int = 0
     ignored: int = 0
     growing: int = 0
-    problems: Counter = field(default_factory=Counter)  # label lines that could not be used
+    forgotten: int = 0  # of the scans: passed over, since they were forgotten
+    problems: dict[str, int] = field(
+        default_factory=dict
+    )  # by kind: lines not used
 
 
 def deliver(folder: Path, name: str | None, opened: Opened) -> str:
@@ -46,20 +50,26 @@ def deliver(folder: Path, name: str | None, opened: Opened) -> str:
     return batch
 
 
-def plan_batch(batch: str, opened: Opened) -> Planned:
-    """List what is new in the batch's folder. Run it under the batch's lock."""
+def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()) -> Planned:
+    """List what is new in the batch's folder, and the paths `again`.
+
+    Run it under the batch's lock.
+    """
     deliveries = Deliveries(opened.private, batch)
     folder = deliveries.folder
     listing = list_batch(folder)
     annotations = read_annotations(folder, listing)
+    delivered = len(listing.scans)
+    _pass_over_forgotten(batch, listing, annotations, opened.private)
     planned = Planned(
         batch,
-        scans=len(listing.scans),
-        new=deliveries.add(listing, annotations, opened.settings.part_size),
+        scans=delivered,
+        forgotten=delivered - len(listing.scans),
+        new=deliveries.add(listing, annotations, opened.settings.part_size, again),
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
-        problems=Counter(problem.kind for problem in annotations.problems),
+        problems=dict(Counter(problem.kind for problem in annotations.problems)),
     )
     if planned.new:
         _tell(annotations, opened.private)
@@ -73,6 +83,20 @@ def read_annotations(folder: Path, listing: Listing) -> Annotations:
     classes = read_yolo(folder, listing, annotations)
     read_tables(folder, listing, classes, annotations)
     return annotations
+
+
+def _pass_over_forgotten(
+    batch: str, listing: Listing, annotations: Annotations, private: Private
+) -> None:
+    """Leave out files that were forgotten, and files of patients who were."""
+    forgotten = Forgotten(private)
+
+    def is_forgotten(entry: Entry) -> bool:
+        patient = annotations.by_path.get(entry.path, Annotation()).patient
+        said = private.patient_key(patient) if patient else None
+        return forgotten.has_file(batch, entry) or forgotten.has_patient(said)
+
+    listing.scans = [entry for entry in listing.scans if not is_forgotten(entry)]
 
 
 def _tell(annotations: Annotations, private: Private) -> None:

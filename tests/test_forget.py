@@ -1,0 +1,274 @@
+"""A patient forgotten leaves no trace, whatever interrupts it, and does not come back."""
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import schemas
+from pipeline.errors import BatchBusy
+from pipeline.ingest import listing
+from pipeline.stages import belongings, erasure, forget
+from pipeline.stages import process as process_module
+from pipeline.stages.plan import deliver
+from pipeline.stages.process import process
+from pipeline.store import catalog, folder
+from pipeline.store.locks import batch_lock
+from pipeline.store.parts import predictions_name, read_part, write_part
+from tests.batches import opened, panoramic, put, scan
+from tests.test_killed import Halved
+
+PATIENT = "Zoe/77"
+TABLES = ("scans", "crops", "features", "predictions", "labels")
+
+
+@dataclass
+class Filled:
+    """A store with a head, its batches `one` and `two`, and whose scans are the patient's."""
+
+    root: Path
+
+    def opened(self):
+        return opened(self.root, part_size=8)
+
+    def run(self, batch):
+        store = self.opened()
+        return process(store, deliver(self.root / batch, batch, store))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
+    monkeypatch.setattr(process_module, "embedder", lambda store, chosen: Halved)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Ten patients in two parts, and a second batch that holds one scan of the patient too."""
+    root, patch = tmp_path_factory.mktemp("forget"), pytest.MonkeyPatch()
+    patch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
+    patch.setattr(process_module, "embedder", lambda store, chosen: Halved)
+    lines = ["file,patient,label,x,y,w,h"]
+    for number in range(10):
+        put(root / "one", **{f"s{number:02d}_png": scan()})
+        lines.append(f"s{number:02d}.png,p{number},healthy,,,,")
+    theirs = panoramic()
+    put(root / "one", zoe_png=theirs, awful_png=b"no picture", a_png=scan())
+    lines += [f"{name}.png,{PATIENT},,,,," for name in ("awful", "a")]
+    lines += [f"zoe.png,{PATIENT},caries,40,20,10,10", f"zoe.png,{PATIENT},nonsense!,1,1,1,1"]
+    put(root / "one", t_csv="\n".join(lines))
+    put(root / "two", other_png=theirs, fresh_png=scan())
+    filled = Filled(root)
+    filled.run("one")
+    filled.run("two")
+    predicted(filled.opened())
+    patch.undo()
+    return filled
+
+
+def predicted(opened):
+    """A head that learned from everybody and what it says, without TensorFlow, which is slow."""
+    store, patients = opened.store, set()
+    for name in store.names("features"):
+        facts = read_part(store, name, schemas.features(8 * 8 * 8)).to_pylist()
+        patients |= {row["patient_key"] for row in facts}
+        said = {"head": "h", "predicted": "healthy", "probabilities": [1.0], "p_abnormal": 0.0}
+        rows = [{**row, **said, "flagged": False, "seen": True} for row in facts]
+        table = pa.Table.from_pylist(rows, schemas.PREDICTIONS)
+        batch, number = name.split("/")[2], int(name[-13:-8])
+        write_part(store, predictions_name("h", batch, number), table, schemas.PREDICTIONS)
+    data = io.BytesIO()
+    pq.write_table(pa.table({"patient_key": sorted(patients)}), data)
+    store.write_bytes("models/heads/h/patients.parquet", data.getvalue())
+
+
+@pytest.fixture
+def filled(made, tmp_path):
+    """A copy of the store that may be changed; where a batch lies is told anew."""
+    shutil.copytree(made.root, tmp_path, dirs_exist_ok=True)
+    copy = Filled(tmp_path)
+    for batch in ("one", "two"):
+        deliver(tmp_path / batch, batch, copy.opened())
+    return copy
+
+
+def rows(store, table):
+    names = [name for name in store.store.names(table) if name.endswith(".parquet")]
+    return pd.concat([pd.read_parquet(store.store.local_path(name)) for name in names])
+
+
+def contents(store):
+    names = [name for table in TABLES for name in store.store.names(table)]
+    lists = sorted(store.private.root.glob("[di]*/**/*.parquet"))
+    return {name: store.store.read_bytes(name) for name in names} | {
+        path.relative_to(store.private.root): pq.read_table(path).to_pylist() for path in lists
+    }
+
+
+def left_of(store, found):
+    files = erasure.every_file(store.store, store.private)
+    return erasure.traces_left(files, found.traces, lambda _: None)
+
+
+def test_everything_of_a_patient_is_found(filled):
+    store = filled.opened()
+    found = belongings.find_patient(store, f" {PATIENT} ")
+    names = {(place.batch, place.path.decode()) for place in found.places}
+    assert names == {("one", "a.png"), ("one", "awful.png"), ("one", "zoe.png")} | {
+        ("two", "other.png")
+    }
+    assert len(found.scan_ids) == 3  # a file that is no picture has bytes too
+    assert found.rows["features"] == found.rows["crops"] == found.rows["predictions"] == 2
+    assert found.rows["labels"] == 1
+    assert left_of(store, found)
+
+
+def test_nothing_is_left_of_a_forgotten_patient_and_nothing_of_others_goes(filled):
+    store = filled.opened()
+    before = {table: rows(store, table) for table in TABLES}
+    found = forget.forget(store, belongings.find_patient(store, PATIENT))
+    assert left_of(store, found) == []
+    for table in TABLES[1:]:
+        theirs = before[table]["scan_id"].isin(found.scan_ids)
+        expected = before[table][~theirs].reset_index(drop=True)
+        assert theirs.any()
+        pd.testing.assert_frame_equal(rows(store, table).reset_index(drop=True), expected)
+    scans = rows(store, "scans")
+    assert len(scans) == len(before["scans"])
+    gone = scans[scans["reason"] == "forgotten"]
+    assert len(gone) == 4
+    assert gone["scan_id"].isna().all()
+    assert not set(gone["file_key"]) & set(before["scans"]["file_key"])
+    with catalog.open_store(store.store) as con:
+        assert catalog.check(con) == []
+
+
+def test_no_name_of_theirs_stays_in_the_private_folder(filled):
+    store = filled.opened()
+    log = store.private.root / "messages.log"
+    assert "awful.png" in log.read_text()
+    assert "t.csv" in log.read_text()
+    forget.forget(store, belongings.find_patient(store, PATIENT))
+    assert "awful" not in log.read_text()
+    kept = {
+        value
+        for path in store.private.root.glob("[di]*/**/*.parquet")
+        for value in pq.read_table(path, columns=["path"])["path"].to_pylist()
+    }
+    assert b"s00.png" in kept
+    assert not kept & {b"zoe.png", b"awful.png", b"a.png", b"other.png"}
+    assert not (store.private.root / "forgetting.json").exists()
+
+
+def test_models_and_inbox_files_are_named_and_models_keep_no_key(filled):
+    store = filled.opened()
+    found = belongings.find_patient(store, PATIENT)
+    found = forget.forget(store, found)
+    lying = {path.name for path in belongings.still_in_inbox(store, found)}
+    assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
+    key = store.private.patient_key(PATIENT)
+    for name in found.models:
+        patients = pq.read_table(store.store.local_path(f"{name}/patients.parquet"))
+        assert key not in patients["patient_key"].to_pylist()
+        assert name in "\n".join(belongings.in_words(found))
+
+
+def test_pages_are_made_anew_without_them(filled):
+    store = filled.opened()
+    found = belongings.find_patient(store, PATIENT)
+    page = store.store.local_path("reports/one.html")
+    assert any(scan_id in page.read_text() for scan_id in found.scan_ids)
+    forget.forget(store, found)
+    assert "of this batch" in page.read_text() or "one" in page.read_text()
+    assert not any(scan_id in page.read_text() for scan_id in found.scan_ids)
+
+
+def test_the_next_night_does_not_take_them_again(filled):
+    store = filled.opened()
+    found = forget.forget(store, belongings.find_patient(store, PATIENT))
+    before = contents(store)
+    summary = filled.run("one")
+    assert summary.nothing_to_do
+    assert summary.planned.forgotten == 3
+    assert contents(store) == before
+    # Under another name, in another batch, and later with other bytes but their patient's id.
+    put(filled.root / "three", again_png=(filled.root / "one/zoe.png").read_bytes())
+    put(filled.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
+    summary = filled.run("three")
+    assert summary.counts["delivered"] == summary.counts["rejected"] == 1
+    assert summary.planned.forgotten == 1
+    assert summary.exit_status(store.settings) == 0
+    assert left_of(store, found) == []
+
+
+def test_parts_that_are_made_again_are_made_of_the_same_bytes(filled):
+    store = filled.opened()
+    forget.forget(store, belongings.find_patient(store, PATIENT))
+    before = contents(store)
+    for batch in ("one", "two"):
+        for name in before:
+            if isinstance(name, str):
+                store.store.remove(name) if batch in name else None
+        filled.run(batch)
+    after = contents(store)
+    assert {n: b for n, b in after.items() if isinstance(n, str)} == {
+        n: b for n, b in before.items() if isinstance(n, str)
+    }
+
+
+def test_one_scan_is_forgotten_and_its_patient_stays(filled):
+    store = filled.opened()
+    theirs = erasure.Traces(frozenset(), frozenset([store.private.patient_key(PATIENT)]))
+    [scan_id] = set(rows(store, "scans").query("status == 'duplicate'")["scan_id"])
+    found = forget.forget(store, belongings.find_scan(store, scan_id))
+    assert left_of(store, found) == []
+    assert len(found.places) == 2
+    assert sum(erasure.rows_in(store.store, n, theirs) for n in store.store.names("features")) == 1
+
+
+class Killed(BaseException):
+    """As sudden as `kill -9`: no handler in the code catches it."""
+
+
+@pytest.mark.parametrize("step", range(0, 24, 3))
+def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch, step):
+    store = filled.opened()
+    found, steps = belongings.find_patient(store, PATIENT), iter(range(step + 1))
+    real = folder.os.replace
+
+    def replace(*arguments):
+        if next(steps, None) is None:
+            raise Killed
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder.os, "replace", replace)
+        patched.setattr(Path, "replace", replace)
+        try:
+            forget.forget(store, found)
+        except Killed:
+            begun = forget.unfinished(store)
+            again = begun or belongings.find_patient(store, PATIENT)
+        else:
+            again = None
+    if again:
+        assert forget.forget(store, again).places == found.places
+    assert left_of(store, found) == []
+    assert len(rows(store, "scans").query("reason == 'forgotten'")) == 4
+    with catalog.open_store(store.store) as con:
+        assert catalog.check(con) == []
+
+
+def test_it_waits_for_no_run_but_says_who_works(filled):
+    store = filled.opened()
+    with (
+        batch_lock(store.store, "two"),
+        pytest.raises(BatchBusy, match="Batch two is being worked on"),
+    ):
+        forget.forget(store, belongings.find_patient(store, PATIENT))
+    assert len(rows(store, "features")) > 5
