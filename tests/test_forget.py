@@ -12,16 +12,13 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import BatchBusy
-from pipeline.ingest import listing
 from pipeline.stages import belongings, erasure, forget
-from pipeline.stages import process as process_module
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.store import catalog, folder
 from pipeline.store.locks import batch_lock
 from pipeline.store.parts import predictions_name, read_part, write_part
-from tests.batches import opened, panoramic, put, scan
-from tests.test_killed import Halved
+from tests.batches import opened, panoramic, put, scan, without_waiting
 
 PATIENT = "Zoe/77"
 TABLES = ("scans", "crops", "features", "predictions", "labels")
@@ -43,16 +40,14 @@ class Filled:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
-    monkeypatch.setattr(process_module, "embedder", lambda store, chosen: Halved)
+    without_waiting(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Ten patients in two parts, and a second batch that holds one scan of the patient too."""
     root, patch = tmp_path_factory.mktemp("forget"), pytest.MonkeyPatch()
-    patch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
-    patch.setattr(process_module, "embedder", lambda store, chosen: Halved)
+    without_waiting(patch)
     lines = ["file,patient,label,x,y,w,h"]
     for number in range(10):
         put(root / "one", **{f"s{number:02d}_png": scan()})
@@ -248,7 +243,6 @@ def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch
 
     with monkeypatch.context() as patched:
         patched.setattr(folder.os, "replace", replace)
-        patched.setattr(Path, "replace", replace)
         try:
             forget.forget(store, found)
         except Killed:

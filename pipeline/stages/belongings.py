@@ -119,7 +119,7 @@ def _completed(opened: Opened, found: Found) -> Found:
     # A patient of whom no row is left leaves no trace either.
     found.patient_keys |= keys - others
     found.places = list(_places(opened, found, places))
-    found.models = sorted(_models(opened, keys))
+    found.models = sorted(models_of(opened, keys))
     for name in tables(opened.store):
         if count := rows_in(opened.store, name, found.traces):
             table = name.split("/")[0]
@@ -157,7 +157,7 @@ def _indexed(opened: Opened, batch: str, scan_ids: set[str]) -> set[tuple[int, b
     return found
 
 
-def _models(opened: Opened, keys: set[str]) -> Iterator[str]:
+def models_of(opened: Opened, keys: set[str]) -> Iterator[str]:
     """Models whose list of patients names any of these."""
     for name in opened.store.names("models"):
         if name.endswith("/patients.parquet"):
