@@ -147,7 +147,7 @@ class Killed(BaseException):
     """As sudden as `kill -9`."""
 
 
-@pytest.mark.parametrize("step", [0, 2, 4, 6, 9])
+@pytest.mark.parametrize("step", [2, 5, 9])
 def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
     store, root = two
     calls = iter(range(step))

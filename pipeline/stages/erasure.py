@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline import schemas
 from pipeline.ingest.private import Private
 from pipeline.stages.progress import Advance
 from pipeline.store.folder import Store
@@ -70,21 +71,27 @@ def rows_in(store: Store, name: str, traces: Traces) -> int:
 
 def erase_rows(store: Store, name: str, traces: Traces) -> None:
     """Replace a part by one without their rows; labels without any row have no part."""
-    schema, kept = pq.read_schema(store.local_path(name)), 0
+    schema, kept = _schema(store, name), 0
     with part_writer(store, name, schema) as part:
         for rows in iter_part(store, name, NO_COLUMNS):
             left = rows.filter(pc.invert(traces.rows(rows)))
             kept += left.num_rows
-            part.write(pa.Table.from_batches([left], schema))
+            part.write(pa.Table.from_batches([left]))
     if not kept and name.startswith("labels/"):
         store.remove(name)
 
 
+def _schema(store: Store, name: str) -> pa.Schema:
+    """What the part was written with. Parquet calls the items of lists otherwise than Arrow does,
+    so that what was read and written again would have other bytes."""
+    known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
+    return known.get(name.split("/")[0]) or pq.read_schema(store.local_path(name))
+
+
 def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
     """Replace a ledger part by one whose rows went through `change`."""
-    schema = pq.read_schema(store.local_path(name))
-    part = PackedPart(name, schema)
-    part.add(change(row) for row in read_part(store, name, schema).to_pylist())
+    part = PackedPart(name, schemas.SCANS)
+    part.add(change(row) for row in read_part(store, name, schemas.SCANS).to_pylist())
     store.write_bytes(name, part.to_bytes())
 
 

@@ -57,8 +57,9 @@ def forget(opened: Opened, asked: Found) -> Found:
     with all_batches_locked(opened), commit_lock(store):
         found = unfinished(opened) or find_again(opened, asked)
         Forgotten(private).add(found.entries, found.scan_ids, found.banned)
-        private.write(JOURNAL, found.to_json())
+        private.sweep()
         store.sweep()
+        private.write(JOURNAL, found.to_json())
         _erase_tables(opened, found)
         _erase_names(opened, found)
         _erase_ledger(opened, found)

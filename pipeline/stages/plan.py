@@ -99,7 +99,8 @@ def _pass_over_forgotten(
 
 def _tell(annotations: Annotations, private: Private) -> None:
     for problem in annotations.problems:
-        private.tell(f"label {problem.kind}: {problem}")
+        about = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
+        private.tell(f"{about}: label {problem.kind}: {problem}")
 
 
 def _refuse_full_disk(planned: Planned, opened: Opened) -> None:

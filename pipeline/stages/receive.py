@@ -179,7 +179,7 @@ def _tell(private: Private, part: _Part) -> None:
         if read.rejection:
             private.tell(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
         for kind, where, what in read.problems:
-            private.tell(f"label {kind}: {where}: {what}")
+            private.tell(f"{name}: label {kind}: {where}: {what}")
         for note in read.notes:
             private.tell(f"{name}: the decoder notes: {note}")
         index.add([{"scan_id": read.scan_id, "path": listed.entry.path}])
