@@ -173,3 +173,19 @@ def _scan_id(said: str) -> str:
     if len(scan_id) != 32 or set(scan_id) - set("0123456789abcdef"):
         raise ConfigError(f"{said} is no file and no scan_id (32 hex digits); give either of them.")
     return scan_id
+
+
+@commands.command("doctor")
+def doctor(store: StoreOption = None) -> None:
+    """Check the installation and the store; exit status 1 when something has failed."""
+    from pipeline import config
+    from pipeline.stages.doctor import FAILED, examine
+
+    settings = config.load(**({"store": store} if store else {}))
+    table, failed = Table("", "", "", "to do"), 0
+    for finding in examine(settings):
+        failed += finding.state == FAILED
+        table.add_row(finding.what, finding.state, finding.words, finding.to_do)
+    Console().print(table)
+    if failed:
+        raise typer.Exit(1)
