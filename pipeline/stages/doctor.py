@@ -45,13 +45,21 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, the quick ones first; a question that raises is a finding too."""
     for question in (python, packages, decoders, names):
         yield from _asked(question)
+    yield from _of_store(settings)
+    yield from _asked(device)
+
+
+def _of_store(settings: Settings) -> Iterator[Finding]:
+    if not Path(settings.store).is_dir():
+        yield Finding("store", WARNING, f"there is no {settings.store} yet", "make run-flow")
+        return
     try:
         opened = open_for_writing(settings)
     except PipelineError as error:
         yield Finding("store and key", FAILED, str(error), "see there; then ask again")
         return
     yield Finding("store and key", OK, f"{settings.store}, and the key is this store's")
-    for question in (permissions, room, checks, forgetting, schedule, device, trunk):
+    for question in (permissions, room, checks, forgetting, schedule, trunk):
         yield from _asked(question, opened)
 
 
@@ -189,7 +197,7 @@ def _when(said: dict) -> str:
     return f"every {said['interval']} s" if "interval" in said else "by rule"
 
 
-def device(opened: Opened) -> Iterator[Finding]:
+def device() -> Iterator[Finding]:
     from pipeline.model.backend import device
 
     yield Finding("device", OK, device())
