@@ -8,6 +8,7 @@ import itertools
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pydicom
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -131,3 +132,25 @@ def patterns() -> re.Pattern:
     uids = {each.encode() for each in planted if not each.startswith(MARK)}
     birth_date = {b"19" + b"470213"}
     return re.compile(b"|".join(re.escape(form) for form in sorted(forms | uids | birth_date)))
+
+
+def found_in(root):
+    """Files below a folder in which a mark stands: raw, and in every value of Parquet files."""
+    marks, found = patterns(), []
+    for path in sorted(root.rglob("*")):
+        if not path.is_file():
+            continue
+        texts = [str(path.relative_to(root)).encode(), path.read_bytes()]
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            texts += [repr(column.to_pylist()).encode() for column in table.columns]
+            texts += [
+                buffer.to_pybytes()
+                for column in table.columns
+                for chunk in column.chunks
+                for buffer in chunk.buffers()
+                if buffer
+            ]
+        if any(marks.search(text) for text in texts):
+            found.append(path)
+    return found

@@ -9,8 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from pipeline import schemas
+from pipeline.cli import caring as forgetting
+from pipeline.cli.commands import commands
 from pipeline.errors import BatchBusy
 from pipeline.stages import belongings, erasure, forget
 from pipeline.stages.plan import deliver
@@ -266,6 +269,24 @@ def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch
     assert len(rows(store, "scans").query("reason == 'forgotten'")) == 4
     with catalog.open_store(store.store) as con:
         assert catalog.check(con) == []
+
+
+def test_the_command_shows_first_and_does_it_when_told(filled, monkeypatch):
+    root = str(filled.root / "store")
+    monkeypatch.setattr(forgetting, "settings_of", lambda _: filled.opened().settings)
+    dry = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--store", root])
+    assert "4 deliveries of 3 scans in 2 batches" in dry.output
+    assert "models/heads/h" in dry.output
+    assert "Nothing was changed" in dry.output
+    assert len(rows(filled.opened(), "scans").query("reason == 'forgotten'")) == 0
+    done = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--yes", "--store", root])
+    assert done.exit_code == 0
+    assert "no trace is left" in done.output
+    assert str(filled.root / "two" / "other.png") in done.output
+    both = CliRunner().invoke(commands, ["forget"])
+    assert "Name whom to forget" in str(both.exception)
+    wrong = CliRunner().invoke(commands, ["forget", "--scan", "nothing", "--store", root])
+    assert "no file and no scan_id" in str(wrong.exception)
 
 
 def test_it_waits_for_no_run_but_says_who_works(filled):

@@ -56,6 +56,16 @@ def test_a_lost_key_is_told_and_never_replaced(tmp_path):
     assert not key.exists()
 
 
+def test_a_key_that_is_put_back_makes_the_store_usable_again(tmp_path):
+    private = opened(tmp_path).private
+    backup = (private.root / "key").read_bytes()
+    (private.root / "key").unlink()
+    with pytest.raises(StoreError, match="missing"):
+        opened(tmp_path)
+    private.write("key", backup)
+    assert opened(tmp_path).private.patient_key("Ann") == private.patient_key("Ann")
+
+
 def test_a_damaged_key_is_told(tmp_path):
     key = opened(tmp_path).private.root / "key"
     key.write_text("no key")

@@ -3,7 +3,6 @@
 import base64
 import sys
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.stages import process as process_module
@@ -13,29 +12,7 @@ from pipeline.stages.process import process
 from pipeline.stages.retry import retry
 from pipeline.stages.summary import in_words
 from tests.batches import opened, without_waiting
-from tests.planted import MARK, mark, patterns, plant, planted
-
-
-def found_in(root):
-    """Files below a folder in which a mark stands: raw, and in every value of Parquet files."""
-    marks, found = patterns(), []
-    for path in sorted(root.rglob("*")):
-        if not path.is_file():
-            continue
-        texts = [str(path.relative_to(root)).encode(), path.read_bytes()]
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            texts += [repr(column.to_pylist()).encode() for column in table.columns]
-            texts += [
-                buffer.to_pybytes()
-                for column in table.columns
-                for chunk in column.chunks
-                for buffer in chunk.buffers()
-                if buffer
-            ]
-        if any(marks.search(text) for text in texts):
-            found.append(path)
-    return found
+from tests.planted import MARK, found_in, mark, patterns, plant, planted
 
 
 @pytest.fixture

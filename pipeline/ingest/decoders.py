@@ -49,7 +49,8 @@ class Tried(NamedTuple):
 def try_decoders() -> list[Tried]:
     """Make and decode one file of every kind."""
     picture = _picture()
-    cv2.setLogLevel(0)  # it would tell on the terminal how the broken ones are broken
+    # Else it tells on the terminal in which way the broken ones are broken.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     tried = [Tried(kind, "decoded", _outcome(make, picture)) for kind, make in KINDS.items()]
     for kind, make in BROKEN.items():
         tried.append(Tried(kind, REJECTED, _outcome(make, picture)))
