@@ -51,6 +51,7 @@ def opened(root: Path, key: str | None = KEY, **changes):
     if key and not settings.private_folder.exists():
         settings.private_folder.mkdir(parents=True, mode=0o700)
         (settings.private_folder / "key").write_text(key + "\n")
+        (settings.private_folder / "key").chmod(0o600)
     return open_for_writing(settings)
 
 

@@ -13,6 +13,7 @@ from pipeline.ingest.private import Private
 from pipeline.ingest.tables import read_tables
 from pipeline.ingest.yolo import read_yolo
 from pipeline.stages.opening import Opened
+from pipeline.store.parts import part_numbers
 
 # Measured on real panoramics: 21 tiles of 56 KB and 21 embeddings of 10 KB a scan; a batch of
 # unknown kind is taken to be panoramics, so the estimate errs on the safe side.
@@ -54,6 +55,7 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
     Run it under the batch's lock.
     """
     deliveries = Deliveries(opened.private, batch)
+    _refuse_lost_lists(deliveries, opened)
     folder = deliveries.folder
     listing = list_batch(folder)
     annotations = read_annotations(folder, listing)
@@ -101,6 +103,17 @@ def _tell(annotations: Annotations, private: Private) -> None:
     for problem in annotations.problems:
         about = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
         private.tell(f"{about}: label {problem.kind}: {problem}")
+
+
+def _refuse_lost_lists(deliveries: Deliveries, opened: Opened) -> None:
+    """New lists would begin with part 0, which the store has: their files would be passed over."""
+    batch = deliveries.batch
+    if not deliveries.lists() and part_numbers(opened.store, f"scans/{batch}"):
+        raise StoreError(
+            f"The store holds parts of batch {batch}, but its delivery lists are missing in "
+            f"{opened.private.root}. Restore that folder from your backup, or deliver the batch "
+            "under another NAME: scans that are there already become duplicates."
+        )
 
 
 def _refuse_full_disk(planned: Planned, opened: Opened) -> None:
