@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 
 from pipeline import config
+from pipeline.errors import ScanRejected
+from pipeline.ingest import listing
+from pipeline.stages import process, report
 from pipeline.stages.opening import open_for_writing
 
 # A trunk and a head that compute in milliseconds; everything else is as in real runs.
@@ -48,4 +51,39 @@ def opened(root: Path, key: str | None = KEY, **changes):
     if key and not settings.private_folder.exists():
         settings.private_folder.mkdir(parents=True, mode=0o700)
         (settings.private_folder / "key").write_text(key + "\n")
+        (settings.private_folder / "key").chmod(0o600)
     return open_for_writing(settings)
+
+
+class InPlace:
+    """Stands in for the worker processes, whose start takes seconds."""
+
+    def __init__(self, *_):
+        pass
+
+    def map(self, work, items):
+        for item in items:
+            try:
+                yield work(item)
+            except ScanRejected as rejection:
+                yield rejection
+
+    def close(self):
+        pass
+
+
+class Halved:
+    """Stands in for the trunk, since importing TensorFlow takes long."""
+
+    @staticmethod
+    def embed(crops):
+        small = crops[:, ::4, ::4].astype(np.float16).reshape(len(crops), -1)
+        return np.tile(small, (1, 8))
+
+
+def without_waiting(patch):
+    """Quick runs: no second look at fresh files, no worker processes, no TensorFlow, no figures."""
+    patch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
+    patch.setattr(process, "Workers", InPlace)
+    patch.setattr(process, "embedder", lambda store, chosen: Halved)
+    patch.setattr(report, "render", repr)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.batches import panoramic, put, scan
+from tests.planted import found_in, patterns, plant
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -35,19 +35,17 @@ def python(*arguments, **variables):
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
-    """A batch with one scan that cannot be used, and its first run."""
+    """A batch full of planted identifiers, scans among it that cannot be used; its first run."""
     root = tmp_path_factory.mktemp("flows")
-    folder = put(
-        root / "Ann Smith", a_png=scan(), b_tif=scan(), mueller_png=b"no picture", d_jpg=panoramic()
-    )
+    folder = plant(root / "Ann Smith")
     run = python("flows", "process_batch", folder, "--store", root / "store", "--name", "night")
     return root, folder, run
 
 
 def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
     root, _, run = batch
-    assert run.returncode == 2, run.stderr  # one of four rejected: above the share of 10 %
-    assert "3 accepted, 0 duplicate, 1 rejected" in run.stdout
+    assert run.returncode == 2, run.stderr  # four of nine rejected: above the share of 10 %
+    assert "5 accepted, 0 duplicate, 4 rejected" in run.stdout
     [trunk] = (root / "store" / "features").iterdir()
     assert str(trunk) in run.stdout
     assert run.stdout.splitlines()[-1].startswith("Next: make query")
@@ -74,18 +72,17 @@ def test_a_run_with_nothing_new_says_so_and_does_not_import_tensorflow(batch):
     assert not imported & {"tensorflow", "keras", "matplotlib", "sklearn"}
 
 
-def test_prefects_database_holds_no_delivered_name(batch):
-    root, _, _ = batch
-    [database] = (root / "store.private" / "prefect").glob("prefect.db")
-    with sqlite3.connect(database) as connection:
+def test_no_planted_identifier_is_in_prefects_database_the_store_or_the_logs(batch):
+    root, _, run = batch
+    home = root / "store.private" / "prefect"
+    with sqlite3.connect(home / "prefect.db") as connection:
         connection.execute("pragma wal_checkpoint(truncate)")
         runs = connection.execute("select count(*) from task_run").fetchone()[0]
     assert runs >= 4  # two parts, received and embedded
-    for path in (root / "store.private" / "prefect").rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            assert b"mueller" not in data, path
-            assert b"Ann Smith" not in data, path
+    assert found_in(home) == found_in(root / "store") == []
+    assert not patterns().search((run.stdout + run.stderr).encode())
+    for path in home.rglob("*"):
+        assert not path.is_file() or b"Ann Smith" not in path.read_bytes(), path
 
 
 @pytest.mark.parametrize(

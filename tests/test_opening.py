@@ -1,13 +1,17 @@
 """The store's key, and the words of a store that cannot be used."""
 
 import os
+import shutil
 import stat
 
 import pytest
 
 from pipeline import config
 from pipeline.errors import ConfigError, StoreError
+from pipeline.stages.plan import deliver
+from pipeline.stages.process import process
 from tests import batches
+from tests.batches import put, scan, without_waiting
 
 
 def opened(root, **changes):
@@ -54,6 +58,29 @@ def test_a_lost_key_is_told_and_never_replaced(tmp_path):
     with pytest.raises(StoreError, match=r"The key of this store is missing.*backup"):
         opened(tmp_path)
     assert not key.exists()
+
+
+def test_a_key_that_is_put_back_makes_the_store_usable_again(tmp_path):
+    private = opened(tmp_path).private
+    backup = (private.root / "key").read_bytes()
+    (private.root / "key").unlink()
+    with pytest.raises(StoreError, match="missing"):
+        opened(tmp_path)
+    private.write("key", backup)
+    assert opened(tmp_path).private.patient_key("Ann") == private.patient_key("Ann")
+
+
+def test_lost_delivery_lists_are_told_and_another_name_takes_the_batch(tmp_path, monkeypatch):
+    without_waiting(monkeypatch)
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    process(store, deliver(folder, "b", store))
+    shutil.rmtree(store.private.root / "deliveries")
+    put(folder, new_png=scan())
+    with pytest.raises(StoreError, match="delivery lists are missing"):
+        process(store, deliver(folder, "b", store))
+    summary = process(store, deliver(folder, "again", store))
+    assert (summary.counts["accepted"], summary.counts["duplicate"]) == (1, 1)
+    assert summary.broken_checks == []
 
 
 def test_a_damaged_key_is_told(tmp_path):

@@ -135,6 +135,14 @@ def test_a_corrected_label_file_is_taken_in_by_the_next_run(tmp_path):
         assert catalog.query(con, "labelled")["label"].tolist() == ["healthy"]
 
 
+def test_label_lines_that_cannot_be_used_are_counted_in_the_record(tmp_path):
+    store = opened(tmp_path)
+    ran(store, put(tmp_path / "in", a_png=scan(), t_csv="file,label\nb.png,x\nc.png,y"))
+    [record] = store.store.names("runs")
+    problems = json.loads(store.store.read_bytes(record))["planned"]["problems"]
+    assert sum(problems.values()) == 2
+
+
 def test_the_same_delivery_makes_the_same_bytes_whatever_the_parts_before(tmp_path):
     pictures = {f"s{number}_png": scan() for number in range(7)}
     store = opened(tmp_path)

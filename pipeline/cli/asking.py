@@ -34,7 +34,7 @@ def query(
         return
     table = Table(*map(str, rows.columns))
     for row in rows.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(cell(value) for value in row))
     Console().print(table)
 
 
@@ -52,7 +52,7 @@ def _print_queries(known) -> None:
     Console().print(table)
 
 
-def _cell(value) -> str:
+def cell(value) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.3f}"
     return "" if value is None else str(value)

@@ -64,6 +64,7 @@ class Problem:
     kind: str  # a short word to count by
     where: str
     what: str
+    path: bytes | None = None  # of the scan it is about, when there is one
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -86,7 +87,7 @@ class Annotations:
         return self.by_path.setdefault(path, Annotation())
 
     def problem(self, kind: str, where: str, what: str, path: bytes | None = None) -> None:
-        self.problems.append(Problem(kind, where, what))
+        self.problems.append(Problem(kind, where, what, path))
         if path is not None:
             self.of(path).problems += 1
 

@@ -1,8 +1,9 @@
 """Delivery lists: which files of a batch make which part, with what was said about them.
 
-A list is written whole before any part and never changed; a grown batch gets a second list whose
-part numbers continue. Lists name delivered files, so they lie in the private folder. They carry
-everything that decides a part's bytes besides the files' own: any process makes the same part.
+A list is written whole before any part and never changed, except by forgetting; a grown batch gets
+a second list whose part numbers continue. Lists name delivered files, so they lie in the private
+folder. They carry everything that decides a part's bytes besides the files' own: any process makes
+the same part.
 """
 
 import datetime
@@ -11,6 +12,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from pipeline.ingest.private import Private
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+FORGOTTEN = "forgotten"  # the kind of an entry that was emptied
 
 SCHEMA = pa.schema(
     [
@@ -136,19 +139,26 @@ class Deliveries:
                 return rows, datetime.datetime.fromisoformat(listed_at)
         raise ConfigError(f"Batch `{self.batch}` has no part {number}; run the whole batch again.")
 
-    def add(self, listing: Listing, annotations: Annotations, part_size: int) -> int:
-        """List what is new, changed or annotated anew; return how many files that is."""
+    def add(
+        self,
+        listing: Listing,
+        annotations: Annotations,
+        part_size: int,
+        again: frozenset[bytes] = frozenset(),
+    ) -> int:
+        """List what is new, changed or annotated anew, and these paths `again`; return how many."""
         known, rows = self.known(), []
         first = len(self.parts())
         for entry in listing.scans:
             annotation = annotations.by_path.get(entry.path, Annotation())
             digest = annotation.digest()
             before = known.get(entry.path)
-            if before and (before.size, before.mtime_ns, before.digest) == (
+            unchanged = before and (before.size, before.mtime_ns, before.digest) == (
                 entry.size,
                 entry.mtime_ns,
                 digest,
-            ):
+            )
+            if unchanged and entry.path not in again:
                 continue
             rows.append(
                 {
@@ -161,7 +171,8 @@ class Deliveries:
                 }
             )
         if rows:
-            self._write(rows)
+            now = datetime.datetime.now(datetime.UTC).isoformat()
+            self._write(rows, f"{len(self.lists()):05d}.parquet", now)
         return len(rows)
 
     def _stored(self, annotation: Annotation) -> dict:
@@ -172,13 +183,42 @@ class Deliveries:
             "annotation": json.dumps(said),
         }
 
-    def _write(self, rows: list[dict]) -> None:
-        now = datetime.datetime.now(datetime.UTC).isoformat()
-        schema = SCHEMA.with_metadata({"listed_at": now})
+    def everything(self) -> Iterator[Listed]:
+        """Every file that was ever listed, in the order of parts and rows."""
+        for path in self.lists():
+            yield from map(_listed, pq.read_table(path).to_pylist())
+
+    def empty(self, places: Container[tuple[int, int]]) -> None:
+        """Take out all that was delivered at these places (part, row); the places stay.
+
+        Parts keep their numbers and rows, so that counts reconcile and a part that is made again
+        is made of the same bytes.
+        """
+        for path in self.lists():
+            rows = pq.read_table(path).to_pylist()
+            if any((row["part"], row["row"]) in places for row in rows):
+                listed_at = pq.read_schema(path).metadata[b"listed_at"].decode()
+                kept = [self._emptied(row, places) for row in rows]
+                self._write(kept, path.name, listed_at)
+
+    def _emptied(self, row: dict, places: Container[tuple[int, int]]) -> dict:
+        place = row["part"], row["row"]
+        if place not in places:
+            return row
+        place_alone = Entry(b"\0%d-%d" % place, 0, 0, FORGOTTEN)  # as no file can be named
+        said = {"patient_key": None, **self._stored(Annotation()), "digest": ""}
+        return {**row, **asdict(place_alone), **said}
+
+    def _write(self, rows: list[dict], name: str, listed_at: str) -> None:
+        schema = SCHEMA.with_metadata({"listed_at": listed_at})
         data = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema), data, compression="zstd")
-        number = len(self.lists())
-        self._private.write(f"deliveries/{self.batch}/{number:05d}.parquet", data.getvalue())
+        self._private.write(f"deliveries/{self.batch}/{name}", data.getvalue())
+
+
+def batches(private: Private) -> list[str]:
+    """Names of all batches that were ever delivered."""
+    return sorted(path.parent.name for path in private.root.glob("deliveries/*/folder"))
 
 
 def _listed(row: dict) -> Listed:

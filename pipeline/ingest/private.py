@@ -9,14 +9,18 @@ import datetime
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import sys
 import unicodedata
 from pathlib import Path
 
+import psutil
+
 from pipeline.errors import StoreError
 
 KEY_BYTES = 32
+UNFINISHED = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}")  # name, process, chance
 
 
 class Private:
@@ -56,6 +60,13 @@ class Private:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left unfinished."""
+        for path in self.root.rglob(".*"):
+            found = UNFINISHED.fullmatch(path.name)
+            if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
+                path.unlink(missing_ok=True)
 
     def tell(self, message: str) -> None:
         """A message that may name a delivered file: to messages.log and to a terminal only."""

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.annotations import Annotations
+from pipeline.ingest.annotations import Annotation, Annotations
 from pipeline.ingest.coco import read_coco
 from pipeline.ingest.delivery import Deliveries, batch_name
 from pipeline.ingest.folders import read_folders
-from pipeline.ingest.listing import Listing, has_scans, list_batch
+from pipeline.ingest.forgotten import Forgotten
+from pipeline.ingest.listing import Entry, Listing, has_scans, list_batch
 from pipeline.ingest.private import Private
 from pipeline.ingest.tables import read_tables
 from pipeline.ingest.yolo import read_yolo
 from pipeline.stages.opening import Opened
+from pipeline.store.parts import part_numbers
 
 # Measured on real panoramics: 21 tiles of 56 KB and 21 embeddings of 10 KB a scan; a batch of
 # unknown kind is taken to be panoramics, so the estimate errs on the safe side.
@@ -30,7 +32,8 @@ class Planned:
     label_files: int = 0
     ignored: int = 0
     growing: int = 0
-    problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
+    forgotten: int = 0  # of the scans: passed over, since they were forgotten
+    problems: dict[str, int] = field(default_factory=dict)  # by kind: lines not used
 
 
 def deliver(folder: Path, name: str | None, opened: Opened) -> str:
@@ -48,16 +51,23 @@ def deliver(folder: Path, name: str | None, opened: Opened) -> str:
     return batch
 
 
-def plan_batch(batch: str, opened: Opened) -> Planned:
-    """List what is new in the batch's folder. Run it under the batch's lock."""
+def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()) -> Planned:
+    """List what is new in the batch's folder, and the paths `again`.
+
+    Run it under the batch's lock.
+    """
     deliveries = Deliveries(opened.private, batch)
+    _refuse_lost_lists(deliveries, opened)
     folder = deliveries.folder
     listing = list_batch(folder, opened.settings.follow_links)
     annotations = read_annotations(folder, listing, opened.settings.class_folders)
+    delivered = len(listing.scans)
+    _pass_over_forgotten(batch, listing, annotations, opened.private)
     planned = Planned(
         batch,
-        scans=len(listing.scans),
-        new=deliveries.add(listing, annotations, opened.settings.part_size),
+        scans=delivered,
+        forgotten=delivered - len(listing.scans),
+        new=deliveries.add(listing, annotations, opened.settings.part_size, again),
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
@@ -82,9 +92,35 @@ def read_annotations(
     return annotations
 
 
+def _pass_over_forgotten(
+    batch: str, listing: Listing, annotations: Annotations, private: Private
+) -> None:
+    """Leave out files that were forgotten, and files of patients who were."""
+    forgotten = Forgotten(private)
+
+    def is_forgotten(entry: Entry) -> bool:
+        patient = annotations.by_path.get(entry.path, Annotation()).patient
+        said = private.patient_key(patient) if patient else None
+        return forgotten.has_file(batch, entry) or forgotten.has_patient(said)
+
+    listing.scans = [entry for entry in listing.scans if not is_forgotten(entry)]
+
+
 def _tell(annotations: Annotations, private: Private) -> None:
     for problem in annotations.problems:
-        private.tell(f"label {problem.kind}: {problem}")
+        about = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
+        private.tell(f"{about}: label {problem.kind}: {problem}")
+
+
+def _refuse_lost_lists(deliveries: Deliveries, opened: Opened) -> None:
+    """New lists would begin with part 0, which the store has: their files would be passed over."""
+    batch = deliveries.batch
+    if not deliveries.lists() and part_numbers(opened.store, f"scans/{batch}"):
+        raise StoreError(
+            f"The store holds parts of batch {batch}, but its delivery lists are missing in "
+            f"{opened.private.root}. Restore that folder from your backup, or deliver the batch "
+            "under another NAME: scans that are there already become duplicates."
+        )
 
 
 def _refuse_full_disk(planned: Planned, opened: Opened) -> None:

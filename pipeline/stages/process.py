@@ -161,11 +161,7 @@ class Run:
 
     def _check(self) -> None:
         with self._timed("check"), catalog.open_store(self.store) as con:
-            batches = catalog.query(con, "batches")
-            mine = batches[batches["batch"] == self.batch]
-            if len(mine):
-                counts = mine.drop(columns="batch").iloc[0]
-                self.summary.counts = {name: int(value) for name, value in counts.items()}
+            self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
                 return
             if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):

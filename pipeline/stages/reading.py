@@ -61,7 +61,7 @@ def read_scan(order: Order) -> Read:
     read = Read()
     try:
         data = _bytes(order)
-        read.scan_id = hashlib.sha256(data).hexdigest()[:32]
+        read.scan_id = scan_id_of(data)
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
         _note_facts(picture, read)
@@ -76,6 +76,11 @@ def read_scan(order: Order) -> Read:
             "this is a real scan",
         )
     return read
+
+
+def scan_id_of(data: bytes) -> str:
+    """The same bytes are the same scan, under whatever name."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _bytes(order: Order) -> bytes:

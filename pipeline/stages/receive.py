@@ -5,13 +5,16 @@ written last: its existence says that the part was received.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.config import Quality
-from pipeline.ingest.delivery import Deliveries, Listed
+from pipeline.errors import ScanRejected
+from pipeline.ingest.annotations import Annotation
+from pipeline.ingest.delivery import FORGOTTEN, Deliveries, Listed
+from pipeline.ingest.forgotten import Forgotten
 from pipeline.ingest.private import Private
 from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted, Seen
@@ -89,9 +92,32 @@ class Receiver:
             for file in listed
         )
         outcomes = self.workers.map(read_scan, orders)
+        forgotten = Forgotten(self.opened.private)
         for file, outcome in zip(listed, outcomes, strict=True):
-            yield file, outcome if isinstance(outcome, Read) else Read(rejection=outcome)
+            read = outcome if isinstance(outcome, Read) else Read(rejection=outcome)
+            yield screened(file, read, forgotten, self.opened.private)
             self.advance(1)
+
+
+def screened(
+    file: Listed, read: Read, forgotten: Forgotten, private: Private
+) -> tuple[Listed, Read]:
+    """The file and what was read of it; nothing but its place when it is forgotten."""
+    in_file = private.patient_key(read.patient) if read.patient else None
+    if (
+        file.entry.kind == FORGOTTEN
+        or forgotten.has_scan(read.scan_id)
+        or forgotten.has_patient(file.patient_key)
+        or forgotten.has_patient(in_file)
+    ):
+        return emptied(file)
+    return file, read
+
+
+def emptied(file: Listed) -> tuple[Listed, Read]:
+    """The place of a forgotten file, as it stands in the ledger: rejected, saying nothing else."""
+    rejection = ScanRejected(FORGOTTEN, "was forgotten on request and is not taken again")
+    return replace(file, patient_key=None, annotation=Annotation()), Read(rejection=rejection)
 
 
 class _Part:
@@ -160,7 +186,7 @@ def _tell(private: Private, part: _Part) -> None:
         if read.rejection:
             private.tell(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
         for kind, where, what in read.problems:
-            private.tell(f"label {kind}: {where}: {what}")
+            private.tell(f"{name}: label {kind}: {where}: {what}")
         for note in read.notes:
             private.tell(f"{name}: the decoder notes: {note}")
         index.add([{"scan_id": read.scan_id, "path": listed.entry.path}])

@@ -12,7 +12,7 @@ from pipeline.imaging.crops import png
 from pipeline.report.page import Page, Shown, render
 from pipeline.stages.registry import head_home, read_card, trunk_home
 from pipeline.stages.scores import METHODS
-from pipeline.stages.summary import Summary
+from pipeline.stages.summary import Summary, last_summary
 from pipeline.store import catalog
 from pipeline.store.folder import Store
 from pipeline.store.parts import crops_name, opened, part_numbers
@@ -41,6 +41,17 @@ def write_report(store: Store, summary: Summary) -> str:
     name = f"reports/{summary.batch}.html"
     store.write_bytes(name, render(page_of(store, summary)).encode(), mode=0o600)
     return name
+
+
+def rewrite_report(store: Store, batch: str) -> None:
+    """Write a batch's page anew from the store as it is; without a record of a run, remove it."""
+    name, summary = f"reports/{batch}.html", last_summary(store, batch)
+    if summary is None:
+        store.remove(name)
+    elif store.has(name):
+        with catalog.open_store(store) as con:
+            summary.counts = catalog.batch_counts(con, batch)
+        write_report(store, summary)
 
 
 def page_of(store: Store, summary: Summary) -> Page:

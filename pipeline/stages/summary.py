@@ -43,8 +43,10 @@ class Summary:
         """0 also with rejected scans up to the set share, 2 above it, 1 for failure."""
         if self.failures or self.broken_checks:
             return FAILED
-        delivered = self.counts.get("delivered", 0)
-        rejected = self.counts.get("rejected", 0)
+        # Forgetting somebody is no fault of a delivery.
+        forgotten = self.counts.get("forgotten", 0)
+        delivered = self.counts.get("delivered", 0) - forgotten
+        rejected = self.counts.get("rejected", 0) - forgotten
         return MANY_REJECTED if rejected > settings.max_rejected_share * delivered else OK
 
 
@@ -54,6 +56,18 @@ def write_record(store: Store, summary: Summary) -> None:
     record = {"finished_at": now.isoformat(timespec="seconds"), **asdict(summary)}
     name = f"runs/{summary.batch}/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
     store.write_bytes(name, json.dumps(record, indent=1).encode())
+
+
+def last_summary(store: Store, batch: str) -> Summary | None:
+    """The record of the batch's last run that did anything."""
+    names = store.names(f"runs/{batch}")
+    if not names:
+        return None
+    record = json.loads(store.read_bytes(names[-1]))
+    del record["finished_at"]
+    if record["planned"]:
+        record["planned"] = Planned(**record["planned"])
+    return Summary(**record)
 
 
 def progress_in_words(settings: Settings, batch: str) -> str:
@@ -101,6 +115,8 @@ def _besides(summary: Summary) -> list[str]:
         lines.append(f"besides {planned.label_files} label files, {planned.ignored} ignored files")
     if planned.growing:
         lines.append(f"{planned.growing} files are still being written; the next run takes them")
+    if planned.forgotten:
+        lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
     if planned.problems:
         said = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
         lines.append(f"label lines that could not be used: {said} (see messages.log)")

@@ -146,6 +146,13 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
         ) from None
 
 
+def batch_counts(con: duckdb.DuckDBPyConnection, batch: str) -> dict[str, int]:
+    """Files of a batch by status and its rows by table; empty when it has no part yet."""
+    batches = query(con, "batches")
+    mine = batches[batches["batch"] == batch].drop(columns="batch")
+    return {name: int(value) for name, value in mine.iloc[0].items()} if len(mine) else {}
+
+
 def run(con: duckdb.DuckDBPyConnection, file: Path, values: dict[str, Any]) -> pd.DataFrame:
     """The answer of one SQL file."""
     # Through Arrow: DuckDB 2.0's own way to pandas 3.1 warns for time stamps, and loses that an

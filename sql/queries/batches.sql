@@ -1,11 +1,13 @@
 -- What became of every batch: files delivered, then accepted, duplicate and rejected, then rows.
+-- Forgotten files count as rejected too, since every delivered file has its row.
 with files as (
     select
         batch,
         count(*) as delivered,
         count(*) filter (where status = 'accepted') as accepted,
         count(*) filter (where status = 'duplicate') as duplicate,
-        count(*) filter (where status = 'rejected') as rejected
+        count(*) filter (where status = 'rejected') as rejected,
+        count(*) filter (where reason = 'forgotten') as forgotten
 
     from scans_now
     group by batch
@@ -46,7 +48,8 @@ select
     files.rejected,
     coalesce(crop_counts.crop_count, 0) as crops,
     coalesce(feature_counts.feature_count, 0) as features,
-    coalesce(prediction_counts.prediction_count, 0) as predictions
+    coalesce(prediction_counts.prediction_count, 0) as predictions,
+    files.forgotten
 
 from files
 left join crop_counts on files.batch = crop_counts.batch

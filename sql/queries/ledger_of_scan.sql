@@ -1,0 +1,6 @@
+-- Every delivery of one scan, in whatever batch.
+-- $scan_id
+select *
+from scans
+where scan_id = $scan_id
+order by batch, part, "row"
