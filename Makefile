@@ -11,6 +11,7 @@ BATCH ?=
 STORE ?=
 NAME ?=
 Q ?=
+CSV ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -24,6 +25,9 @@ run-flow: $(VENV)/ready ## take BATCH=folder [STORE=path] [NAME=name] to feature
 train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it unless it is worse
 	@$(RUN) -m flows train $(STORE_OPTION)
 
+feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
+	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
+
 query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
@@ -32,6 +36,9 @@ test: $(VENV)/ready ## run all tests
 
 bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks
+
+bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
+	@$(RUN) -m benchmarks.novelty
 
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
@@ -67,4 +74,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train query test bench check lock clean
+.PHONY: help run-flow train feedback query test bench bench-novelty check lock clean

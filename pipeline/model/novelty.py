@@ -60,6 +60,21 @@ class Scores:
     gaussian_map: np.ndarray
     neighbour_map: np.ndarray
 
+    @property
+    def gaussian(self) -> np.ndarray:
+        """The score (N,): the map's greatest cell."""
+        return self.gaussian_map.max(axis=(1, 2))
+
+    @property
+    def neighbour(self) -> np.ndarray:
+        return self.neighbour_map.max(axis=(1, 2))
+
+    @property
+    def peaks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column (N,) of the gaussian's greatest cell."""
+        flat = self.gaussian_map.reshape(len(self.gaussian_map), -1).argmax(axis=1)
+        return np.unravel_index(flat, self.gaussian_map.shape[1:])
+
 
 def patches(maps: np.ndarray) -> np.ndarray:
     """Every cell's mean with its eight neighbours; cells at an edge see themselves beyond it."""

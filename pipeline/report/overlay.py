@@ -45,6 +45,7 @@ def draw(overlay: Overlay) -> bytes:
             bare, mapped = panels["bare"], panels["mapped"]
             _show(panels["scan"], overlay, "Where the crop lies on the scan")
             _lay(panels["scan"], overlay)
+            _frame(panels["scan"], overlay)
         _show(bare, overlay, "Crop")
         _show(mapped, overlay, "What speaks for and against")
         colours = _lay(mapped, overlay)
@@ -88,8 +89,20 @@ def _lay(axes: "Axes", overlay: Overlay):
     )
 
 
+def _frame(axes: "Axes", overlay: Overlay) -> None:
+    """The whole scan again, since a map narrows the view to itself, and the crop's edge."""
+    from matplotlib.patches import Rectangle
+
+    height, width = overlay.pixels.shape
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    left, top, *size = overlay.square
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), *size, fill=False, color=FOR))
+
+
 def _title(overlay: Overlay) -> str:
-    facts = "   ".join(f"{name}: {value}" for name, value in overlay.facts.items())
+    first, *others = [f"{name}: {value}" for name, value in overlay.facts.items()]
+    facts = first + "\n" + "   ".join(others)
     total = overlay.cells.sum()
     return (
         f"{facts}\n"

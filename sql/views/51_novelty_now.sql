@@ -1,0 +1,15 @@
+-- What the newest model of novelty of every trunk said about every crop.
+create or replace view novelty_now as
+
+with newest as (
+    select
+        novelty,
+        trunk
+
+    from novelty_files
+    qualify row_number() over (partition by trunk order by number desc, novelty desc) = 1
+)
+
+select novelty.*
+from novelty
+semi join newest on novelty.novelty = newest.novelty
