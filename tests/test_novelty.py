@@ -136,9 +136,7 @@ def test_labels_choose_the_rows_and_the_ranking_needs_none_of_them(night):
 
     assert (failures, broken_checks) == ([], [])
     assert card["basis"] == "normal"
-    assert card["rows"] == sum(
-        splits.side_of(f"p{row}") == "train" for row in range(60) if row % 4
-    )
+    assert card["rows"] == sum(splits.side_of(f"p{row}") == "train" for row in range(60) if row % 4)
     assert card["scores"]["gaussian"]["value"] == card["scores"]["neighbour"]["value"] == 1
     unseen = found[~found["learned"]].sort_values("gaussian", ascending=False)
     first = unseen.head((found["label"] == BROKEN).sum())
