@@ -123,7 +123,7 @@ def main() -> None:
     tell("learning normal and scoring")
     show(measured(*maps, judged, settings.novelty))
     print(
-        f"{len(learned)} crops of sound teeth learned from; {len(judged)} findings of other mouths, "
+        f"{len(learned)} crops of sound teeth learned from; {len(judged)} findings of others, "
         "each against its tooth without it. Phantoms are synthetic pictures and no evidence of "
         f"anything. Measured in {time.monotonic() - started:.0f} s."
     )

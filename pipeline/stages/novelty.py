@@ -14,6 +14,7 @@ from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty
 from pipeline.stages.opening import Opened
 from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen
 from pipeline.store import catalog
 from pipeline.store.folder import Store
@@ -57,21 +58,23 @@ def score_missing(
 ) -> list[StageFailed]:
     """Score every stored part that has no scores of this model yet."""
     store, root = opened.store, f"features/{chosen.trunk_id}"
-    failures: list[StageFailed] = []
-    for batch in sorted({name.split("/")[2] for name in store.names(root)}):
-        missing = [
+    missing = {
+        batch: [
             number
             for number in part_numbers(store, f"{root}/{batch}")
             if not store.has(novelty_name(fitted.novelty_id, batch, number))
         ]
-        failures += over_parts(
-            "novelty",
-            batch,
-            lambda number, batch=batch: score_part(store, batch, number, chosen, fitted),
-            missing,
-            map,
-            opened.private,
-        )
+        for batch in sorted({name.split("/")[2] for name in store.names(root)})
+    }
+    failures: list[StageFailed] = []
+    with progress("novelty", sum(len(numbers) for numbers in missing.values())) as advance:
+        for batch, numbers in missing.items():
+
+            def score(number: int, batch: str = batch) -> None:
+                score_part(store, batch, number, chosen, fitted)
+                advance(1)
+
+            failures += over_parts("novelty", batch, score, numbers, map, opened.private)
     return failures
 
 

@@ -3,14 +3,14 @@
 -- $trunk = null
 -- $limit = 20
 with of_one_trunk as (
-    -- The champion's trunk, else the one that was scored last.
+    -- The champion's trunk, else the one whose model is the newest.
     select novelty_now.*
     from novelty_now
     left join champion on novelty_now.trunk = champion.trunk
     where $trunk::varchar is null or novelty_now.trunk = $trunk
     qualify
         dense_rank() over (
-            order by (champion.trunk is not null) desc, novelty_now.trunk
+            order by (champion.trunk is not null) desc, novelty_now.number desc
         ) = 1
 ),
 

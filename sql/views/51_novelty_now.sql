@@ -4,12 +4,16 @@ create or replace view novelty_now as
 with newest as (
     select
         novelty,
-        trunk
+        trunk,
+        number
 
     from novelty_files
     qualify row_number() over (partition by trunk order by number desc, novelty desc) = 1
 )
 
-select novelty.*
+select
+    novelty.*,
+    newest.number
+
 from novelty
-semi join newest on novelty.novelty = newest.novelty
+inner join newest on novelty.novelty = newest.novelty
