@@ -28,7 +28,7 @@ from pipeline.imaging.phantoms.phantom import CARIES, LESION
 from pipeline.imaging.regions import Annotated, find_regions
 from pipeline.ingest.picture import to_eight_bits
 from pipeline.model.architecture import grid
-from pipeline.model.novelty import fit
+from pipeline.model.novelty import fit, middle
 
 LEARNED, JUDGED = 40, 80  # mouths
 TEETH = 8  # of a mouth to learn from
@@ -138,7 +138,8 @@ def measured(
 ) -> list[tuple[str, int, dict[str, tuple[float, float]]]]:
     """Per slice: its name, how many findings, and by method AUROC and share of peaks that hit."""
     model = fit(iter([learned]), learned.shape[1:], settings.coreset, settings.seed)
-    ill, well = model.score(planted), model.score(sound)
+    counted = middle(*learned.shape[1:3])
+    ill, well = model.score(planted).only(counted), model.score(sound).only(counted)
     methods = {
         "gaussian": (ill.gaussian_map, well.gaussian_map),
         "neighbour": (ill.neighbour_map, well.neighbour_map),

@@ -9,7 +9,17 @@ from sklearn.covariance import OAS
 from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import novelty, splits
-from pipeline.model.novelty import LEAST_VARIANCE, Moments, Reservoir, fit, patches, shrink, spread
+from pipeline.model.novelty import (
+    LEAST_VARIANCE,
+    Moments,
+    Reservoir,
+    directions,
+    fit,
+    middle,
+    patches,
+    shrink,
+    spread,
+)
 from pipeline.stages import learn_novelty
 from pipeline.stages.learn_novelty import fit_and_score
 from pipeline.stages.novelty import novelty_home, score_missing, standing
@@ -65,7 +75,7 @@ def test_covariances_are_shrunk_as_scikit_learn_does():
 def test_the_gaussian_is_the_mahalanobis_distance_of_a_cell():
     rows = maps(50)
     model = fit(iter([rows]), (4, 5, 3), 10, 0)
-    cell = rows[:, 2, 3].astype(np.float64) * model.scale
+    cell = directions(rows)[:, 2, 3].astype(np.float64) * model.scale
     covariance = shrink(np.cov(cell.T, bias=True)[np.newaxis], 50)[0]
     apart = cell[7] - cell.mean(axis=0)
     expected = np.sqrt(apart @ np.linalg.inv(covariance) @ apart)
@@ -75,11 +85,27 @@ def test_the_gaussian_is_the_mahalanobis_distance_of_a_cell():
 def test_the_neighbour_is_the_distance_to_the_nearest_patch_that_was_kept():
     rows, others = maps(6), maps(40, seed=1)
     model = fit(iter([rows]), (4, 5, 3), 7, 0)
-    seen = patches(others.astype(np.float32) * model.scale).reshape(-1, 3)
+    seen = patches(directions(others) * model.scale).reshape(-1, 3)
     apart = np.linalg.norm(seen[:, np.newaxis] - model.coreset, axis=2).min(axis=1)
     found = model.score(others).neighbour_map
     assert model.coreset.shape == (7, 3)
     np.testing.assert_allclose(found.ravel(), apart, atol=1e-3)
+
+
+def test_only_the_direction_of_a_cell_counts_not_its_length():
+    rows = maps(20).astype(np.float32)
+    model = fit(iter([rows]), (4, 5, 3), 10, 0)
+    np.testing.assert_allclose(model.score(rows * 3).gaussian, model.score(rows).gaussian, 1e-3)
+
+
+def test_of_boxes_and_tiles_the_middle_counts():
+    assert np.argwhere(middle(16, 16)).min() == 3
+    assert middle(16, 16).sum() == 100
+    rows = maps(20)
+    found = fit(iter([rows]), (4, 5, 3), 10, 0).score(rows).only(middle(4, 5))
+    row, column = found.peaks
+    assert set(row) <= {1, 2}
+    assert set(column) <= {1, 2, 3}
 
 
 def test_chosen_patches_are_spread_so_that_none_is_far_from_one():
@@ -100,7 +126,8 @@ def test_what_never_varied_in_training_cannot_shout_later():
     lit[:, 0, 0] = 1
     model = fit(iter([black]), (4, 5, 3), 5, 0)
     found = model.score(lit).gaussian_map[:, 0, 0]
-    assert found == pytest.approx(np.linalg.norm(model.scale) / np.sqrt(LEAST_VARIANCE), rel=1e-3)
+    longest = np.linalg.norm(directions(lit)[:, 0, 0] * model.scale, axis=-1)
+    assert found == pytest.approx(longest / np.sqrt(LEAST_VARIANCE), rel=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +137,7 @@ def night(tmp_path_factory):
     random = np.random.default_rng(0)
     rows = random.normal(1, 0.1, (60, *GRID))
     broken = np.arange(60) % 4 == 0
-    rows[broken, 5, 2] += 3
+    rows[broken, 5, 2, :3] += 3
     labels = np.where(broken, BROKEN, NORMAL).tolist()
     patients = [f"p{row}" for row in range(60)]
     for number, half in enumerate((slice(0, 30), slice(30, 60))):
@@ -156,7 +183,7 @@ def test_fitting_again_on_the_same_rows_changes_nothing(night):
 def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
     small = opened(tmp_path, novelty=config.Novelty(coreset=40))
     rows = np.random.default_rng(0).normal(1, 0.1, (40, *GRID))
-    rows[7, 3, 3] += 3
+    rows[7, 3, 3, :3] += 3
     ids = put_rows(small, rows.reshape(-1, 512), [None] * 40, [f"p{row}" for row in range(40)])
     fitted, _ = fit_and_score(small, choose(small.settings, small.store))
     found, _ = scores(small.store)

@@ -1,7 +1,10 @@
 """How unlike normal an embedding is, without a label: two scores and the cell they come from.
 
-Embeddings are seen as the trunk's map, float16 (N, row, column, channel). Channels are put on one
-scale first. Both methods give a map of distances, whose greatest cell is the score:
+Embeddings are seen as the trunk's map, float16 (N, row, column, channel). Of every cell only the
+direction counts, the share that each channel has in it: exposure and density change its length, and
+a dark finding made a crop look less novel in 4 of 5 planted ones before, more novel in 4 of 5 so.
+Channels are put on one scale then. Both methods give a map of distances, whose greatest cell is the
+score:
 
 - gaussian: a mean and a covariance of the channels for every cell, and the Mahalanobis distance
   from it. What is normal in a place is learned for that place. Source: PaDiM, Defard et al.,
@@ -23,6 +26,8 @@ import numpy as np
 # mean variance over the map: a corner that was always black must not shout when it is not.
 LEAST_VARIANCE = 0.05
 LEAST_DEVIATION = 0.1  # of a channel, as a share of the mean over the channels
+LEAST_LENGTH = 0.05  # of a cell, as a share of the mean over its map
+MIDDLE = 5 / 8  # of a map's edge
 SAMPLE = 20_000  # patches from which the coreset is chosen; 2.6 MB for 32 channels
 ROWS = 32  # scored at a time; 32 MB of distances for 1000 patches in the coreset
 
@@ -46,7 +51,7 @@ class Novelty:
         )
 
     def _score(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scaled = maps.astype(np.float32) * self.scale
+        scaled = directions(maps) * self.scale
         # One small product per cell: (cell, N, channel) @ (cell, channel, channel).
         apart = np.moveaxis(scaled - self.mean, 0, -2) @ self.whitening
         gaussian = np.moveaxis(np.sqrt((apart**2).sum(axis=-1)), -1, 0)
@@ -59,6 +64,10 @@ class Scores:
 
     gaussian_map: np.ndarray
     neighbour_map: np.ndarray
+
+    def only(self, counted: np.ndarray) -> "Scores":
+        """The same with distance 0 where boolean `counted` (N, row, column) says no."""
+        return Scores(self.gaussian_map * counted, self.neighbour_map * counted)
 
     @property
     def gaussian(self) -> np.ndarray:
@@ -74,6 +83,26 @@ class Scores:
         """Row and column (N,) of the gaussian's greatest cell."""
         flat = self.gaussian_map.reshape(len(self.gaussian_map), -1).argmax(axis=1)
         return np.unravel_index(flat, self.gaussian_map.shape[1:])
+
+
+def directions(maps: np.ndarray) -> np.ndarray:
+    """Cells divided by their length, float32; near-empty ones stay short, not turn wild."""
+    maps = maps.astype(np.float32)
+    lengths = np.linalg.norm(maps, axis=-1, keepdims=True)
+    floor = LEAST_LENGTH * lengths.mean(axis=(1, 2), keepdims=True)
+    return maps / np.maximum(lengths + floor, np.finfo(np.float32).tiny)
+
+
+def middle(rows: int, columns: int) -> np.ndarray:
+    """The cells (row, column) that show what a box or tile was cut for, not its surroundings.
+
+    A fixed share, since the size of an annotated box tells its label. On 601 real crops the middle
+    alone gave the gaussian an AUROC of 0.65 instead of 0.60.
+    """
+    down, across = (
+        np.abs(np.arange(count) + 0.5 - count / 2) < MIDDLE * count / 2 for count in (rows, columns)
+    )
+    return np.outer(down, across)
 
 
 def patches(maps: np.ndarray) -> np.ndarray:
@@ -145,8 +174,9 @@ def fit(maps: Iterator[np.ndarray], grid: tuple[int, int, int], size: int, seed:
     """
     moments, sample = Moments(grid), Reservoir(SAMPLE, seed)
     for some in maps:
+        some = directions(some)
         moments.add(some)
-        sample.add(patches(some.astype(np.float32)).reshape(-1, grid[2]))
+        sample.add(patches(some).reshape(-1, grid[2]))
     covariance = moments.scatter / moments.count
     deviation = np.sqrt(np.einsum("kcc->kc", covariance).mean(axis=0))
     scale = 1 / np.maximum(deviation, LEAST_DEVIATION * deviation.mean() or 1)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import StageFailed
+from pipeline.model import novelty
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty
 from pipeline.stages.opening import Opened
@@ -92,6 +93,9 @@ def score_part(store: Store, batch: str, number: int, chosen: Chosen, fitted: Fi
 
 def _scored(rows: pa.RecordBatch, chosen: Chosen, fitted: Fitted) -> pa.Table:
     found = fitted.model.score(maps_of(rows, chosen))
+    whole = rows.column("region_kind").to_numpy(zero_copy_only=False) == "whole"
+    middle = novelty.middle(*found.gaussian_map.shape[1:])
+    found = found.only(whole[:, np.newaxis, np.newaxis] | middle)
     kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
     row, column = found.peaks
     columns = {
