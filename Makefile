@@ -11,6 +11,7 @@ BATCH ?=
 STORE ?=
 NAME ?=
 Q ?=
+CSV ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -24,6 +25,9 @@ run-flow: $(VENV)/ready ## take BATCH=folder [STORE=path] [NAME=name] to feature
 train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it unless it is worse
 	@$(RUN) -m flows train $(STORE_OPTION)
 
+feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
+	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
+
 query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
@@ -35,6 +39,12 @@ bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA
 
 fuzz: $(VENV)/ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
 	@$(RUN) -m tests.fuzz
+
+chaos: $(VENV)/ready ## kill, starve and race runs some 300 times; nothing may be lost
+	@$(RUN) -m tests.chaos
+
+bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
+	@$(RUN) -m benchmarks.novelty
 
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
@@ -70,4 +80,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train query test bench fuzz check lock clean
+.PHONY: help run-flow train feedback query test bench bench-novelty fuzz chaos check lock clean

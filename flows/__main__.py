@@ -15,6 +15,7 @@ import typer
 from flows.environment import prepare
 from pipeline import config
 from pipeline.errors import PipelineError
+from pipeline.stages.feedback import take_feedback
 from pipeline.stages.opening import open_for_writing
 from pipeline.stages.plan import deliver
 from pipeline.stages.summary import progress_in_words
@@ -47,6 +48,18 @@ def train(store: StoreOption = None) -> None:
 
     stop_in_words(lambda: "No head was stored.")
     finish(flow(return_state=True))
+
+
+@app.command("feedback")
+def feedback(
+    file: Annotated[Path, typer.Argument(help="CSV with crop_id, label and reviewer.")],
+    store: StoreOption = None,
+) -> None:
+    """Append a reviewer's labels, then do as `train` does; no scan is opened."""
+    settings = settings_for(store)
+    taken = take_feedback(open_for_writing(settings).settings, file)
+    print("\n".join(taken.in_words()), flush=True)
+    train(store)
 
 
 def settings_for(store: str | None) -> config.Settings:

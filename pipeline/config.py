@@ -105,7 +105,22 @@ class Head(Group):
     min_patients: int = Field(10, ge=1)  # with labels, on each side, before a head is trained
 
 
-GROUPS = {"quality": Quality, "recipe": Recipe, "trunk": Trunk, "layers": Layer, "head": Head}
+class Novelty(Group):
+    """What is normal, learned without labels but those that say `normal_class`."""
+
+    coreset: int = Field(500, ge=1)  # patches that stand for all normal ones
+    seed: int = Field(0, ge=0)
+    min_patients: int = Field(10, ge=1)  # on the training side, before anything is learned
+
+
+GROUPS = {
+    "quality": Quality,
+    "recipe": Recipe,
+    "trunk": Trunk,
+    "layers": Layer,
+    "head": Head,
+    "novelty": Novelty,
+}
 
 
 class Settings(BaseSettings):
@@ -119,6 +134,7 @@ class Settings(BaseSettings):
     private: Path | None = None  # default: STORE.private beside the store
     normal_class: str = "healthy"
     class_folders: tuple[str, ...] = ()  # names of sub-folders that are classes
+    classes: tuple[str, ...] = ()  # a reviewer may use, besides those that were ever delivered
     part_size: int = Field(128, ge=1)  # scans per part, the unit of writing, retry and resume
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
@@ -130,6 +146,7 @@ class Settings(BaseSettings):
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
     head: Head = Head()
+    novelty: Novelty = Novelty()
 
     @property
     def private_folder(self) -> Path:

@@ -103,6 +103,37 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+NOVELTY = pa.schema(
+    [
+        ("crop_id", pa.string()),
+        ("scan_id", pa.string()),
+        ("batch", pa.string()),
+        ("recipe", pa.string()),
+        ("trunk", pa.string()),
+        ("novelty", pa.string()),
+        ("patient_key", pa.string()),
+        ("gaussian", pa.float32()),  # the greatest distance of a cell from what is normal there
+        ("neighbour", pa.float32()),  # the greatest distance of a cell from any normal patch
+        ("peak_row", pa.int16()),  # of the trunk's map: the cell with the gaussian's greatest
+        ("peak_column", pa.int16()),
+        ("learned", pa.bool_()),  # the model learned from this very crop
+    ]
+)
+
+OUT_OF_FOLD = pa.schema(
+    [
+        ("head", pa.string()),
+        ("trunk", pa.string()),
+        ("crop_id", pa.string()),
+        ("patient_key", pa.string()),
+        ("fold", pa.int16()),
+        ("label", pa.string()),  # in force when the head was trained
+        ("self_confidence", pa.float32()),  # probability of that label, by a model without it
+        ("suggested", pa.string()),  # the likeliest class
+        ("confidence", pa.float32()),  # its probability
+    ]
+)
+
 LABELS = pa.schema(
     [
         ("crop_id", pa.string()),

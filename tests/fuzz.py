@@ -84,7 +84,7 @@ def in_all_formats(picture: np.ndarray) -> Iterator[bytes]:
 
 
 def dicom_seeds() -> list[bytes]:
-    from tests.test_decode import dicom
+    from tests.dicoms import dicom
 
     ramp = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96)
     made = [dicom(ramp, BitsStored=13), dicom((ramp >> 5).astype(np.uint8), Modality="IO")]

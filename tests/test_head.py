@@ -5,7 +5,7 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
-from pipeline.model import baselines, head, network
+from pipeline.model import baselines, dense, explain, head, network
 from pipeline.model.backend import keras
 from pipeline.model.fingerprints import head_fingerprint
 
@@ -171,6 +171,18 @@ def test_a_head_survives_the_keras_format(toy, trained):
     # The weights and little else: an optimizer's state would triple the file.
     assert len(data) < 4 * again.count_params() + 60_000
     assert isinstance(again, keras.Model)
+
+
+def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(toy, trained):
+    embeddings = toy[0]
+    plain = dense.from_bytes(network.to_bytes(trained.model))
+    found = head.predict(trained.model, embeddings)
+    for row in range(0, 200, 9):
+        logits = plain.logits(embeddings[row])
+        np.testing.assert_allclose(dense.softmax(logits), found[row], atol=1e-5)
+        told = explain.explain(plain, embeddings[row], 0, (2, 5, 4))
+        expected = logits[told.finding] - logits[0]
+        assert told.cells.sum() + told.constant == pytest.approx(expected, abs=1e-10)
 
 
 def test_embeddings_of_another_width_are_refused(trained):

@@ -21,7 +21,7 @@ from pipeline.ingest.listing import Entry, list_batch
 from pipeline.ingest.workers import Workers
 from pipeline.stages.reading import Order, read_scan
 from tests.batches import scan
-from tests.test_decode import dicom
+from tests.dicoms import dicom
 
 MANY = 10**8
 PICTURE = scan(60, 80, seed=1)

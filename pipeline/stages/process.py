@@ -15,6 +15,8 @@ from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted
 from pipeline.stages.embed import embed_part
 from pipeline.stages.labelled import require_enough
+from pipeline.stages.learn_novelty import fit_and_score
+from pipeline.stages.novelty import score_part, standing
 from pipeline.stages.opening import Opened
 from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
 from pipeline.stages.plan import plan_batch
@@ -26,7 +28,14 @@ from pipeline.stages.report import write_report
 from pipeline.stages.summary import Summary, write_record
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
-from pipeline.store.parts import crops_name, features_name, predictions_name, rows_of, scans_name
+from pipeline.store.parts import (
+    crops_name,
+    features_name,
+    novelty_name,
+    predictions_name,
+    rows_of,
+    scans_name,
+)
 
 
 def process(opened: Opened, batch: str, map: PartMap = one_by_one) -> Summary:
@@ -75,6 +84,7 @@ class Run:
             parts = Deliveries(self.opened.private, self.batch).parts()
         self._receive(parts)
         self._embed(parts)
+        self._novelty(parts)
         self._train()
         self._predict(parts)
         self._check()
@@ -119,6 +129,32 @@ class Run:
                 ),
             )
 
+    def _novelty(self, parts: list[int]) -> None:
+        """Score with the model in force; learn a first one once there is enough to learn from."""
+        fitted = standing(self.store, self.chosen.trunk_id)
+        if fitted is None:
+            self._first_novelty()
+            return
+        missing = self._without(
+            self._with(parts, self._features),
+            lambda number: novelty_name(fitted.novelty_id, self.batch, number),
+        )
+        self._each(
+            "novelty",
+            missing,
+            lambda number: score_part(self.store, self.batch, number, self.chosen, fitted),
+        )
+
+    def _first_novelty(self) -> None:
+        with self._timed("novelty"):
+            try:
+                _, failures = fit_and_score(self.opened, self.chosen, self._map)
+            except NotEnoughData as too_little:
+                self.summary.notes.append(f"No scores of novelty yet. {too_little}")
+                return
+        self.summary.worked["novelty"] = 1
+        self.summary.failures += [str(failure) for failure in failures]
+
     def _train(self) -> None:
         """Train a first head once there is enough to learn from; later ones on request."""
         if champion(self.store) is not None:
@@ -130,9 +166,11 @@ class Run:
             return
         with self._timed("train"):
             # Imports Keras and scikit-learn, which a run with nothing to learn does without.
+            from pipeline.stages.out_of_fold import judge_labels
             from pipeline.stages.train_head import train_head
 
             trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
+            judge_labels(self.store, self.chosen, trained.head_id)
         self.summary.worked["train"] = 1
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
 

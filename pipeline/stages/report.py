@@ -1,35 +1,19 @@
 """A batch in the store in, its page out. Only ids, labels and what was computed stand on it."""
 
-import math
-from typing import NamedTuple
-
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.imaging.crops import png
 from pipeline.report.page import Page, Shown, render
+from pipeline.stages.pictures import Picture, read_pictures
 from pipeline.stages.registry import head_home, read_card, trunk_home
 from pipeline.stages.scores import METHODS
 from pipeline.stages.summary import Summary, last_summary
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, opened, part_numbers
 
 GALLERY = 24
 EXAMPLES = 8  # instead, when nothing is ranked
 BINS = 25  # of the histogram of scores
-READ_FOR_PICTURES = pa.schema(
-    [("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())]
-)
-
-
-class Picture(NamedTuple):
-    """A stored crop as a PNG file, and the width and height of its scan."""
-
-    png: bytes
-    scan: tuple[int, int]
 
 
 def write_report(store: Store, summary: Summary) -> str:
@@ -136,7 +120,8 @@ def gallery(store: Store, summary: Summary, rows: list[dict]) -> list[Shown]:
     """The crops of these rows, in their order, with pictures where crops are still stored."""
     # A prediction whose features are gone has no place to show; a check tells of it.
     rows = [row for row in rows if row["box_x"] is not None]
-    pictures = read_pictures(store, summary, {row["crop_id"] for row in rows})
+    wanted = {row["crop_id"] for row in rows}
+    pictures = read_pictures(store, summary.recipe, summary.batch, wanted)
     return [shown(row, pictures.get(row["crop_id"])) for row in rows]
 
 
@@ -146,34 +131,6 @@ def shown(row: dict, picture: Picture | None) -> Shown:
         **{name: row[name] for name in ("crop_id", "region_kind", "tooth", "label")},
         **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen")},
         place=(row["box_x"], row["box_y"], row["box_w"], row["box_h"]),
-        png=picture and picture.png,
+        png=picture and png(picture.pixels),
         scan=picture and picture.scan,
     )
-
-
-def read_pictures(store: Store, summary: Summary, crop_ids: set[str]) -> dict[str, Picture]:
-    """Pictures of these crops by crop_id; those whose crops were deleted are not there."""
-    found: dict[str, Picture] = {}
-    for number in part_numbers(store, f"crops/{summary.recipe}/{summary.batch}"):
-        if len(found) == len(crop_ids):
-            break
-        name = crops_name(summary.recipe, summary.batch, number)
-        with opened(store, name, READ_FOR_PICTURES) as part:
-            found |= pictures_of(part, crop_ids)
-    return found
-
-
-def pictures_of(part: pq.ParquetFile, crop_ids: set[str]) -> dict[str, Picture]:
-    """Pictures of those crops that stand in this part; other row groups' pixels stay unread."""
-    found = {}
-    side = math.isqrt(part.schema_arrow.field("pixels").type.byte_width)
-    for group in range(part.num_row_groups):
-        ids = part.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
-        wanted = [row for row, crop_id in enumerate(ids) if crop_id in crop_ids]
-        if not wanted:
-            continue
-        columns = [*READ_FOR_PICTURES.names, "pixels"]
-        for row in part.read_row_group(group, columns=columns).take(wanted).to_pylist():
-            pixels = np.frombuffer(row["pixels"], np.uint8).reshape(side, side)
-            found[row["crop_id"]] = Picture(png(pixels), (row["scan_w"], row["scan_h"]))
-    return found

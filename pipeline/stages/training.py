@@ -1,11 +1,13 @@
-"""Training on request: a head from everything stored, then predictions of every batch."""
+"""Training on request, from everything stored: novelty and a head, then every batch's scores."""
 
-from pipeline.errors import StageFailed
+from pipeline.errors import NotEnoughData, StageFailed
+from pipeline.stages.learn_novelty import fit_and_score, in_words
 from pipeline.stages.opening import Opened
+from pipeline.stages.out_of_fold import judge_labels
 from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
 from pipeline.stages.predict import Head, predict_part
 from pipeline.stages.progress import log
-from pipeline.stages.registry import champion, choose
+from pipeline.stages.registry import Chosen, champion, choose
 from pipeline.stages.train_head import Trained, train_head
 from pipeline.store.parts import part_numbers, predictions_name
 
@@ -13,15 +15,17 @@ from pipeline.store.parts import part_numbers, predictions_name
 def learn_and_predict(
     opened: Opened, map: PartMap = one_by_one
 ) -> tuple[Trained, list[StageFailed]]:
-    """Train a head, promote it unless it is worse, and predict what the champion has not yet.
+    """Learn what is normal, train a head, promote it unless worse, and predict what is missing.
 
-    Raises NotEnoughData when there are too few labels.
+    Raises NotEnoughData when there are too few labels for a head; what is normal was learned then,
+    if there were crops enough.
     """
     store = opened.store
     chosen = choose(opened.settings, store)
+    failures = _novelty(opened, chosen, map)
     trained = train_head(store, chosen, opened.settings, log.info)
+    judge_labels(store, chosen, trained.head_id)
     standing = champion(store)
-    failures: list[StageFailed] = []
     if standing is None or standing["trunk"] != chosen.trunk_id:
         return trained, failures
     head = Head(store, standing["head"])
@@ -41,3 +45,15 @@ def learn_and_predict(
             opened.private,
         )
     return trained, failures
+
+
+def _novelty(opened: Opened, chosen: Chosen, map: PartMap) -> list[StageFailed]:
+    """Learn what is normal by now and score every crop; too few crops are told, no more."""
+    try:
+        fitted, failures = fit_and_score(opened, chosen, map)
+    except NotEnoughData as too_little:
+        log.info("%s", too_little)
+        return []
+    for line in [] if failures else in_words(fitted):
+        log.info("%s", line)
+    return failures

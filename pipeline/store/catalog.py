@@ -31,6 +31,9 @@ PROMOTIONS = pa.schema(
         ("head", pa.string()),
     ]
 )
+NOVELTY_MODELS = pa.schema(
+    [("number", pa.int64()), ("novelty", pa.string()), ("trunk", pa.string())]
+)
 # What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
 # reads neither an empty list of files nor Arrow's float16.
 COLUMNS = {
@@ -40,7 +43,9 @@ COLUMNS = {
         [*schemas.CROP_FACTS, ("trunk", pa.string()), ("embedding", pa.list_(pa.float32()))]
     ),
     "predictions": schemas.PREDICTIONS,
+    "novelty": schemas.NOVELTY,
     "labels": schemas.LABELS,
+    "out_of_fold": schemas.OUT_OF_FOLD,
 }
 PARAMETER = re.compile(r"-- \$(\w+)(?: = (.+))?")
 REQUIRED = object()
@@ -60,6 +65,8 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
+    models = pa.Table.from_pylist(novelty_models(store), NOVELTY_MODELS)
+    con.register("novelty_files", models)
     for kind in ("views", "macros"):
         for file in sorted((SQL / kind).glob("*.sql")):
             con.execute(file.read_text())
@@ -104,6 +111,23 @@ def promotions(store: Store) -> list[dict]:
                 "a file named by its number. Remove it, or promote a head again."
             ) from None
     return sorted(found, key=lambda promotion: promotion["number"])
+
+
+def novelty_models(store: Store) -> list[dict]:
+    """Every model of novelty that is whole, the newest last: number, novelty and trunk."""
+    found = []
+    for name in store.names("models/novelty"):
+        if not name.endswith("/card.json"):
+            continue
+        try:
+            card = json.loads(store.read_bytes(name))
+            found.append({key: card[key] for key in NOVELTY_MODELS.names})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{name} cannot be read ({error!r}), expected JSON with number, novelty and trunk. "
+                "Remove its folder; the next training makes it again."
+            ) from None
+    return sorted(found, key=lambda model: (model["number"], model["novelty"]))
 
 
 def queries() -> dict[str, Query]:

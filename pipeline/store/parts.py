@@ -46,6 +46,16 @@ def predictions_name(head: str, batch: str, number: int) -> str:
     return part_name(f"predictions/{head}/{batch}", number)
 
 
+def out_of_fold_name(head: str) -> str:
+    """What models without them say about the rows that `head` was trained with."""
+    return part_name(f"out_of_fold/{head}", 0)
+
+
+def novelty_name(novelty: str, batch: str, number: int) -> str:
+    """What the model `novelty` says about the features of the same part number."""
+    return part_name(f"novelty/{novelty}/{batch}", number)
+
+
 def labels_name(batch: str, number: int) -> str:
     """The labels that were delivered with the scans of the same part number."""
     return f"labels/part-{batch}-{number:05d}.parquet"

@@ -1,0 +1,79 @@
+"""A stored head as plain arrays, for what needs neither Keras nor its seconds of import.
+
+A head is dense layers with ReLU and a last one before the softmax. Kernels are float64 (in, out),
+biases float64 (out,): every float32 weight and float16 embedding stands in them unchanged.
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from pipeline.errors import ArtifactError
+
+UNREADABLE = (OSError, KeyError, ValueError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The layers of a head, first to last."""
+
+    kernels: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+
+    @property
+    def width(self) -> int:
+        """Values of an embedding that the head takes."""
+        return len(self.kernels[0])
+
+    def logits(self, embedding: np.ndarray) -> np.ndarray:
+        """What the softmax gets for one embedding (width,): float64 (classes,)."""
+        value = embedding.astype(np.float64)
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+            value = np.maximum(value @ kernel + bias, 0)
+        return value @ self.kernels[-1] + self.biases[-1]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (classes,) of logits (classes,)."""
+    raised = np.exp(logits - logits.max())
+    return raised / raised.sum()
+
+
+def from_bytes(data: bytes) -> Dense:
+    """The head in a .keras file: an archive of its description and its weights as HDF5.
+
+    Raises ArtifactError when it is no such file, or a network with other layers than a head's.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            about = json.loads(archive.read("config.json"))["config"]["layers"]
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        _, *layers = about
+        _require_dense(layers)
+        with h5py.File(weights) as file:
+            # Keras numbers layers of a kind in their order, whatever they are called.
+            names = ["dense", *(f"dense_{number}" for number in range(1, len(layers)))]
+            arrays = [file["layers"][name]["vars"] for name in names]
+            return Dense(
+                tuple(each["0"][:].astype(np.float64) for each in arrays),
+                tuple(each["1"][:].astype(np.float64) for each in arrays),
+            )
+    except UNREADABLE as error:
+        raise ArtifactError(
+            f"{len(data)} bytes are no readable head ({error!r}); a .keras file as Keras 3 writes "
+            "it was expected. Restore the file from your backup, or train a head again."
+        ) from None
+
+
+def _require_dense(layers: list[dict]) -> None:
+    found = [(each["class_name"], each["config"].get("activation")) for each in layers]
+    expected = [("Dense", "relu")] * (len(layers) - 1) + [("Dense", "softmax")]
+    if found != expected:
+        raise ArtifactError(
+            f"The stored head has the layers {found}; dense layers with relu and a softmax at the "
+            "end were expected. Train a head again with this version."
+        )

@@ -1,0 +1,9 @@
+-- A model of novelty scores every crop once.
+select
+    novelty,
+    crop_id,
+    count(*) as copies
+
+from novelty
+group by novelty, crop_id
+having count(*) > 1

@@ -1,0 +1,19 @@
+-- What the newest model of novelty of every trunk said about every crop.
+create or replace view novelty_now as
+
+with newest as (
+    select
+        novelty,
+        trunk,
+        number
+
+    from novelty_files
+    qualify row_number() over (partition by trunk order by number desc, novelty desc) = 1
+)
+
+select
+    novelty.*,
+    newest.number
+
+from novelty
+inner join newest on novelty.novelty = newest.novelty
