@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
     scan_seconds: float = Field(60, gt=0)  # for decoding one scan; slower ones are rejected
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
+    near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()

@@ -3,7 +3,7 @@
 import sys
 
 # Imported for the commands that they add.
-from pipeline.cli import asking, drawing, trunk  # noqa: F401
+from pipeline.cli import asking, drawing, evaluating, models, trunk  # noqa: F401
 from pipeline.cli.commands import commands
 from pipeline.errors import PipelineError
 
