@@ -78,40 +78,35 @@ def measures(
     the threshold that gave a specificity of 0.9 on validation rows reaches here.
     """
     if not len(positive):
-        names = [
-            *FIXED,
-            *(f"{each}_at_{at:g}" for at in thresholds.at_specificity for each in BOTH),
-        ]
-        return dict.fromkeys(names, Estimate(None, reason=NO_ROWS))
-    flagged = scores >= thresholds.operating
-    flagged_at = {
-        f"at_{wanted:g}": scores >= (np.nan if threshold is None else threshold)
-        for wanted, threshold in thresholds.at_specificity.items()
-    }
+        return dict.fromkeys(names(thresholds), Estimate(None, reason=NO_ROWS))
+    flags = {"": scores >= thresholds.operating}
+    for wanted, threshold in thresholds.at_specificity.items():
+        if threshold is not None:
+            flags[f"_at_{wanted:g}"] = scores >= threshold
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = ranking(positive, scores, weights) | flagging(positive, flagged, weights)
+        found = ranking(positive, scores, weights) | calibration(positive, scores, weights)
+        for at, flagged in flags.items():
+            those = flagging(positive, flagged, weights)
+            found |= {f"{name}{at}": values for name, values in those.items()}
         found["ppv"] = predictive_value(found["sensitivity"], found["specificity"], prevalence)
-        found |= calibration(positive, scores, weights)
-        for name, reached in flagged_at.items():
-            those = flagging(positive, reached, weights)
-            found |= {f"{each}_{name}": those[each] for each in BOTH}
         return found
 
     whole = statistics(np.ones((1, len(positive))))
     drawn = resampled(patients, statistics) if len(set(patients)) > 1 else None
-    baselines = guesses(positive, scores, flagged, flagged_at, prevalence)
     found = {
-        name: refused_when_all_agree(estimate(name, whole, drawn, base))
-        for name, base in baselines.items()
+        name: refused_when_all_agree(estimate(name, whole, drawn, guess))
+        for name, guess in guesses(positive, scores, flags, prevalence).items()
     }
-    if not flagged.any():
+    if not flags[""].any():
         found["ppv"] = Estimate(None, reason=NOTHING_FLAGGED)
-    for wanted, threshold in thresholds.at_specificity.items():
-        if threshold is None:
-            missing = Estimate(None, reason=NO_NEGATIVE)
-            found |= {f"{each}_at_{wanted:g}": missing for each in BOTH}
-    return found
+    missing = Estimate(None, reason=NO_NEGATIVE)
+    return {name: found.get(name, missing) for name in names(thresholds)}
+
+
+def names(thresholds: Thresholds) -> list[str]:
+    """Names of the measures, in the order in which they are told."""
+    return [*FIXED, *(f"{each}_at_{at:g}" for at in thresholds.at_specificity for each in BOTH)]
 
 
 def refused_when_all_agree(found: Estimate) -> Estimate:
@@ -126,11 +121,7 @@ def refused_when_all_agree(found: Estimate) -> Estimate:
 
 
 def guesses(
-    positive: np.ndarray,
-    scores: np.ndarray,
-    flagged: np.ndarray,
-    flagged_at: dict[str, np.ndarray],
-    prevalence: float,
+    positive: np.ndarray, scores: np.ndarray, flags: dict[str, np.ndarray], prevalence: float
 ) -> dict[str, float]:
     """What each measure is for a guess that never looks at the picture.
 
@@ -138,20 +129,18 @@ def guesses(
     calibration error of such a guess would be zero; beside it stands what a score that is
     perfectly calibrated shows on as many rows, since few rows make any score look worse.
     """
-    share, blind = float(positive.mean()), float(flagged.mean())
+    share = float(positive.mean())
     found = {
         "auroc": 0.5,
         "auprc": share,
         "f1": 2 * share / (1 + share),
-        "sensitivity": blind,
-        "specificity": 1 - blind,
         "ppv": prevalence,
         "brier": share * (1 - share),
         "calibration_error": unavoidable_error(scores),
     }
-    for name, reached in flagged_at.items():
-        those = float(reached.mean())
-        found |= {f"sensitivity_{name}": those, f"specificity_{name}": 1 - those}
+    for at, flagged in flags.items():
+        blind = float(flagged.mean())
+        found |= {f"sensitivity{at}": blind, f"specificity{at}": 1 - blind}
     return found
 
 
