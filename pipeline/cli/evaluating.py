@@ -47,9 +47,8 @@ def evaluate(
         for row in rows:
             table.add_row(*map(escape, row))
         out.print(table)
-    page = write_page(opened, found)
-    say(
-        "\n".join(
-            [*words.after, "For research, not for diagnosis.", f"Page: {settings.store}/{page}"]
-        )
-    )
+    say("\n".join([*words.after, "For research, not for diagnosis."]))
+    try:
+        say(f"Page: {settings.store}/{write_page(opened, found)}")
+    except OSError as error:  # whoever may read the store may still measure
+        say(f"The page was not written to {settings.store}/reports: {error.strerror}.")

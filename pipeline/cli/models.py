@@ -73,4 +73,4 @@ def promote(
     verdict = "promoted" if decision.promoted else "not promoted"
     print(f"Head {head_id} was {verdict}: {decision.why}.")
     if not decision.promoted:
-        raise typer.Exit(1)
+        raise typer.Exit(1)  # as for all that was not done; the words say why
