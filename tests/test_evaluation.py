@@ -78,7 +78,10 @@ def test_a_threshold_reaches_its_specificity_and_a_lower_one_does_not(made, spec
 def drawn(patients, rows_each, random, skill=1.0):
     """Rows of patients whose crops resemble each other, and scores that tell something."""
     effect = np.repeat(random.standard_normal(patients), rows_each)
-    positive = random.random(patients * rows_each) < 0.5
+    # Mouths are mostly sound or mostly not, so that five crops say little more than one.
+    positive = random.random(patients * rows_each) < np.repeat(
+        random.choice([0.1, 0.9], patients), rows_each
+    )
     raw = skill * positive + effect + random.standard_normal(len(positive))
     keys = np.repeat([f"p{number}" for number in range(patients)], rows_each)
     return positive, 1 / (1 + np.exp(-raw)), keys

@@ -1,5 +1,5 @@
 -- Scans with an embedding: whose they are, and their perceptual hash where there is one.
--- $trunk
+-- $trunk = null
 with hashes as (
     select
         scan_id,
@@ -17,5 +17,5 @@ select distinct
 
 from features
 left join hashes on features.scan_id = hashes.scan_id
-where features.trunk = $trunk
+where $trunk::varchar is null or features.trunk = $trunk
 order by features.scan_id

@@ -1,5 +1,5 @@
 -- Crops with a label in force, and the facts by which scores are told apart.
--- $trunk
+-- $trunk = null
 select
     features.crop_id,
     features.scan_id,
@@ -12,5 +12,5 @@ select
 
 from features
 inner join labels_now on features.crop_id = labels_now.crop_id
-where features.trunk = $trunk
+where $trunk::varchar is null or features.trunk = $trunk
 order by features.crop_id
