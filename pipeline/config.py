@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     scan_memory_mb: int = Field(4096, ge=256)  # for decoding one scan, beyond an idle worker's own
     follow_links: bool = False  # symbolic links in a batch; else each is a rejected row
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
+    near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()

@@ -256,6 +256,11 @@ def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_
     sides = card["rows"]
     assert predictions["seen"].sum() == sides["train"] + sides["validation"]
     assert set(card["scores"]) == {"head", "probe", "pixels"}
+    trunk = json.loads(store.store.read_bytes(f"models/trunks/{summary.trunk}/card.json"))
+    for each in (card, trunk):
+        # What every card tells, whatever else it tells.
+        assert each.keys() >= {"architecture", "recipe_id", "data", "seed", "scores", "seconds"}
+        assert each.keys() >= {"made_at", "device", "versions"}
     with catalog.open_store(store.store) as con:
         work = catalog.query(con, "worklist", limit=100)
     assert work["seen"].tolist() == sorted(work["seen"])

@@ -3,7 +3,15 @@
 import sys
 
 # Imported for the commands that they add.
-from pipeline.cli import asking, caring, drawing, explaining, trunk  # noqa: F401
+from pipeline.cli import (  # noqa: F401
+    asking,
+    caring,
+    drawing,
+    evaluating,
+    explaining,
+    models,
+    trunk,
+)
 from pipeline.cli.commands import commands
 from pipeline.errors import PipelineError
 

@@ -1,9 +1,11 @@
 """What all commands of `dental` share: the groups they belong to and the store they ask."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pipeline import config
 from pipeline.errors import ConfigError
@@ -17,6 +19,8 @@ commands = typer.Typer(
 trunk_commands = typer.Typer(no_args_is_help=True, help="About the feature extractor.")
 commands.add_typer(trunk_commands, name="trunk")
 
+WIDE = 180  # columns for a file or a pipe, which have no width of their own
+
 StoreOption = Annotated[str | None, typer.Option(help="The store; default: setting `store`.")]
 
 
@@ -29,3 +33,8 @@ def settings_of(store: str | None) -> config.Settings:
             "--store PATH"
         )
     return settings
+
+
+def console() -> Console:
+    """Where tables go."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)

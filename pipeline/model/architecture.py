@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pipeline import config
 from pipeline.errors import ConfigError
 
+USUAL = ("same", "relu")  # what a line about a network need not say
+
 
 @dataclass(frozen=True)
 class LayerFacts:
@@ -63,6 +65,18 @@ def total(rows: list[LayerFacts]) -> LayerFacts:
         sum(row.multiply_adds for row in rows),
         rows[-1].receptive_field,
     )
+
+
+def in_one_line(trunk: config.Trunk, side: int) -> str:
+    """The network as the notes write it: `256×256×3 → 4@9×9 → max 2 → … → 8192`."""
+    steps = [f"{side}×{side}×{trunk.channels}"]
+    for layer in trunk.layers:
+        unusual = [f"stride {layer.stride}"] if layer.stride > 1 else []
+        unusual += [word for word in (layer.padding, layer.activation) if word not in USUAL]
+        steps.append(" ".join([f"{layer.filters}@{layer.kernel}×{layer.kernel}", *unusual]))
+        if layer.pool != "none":
+            steps.append(f"{layer.pool} {layer.pool_size}")
+    return " → ".join([*steps, str(width(trunk, side))])
 
 
 def width(trunk: config.Trunk, side: int) -> int:

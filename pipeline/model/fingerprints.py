@@ -33,10 +33,6 @@ def head_fingerprint(
     `crop_ids`, `labels` and `sides` have one text per row. The order counts: it decides which
     rows share a training batch.
     """
-    rows = hashlib.sha256()
-    for row in zip(crop_ids, labels, sides, strict=True):
-        # JSON, because a plain separator could stand in a label.
-        rows.update(json.dumps([str(text) for text in row]).encode() + b"\n")
     return fingerprint(
         {
             "form": HEAD_FORM,
@@ -45,6 +41,15 @@ def head_fingerprint(
             "settings": settings.model_dump(mode="json", exclude={"min_patients"}),
             "classes": list(class_names),
             "normal": normal_class,
-            "rows": rows.hexdigest(),
+            "rows": rows_digest(crop_ids, labels, sides),
         }
     )
+
+
+def rows_digest(crop_ids: Sequence[str], labels: Sequence[str], sides: Sequence[str]) -> str:
+    """SHA-256 over labelled rows, one text per row each; their order counts."""
+    rows = hashlib.sha256()
+    for row in zip(crop_ids, labels, sides, strict=True):
+        # JSON, because a plain separator could stand in a label.
+        rows.update(json.dumps([str(text) for text in row]).encode() + b"\n")
+    return rows.hexdigest()

@@ -16,6 +16,7 @@ import numpy as np
 DRAWS = 1000
 CHUNK = 100  # draws at a time; 100 × 50 000 rows are 40 MB
 SEED = 0
+BINS = 10  # of the calibration error, equally wide
 TOO_FEW_DRAWS = "fewer than half of the draws of patients held both kinds"
 
 
@@ -74,6 +75,25 @@ def flagging(abnormal: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> 
         "sensitivity": ratio(found, positives),
         "specificity": ratio(negatives - false, negatives),
     }
+
+
+def calibration(abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict:
+    """`brier`, the mean squared error, and `calibration_error`; scores are probabilities.
+
+    The calibration error is the mean distance between the mean score and the share of abnormal
+    rows in ten equally wide bins, weighted by rows. Sources: Brier, Monthly Weather Review 78
+    (1950); Guo et al., "On calibration of modern neural networks", arXiv:1706.04599.
+    """
+    total = weights.sum(axis=1)
+    error = scores - abnormal
+    apart = np.abs(weights @ (in_bins(scores) * error[:, np.newaxis])).sum(axis=1)
+    return {"brier": ratio(weights @ error**2, total), "calibration_error": ratio(apart, total)}
+
+
+def in_bins(scores: np.ndarray) -> np.ndarray:
+    """Which of the ten bins a score falls into, 1 or 0, (N, 10); a score of 1 into the last."""
+    places = np.minimum((scores * BINS).astype(int), BINS - 1)
+    return np.eye(BINS)[places]
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

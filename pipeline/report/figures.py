@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from pipeline.model.evaluation import Bin
+
 # Matplotlib knows no CSS variables: it draws in these colours, which are renamed afterwards.
 INK, SOFT, BAR, SEEN, MARK = "#010101", "#020202", "#030303", "#040404", "#050505"
 NAMES = {INK: "--ink", SOFT: "--soft", BAR: "--bar", SEEN: "--seen", MARK: "--mark"}
@@ -70,6 +72,45 @@ def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> s
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
         return _svg(figure, f"Histogram of p(abnormal), threshold {threshold:.3f}")
+
+
+def roc(points: Sequence[tuple[float, float]]) -> str:
+    """Sensitivity over the share of false alarms, and the diagonal of a guess."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, axes = _empty(3.9, 3.6)
+        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="a guess")
+        axes.plot(*zip(*points, strict=True), color=BAR, label="the head")
+        axes.set_xlabel("1 − specificity")
+        axes.set_ylabel("sensitivity")
+        axes.set_aspect("equal")
+        axes.legend(loc="lower right")
+        return _svg(figure, "Receiver operating characteristic on the test side")
+
+
+def reliability(bins: Sequence["Bin"]) -> str:
+    """Share of abnormal crops over the mean p(abnormal) of each bin, with its interval."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, axes = _empty(3.9, 3.6)
+        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="perfectly calibrated")
+        for each in bins:
+            if each.low is not None:
+                axes.plot([each.said] * 2, [each.low, each.high], color=BAR, linewidth=1)
+            axes.annotate(
+                str(each.rows), (each.said, each.found), (4, 4), textcoords="offset points"
+            )
+        said, found = [each.said for each in bins], [each.found for each in bins]
+        axes.plot(said, found, "o", color=BAR, label="the head, with crops and 95 % interval")
+        axes.set_xlim(-0.02, 1.04)
+        axes.set_ylim(-0.02, 1.04)
+        axes.set_xlabel("mean p(abnormal) of the bin")
+        axes.set_ylabel("share of abnormal crops")
+        axes.set_aspect("equal")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+        return _svg(figure, "Reliability on the test side, ten bins")
 
 
 def _empty(width: float, height: float) -> "tuple[Figure, Axes]":

@@ -1,74 +1,140 @@
-"""Which head is the champion: a new one is promoted unless it is worse on the same patients."""
+"""Which head is the champion: another one takes its place unless it is worse on the same patients.
+
+Recipe, trunk and head are promoted as one. Readers go on with the champion that stands until the
+new one has predicted everything; the promotion is written last. Every decision is written down:
+promotions under models/promotions, refusals under runs.
+"""
 
 import json
-
-import numpy as np
-import pandas as pd
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from pipeline.model import metrics
-from pipeline.stages.labelled import Rows
-from pipeline.stages.predict import Head
-from pipeline.stages.registry import Chosen, champion
-from pipeline.store.features import load_features
+from pipeline.model.metrics import Estimate
+from pipeline.stages.evaluate import proven
+from pipeline.stages.predict import Head, predict_part
+from pipeline.stages.progress import progress
+from pipeline.stages.registry import champion, stored_choice
+from pipeline.stages.scored import scored_rows
 from pipeline.store.folder import Store
+from pipeline.store.parts import features_name, part_numbers, predictions_name
+
+FEW_PATIENTS = 30  # on the test side; with fewer a head must be far worse to be told as worse
 
 
-def promote(store: Store, chosen: Chosen, rows: Rows, head: Head) -> tuple[bool, str]:
-    """Make the head the champion unless it is worse on the same test patients; say which."""
-    standing = champion(store)
-    if standing is None:
-        words = "there was no champion"
-    elif standing["head"] == head.head_id:
-        return False, "it is the champion already: nothing new was learned"
-    else:
-        words, worse = _compared(store, rows, chosen, head, Head(store, standing["head"]))
-        if worse:
-            return False, words
-    record = {
-        "recipe": chosen.recipe_id,
-        "trunk": chosen.trunk_id,
-        "head": head.head_id,
-        "before": standing and standing["head"],
-        "why": words,
-    }
-    number = standing["number"] + 1 if standing else 1
-    if not store.create(f"models/promotions/{number:05d}.json", json.dumps(record).encode()):
-        return False, "another run promoted a head at the same moment; train again to compare"
-    return True, words
+@dataclass(frozen=True)
+class Decision:
+    """Whether a head became the champion, and why."""
+
+    promoted: bool
+    why: str
+    difference: Estimate | None = None  # its AUROC minus the champion's; None without one
+    crops: int = 0  # test rows that both were measured on
+    patients: int = 0
 
 
-def _compared(
-    store: Store, rows: Rows, chosen: Chosen, head: Head, standing: Head
-) -> tuple[str, bool]:
-    """AUROC of both on the same test rows, and whether the new head is worse.
+def promote(store: Store, head: Head, distance: int) -> Decision:
+    """Make `head` the champion unless it is worse on the same test patients; say which.
 
-    Worse means that the 95 % interval of the difference, over patients, lies below zero.
+    Worse means that the 95 % interval of the paired difference in AUROC lies below zero. Test
+    scans that resemble one of another side (hashes at most `distance` bits apart) do not count.
     """
-    test = rows.sides == "test"
-    ours = rows.embeddings[test]
-    theirs, known = ours, np.ones(int(test.sum()), bool)
-    if standing.card["trunk"] != chosen.trunk_id:
-        theirs, known = _features_of(store, standing, rows.facts["crop_id"][test])
-    abnormal = rows.truth[test][known] != 0
-    new = _p_abnormal(head, ours[known])
-    old = _p_abnormal(standing, theirs)
-    found = metrics.paired_difference(abnormal, old, new, rows.patients[test][known])
+    standing = champion(store)
+    if standing and standing["head"] == head.head_id:
+        return Decision(False, "it is the champion already: nothing new was learned")
+    if standing is None:
+        decision = Decision(True, "there was no champion")
+    else:
+        decision = compare(store, head, Head(store, standing["head"]), distance)
+    before = standing["head"] if standing else None
+    if not decision.promoted:
+        _write_refusal(store, head, before, decision)
+        return decision
+    predict_everything(store, head)
+    record = _record(head, before, decision)
+    number = standing["number"] + 1 if standing else 1
+    name = f"models/promotions/{number:05d}.json"
+    if not store.create(name, json.dumps(record, indent=1).encode()):
+        late = Decision(False, "another run promoted a head at the same moment; try again")
+        _write_refusal(store, head, before, late)
+        return late
+    # What another run has embedded in the meantime.
+    predict_everything(store, head)
+    return decision
+
+
+def compare(store: Store, head: Head, standing: Head, distance: int) -> Decision:
+    """AUROC of both on the same test rows, those that both trunks have embedded."""
+    left_out = proven(store, head.card["trunk"], distance).left_out
+    new, old = scored_rows(store, head), scored_rows(store, standing)
+    test = (new.sides == "test") & ~new.facts["scan_id"].isin(left_out).to_numpy()
+    test &= new.facts["crop_id"].isin(old.facts["crop_id"]).to_numpy()
+    new = new.only(test)
+    old = old.only(old.facts["crop_id"].isin(new.facts["crop_id"]).to_numpy())
+    # Both in the order of crop ids, so that row i is the same crop.
+    found = metrics.paired_difference(new.abnormal, old.p_abnormal, new.p_abnormal, new.patients)
+    crops, patients = len(new.facts), len(set(new.patients))
     if found.low is None:
-        return f"the champion could not be compared: {found.reason}", True
-    interval = f"{found.value:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f})"
+        why = f"the champion could not be compared: {found.reason}"
+        return Decision(False, why, found, crops, patients)
     worse = found.high < 0
-    verdict = "worse than" if worse else "not worse than"
-    return f"AUROC {interval} against the champion: {verdict} it on {known.sum()} crops", worse
+    why = (
+        f"AUROC {found.value:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}) against "
+        f"the champion: {'worse than' if worse else 'not worse than'} it on {crops} crops of "
+        f"{patients} test patients"
+    )
+    if patients < FEW_PATIENTS:
+        why += f"; fewer than {FEW_PATIENTS} patients tell little"
+    if lacking := _parts_without(store, head, standing):
+        why += (
+            f"; {lacking} parts have embeddings of the champion's trunk but not of this head's, so "
+            "their crops have no predictions until their batches are run again"
+        )
+    return Decision(not worse, why, found, crops, patients)
 
 
-def _features_of(store: Store, head: Head, crop_ids: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of another head's trunk for these crops, and which of them have one."""
-    facts, embeddings = load_features(store, trunk=head.card["trunk"], columns=["crop_id"])
-    place = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}
-    rows = np.array([place.get(crop_id, -1) for crop_id in crop_ids])
-    return embeddings[rows[rows >= 0]], rows >= 0
+def predict_everything(store: Store, head: Head) -> None:
+    """Predict every part with embeddings of the head's trunk that it has not predicted yet."""
+    chosen = stored_choice(store, head.card["trunk"])
+    missing = [
+        part
+        for part in _parts(store, chosen.trunk_id)
+        if not store.has(predictions_name(head.head_id, *part))
+    ]
+    with progress("predict", len(missing)) as advance:
+        for batch, number in missing:
+            predict_part(store, batch, number, chosen, head)
+            advance(1)
 
 
-def _p_abnormal(head: Head, embeddings: np.ndarray) -> np.ndarray:
-    normal = head.card["classes"].index(head.card["normal_class"])
-    return 1 - head.probabilities(embeddings)[:, normal]
+def _parts(store: Store, trunk_id: str) -> list[tuple[str, int]]:
+    """Batch and number of every part with embeddings of a trunk."""
+    root = f"features/{trunk_id}"
+    batches = sorted({name.split("/")[2] for name in store.names(root)})
+    return [(each, number) for each in batches for number in part_numbers(store, f"{root}/{each}")]
+
+
+def _parts_without(store: Store, head: Head, standing: Head) -> int:
+    """How many parts the champion's trunk has embedded and the head's has not."""
+    trunk = head.card["trunk"]
+    return sum(
+        not store.has(features_name(trunk, *part)) for part in _parts(store, standing.card["trunk"])
+    )
+
+
+def _record(head: Head, before: str | None, decision: Decision) -> dict:
+    return {
+        "recipe": head.card["recipe_id"],
+        "trunk": head.card["trunk"],
+        "head": head.head_id,
+        "before": before,
+        **asdict(decision),
+        "decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _write_refusal(store: Store, head: Head, before: str | None, decision: Decision) -> None:
+    record = _record(head, before, decision)
+    name = f"runs/refused-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+    store.write_bytes(name, json.dumps(record, indent=1).encode())

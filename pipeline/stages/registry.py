@@ -8,6 +8,7 @@ import datetime
 import importlib.metadata
 import io
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 from pipeline.config import Recipe, Settings, Trunk
 from pipeline.errors import ArtifactError
 from pipeline.imaging import regions
-from pipeline.model.architecture import describe, total, width
+from pipeline.model.architecture import describe, in_one_line, total, width
 from pipeline.model.golden import golden_crop, golden_matches
 from pipeline.model.trunk import trunk_fingerprint
 from pipeline.store.catalog import promotions
@@ -54,13 +55,18 @@ def choose(settings: Settings, store: Store) -> Chosen:
     """Recipe and trunk of this run; see the module's first lines for what wins."""
     standing = champion(store)
     if standing and not settings.model_fields_set & {"recipe", "trunk"}:
-        card = trunk_card(store, standing["trunk"])
-        return Chosen(
-            Recipe(**card["recipe"]), card["recipe_id"], Trunk(**card["settings"]), card["trunk"]
-        )
+        return stored_choice(store, standing["trunk"])
     recipe_id = regions.fingerprint(settings.recipe)
     trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
     return Chosen(settings.recipe, recipe_id, settings.trunk, trunk_id)
+
+
+def stored_choice(store: Store, trunk_id: str) -> Chosen:
+    """A stored trunk with its recipe, as its card tells them."""
+    card = trunk_card(store, trunk_id)
+    return Chosen(
+        Recipe(**card["recipe"]), card["recipe_id"], Trunk(**card["settings"]), card["trunk"]
+    )
 
 
 def trunk_home(trunk_id: str) -> str:
@@ -138,6 +144,7 @@ def embedder(store: Store, chosen: Chosen) -> "Embedder":
 def _make_trunk(store: Store, chosen: Chosen) -> None:
     from pipeline.model.network import Embedder, build
 
+    started = time.monotonic()
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
     model = build(chosen.trunk, side)
     golden = io.BytesIO()
@@ -154,7 +161,12 @@ def _make_trunk(store: Store, chosen: Chosen) -> None:
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
+        "architecture": in_one_line(chosen.trunk, side),
         "parameters": total(layers).parameters,
+        "data": None,  # learned from nothing
+        "seed": None if chosen.trunk.weights else chosen.trunk.seed,
+        "scores": None,
+        "seconds": round(time.monotonic() - started, 1),
         **made_with(),
     }
     write_model(store, home, model, card)

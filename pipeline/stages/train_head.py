@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Settings
 from pipeline.model import baselines, metrics, splits
-from pipeline.model.fingerprints import head_fingerprint
+from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head import TrainedHead, predict, train
 from pipeline.stages.labelled import Rows, crops_of, labelled_rows, require_enough
 from pipeline.stages.predict import Head
@@ -57,8 +57,8 @@ def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Tr
     head = Head(store, head_id)
     if not store.has(f"{head_home(head_id)}/card.json"):
         _learn(store, chosen, settings, rows, head_id, say)
-    promoted, words = promote(store, chosen, rows, head)
-    return Trained(head_id, head.card, promoted, words)
+    decision = promote(store, head, settings.near_duplicate_bits)
+    return Trained(head_id, head.card, decision.promoted, decision.why)
 
 
 def _learn(
@@ -75,6 +75,12 @@ def _learn(
         "head": head_id,
         "trunk": chosen.trunk_id,
         "recipe_id": chosen.recipe_id,
+        "architecture": " → ".join(
+            map(str, (chosen.width, *settings.head.units, len(rows.classes)))
+        ),
+        "parameters": trained.model.count_params(),
+        "data": rows_digest(rows.facts["crop_id"], rows.facts["label"], rows.sides)[:12],
+        "seed": settings.head.seed,
         **_learned(rows, settings, trained),
         "threshold": scores["head"]["operating_point"]["threshold"],
         "scores": scores,
