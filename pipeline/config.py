@@ -20,6 +20,11 @@ PREFIX = "DENTAL_"
 OTHER_VARIABLES = {"DENTAL_CONFIG", "DENTAL_TEST_DATA"}
 
 
+Flag = Literal[
+    "blank", "low_contrast", "blurred", "overexposed", "underexposed", "odd_shape", "burned_in_text"
+]
+
+
 class Group(BaseModel):
     """A table of settings."""
 
@@ -34,7 +39,27 @@ class Recipe(Group):
     # annotated box alone tells healthy from abnormal with AUROC 0.77.
     panoramic_share: float = Field(0.28, gt=0, le=1)  # of a panoramic's height
     other_share: float = Field(0.6, gt=0, le=1)  # of any other scan's shorter edge
+    # Blacked before crops are cut, against letters burned in there; of the height and the width.
+    mask_border: float = Field(0.0, ge=0, lt=0.5)
     tile_step: float = Field(0.5, gt=0, le=1)  # between tile centres, as a share of a tile
+
+
+class Quality(Group):
+    """Bounds of good scans; one beyond them is flagged, and rejected when its flag is listed.
+
+    On 116 real panoramics: contrast 44 to 70, sharpness 216 to 2317, black and white at most 1 %.
+    """
+
+    blank_contrast: float = Field(3, ge=0)  # grey levels of 255; less is a picture of one tone
+    contrast: float = Field(15, ge=0)  # a quarter of the exposure gives 11 to 15
+    # Variance of the Laplacian at 256 pixels. A panoramic blurred by 0.4 % of its width has 59 to
+    # 196; a periapical shows fewer teeth, so it has fewer edges (phantoms: 20 and more).
+    panoramic_sharpness: float = Field(150, ge=0)
+    other_sharpness: float = Field(10, ge=0)
+    dark_share: float = Field(0.4, ge=0, le=1)  # of black pixels
+    bright_share: float = Field(0.15, ge=0, le=1)  # of white pixels; twice the exposure: 0.22
+    shape: float = Field(3, ge=1)  # longer by shorter edge
+    reject: tuple[Flag, ...] = ()
 
 
 class Layer(Group):
@@ -78,6 +103,9 @@ class Head(Group):
     min_patients: int = Field(10, ge=1)  # with labels, on each side, before a head is trained
 
 
+GROUPS = {"quality": Quality, "recipe": Recipe, "trunk": Trunk, "layers": Layer, "head": Head}
+
+
 class Settings(BaseSettings):
     """Everything a run can be told."""
 
@@ -88,11 +116,13 @@ class Settings(BaseSettings):
     store: str = "data/store"  # a folder
     private: Path | None = None  # default: STORE.private beside the store
     normal_class: str = "healthy"
+    class_folders: tuple[str, ...] = ()  # names of sub-folders that are classes
     part_size: int = Field(128, ge=1)  # scans per part, the unit of writing, retry and resume
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
     scan_seconds: float = Field(60, gt=0)  # for decoding one scan; slower ones are rejected
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
+    quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
     head: Head = Head()
@@ -143,7 +173,7 @@ def in_words(error: dict, file: Path) -> str:
     group: type[BaseModel] = Settings
     for step in path:
         if not step.isdigit():
-            group = {"recipe": Recipe, "trunk": Trunk, "layers": Layer, "head": Head}[step]
+            group = GROUPS[step]
     return f"{file}: unknown setting `{key}`. {nearest(name, list(group.model_fields))}"
 
 

@@ -7,7 +7,7 @@ from pixels; the batch name is the one text of the user's.
 
 import pyarrow as pa
 
-VERSION = 1  # of the store's layout and columns; stands in store.json
+VERSION = 2  # of the store's layout and columns; stands in store.json
 
 REGION = pa.struct(
     [
@@ -42,7 +42,19 @@ SCANS = pa.schema(
         ("bits_from", pa.string()),  # file, dicom, csv or guessed
         ("colour", pa.bool_()),  # delivered in colour; crops are luminance
         ("modality", pa.string()),  # DICOM's (PX, IO, DX …); null elsewhere
+        ("transfer_syntax", pa.string()),  # DICOM's, by the standard's name; null elsewhere
+        ("pixel_spacing_x", pa.float32()),  # mm between columns, in the patient or on the detector
+        ("pixel_spacing_y", pa.float32()),  # mm between rows
+        ("orientation", pa.string()),  # DICOM's: where rows and columns point, as in L/F
         ("panoramic", pa.bool_()),
+        # Of the first frame's thumbnail (256 pixels), without its border; see imaging/quality.py.
+        ("brightness", pa.float32()),  # mean grey level, 0 to 255
+        ("contrast", pa.float32()),  # standard deviation of grey levels
+        ("sharpness", pa.float32()),  # variance of the Laplacian
+        ("dark_share", pa.float32()),  # of pixels that are black
+        ("bright_share", pa.float32()),  # of pixels that are white
+        ("quality_flags", pa.list_(pa.string())),  # empty when nothing is out of bounds
+        ("likeness", pa.string()),  # perceptual hash, 16 hex digits; null for a blank scan
         ("patient_key", pa.string()),
         ("patient_from", pa.string()),  # dicom, csv, or scan when nobody said
         ("regions", pa.list_(REGION)),  # as annotated

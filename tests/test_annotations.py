@@ -1,5 +1,7 @@
 """Label files of a batch: what is understood, and that the rest is told, never dropped."""
 
+import json
+
 import pytest
 
 from pipeline.ingest.listing import list_batch
@@ -17,7 +19,7 @@ def batch(tmp_path, monkeypatch):
         def write(self, **files):
             for name, text in files.items():
                 path = tmp_path / name.replace("__", "/").replace("_DOT_", ".")
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(text if isinstance(text, bytes) else text.encode())
             return self
 
@@ -158,3 +160,159 @@ def test_the_digest_changes_with_what_is_said_not_with_where(batch):
     first = digest("0 .5 .5 .1 .1")
     assert digest("\n0 .5 .5 .1 .1") == first
     assert digest("1 .5 .5 .1 .1") != first
+
+
+def coco(**changes):
+    return json.dumps(
+        {
+            "images": [{"id": 7, "file_name": "a.png"}],
+            "categories": [{"id": 1, "name": "Root Canal"}],
+            "annotations": [{"image_id": 7, "category_id": 1, "bbox": [1, 2.5, 3, 4]}],
+            **changes,
+        }
+    )
+
+
+def test_coco_boxes_get_their_category_and_their_place_in_pixels(batch):
+    batch.write(a_DOT_png="", b_DOT_png="", one_DOT_json=coco())
+    batch.write(two_DOT_json=coco(images=[{"id": 7, "file_name": "b.png"}]))
+    annotations = batch.read()
+    assert annotations.problems == []
+    for name in (b"a.png", b"b.png"):
+        [box] = annotations.by_path[name].boxes
+        assert (box.x, box.y, box.w, box.h, box.shares) == (1, 2.5, 3, 4, False)
+        assert (box.label, box.tooth) == ("root_canal", None)
+
+
+def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):
+    def said(quadrant, tooth, finding):
+        numbers = {"category_id_1": quadrant, "category_id_2": tooth, "category_id_3": finding}
+        return {"image_id": 7, "bbox": [1, 2, 3, 4], **numbers}
+
+    findings = ["Impacted", "Caries", "Periapical Lesion", "Deep Caries"]
+    dentex = coco(
+        categories_1=[{"id": n, "name": n + 1, "supercategory": n + 1} for n in range(4)],
+        categories_2=[{"id": n, "name": n + 1, "supercategory": n + 1} for n in range(8)],
+        categories_3=[{"id": n, "name": name} for n, name in enumerate(findings)],
+        annotations=[said(0, 7, 0), said(1, 0, 1), said(2, 5, 2), said(3, 2, 3), said(3, 9, 1)],
+    )
+    batch.write(a_DOT_png="", dentex_DOT_json=dentex)
+    annotations = batch.read()
+    boxes = annotations.by_path[b"a.png"].boxes
+    assert [(box.tooth, box.label) for box in boxes] == [
+        (18, "impacted"),
+        (21, "caries"),
+        (36, "periapical_lesion"),
+        (43, "deep_caries"),
+        (None, "caries"),
+    ]
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == ("unusable_line", "dentex.json annotation 5")
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "changes", "boxes"),
+    [
+        ("missing_scan", "image 2", {"images": [{"id": 7, "file_name": "a.png"}, {"id": 8}]}, 1),
+        (
+            "missing_scan",
+            "annotation 1",
+            {"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]},
+            0,
+        ),
+        ("unusable_line", "annotation 1", {"annotations": [{"image_id": 7, "bbox": [0, 0, 1]}]}, 0),
+        (
+            "unusable_line",
+            "annotation 1",
+            {"annotations": [{"image_id": 7, "bbox": [0, 0, float("nan"), 1]}]},
+            0,
+        ),
+        ("unknown_class", "annotation 1", {"categories": []}, 1),
+        ("unknown_class", "annotation 1", {"categories": [{"id": 1, "name": "Ann: Smith"}]}, 1),
+    ],
+)
+def test_a_coco_annotation_in_doubt_is_told_with_file_and_place(batch, kind, where, changes, boxes):
+    batch.write(a_DOT_png="", x_DOT_json=coco(**changes))
+    annotations = batch.read()
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == (kind, f"x.json {where}")
+    assert sum(len(about.boxes) for about in annotations.by_path.values()) == boxes
+
+
+def test_a_category_outside_classes_txt_is_told_and_its_box_has_no_label(batch):
+    batch.write(a_DOT_png="", x_DOT_json=coco(), classes_DOT_txt="healthy\n")
+    annotations = batch.read()
+    assert kinds(annotations) == ["unknown_class"]
+    assert annotations.by_path[b"a.png"].boxes[0].label is None
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "1" * 5_000])
+def test_a_json_that_is_none_is_told(batch, text):
+    batch.write(a_DOT_png="", x_DOT_json=text)
+    assert kinds(batch.read()) == ["unreadable"]
+
+
+@pytest.mark.parametrize("text", ["[]", '{"images": [], "annotations": {}}', '"a"'])
+def test_a_json_that_is_no_coco_is_told(batch, text):
+    batch.write(a_DOT_png="", x_DOT_json=text)
+    [problem] = batch.read().problems
+    assert problem.kind == "unusable_line"
+    assert "no COCO file" in problem.what
+
+
+@pytest.mark.parametrize("names", ["[Caries, healthy]", "{1: healthy, 0: caries}"])
+def test_a_data_yaml_names_the_classes_of_labels_beside_images(batch, names):
+    batch.write(
+        data_DOT_yaml=f"train: images/train\nnc: 2\nnames: {names}\n",
+        images__train__a_DOT_png="",
+        labels__train__a_DOT_txt="0 .5 .5 .1 .1\n1 .5 .5 .2 .2\n",
+        labels__train__gone_DOT_txt="0 .5 .5 .1 .1\n",
+    )
+    annotations = batch.read()
+    boxes = annotations.by_path[b"images/train/a.png"].boxes
+    assert [box.label for box in boxes] == ["caries", "healthy"]
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == ("missing_scan", "labels/train/gone.txt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "text"),
+    [
+        ("unusable_line", "nc is 3, but 1", "nc: 3\nnames: [healthy]"),
+        ("unusable_line", "has no `names`", "nc: 3"),
+        ("unusable_line", "has no `names`", "names: {left: healthy}"),
+        ("unknown_class", "`Ann: Smith` is no class name", "names: [healthy, 'Ann: Smith']"),
+        ("unreadable", "is no YAML", "names: [healthy"),
+        ("unreadable", "is no YAML", "names: !!python/object/apply:os.getcwd []"),
+    ],
+)
+def test_a_data_yaml_in_doubt_is_told(batch, kind, says, text):
+    batch.write(a_DOT_png="", data_DOT_yaml=text)
+    [problem] = batch.read().problems
+    assert problem.kind == kind
+    assert says in problem.what
+
+
+def test_folders_are_classes_when_every_one_is_listed(batch):
+    batch.write(healthy__a_DOT_png="", Deep_Caries__b_DOT_png="", c_DOT_png="")
+    assert batch.read().by_path == {}
+    batch.write(classes_DOT_txt="healthy\ndeep_caries\n")
+    labels = {path: about.label for path, about in batch.read().by_path.items()}
+    assert labels == {b"healthy/a.png": "healthy", b"Deep_Caries/b.png": "deep_caries"}
+
+
+def test_folders_are_no_classes_when_one_is_not_listed_and_that_is_told(batch):
+    batch.write(healthy__a_DOT_png="", Smith__b_DOT_png="", classes_DOT_txt="healthy\n")
+    annotations = batch.read()
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == ("unknown_class", "Smith")
+    assert not any(about.label for about in annotations.by_path.values())
+
+
+def test_folders_may_be_listed_in_the_settings_and_a_table_has_the_last_word(batch):
+    batch.write(healthy__a_DOT_png="", caries__b_DOT_png="")
+    batch.write(t_DOT_csv="file,label\ncaries/b.png,impacted\n")
+    annotations = read_annotations(batch.folder, list_batch(batch.folder), ("Healthy", "caries"))
+    assert annotations.by_path[b"healthy/a.png"].label == "healthy"
+    assert annotations.by_path[b"caries/b.png"].label == "impacted"
+    assert kinds(annotations) == ["two_classes"]

@@ -266,6 +266,60 @@ def test_nearest_leaves_out_the_patient_and_other_trunks(full):
     assert other["similarity"].tolist() == pytest.approx([1])
 
 
+def alike(row, scan_id, bits, patient, **more):
+    facts = {"likeness": f"{bits:016x}", "patient_key": patient, "patient_from": "csv"}
+    return scan(row, scan_id, **facts | more)
+
+
+def test_near_duplicates_are_accepted_scans_that_differ_in_few_bits(store):
+    rows = [alike(0, A, 0, "p"), alike(1, B, 0b111, "p"), alike(2, C, 0b11111 << 40, "q")]
+    again = alike(3, A, 0, "p", status="duplicate", duplicate_of="b")
+    write(store, "scans", [*rows, again, scan(4, D)])
+    pairs = ask(store, "near_duplicates")[["distance", "scan_id", "other_scan_id"]]
+    assert pairs.to_numpy().tolist() == [[3, A, B]]
+    farther = ask(store, "near_duplicates", distance=8)
+    assert farther["distance"].tolist() == [3, 5, 8]
+    assert len(ask(store, "near_duplicates", batch="other")) == 0
+
+
+def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
+    draw = np.random.default_rng(0)
+    bits = [int(draw.integers(2**16)) * (2**48 + 2**21 + 1) % 2**64 for _ in range(60)]
+    rows = [alike(row, f"{row:032x}", each, "p") for row, each in enumerate(bits)]
+    write(store, "scans", rows)
+    apart = [(a ^ b).bit_count() for place, a in enumerate(bits) for b in bits[:place]]
+    for distance in (0, 3, 4, 11, 63):
+        found = ask(store, "near_duplicates", distance=distance)["distance"].tolist()
+        assert found == sorted(each for each in apart if each <= distance)
+
+
+def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):
+    twice = {"status": "duplicate", "duplicate_of": "b"}
+    nobody = {"patient_from": "scan"}
+    rows = [alike(0, A, 0, "p"), alike(1, B, 1, "q"), alike(2, C, 0, "r", **nobody)]
+    write(store, "scans", [*rows, alike(3, B, 1, "s", **twice), alike(4, D, 0, "p")])
+    found = ask(store, "misfiled")
+    columns = ["distance", "scan_id", "patient_key", "other_scan_id", "other_patient_key"]
+    assert found[columns].to_numpy().tolist() == [
+        [0, B, "q", B, "s"],
+        [1, A, "p", B, "q"],
+        [1, A, "p", B, "s"],
+        [1, B, "q", D, "p"],
+        [1, B, "s", D, "p"],
+    ]
+
+
+def test_quality_counts_flags_and_what_they_rejected(store):
+    refused = {"reason": "quality", "detail": "blurred: sharpness is 3"}
+    blurred = scan(0, A, quality_flags=["blurred"])
+    both = scan(1, B, "rejected", quality_flags=["blurred", "dark"], **refused)
+    write(store, "scans", [blurred, both, scan(2, C, quality_flags=[])])
+    assert ask(store, "quality").to_numpy().tolist() == [
+        ["b", "blurred", 2, 1],
+        ["b", "dark", 1, 1],
+    ]
+
+
 def test_trunks_tells_the_champions(full):
     write(full, "features", [feature(A, trunk="t1")])
     assert ask(full, "trunks").to_numpy().tolist() == [

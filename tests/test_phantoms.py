@@ -13,6 +13,10 @@ from pipeline.errors import ConfigError
 from pipeline.imaging import phantoms
 from pipeline.imaging.phantoms import files, mouth
 from pipeline.imaging.phantoms.phantom import CARIES, HEALTHY, IMPACTED, LESION
+from pipeline.imaging.regions import place_boxes
+from pipeline.ingest.decode import decode
+from pipeline.ingest.listing import list_batch
+from pipeline.stages.plan import read_annotations
 
 SMALL = 280  # pixels of a panoramic's height: quick, and still of use
 
@@ -308,6 +312,24 @@ def test_yolo_boxes_mix_healthy_and_every_abnormal_tooth(batch):
             assert y + h / 2 <= 1 + 1e-6
     assert len(texts) == 20
     assert mixed >= 17
+
+
+def test_coco_and_yolo_tell_of_the_same_boxes_and_coco_of_their_teeth(batch, monkeypatch):
+    monkeypatch.setattr("pipeline.ingest.listing.SECOND_LOOK_SECONDS", 0)
+    folder, summary = batch
+    annotations = read_annotations(folder, list_batch(folder))
+    assert annotations.problems == []
+    placed = Counter()
+    for path, about in annotations.by_path.items():
+        if about.boxes:
+            pixels = decode((folder / path.decode()).read_bytes(), about.bits, 10**8).frames[0]
+            boxes, doubts = place_boxes(about.boxes, *pixels.shape[::-1])
+            assert doubts == []
+            assert len(boxes) == len(about.boxes) / 2
+            assert all(box.tooth for box in boxes)
+            placed.update(box.label for box in boxes)
+    periapicals = Counter(row["label"] for row in rows_of(folder / "labels.csv") if row["label"])
+    assert placed + periapicals == summary.labels
 
 
 def test_the_truth_is_hidden_and_whole(batch):

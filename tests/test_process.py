@@ -15,6 +15,7 @@ from pipeline.stages.summary import in_words
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
 from tests.batches import opened, panoramic, put, scan
+from tests.dicoms import dicom
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,25 @@ def _no_waiting(monkeypatch):
 
 def ran(store, folder, name="b"):
     return process(store, deliver(folder, name, store))
+
+
+def test_a_dicom_of_two_frames_is_one_scan_with_two_crops_and_its_facts(tmp_path):
+    frames = [scan(), scan()]
+    data = dicom(
+        frames[0],
+        frames=frames,
+        Modality="IO",
+        PixelSpacing=["0.2", "0.1"],
+        PatientOrientation=["L", "F"],
+    )
+    store = opened(tmp_path)
+    ran(store, put(tmp_path / "in", a=data))
+    [row] = table(store, "scans").to_dict("records")
+    assert (row["status"], row["frames"], row["modality"]) == ("accepted", 2, "IO")
+    assert row["pixel_spacing_x"] == pytest.approx(0.1)
+    assert row["pixel_spacing_y"] == pytest.approx(0.2)
+    assert (row["orientation"], row["transfer_syntax"]) == ("L/F", "Explicit VR Little Endian")
+    assert table(store, "crops")["region"].tolist() == ["f0000-whole", "f0001-whole"]
 
 
 def table(store, kind):
@@ -258,3 +278,16 @@ def test_a_crash_between_embedding_and_training_is_made_good(tmp_path, monkeypat
     monkeypatch.undo()
     monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
     assert ran(store, folder).counts["predictions"] == 40
+
+
+def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
+    store, film = opened(tmp_path), panoramic()
+    table_of = "file,patient\na.png,p1\nb.png,p2\nc.png,p2\n"
+    darker = (film * 0.8).astype(np.uint8)
+    folder = put(tmp_path / "in", a_png=film, b_png=darker, c_png=panoramic(), t_csv=table_of)
+    summary = ran(store, folder)
+    assert any(note.startswith("1 pairs of scans look alike") for note in summary.notes)
+    assert summary.failures == summary.broken_checks == []
+    page = store.store.read_bytes(summary.report).decode()
+    assert "may be misfiled" in page
+    assert "1 pairs of accepted scans look alike" in page

@@ -36,7 +36,8 @@ def test_real_dicom_files_are_accepted_or_rejected_and_none_stops_the_batch(tmp_
     summary = process(store, deliver(folder, "dicom", store))
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["delivered"] == summary.planned.scans
-    assert summary.counts["accepted"] > 50
+    # All that pydicom reads with its permissive plug-ins; one of them lies there twice.
+    assert (summary.counts["accepted"], summary.counts["duplicate"]) == (87, 1)
     with catalog.open_store(store.store) as con:
         reasons = set(catalog.query(con, "rejections")["reason"])
     assert not reasons & {"decoder_crashed", "decoder_timeout"}

@@ -107,10 +107,21 @@ def test_a_white_border_goes_and_a_black_scan_stays_whole():
         (149, 100, None, False),
         (100, 100, "PX", True),
         (90, 100, "IO", False),
+        (160, 100, "IO", False),
+        (160, 100, "CT", False),
+        (160, 100, "DX", True),
     ],
 )
-def test_a_panoramic_is_px_or_wide(width, height, modality, expected):
+def test_a_panoramic_is_px_or_a_wide_projection(width, height, modality, expected):
     assert is_panoramic(width, height, modality) is expected
+
+
+def test_a_tooth_that_one_form_of_labels_knows_is_kept():
+    known = Box(10, 20, 30, 40, False, "caries", 36, "a.json")
+    unknown = Box(10, 20, 30, 40, False, "caries", None, "a.txt")
+    for boxes in ([known, unknown], [unknown, known]):
+        [box] = place_boxes(boxes, 100, 100)[0]
+        assert (box.label, box.tooth) == ("caries", 36)
 
 
 def test_boxes_in_shares_and_in_pixels_mean_the_same_place():

@@ -358,6 +358,16 @@ def test_the_page_tells_of_this_batch_alone(ranked):
     assert "bmp" not in page(ranked, summary)
 
 
+def test_quality_flags_and_near_duplicates_are_counted(ranked):
+    alike = [{"likeness": "00ff00ff00ff00ff"}, {"likeness": "00ff00ff00ff00fe"}]
+    flagged = [{"quality_flags": ["blurred", "odd_shape"]}, {"quality_flags": ["blurred"]}]
+    pairs = zip(alike, flagged, strict=True)
+    write_scans(ranked, [scan(row, **one | other) for row, (one, other) in enumerate(pairs)])
+    text = visible(page(ranked, summary_of(ranked, HEAD)))
+    assert "blurred 2 0 odd_shape 1 0" in text
+    assert "1 pairs of accepted scans look alike" in text
+
+
 def test_broken_checks_and_stage_times_are_told(ranked):
     text = visible(
         page(ranked, summary_of(ranked, HEAD, broken_checks=["parts_reconcile: 2 rows"]))

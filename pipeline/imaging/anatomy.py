@@ -9,6 +9,9 @@ import numpy as np
 from pipeline.imaging.crops import Place
 
 PANORAMIC_RATIO = 1.5  # width / height from which a scan counts as a panoramic
+# Projections under names that devices give panoramics too. A wide slice of a CT has no row of
+# teeth, and a wide intra-oral scan (IO) shows four teeth, not a jaw.
+MAY_BE_PANORAMIC = {None, "CR", "DX", "OT", "RG", "SC"}
 BAND_WIDTH = 256  # pixels to which a panoramic is reduced before the band is sought
 # Teeth of a panoramic stand in this part of its width and height: 98 % of 601 annotated boxes on
 # 116 real panoramics have their centre in it.
@@ -16,8 +19,9 @@ ARCH_LEFT, ARCH_RIGHT, ARCH_TOP, ARCH_BOTTOM = 0.17, 0.83, 0.28, 0.80
 
 
 def is_panoramic(width: int, height: int, modality: str | None) -> bool:
-    """DICOM PX, or at least one and a half times as wide as high."""
-    return modality == "PX" or width >= PANORAMIC_RATIO * height
+    """DICOM PX; else at least one and a half times as wide as high, unless DICOM rules it out."""
+    wide = width >= PANORAMIC_RATIO * height
+    return modality == "PX" or (wide and modality in MAY_BE_PANORAMIC)
 
 
 def band_of_teeth(pixels: np.ndarray) -> np.ndarray:
@@ -64,7 +68,8 @@ def exposed_area(pixels: np.ndarray) -> Place:
 
 def _inner(small: np.ndarray, axis: int) -> tuple[int, int]:
     """First and one past the last line that is no border."""
-    dark = np.percentile(small, 95, axis=axis) < 12
-    light = np.percentile(small, 5, axis=axis) > 243
+    # Counting is 10 times as fast as np.percentile, which took longer than decoding a small JPEG.
+    dark = (small < 12).mean(axis=axis) >= 0.95
+    light = (small > 243).mean(axis=axis) >= 0.95
     kept = np.flatnonzero(~(dark | light))
     return (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, 0)

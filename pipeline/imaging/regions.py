@@ -23,7 +23,7 @@ from pipeline.imaging.anatomy import (
 from pipeline.imaging.crops import Place, square_around, within
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 1
+CODE_VERSION = 2
 # Two rows of tiles, above and below the band's middle by this share of a tile. Of 601 annotated
 # teeth on 116 real panoramics 99 % have their centre in some tile, 80 % within a quarter of a tile
 # of its middle (69 % at an offset of 0.30, 81 % at 0.46).
@@ -145,7 +145,9 @@ def place_boxes(
                 what = f"nearly the same box is `{other.label}` and `{label}`"
                 problems.append(("two_classes", box.where, what))
                 label = None if place == other.place else label
-        placed[place] = Annotated(place, label, box.tooth)
+        # One form may know the tooth and another not.
+        earlier = placed.get(place)
+        placed[place] = Annotated(place, label, box.tooth or (earlier and earlier.tooth))
     return list(placed.values()), problems
 
 

@@ -1,8 +1,8 @@
 """Labels, patients and boxes that come with a batch, gathered per scan.
 
-Two forms are read, alone or together: YOLO (`NAME.txt` beside `NAME.jpg`, lines of `class cx cy w
-h` as shares of the picture, class names in `classes.txt`) and tables (`*.csv`). Whatever cannot be
-used becomes a Problem with its file and line; nothing is dropped in silence.
+Four forms are read, alone or together: YOLO (yolo.py), COCO (coco.py), tables (tables.py) and one
+folder per class (folders.py). Whatever cannot be used becomes a Problem with its file and line;
+nothing is dropped in silence.
 """
 
 import hashlib
@@ -122,13 +122,18 @@ def clean_label(text: str) -> str | None:
 
 
 def read_lines(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> list[str]:
-    """Lines of a label file as text; an unreadable one is a problem, not an end."""
+    """Lines of a label file; an unreadable one is a problem, not an end."""
+    return (read_text(folder, entry, complain) or "").splitlines()
+
+
+def read_text(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> str | None:
+    """A label file as text; None when it cannot be read, which is told."""
     name = os.fsdecode(entry.path)
     try:
         data = Path(os.fsdecode(os.path.join(os.fsencode(folder), entry.path))).read_bytes()
-        return data.decode("utf-8-sig").splitlines()
+        return data.decode("utf-8-sig")
     except OSError as error:
         complain("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
     except UnicodeDecodeError:
         complain("unreadable", name, "is not UTF-8 text; save it as UTF-8, its labels are missing")
-    return []
+    return None

@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 
 NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
-LABEL_SUFFIXES = {b".txt", b".csv"}
+ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
+LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
 # A file written to in the last seconds may still be on its way: it is looked at twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
 
@@ -129,22 +130,43 @@ def _changed(root: bytes, entry: Entry) -> bool:
 
 
 def _sort_out(entries: list[Entry], listing: Listing) -> None:
-    """A label file is a CSV, a classes.txt, or a .txt that stands for a picture."""
+    """A label file is a CSV, JSON or YAML, a classes.txt, or a .txt that stands for a picture."""
     stems = {entry.stem for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
     folders = {
         os.path.dirname(entry.path)
         for entry in entries
         if os.path.basename(entry.path).lower() == b"classes.txt"
     }
+    # A .txt in labels/ without its picture in images/ is told as such, not received as a scan.
+    homes = {os.path.dirname(stem) for stem in stems}
     for entry in entries:
-        ending = suffix(entry)
-        beside_classes = ending == b".txt" and os.path.dirname(entry.path) in folders
-        if entry.kind == "file" and (
-            ending == b".csv" or (ending == b".txt" and (beside_classes or entry.stem in stems))
-        ):
-            listing.labels.append(entry)
-        else:
-            listing.scans.append(entry)
+        is_label = entry.kind == "file" and _is_label(entry, stems, homes, folders)
+        (listing.labels if is_label else listing.scans).append(entry)
+
+
+def _is_label(entry: Entry, stems: set, homes: set, folders: set) -> bool:
+    """Whether a file tells of scans: `stems` and `homes` of them, `folders` with class names."""
+    if suffix(entry) != b".txt":
+        return suffix(entry) in ALWAYS_LABELS
+    beside, *elsewhere = picture_stems(entry)
+    return (
+        beside in stems
+        or os.path.dirname(beside) in folders
+        or any(stem in stems or os.path.dirname(stem) in homes for stem in elsewhere)
+    )
+
+
+def picture_stems(entry: Entry) -> list[bytes]:
+    """Paths without suffix of the pictures that a .txt may stand for.
+
+    The one beside it, or, as training tools lay it out, images/x.jpg for labels/x.txt.
+    """
+    parts = entry.stem.split(b"/")
+    for place in reversed(range(len(parts) - 1)):
+        if parts[place].lower() == b"labels":
+            swapped = [*parts[:place], b"images", *parts[place + 1 :]]
+            return [entry.stem, b"/".join(swapped)]
+    return [entry.stem]
 
 
 def suffix(entry: Entry) -> bytes:

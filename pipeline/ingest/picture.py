@@ -17,6 +17,10 @@ class Picture:
     colour: bool
     modality: str | None = None
     patient: str | None = None  # the DICOM PatientID; keyed before it goes anywhere
+    pixel_spacing_x: float | None = None  # millimetres between columns, and between rows
+    pixel_spacing_y: float | None = None
+    orientation: str | None = None  # where rows and columns point, as in L/F
+    transfer_syntax: str | None = None  # the standard's name
     notes: tuple[str, ...] = ()  # the decoder's warnings; private
 
     @property

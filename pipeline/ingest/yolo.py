@@ -1,22 +1,31 @@
-"""Boxes in YOLO form: `NAME.txt` beside the picture, class names in `classes.txt`.
+"""Boxes in YOLO form: `NAME.txt` beside the picture, class names in `classes.txt` or `data.yaml`.
 
-A line is `class cx cy w h`: the class as a number or a name, then the box's centre and size as
-shares of the picture's width and height.
+Training tools keep labels/x.txt for images/x.jpg; that is understood too. A line is `class cx cy w
+h`: the class as a number or a name, then the box's centre and size as shares of the picture's width
+and height. A data.yaml holds `names`, as a list or by number, and may say how many as `nc`.
 """
 
 import math
 import os
 from pathlib import Path
 
-from pipeline.ingest.annotations import Annotations, Box, clean_label, read_lines
-from pipeline.ingest.listing import Entry, Listing, suffix
+import yaml
+
+from pipeline.ingest.annotations import Annotations, Box, clean_label, read_lines, read_text
+from pipeline.ingest.listing import Entry, Listing, picture_stems, suffix
 
 CLASSES = b"classes.txt"
+MOST_CLASSES = 10_000
 
 
 def read_yolo(folder: Path, listing: Listing, into: Annotations) -> list[str]:
     """Read every YOLO file into `into`; return all class names that were declared."""
     declared: dict[bytes, list[str | None]] = {}
+    for entry in listing.labels:
+        if suffix(entry) in (b".yaml", b".yml"):
+            classes = _read_yaml(folder, entry, into)
+            if classes is not None:
+                declared[os.path.dirname(entry.path)] = classes
     files = [entry for entry in listing.labels if suffix(entry) == b".txt"]
     for entry in files:
         if os.path.basename(entry.path).lower() == CLASSES:
@@ -28,23 +37,54 @@ def read_yolo(folder: Path, listing: Listing, into: Annotations) -> list[str]:
 
 
 def _read_classes(folder: Path, entry: Entry, into: Annotations) -> list[str | None]:
-    classes = []
     lines = read_lines(folder, entry, into.problem)
     while lines and not lines[-1].strip():
         lines.pop()
-    for number, line in enumerate(lines, start=1):
-        label = clean_label(line)
-        if label is None:
-            where = f"{os.fsdecode(entry.path)} line {number}"
-            into.problem(
-                "unknown_class", where, f"`{line}` is no class name; use letters, digits, _ . + -"
-            )
-        classes.append(label)
+    name = os.fsdecode(entry.path)
+    return [
+        _class(line, f"{name} line {number}", into) for number, line in enumerate(lines, start=1)
+    ]
+
+
+def _class(text: str, where: str, into: Annotations) -> str | None:
+    label = clean_label(text)
+    if label is None:
+        what = f"`{text}` is no class name; use letters, digits, _ . + -"
+        into.problem("unknown_class", where, what)
+    return label
+
+
+def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None] | None:
+    """Class names of a data.yaml by their number; None, and told, when it has none."""
+    where = os.fsdecode(entry.path)
+    text = read_text(folder, entry, into.problem)
+    if text is None:
+        return None
+    try:
+        told = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        into.problem("unreadable", where, "is no YAML; its class names are missing")
+        return None
+    names = told.get("names") if isinstance(told, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(
+        isinstance(number, int) and 0 <= number < MOST_CLASSES for number in names
+    ):
+        what = "has no `names`, a list of class names or names by number; it was not used"
+        into.problem("unusable_line", where, what)
+        return None
+    if told.get("nc") not in (None, len(names)):
+        what = f"nc is {told['nc']}, but {len(names)} names are listed; the names count"
+        into.problem("unusable_line", where, what)
+    classes: list[str | None] = [None] * (max(names, default=-1) + 1)
+    for number, name in names.items():
+        classes[number] = _class(str(name), where, into)
     return classes
 
 
 def _classes_for(entry: Entry, declared: dict[bytes, list[str | None]]) -> list[str | None] | None:
-    """The classes.txt of the file's own folder, else of the nearest folder above."""
+    """The class names of the file's own folder, else of the nearest folder above."""
     place = os.path.dirname(entry.path)
     while place not in declared:
         if not place:
@@ -57,14 +97,14 @@ def _read_boxes(
     folder: Path, entry: Entry, classes: list[str | None] | None, into: Annotations
 ) -> None:
     name = os.fsdecode(entry.path)
-    scans = into.find_stem(entry.stem)
+    scans = next(filter(None, map(into.find_stem, picture_stems(entry))), [])
     if not scans:
         into.problem("missing_scan", name, "there is no scan of this name in the batch")
         return
     lines = [line.split() for line in read_lines(folder, entry, into.problem)]
     if classes is None and any(lines):
         into.problem(
-            "unknown_class", name, "there is no classes.txt; its boxes are cut without a label"
+            "unknown_class", name, "there is no classes.txt or data.yaml; its boxes have no label"
         )
     for number, words in enumerate(lines, start=1):
         if not words:
@@ -77,7 +117,7 @@ def _read_boxes(
                 into.problem("unusable_line", where, what, path)
                 continue
             if box.label is None and classes is not None:
-                what = f"class `{words[0]}` is not in classes.txt; the box is cut without a label"
+                what = f"class `{words[0]}` is not a known one; the box is cut without a label"
                 into.problem("unknown_class", where, what, path)
             into.of(path).boxes.append(box)
 

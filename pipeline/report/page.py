@@ -47,6 +47,8 @@ class Page:
     notes: Sequence[str]
     rejections: Sequence[Mapping]  # reason, scans, example
     kinds: Sequence[Mapping]  # the rows of the query scan_kinds
+    quality: Sequence[Mapping]  # flag, scans, rejected
+    near_duplicates: int  # pairs of accepted scans that look alike
     problems: Mapping[str, int]  # label lines that could not be used, by kind
     regions: Mapping[str, int]  # crops with an embedding, by region kind
     balance: Sequence[Mapping]  # region_kind, label, crops, patients

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.annotations import Annotation, Annotations
+from pipeline.ingest.coco import read_coco
 from pipeline.ingest.delivery import Deliveries, batch_name
+from pipeline.ingest.folders import read_folders
 from pipeline.ingest.forgotten import Forgotten
 from pipeline.ingest.listing import Entry, Listing, has_scans, list_batch
 from pipeline.ingest.private import Private
@@ -31,7 +33,7 @@ class Planned:
     ignored: int = 0
     growing: int = 0
     forgotten: int = 0  # of the scans: passed over, since they were forgotten
-    problems: dict[str, int] = field(default_factory=dict)  # by kind: lines not used
+    problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
 def deliver(folder: Path, name: str | None, opened: Opened) -> str:
@@ -58,7 +60,7 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
     _refuse_lost_lists(deliveries, opened)
     folder = deliveries.folder
     listing = list_batch(folder)
-    annotations = read_annotations(folder, listing)
+    annotations = read_annotations(folder, listing, opened.settings.class_folders)
     delivered = len(listing.scans)
     _pass_over_forgotten(batch, listing, annotations, opened.private)
     planned = Planned(
@@ -69,6 +71,7 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
+        # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
         problems=dict(Counter(problem.kind for problem in annotations.problems)),
     )
     if planned.new:
@@ -77,11 +80,15 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
     return planned
 
 
-def read_annotations(folder: Path, listing: Listing) -> Annotations:
-    """Everything that the batch's label files say."""
+def read_annotations(
+    folder: Path, listing: Listing, class_folders: tuple[str, ...] = ()
+) -> Annotations:
+    """Everything that the batch's label files say, and its folders when they are classes."""
     annotations = Annotations(listing)
     classes = read_yolo(folder, listing, annotations)
+    read_coco(folder, listing, classes, annotations)
     read_tables(folder, listing, classes, annotations)
+    read_folders(listing, [*classes, *class_folders], annotations)
     return annotations
 
 

@@ -163,6 +163,12 @@ class Run:
             self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
                 return
+            if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
+                self.summary.notes.append(
+                    f"{misfiled} pairs of scans look alike but were said to be of different "
+                    "patients; one of each may be misfiled. See them with: make query "
+                    f'Q="misfiled batch={self.batch}"'
+                )
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]

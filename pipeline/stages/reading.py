@@ -7,16 +7,20 @@ the caller, and the PatientID is keyed by the caller before it goes anywhere.
 import errno
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Recipe
+from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.anatomy import is_panoramic
-from pipeline.imaging.crops import cut
+from pipeline.imaging.crops import cut, without_border
+from pipeline.imaging.lettering import seems_lettered
+from pipeline.imaging.likeness import likeness
+from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxes
+from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.listing import Entry
@@ -31,6 +35,7 @@ class Order:
     entry: Entry
     annotation: Annotation
     recipe: Recipe
+    quality: Quality
     max_pixels: int
 
 
@@ -58,6 +63,7 @@ def read_scan(order: Order) -> Read:
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
         _note_facts(picture, read)
+        _judge(picture, order.quality, read)
         _cut(picture, order, read)
     except ScanRejected as rejection:
         read.rejection = rejection
@@ -118,21 +124,43 @@ def _note_facts(picture: Picture, read: Read) -> None:
         "bits_from": picture.bits_from,
         "colour": picture.colour,
         "modality": picture.modality,
+        "transfer_syntax": picture.transfer_syntax,
+        "pixel_spacing_x": picture.pixel_spacing_x,
+        "pixel_spacing_y": picture.pixel_spacing_y,
+        "orientation": picture.orientation,
         "panoramic": is_panoramic(picture.width, picture.height, picture.modality),
     }
+
+
+def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
+    """Note quality and likeness; a scan with a flag that is not wanted is rejected."""
+    small = thumbnail(picture.frames[0])
+    facts = measure(small)
+    found = flags(facts, picture.width, picture.height, read.picture_facts["panoramic"], bounds)
+    if "blank" not in found and seems_lettered(picture.frames[0]):
+        found["burned_in_text"] = "letters seem to be burned in"
+    read.picture_facts |= {
+        **asdict(facts),
+        "quality_flags": list(found),
+        # Blank scans are all alike, and none says of whom it is.
+        "likeness": None if "blank" in found else likeness(small),
+    }
+    if unwanted := [f"{flag}: {words}" for flag, words in found.items() if flag in bounds.reject]:
+        raise ScanRejected("quality", "; ".join(unwanted))
 
 
 def _cut(picture: Picture, order: Order, read: Read) -> None:
     about = order.annotation
     read.boxes, read.problems = place_boxes(about.boxes, picture.width, picture.height)
     for number, frame in enumerate(picture.frames):
+        seen = without_border(frame, order.recipe.mask_border)
         found = find_regions(
-            frame, picture.modality, read.boxes, order.recipe, about.label, about.tooth
+            seen, picture.modality, read.boxes, order.recipe, about.label, about.tooth
         )
         for region in found:
             name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
             read.regions.append(region.named(name))
-            read.crops.append(_pixels(frame, region, order.recipe.side))
+            read.crops.append(_pixels(seen, region, order.recipe.side))
 
 
 def _pixels(frame: np.ndarray, region: Region, side: int) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from pipeline import schemas
+from pipeline.config import Quality
 from pipeline.errors import ScanRejected
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.delivery import FORGOTTEN, Deliveries, Listed
@@ -50,7 +51,7 @@ class Receiver:
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         self.accepted.refresh()
         part = _Part(maker, self.chosen.recipe.side, self.accepted)
-        for file, read in self._read(deliveries, listed):
+        for file, read in self._read(deliveries, listed, self.opened.settings.quality):
             part.add(file, read)
         _tell(self.opened.private, part)
         part.commit(self.opened.store)
@@ -67,7 +68,8 @@ class Receiver:
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         name = crops_name(self.chosen.recipe_id, self.batch, number)
         packed, lost = PackedPart(name, schemas.crops(self.chosen.recipe.side)), 0
-        for file, read in self._read(deliveries, listed):
+        # Whether its quality will do was decided when the scan was received.
+        for file, read in self._read(deliveries, listed, Quality()):
             scan = ledger[file.row]
             if scan["status"] == REJECTED:
                 continue
@@ -78,11 +80,14 @@ class Receiver:
         store.write_bytes(name, packed.to_bytes())
         return lost
 
-    def _read(self, deliveries: Deliveries, listed: list[Listed]) -> Iterator[tuple[Listed, Read]]:
+    def _read(
+        self, deliveries: Deliveries, listed: list[Listed], bounds: Quality
+    ) -> Iterator[tuple[Listed, Read]]:
         """Read files in worker processes, in their order."""
         folder, limit = deliveries.folder, self.opened.settings.max_pixels
         orders: Iterable[Order] = (
-            Order(folder, file.entry, file.annotation, self.chosen.recipe, limit) for file in listed
+            Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, limit)
+            for file in listed
         )
         outcomes = self.workers.map(read_scan, orders)
         forgotten = Forgotten(self.opened.private)

@@ -56,7 +56,8 @@ def rewrite_report(store: Store, batch: str) -> None:
 
 def page_of(store: Store, summary: Summary) -> Page:
     """Everything that stands on the page."""
-    found, trunk = answers(store, summary), trunk_home(summary.trunk)
+    found, near_duplicates = answers(store, summary)
+    trunk = trunk_home(summary.trunk)
     scores = found["score_histogram"] if summary.head else []
     head_card = read_card(store, head_home(summary.head)) if summary.head else None
     return Page(
@@ -67,6 +68,8 @@ def page_of(store: Store, summary: Summary) -> Page:
         notes=summary.notes,
         rejections=found["rejections"],
         kinds=found["scan_kinds"],
+        quality=found["quality"],
+        near_duplicates=near_duplicates,
         problems=dict(sorted(summary.planned.problems.items())) if summary.planned else {},
         regions={row["region_kind"]: row["crops"] for row in found["region_kinds"]},
         balance=found["class_balance"],
@@ -86,12 +89,16 @@ def page_of(store: Store, summary: Summary) -> Page:
     )
 
 
-def answers(store: Store, summary: Summary) -> dict[str, list[dict]]:
-    """What the named queries say about the batch, as rows with None for what is missing."""
+def answers(store: Store, summary: Summary) -> tuple[dict[str, list[dict]], int]:
+    """What the named queries say about the batch, as rows with None for what is missing.
+
+    Also the number of pairs of near-duplicates that a scan of the batch belongs to.
+    """
     batch, trunk = summary.batch, summary.trunk
     asked = {
         "rejections": {"batch": batch},
         "scan_kinds": {"batch": batch},
+        "quality": {"batch": batch},
         "region_kinds": {"batch": batch, "trunk": trunk},
         "class_balance": {"trunk": trunk},
         "example_crops": {"batch": batch, "recipe": summary.recipe, "limit": EXAMPLES},
@@ -100,8 +107,9 @@ def answers(store: Store, summary: Summary) -> dict[str, list[dict]]:
     with catalog.open_store(store) as con:
         found = {name: catalog.query(con, name, **given) for name, given in asked.items()}
         scores = catalog.query(con, "score_histogram", batch=batch, bins=BINS)
+        near_duplicates = len(catalog.query(con, "near_duplicates", batch=batch))
     mine = {name: plain(frame[frame["batch"] == batch]) for name, frame in found.items()}
-    return mine | {"score_histogram": plain(scores)}
+    return mine | {"score_histogram": plain(scores)}, near_duplicates
 
 
 def plain(frame: pd.DataFrame) -> list[dict]:

@@ -1,6 +1,7 @@
 """Open a store as a DuckDB database in memory. Python never spells SQL; `sql/` does.
 
     sql/views/    what one may query, made in the order of their numbers
+    sql/macros/   what several questions share
     sql/queries/  named questions; `-- $name = default` in the header declares a parameter
     sql/checks/   each must return no rows
 
@@ -59,8 +60,9 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
-    for view in sorted((SQL / "views").glob("*.sql")):
-        con.execute(view.read_text())
+    for kind in ("views", "macros"):
+        for file in sorted((SQL / kind).glob("*.sql")):
+            con.execute(file.read_text())
     return con
 
 

@@ -2,12 +2,14 @@
 
 phantom-000001.jpg …    scans in mixed formats; one third panoramics, two thirds periapicals
 phantom-000001.txt …    YOLO boxes of about nine teeth of each panoramic; classes.txt
+teeth.json              the same boxes in COCO form, with quadrant and tooth as DENTEX numbers them
 labels.csv              file, patient, label, tooth, bits of every scan
 .planted.csv            where anomalies were drawn; hidden, so not part of the delivery
 .about.txt              that none of it shows a patient
 """
 
 import csv
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -237,6 +239,7 @@ def _yolo(boxes: tuple[ToothBox, ...], shape: tuple[int, int]) -> str:
 def _write_tables(folder: Path, written: list[Written]) -> None:
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
     (folder / ".about.txt").write_text(ABOUT)
+    (folder / "teeth.json").write_text(json.dumps(_coco(written)))
     with (folder / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "patient", "label", "tooth", "bits"])
@@ -249,6 +252,33 @@ def _write_tables(folder: Path, written: list[Written]) -> None:
         truth = csv.DictWriter(file, columns, lineterminator="\n")
         truth.writeheader()
         truth.writerows(asdict(item) for scan in written for item in scan.planted)
+
+
+def _coco(written: list[Written]) -> dict:
+    """Boxes in pixels; the finding is a class, the tooth stands as DENTEX says it."""
+    drawn = [scan for scan in written if scan.boxes]
+    boxes = [(scan.order.number, box) for scan in drawn for box in scan.boxes]
+    return {
+        "images": [{"id": scan.order.number, "file_name": scan.order.file} for scan in drawn],
+        "categories": _categories(CLASSES),
+        "categories_1": _categories("1234"),
+        "categories_2": _categories("12345678"),
+        "annotations": [
+            {
+                "id": number,
+                "image_id": image,
+                "category_id": CLASSES.index(box.label),
+                "category_id_1": box.tooth // 10 - 1,
+                "category_id_2": box.tooth % 10 - 1,
+                "bbox": [box.x, box.y, box.w, box.h],
+            }
+            for number, (image, box) in enumerate(boxes)
+        ],
+    }
+
+
+def _categories(names: Iterable[str]) -> list[dict]:
+    return [{"id": number, "name": name} for number, name in enumerate(names)]
 
 
 def _summary(written: list[Written]) -> BatchSummary:

@@ -1,0 +1,69 @@
+-- Pairs of deliveries whose scans' likeness differs in at most `most` of 64 bits, each pair once.
+--
+-- Exact without comparing all with all: cut into most + 1 bands, two likenesses that differ in at
+-- most `most` bits agree in at least one band. Blank scans have no likeness and are left out.
+create or replace macro near_pairs(most) as table
+
+with deliveries as (
+    select
+        *,
+        row_number() over (order by scan_id, batch, patient_key, is_accepted) as number
+
+    from (
+        select distinct
+            scan_id,
+            batch,
+            patient_key,
+            patient_from <> 'scan' as is_patient_said,
+            status = 'accepted' as is_accepted,
+            ('0x' || likeness)::ubigint as bits
+
+        from scans_now
+        where status <> 'rejected' and likeness is not null
+    )
+),
+
+bands as (
+    select
+        deliveries.number,
+        deliveries.bits,
+        band,
+        (bits::uhugeint >> (band * 64 // (most + 1))::uhugeint)
+        % (1::uhugeint << ((band + 1) * 64 // (most + 1) - band * 64 // (most + 1))::uhugeint)
+            as band_bits
+
+    from deliveries
+    cross join (select unnest(range(most + 1)) as band)
+),
+
+pairs as (
+    select distinct
+        one.number as one,
+        other.number as other,
+        bit_count(xor(one.bits, other.bits))::integer as distance
+
+    from bands as one
+    inner join bands as other
+        on
+            one.band = other.band
+            and one.band_bits = other.band_bits
+            and one.number < other.number
+    where bit_count(xor(one.bits, other.bits)) <= most
+)
+
+select
+    pairs.distance,
+    one.scan_id,
+    one.batch,
+    one.patient_key,
+    one.is_patient_said,
+    one.is_accepted,
+    other.scan_id as other_scan_id,
+    other.batch as other_batch,
+    other.patient_key as other_patient_key,
+    other.is_patient_said as is_other_patient_said,
+    other.is_accepted as is_other_accepted
+
+from pairs
+inner join deliveries as one on pairs.one = one.number
+inner join deliveries as other on pairs.other = other.number

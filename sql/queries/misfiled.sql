@@ -1,0 +1,21 @@
+-- Scans that look alike, or are the same, but were said to be of different patients.
+-- $batch = null
+-- $distance = 4
+--
+-- One of the two may be filed under the wrong person. Scans whose patient nobody said are left out.
+select
+    distance,
+    scan_id,
+    batch,
+    patient_key,
+    other_scan_id,
+    other_batch,
+    other_patient_key
+
+from near_pairs($distance::integer)
+where
+    is_patient_said
+    and is_other_patient_said
+    and patient_key <> other_patient_key
+    and ($batch::varchar is null or $batch in (batch, other_batch))
+order by distance, scan_id, other_scan_id, batch, other_batch

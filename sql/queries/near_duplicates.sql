@@ -1,0 +1,21 @@
+-- Accepted scans that look alike, such as one film exported twice, the most alike first.
+-- $batch = null
+-- $distance = 4
+--
+-- `distance` counts differing bits of 64. On 116 real panoramics another window or gamma changes at
+-- most 4 bits, a border added or 1 % trimmed mostly fewer than 8; no two films are closer than 14.
+select
+    distance,
+    scan_id,
+    batch,
+    patient_key,
+    other_scan_id,
+    other_batch,
+    other_patient_key
+
+from near_pairs($distance::integer)
+where
+    is_accepted
+    and is_other_accepted
+    and ($batch::varchar is null or $batch in (batch, other_batch))
+order by distance, scan_id, other_scan_id

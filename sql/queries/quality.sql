@@ -1,0 +1,21 @@
+-- What was flagged about the quality of scans: a hint to look at them, not a verdict.
+-- $batch = null
+with flagged as (
+    select
+        batch,
+        unnest(quality_flags) as flag,
+        status
+
+    from scans_now
+    where $batch::varchar is null or batch = $batch
+)
+
+select
+    batch,
+    flag,
+    count(*) as scans,
+    count(*) filter (where status = 'rejected') as rejected
+
+from flagged
+group by batch, flag
+order by batch, scans desc, flag

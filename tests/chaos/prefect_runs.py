@@ -1,0 +1,56 @@
+"""`kill -9` of the whole flow under Prefect, its server included, with the real trunk."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.batches import KEY
+from tests.chaos.victims import batch, contents, slay
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "DENTAL_RECIPE__SIDE": "32",
+    "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
+    "DENTAL_WORKERS": "2",
+    "DENTAL_PART_SIZE": "4",
+}
+
+
+def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
+    """Kill the flow `times` times on its way through one batch, then let it end."""
+    folder, root, moments = batch(home / "in"), home / "flow", random.Random(seed)
+    (root / "store.private").mkdir(parents=True, mode=0o700)
+    (root / "store.private" / "key").write_text(KEY)
+    for number in range(times):
+        process = _flow(folder, root)
+        before, deadline = len(contents(root)), time.monotonic() + 240
+        while len(contents(root)) == before and process.poll() is None:
+            assert time.monotonic() < deadline, "the flow made no part in four minutes"
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1.5))
+        slay(process.pid)
+        process.wait()
+        yield f"flow killed for the {number + 1}. time"
+    final = _flow(folder, root)
+    assert final.wait() in (0, 2), "the final run of the flow failed"
+    after = contents(root)
+    for name in after:
+        (root / "store" / name).unlink()
+    assert _flow(folder, root).wait() in (0, 2)
+    assert contents(root) == after, "killed flows left other bytes than an undisturbed one"
+
+
+def _flow(folder: Path, root: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "flows", "process_batch", str(folder)]
+    return subprocess.Popen(
+        [*command, "--store", str(root / "store"), "--name", "b"],
+        cwd=ROOT,
+        env={**os.environ, **SMALL},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

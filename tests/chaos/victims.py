@@ -1,0 +1,183 @@
+"""Runs that may be struck, each in a forked process, so that a strike costs no new start.
+
+The parent has imported everything and has never started a thread, which makes forking safe. The
+trunk and the head are stand-ins: importing TensorFlow hundreds of times would take hours.
+"""
+
+import contextlib
+import datetime
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pipeline.errors import PipelineError, ScanRejected
+from pipeline.ingest import delivery, listing
+from pipeline.stages import process as process_module
+from pipeline.stages.plan import deliver
+from pipeline.store.folder import Store
+from tests.batches import opened, put, scan
+from tests.chaos.moments import Moments
+
+TABLES = ("scans", "crops", "features", "labels")
+DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a victim
+PATIENCE = 120.0  # seconds; a victim that takes longer hangs
+
+
+class FrozenClock(datetime.datetime):
+    """Lists carry the time at which they were made, and delivered labels carry it on."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.datetime(2026, 1, 1, tzinfo=tz)
+
+
+class Halved:
+    """Stands in for the trunk: 8 × 8 × 8 values, as the small trunk of the tests gives."""
+
+    @staticmethod
+    def embed(crops):
+        small = crops[:, ::4, ::4].astype(np.float16).reshape(len(crops), -1)
+        return np.tile(small, (1, 8))
+
+
+class Inline:
+    """Stands in for the worker processes, which would cost a second of start-up each."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def map(self, work, items):
+        for item in items:
+            try:
+                yield work(item)
+            except ScanRejected as rejection:
+                yield rejection
+
+    def close(self):
+        pass
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a victim ended: its exit status, negative when a signal ended it, and what it counted."""
+
+    status: int
+    moments: int
+
+
+def process_batch(root: Path, folder: Path, batch: str, real_workers: bool = False) -> None:
+    """What is struck: one batch from its folder to its report. Raises what the stages raise."""
+    listing.SECOND_LOOK_SECONDS = 0
+    delivery.datetime.datetime = FrozenClock
+    process_module.embedder = lambda store, chosen: Halved
+    if not real_workers:
+        process_module.Workers = Inline
+    store = opened(root, part_size=4)
+    summary = process_module.process(store, deliver(folder, batch, store))
+    if summary.failures or summary.broken_checks:
+        raise StageFailure(summary.failures + summary.broken_checks)
+
+
+class StageFailure(Exception):
+    """Parts that failed, told by the run itself."""
+
+
+def start(work: Callable[[], None], at: int | None = None, strike=None) -> tuple[int, int]:
+    """Fork a victim that does `work` and is struck at moment `at`; its pid and a pipe to read."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    os.setpgid(0, 0)
+    os.close(reader)
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    moments = Moments(at, strike)
+    os._exit(_told(work, moments, writer))
+
+
+def _told(work: Callable[[], None], moments: Moments, writer: int) -> int:
+    """Do the work; the exit status, after telling the parent what there is to tell."""
+    status, words = DONE, ""
+    try:
+        work()
+    except PipelineError as error:
+        status, words = REFUSED, str(error)
+    except (OSError, StageFailure) as error:
+        status, words = FAILED, repr(error)
+    except BaseException:
+        status, words = BROKEN, traceback.format_exc()
+    os.write(writer, f"{moments.count}\n{words}".encode()[:60_000])
+    return status
+
+
+def ended(pid: int, reader: int) -> Ended:
+    """Wait for a victim; a traceback of ours or a hang is an error of the test itself."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise AssertionError(f"a run hung for {PATIENCE:.0f} seconds")
+        time.sleep(0.002)
+    with open(reader, encoding="utf-8", errors="replace") as pipe:
+        moments, _, words = pipe.read().partition("\n")
+    status = os.waitstatus_to_exitcode(found[1])
+    if status == BROKEN:
+        print(words, file=sys.stderr)
+        raise AssertionError("a run ended with an error that is none of ours")
+    return Ended(status, int(moments or 0))
+
+
+def run(work: Callable[[], None], at: int | None = None, strike=None) -> Ended:
+    """Fork, strike, wait."""
+    return ended(*start(work, at, strike))
+
+
+def slay(pid: int) -> None:
+    """`kill -9` of a process and of all that it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for each in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every part of every table, by its name."""
+    store = Store(str(root / "store"))
+    return {name: store.read_bytes(name) for table in TABLES for name in store.names(table)}
+
+
+def left_over(root: Path) -> list[str]:
+    """Unfinished files that nobody will ever finish."""
+    places = (root / "store" / ".tmp", root / "store.private")
+    return [path.name for place in places for path in place.rglob("*") if _unfinished(path)]
+
+
+def _unfinished(path: Path) -> bool:
+    return path.is_file() and (path.parent.name == ".tmp" or path.name.startswith("."))
+
+
+def batch(folder: Path) -> Path:
+    """Scans with boxes, classes, patients, a duplicate and two that cannot be used."""
+    same = scan(seed=1)
+    pictures = {f"s{number:02d}_png": scan(seed=10 + number) for number in range(9)}
+    put(folder, **pictures, t_png=same, u_png=same, v_png=b"broken", w_png=b"")
+    lines = [
+        f"s{number:02d},{'healthy' if number % 2 else 'caries'},p{number // 2}"
+        for number in range(9)
+    ]
+    put(folder, labels_csv="\n".join(["image_id,label,patient", *lines]))
+    for path in folder.iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    return folder
