@@ -22,7 +22,7 @@ from pipeline.errors import NotEnoughData
 
 PLACES = 4
 FOLDS = 5
-STRENGTH = 1e-2  # scikit-learn's C, on standardised features
+STRENGTH = 1e-3  # scikit-learn's C, on standardised features
 
 
 class Judged(NamedTuple):

@@ -51,11 +51,22 @@ class Traces:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
+TABLES = ("out_of_fold", "novelty", "predictions", "features", "crops", "labels", "models")
+
+
 def tables(store: Store) -> list[str]:
     """Names of all Parquet files of the store but the ledger's, models' lists of patients too."""
     return [
         name
-        for table in ("novelty", "predictions", "features", "crops", "labels", "models")
+        for table in (
+            "out_of_fold",
+            "novelty",
+            "predictions",
+            "features",
+            "crops",
+            "labels",
+            "models",
+        )
         for name in store.names(table)
         if name.endswith(".parquet")
     ]

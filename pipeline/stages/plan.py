@@ -33,7 +33,7 @@ class Planned:
     ignored: int = 0
     growing: int = 0
     forgotten: int = 0  # of the scans: passed over, since they were forgotten
-    problems: dict[str, int] = field(default_factory=dict)  # by kind: lines not used
+    problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
 def deliver(folder: Path, name: str | None, opened: Opened) -> str:
