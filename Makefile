@@ -12,10 +12,11 @@ STORE ?=
 NAME ?=
 Q ?=
 CSV ?=
+FOLDS ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 16
 
 run-flow: $(VENV)/ready ## take BATCH=folder [STORE=path] [NAME=name] to features, predictions and report
 	@[ -n "$(BATCH)" ] || [ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
@@ -27,6 +28,9 @@ train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it
 
 feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
 	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
+
+cross-validate: $(VENV)/ready ## measure head and baselines over FOLDS=5 groups of patients in STORE
+	@$(RUN) -m flows cross_validate $(STORE_OPTION) $(if $(FOLDS),--folds $(FOLDS))
 
 query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
@@ -80,4 +84,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train feedback query test bench bench-novelty fuzz chaos check lock clean
+.PHONY: help run-flow train cross-validate feedback query test bench bench-novelty fuzz chaos check lock clean

@@ -62,6 +62,19 @@ def feedback(
     train(store)
 
 
+@app.command("cross_validate")
+def cross_validate(
+    store: StoreOption = None,
+    folds: Annotated[int, typer.Option(min=2, help="How many groups of patients.")] = 5,
+) -> None:
+    """Measure head and baselines on every labelled crop, by folds of patients; changes no model."""
+    settings_for(store)
+    from flows.cross_validate import cross_validate as flow
+
+    stop_in_words(lambda: "Finished folds are kept.")
+    finish(flow(folds, return_state=True))
+
+
 def settings_for(store: str | None) -> config.Settings:
     """Settings of this run. Flows read them again from the environment, wherever they run."""
     if store:

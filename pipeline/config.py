@@ -97,10 +97,16 @@ class Head(Group):
     """The dense/softmax network that is trained on stored embeddings."""
 
     units: tuple[int, ...] = (2048, 1024)
-    epochs: int = Field(40, ge=1)
-    patience: int = Field(6, ge=1)  # epochs without a better validation loss
+    # Learn with weights shared over the map where `units` allow it; stored dense all the same.
+    shared: bool = True
+    epochs: int = Field(60, ge=1)
+    patience: int = Field(12, ge=1)  # epochs without a better validation loss
     batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(3e-5, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)  # at the start; it falls to zero by a cosine
+    weight_decay: float = Field(1e-2, ge=0)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    shift: int = Field(1, ge=0)  # cells by which training maps move at most, when shared
+    mirror: bool = True  # whether half of the training maps are mirrored, when shared
     seed: int = Field(0, ge=0)
     min_patients: int = Field(10, ge=1)  # with labels, on each side, before a head is trained
 

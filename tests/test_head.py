@@ -1,16 +1,17 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
-from pipeline.model import baselines, dense, explain, head, network
+from pipeline.model import dense, explain, head, head_layers, network
 from pipeline.model.backend import keras
 from pipeline.model.fingerprints import head_fingerprint
+from pipeline.model.head_rows import Held
 
 WIDTH = 40
-SETTINGS = config.Head(units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2)
+SETTINGS = config.Head(
+    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1
+)
 NAMES = ("healthy", "caries", "abscess")
 
 
@@ -30,7 +31,12 @@ def toy():
 
 @pytest.fixture(scope="module")
 def trained(toy):
-    return head.train(*toy, NAMES, SETTINGS)
+    return learned(toy)
+
+
+def learned(toy, settings=SETTINGS, on_epoch=None):
+    embeddings, classes, learn, judge = toy
+    return head.train(Held(embeddings), classes, learn, judge, NAMES, settings, on_epoch=on_epoch)
 
 
 def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, trained):
@@ -46,7 +52,7 @@ def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, tr
 
 
 def test_the_head_is_the_one_of_the_notes():
-    layers = head.build(8192, config.Head().units, 2, seed=0).layers[1:]
+    layers = head_layers.dense(8192, config.Head(), 2).layers[1:]
     assert [layer.name for layer in layers] == ["dense1", "dense2", "classes"]
     assert [layer.units for layer in layers] == [2048, 1024, 2]
     assert [layer.activation.__name__ for layer in layers] == ["relu", "relu", "softmax"]
@@ -56,7 +62,7 @@ def test_the_head_is_the_one_of_the_notes():
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(toy, trained):
     short = SETTINGS.model_copy(update={"epochs": 3})
     first, again, other = (
-        head.predict(head.train(*toy, NAMES, settings).model, toy[0])
+        head.predict(learned(toy, settings).model, toy[0])
         for settings in (short, short, short.model_copy(update={"seed": 1}))
     )
     assert (first == again).all()
@@ -67,43 +73,8 @@ def test_training_changes_no_global_seed(toy):
     np.random.seed(3)
     expected = np.random.rand()
     np.random.seed(3)
-    head.train(*toy, NAMES, SETTINGS.model_copy(update={"epochs": 1}))
+    learned(toy, SETTINGS.model_copy(update={"epochs": 1}))
     assert np.random.rand() == expected
-
-
-def test_the_stored_network_does_to_raw_rows_what_learning_did_to_standardised_ones(toy):
-    embeddings, _, learn, _ = toy
-    features = head.Standardised.of(embeddings, np.flatnonzero(learn))
-    plain = head.build(WIDTH, (16,), 3, seed=0)
-    expected = np.asarray(plain(features.batch(np.arange(200))))
-    plain.set_weights(features.folded_into(plain.get_weights()))
-
-    found = head.predict(network.ready(plain), embeddings)
-
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_standardisation_is_measured_on_training_rows_alone(toy):
-    embeddings, _, learn, _ = toy
-    spoilt = embeddings.copy()
-    spoilt[~learn] = 1000
-    before, after = (
-        head.Standardised.of(rows, np.flatnonzero(learn)) for rows in (embeddings, spoilt)
-    )
-    assert (before.mean == after.mean).all()
-    assert (before.scale == after.scale).all()
-    batch = before.batch(np.flatnonzero(learn))
-    assert batch.mean(axis=0) == pytest.approx(np.zeros(WIDTH), abs=1e-3)
-    assert batch[:, 10:].std(axis=0) == pytest.approx(np.ones(WIDTH - 10), abs=1e-2)
-
-
-def test_a_feature_that_never_varied_in_training_cannot_shout_later(toy):
-    embeddings = toy[0].copy()
-    embeddings[:, 0] = 0
-    features = head.Standardised.of(embeddings, np.arange(200))
-    assert features.scale[0] <= 10 / (1 / features.scale).mean() * 1.1
-    silent = head.Standardised.of(np.zeros((4, 3), np.float16), np.arange(4))
-    assert np.isfinite(silent.scale).all()
 
 
 def test_the_weights_of_the_best_epoch_are_kept(toy):
@@ -116,7 +87,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
         seen.append((number, losses))
 
     settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4})
-    trained = head.train(embeddings, wrong, learn, judge, NAMES, settings, on_epoch)
+    trained = learned((embeddings, wrong, learn, judge), settings, on_epoch)
 
     losses = [epoch["validation_loss"] for epoch in trained.epochs]
     assert seen == list(enumerate(trained.epochs, start=1))
@@ -124,22 +95,10 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     assert len(losses) == trained.best_epoch + 4 < 60
     found = head.predict(trained.model, embeddings[judge])
     weights = head.balanced(wrong[learn], 3)[wrong[judge]]
-    loss = -np.log(found[np.arange(judge.sum()), wrong[judge]])
+    before = found**trained.temperature  # the losses told are those before calibration
+    before /= before.sum(axis=1, keepdims=True)
+    loss = -np.log(before[np.arange(judge.sum()), wrong[judge]])
     assert np.average(loss, weights=weights) == pytest.approx(min(losses), rel=1e-3)
-
-
-def test_the_loss_told_is_the_mean_over_the_epoch():
-    class Steps:
-        """Stands for a network: gives the losses 1, 2 and 6."""
-
-        losses = iter([1.0, 2.0, 6.0])
-
-        def train_on_batch(self, *_, **__):
-            return next(self.losses)
-
-    features = head.Standardised(np.zeros((6, 1)), np.zeros(1), np.ones(1))
-    order = np.arange(6).reshape(3, 2)
-    assert head.learn_once(Steps(), features, np.zeros(6, int), np.ones(1), order) == 3
 
 
 def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
@@ -147,13 +106,6 @@ def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
     assert weights[1] / weights[0] == pytest.approx(2)
     assert weights[2] == 1
     assert weights[[0, 0, 0, 0, 1]].mean() == pytest.approx(1)
-
-
-def test_every_row_stands_in_an_epoch_and_batches_are_full():
-    order = head.filled(np.arange(10), 4)
-    assert order.shape == (3, 4)
-    assert set(order.ravel()) == set(range(10))
-    assert head.filled(np.arange(3), 8).shape == (1, 8)
 
 
 def test_a_prediction_does_not_depend_on_its_neighbours(toy, trained):
@@ -191,25 +143,20 @@ def test_embeddings_of_another_width_are_refused(trained):
 
 
 @pytest.mark.parametrize("missing", ["classes", "validation"])
-@pytest.mark.parametrize("method", ["head", "probe"])
-def test_too_few_labels_are_told_in_numbers(toy, missing, method):
+def test_too_few_labels_are_told_in_numbers(toy, missing):
     embeddings, classes, learn, judge = toy
     if missing == "classes":
         classes = np.zeros_like(classes)
     else:
         judge = np.zeros_like(judge)
-    learned = {
-        "head": lambda: head.train(embeddings, classes, learn, judge, NAMES, SETTINGS),
-        "probe": lambda: baselines.probe(embeddings, classes, learn, judge, 3),
-    }
     with pytest.raises(NotEnoughData, match="Label more"):
-        learned[method]()
+        learned((embeddings, classes, learn, judge))
 
 
 def test_a_diverging_loss_names_the_setting_to_change(toy):
     settings = SETTINGS.model_copy(update={"learning_rate": 1e38})
     with pytest.raises(ConfigError, match=r"Lower `head\.learning_rate`, which is 1e\+38"):
-        head.train(*toy, NAMES, settings)
+        learned(toy, settings)
 
 
 def test_the_fingerprint_of_a_head_covers_all_that_it_learns_from():
@@ -231,53 +178,3 @@ def test_the_fingerprint_of_a_head_covers_all_that_it_learns_from():
     assert head_fingerprint(**same) == head_fingerprint(**same)
     patients = SETTINGS.model_copy(update={"min_patients": 3})
     assert head_fingerprint(**{**same, "settings": patients}) == head_fingerprint(**same)
-
-
-def test_the_probe_learns_what_the_head_learns(toy):
-    embeddings, classes, learn, judge = toy
-    unseen = ~(learn | judge)
-    found = baselines.probe(embeddings, classes, learn, judge, 3)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    assert np.mean(found[unseen].argmax(axis=1) == classes[unseen]) > 0.8
-
-
-def test_rotating_to_the_span_of_the_training_rows_changes_no_probability(toy):
-    embeddings, classes, _, judge = toy
-    few = np.arange(200) < 30  # fewer rows than features
-    features = baselines.standardised(np.asarray(embeddings, np.float32), few)
-    rotated = baselines.rotated(features, few)
-    assert rotated.shape[1] < 30
-    np.testing.assert_allclose(
-        baselines.logistic(rotated, classes, few, judge, 3),
-        baselines.logistic(features, classes, few, judge, 3),
-        atol=2e-3,
-    )
-
-
-def test_baselines_learn_nothing_from_test_rows_or_unknown_classes(toy):
-    embeddings, classes, learn, judge = toy
-    unseen = ~(learn | judge)
-    expected = baselines.probe(embeddings, classes, learn, judge, 3)
-    spoilt, hidden = embeddings.copy(), classes.copy()
-    spoilt[unseen], hidden[unseen] = 99, -1
-    found = baselines.probe(spoilt, hidden, learn, judge, 3)
-    np.testing.assert_array_equal(found[~unseen], expected[~unseen])
-
-
-def test_a_class_without_training_rows_gets_probability_zero(toy):
-    embeddings, classes, learn, judge = toy
-    found = baselines.probe(embeddings, classes, learn & (classes != 1), judge, 3)
-    assert not found[:, 1].any()
-
-
-@pytest.mark.parametrize("side", [64, 70, 33, 20])
-def test_thumbnails_are_block_means(side):
-    crops = np.random.default_rng(0).integers(0, 256, (3, side, side), dtype=np.uint8)
-    found = baselines.thumbnails(crops)
-    edges = [int(edge) for edge in np.linspace(0, side, min(32, side) + 1)]
-    expected = [
-        [crop[a:b, c:d].mean() for a, b in pairwise(edges) for c, d in pairwise(edges)]
-        for crop in crops
-    ]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)

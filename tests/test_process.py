@@ -255,7 +255,9 @@ def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_
     card = json.loads(store.store.read_bytes(f"models/heads/{summary.head}/card.json"))
     sides = card["rows"]
     assert predictions["seen"].sum() == sides["train"] + sides["validation"]
-    assert set(card["scores"]) == {"head", "probe", "pixels"}
+    baselines = {"probe", "svm", "hog", "pixels", "place", "place_and_box"}
+    assert set(card["differences"]) == baselines
+    assert set(card["scores"]) == {"head", *baselines}
     trunk = json.loads(store.store.read_bytes(f"models/trunks/{summary.trunk}/card.json"))
     for each in (card, trunk):
         # What every card tells, whatever else it tells.

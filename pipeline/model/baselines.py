@@ -1,41 +1,77 @@
-"""What a head has to beat: logistic regressions on the embeddings and on the bare pixels.
+"""What a head has to beat: simple methods on the same embeddings, crops and facts.
 
-Both learn on training rows, choose the strength of their penalty on validation rows and give
-float32 probabilities (N, classes) for all rows. `classes` is the class number of every row, -1
-where nobody knows it; the masks are boolean (N,).
+All learn on training rows, choose the strength of their penalty on validation rows and give
+float32 probabilities for all rows. `classes` is the class number of every row, -1 where nobody
+knows it, and 0 for the normal class; the masks are boolean (N,). Logistic regressions tell all
+classes apart and give (N, classes); support-vector machines tell the normal class from the rest
+and give (N, 2), whose values are scores between 0 and 1 rather than calibrated probabilities.
 """
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import SVC
 
 from pipeline.errors import NotEnoughData
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C, on standardised features
-THUMBNAIL = 32  # pixels
+SVM_STRENGTHS = (0.3, 1, 3, 10)
+# Rows of a side that baselines see, so that large stores do not take hours.
+MOST_ROWS = 4000
 
 
-def probe(embeddings, classes, train, validation, class_count: int) -> np.ndarray:
-    """Logistic regression on embeddings (N, width) of any float type."""
-    features = standardised(np.asarray(embeddings, np.float32), train)
+def capped(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
+    """Which rows baselines see: all, or `most` of every side, drawn the same way every time."""
+    kept = np.zeros(len(sides), bool)
+    random = np.random.default_rng(0)
+    for side in np.unique(sides):
+        here = np.flatnonzero(sides == side)
+        kept[here if len(here) <= most else random.choice(here, most, replace=False)] = True
+    return kept
+
+
+def regression(features, classes, train, validation, class_count: int) -> np.ndarray:
+    """Logistic regression on features (N, width) of any float type."""
+    features = standardised(np.asarray(features, np.float32), train)
     return logistic(rotated(features, train), classes, train, validation, class_count)
 
 
-def pixels(small, classes, train, validation, class_count: int) -> np.ndarray:
-    """Logistic regression on what `thumbnails` made of the crops, float32 (N, 1024)."""
-    features = standardised(small, train)
-    return logistic(rotated(features, train), classes, train, validation, class_count)
+def machine(features, classes, train, validation) -> np.ndarray:
+    """A support-vector machine with a Gaussian kernel on features (N, width) of any float type.
 
-
-def thumbnails(crops: np.ndarray) -> np.ndarray:
-    """Block means of crops (N, side, side), float32 (N, 1024).
-
-    Blocks differ by a pixel when 32 does not divide the side; a smaller side keeps its pixels.
+    Of the penalties, the one with the highest AUROC on the validation rows counts, of equal ones
+    the strongest. Raises NotEnoughData like `logistic`, and when the normal class or the rest has
+    no validation row.
     """
-    edges = np.linspace(0, crops.shape[1], min(THUMBNAIL, crops.shape[1]) + 1).astype(int)
-    sums = np.add.reduceat(crops, edges[:-1], axis=1, dtype=np.float32)
-    sums = np.add.reduceat(sums, edges[:-1], axis=2)
-    lengths = np.diff(edges)
-    return (sums / np.outer(lengths, lengths)).reshape(len(crops), -1)
+    features = standardised(np.asarray(features, np.float32), train)
+    train, validation = train & (classes >= 0), validation & (classes >= 0)
+    abnormal = classes > 0
+    require(len(np.unique(abnormal[train])), validation)
+    similar = gaussian(features, features[train])
+    judged = len(np.unique(abnormal[validation])) == 2
+    best, most = None, -np.inf
+    for strength in SVM_STRENGTHS:
+        model = SVC(C=strength, kernel="precomputed", class_weight="balanced")
+        model.fit(similar[train], abnormal[train])
+        scores = model.decision_function(similar)
+        # With one kind only there is nothing to choose by: the strongest penalty stays.
+        found = roc_auc_score(abnormal[validation], scores[validation]) if judged else 0.0
+        if found > most:
+            best, most = scores, found
+    flagged = 1 / (1 + np.exp(-best))
+    return np.stack([1 - flagged, flagged], axis=1).astype(np.float32)
+
+
+def gaussian(features: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """exp(-d²/s) of the distances d to the `known` rows, float64 (N, known).
+
+    s is the number of features times their variance, scikit-learn's `gamma="scale"`. Computed
+    here because libsvm would take a minute where a product of matrices takes a second.
+    """
+    spread = features.shape[1] * known.var()
+    lengths, theirs = (np.einsum("ij,ij->i", rows, rows) for rows in (features, known))
+    distances = lengths[:, np.newaxis] + theirs - 2 * (features @ known.T)
+    return np.exp(-np.maximum(distances, 0).astype(np.float64) / (spread or 1))
 
 
 def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -66,11 +102,7 @@ def logistic(features, classes, train, validation, class_count: int) -> np.ndarr
     the training rows hold fewer than two classes or there are no validation rows.
     """
     train, validation = train & (classes >= 0), validation & (classes >= 0)
-    if len(np.unique(classes[train])) < 2 or not validation.any():
-        raise NotEnoughData(
-            f"Training rows hold {len(np.unique(classes[train]))} classes and there are "
-            f"{validation.sum()} validation rows; two classes and one row are needed. Label more."
-        )
+    require(len(np.unique(classes[train])), validation)
     best, least = None, np.inf
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
@@ -82,3 +114,12 @@ def logistic(features, classes, train, validation, class_count: int) -> np.ndarr
         if loss < least:
             best, least = found, loss
     return best
+
+
+def require(kinds: int, validation: np.ndarray) -> None:
+    """Raise NotEnoughData when there is nothing to tell apart or nothing to choose by."""
+    if kinds < 2 or not validation.any():
+        raise NotEnoughData(
+            f"Training rows hold {kinds} classes and there are {validation.sum()} validation rows; "
+            "two classes and one row are needed. Label more."
+        )

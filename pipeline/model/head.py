@@ -1,9 +1,9 @@
 """The dense network that learns classes from stored embeddings.
 
-Embeddings are float16 (N, width) and stay so; one batch at a time becomes float32. Training sees
-standardised features, because raw ones differ in size from channel to channel. Afterwards the
-standardisation is folded into the first layer, so the stored network is the one of the notes
-(dense, dense, softmax) on raw embeddings. Nothing here changes a global seed.
+Training sees standardised features, because raw ones differ in size from channel to channel.
+Afterwards shared weights are unrolled, and standardisation and temperature folded in, so the
+stored network is the one of the notes (dense, dense, softmax) on raw embeddings. Nothing here
+changes a global seed.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +13,15 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
+from pipeline.model import head_layers
 from pipeline.model.backend import keras
-from pipeline.model.network import BATCH, in_batches, ready
+from pipeline.model.calibration import temperature_of
+from pipeline.model.head_augment import moved
+from pipeline.model.head_layers import Grid
+from pipeline.model.head_rows import Embeddings, Standardisation, over_rows, shuffled
+from pipeline.model.network import in_batches, ready
 
-# A feature that hardly varied in training must not shout when it does later: deviations below
-# this share of the mean deviation count as that share.
-LEAST_DEVIATION = 0.1
+SMALLEST = 1e-7  # probability whose logarithm is taken instead of that of zero
 
 
 @dataclass(frozen=True)
@@ -29,66 +32,118 @@ class TrainedHead:
     class_names: tuple[str, ...]  # in the order of its probabilities
     epochs: tuple[dict[str, float], ...]  # loss and accuracy of both sides, per epoch
     best_epoch: int  # from 1; the one whose weights were kept
-
-
-def build(width: int, units: Sequence[int], class_count: int, seed: int) -> keras.Model:
-    """A head for embeddings of `width` values: dense layers with ReLU, then softmax."""
-    inputs = keras.Input((width,), name="embedding")
-    x = inputs
-    for number, size in enumerate(units, start=1):
-        start = keras.initializers.HeNormal(seed=seed + number)
-        layer = keras.layers.Dense(
-            size, activation="relu", kernel_initializer=start, name=f"dense{number}"
-        )
-        x = layer(x)
-    # Zeros: every class starts out equally likely. With random numbers here, 400 crops of real
-    # panoramics were overfitted within two epochs, and the best class-balanced validation loss of
-    # two splits was 2.1 and 2.4 instead of 1.5 and 1.6; ln 6 = 1.8 is that of a guess.
-    last = keras.layers.Dense(
-        class_count, activation="softmax", kernel_initializer="zeros", name="classes"
-    )
-    return keras.Model(inputs, last(x), name="head")
+    temperature: float  # that the last layer was divided by
+    shared: bool  # whether weights were shared over the map while learning
+    free_parameters: int  # that learning could change
 
 
 def train(
-    embeddings: np.ndarray,
+    source: Embeddings,
     classes: np.ndarray,
     train_mask: np.ndarray,
     validation_mask: np.ndarray,
     class_names: Sequence[str],
     settings: config.Head,
+    grid: Grid | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> TrainedHead:
-    """Learn `classes` (N,), numbers into `class_names`, from embeddings (N, width).
+    """Learn `classes` (N,), numbers into `class_names`, from the N embeddings of `source`.
 
-    Adam on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
-    validation loss and keeps the best weights. `on_epoch(number, losses)` is called after every
+    AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
+    validation loss and keeps the best weights. With the `grid` of an embedding, weights are shared
+    over the map when `settings.units` allow it. `on_epoch(number, losses)` is called after every
     epoch. The same arguments give the same head on the same machine. Raises NotEnoughData when the
     training rows hold fewer than two classes or there are no validation rows, ConfigError when the
     loss diverges.
     """
-    learn, judge = np.flatnonzero(train_mask), np.flatnonzero(validation_mask)
-    require_enough(classes[learn], judge)
-    features = Standardised.of(embeddings, learn)
-    model = build(embeddings.shape[1], settings.units, len(class_names), settings.seed)
-    compiled_to_learn(model, settings.learning_rate)
-    weights = balanced(classes[learn], len(class_names))
-    shuffle = np.random.default_rng(settings.seed)
-    kept, history, best, least = model.get_weights(), [], 0, np.inf
+    require_enough(classes[train_mask], validation_mask)
+    tied = bool(settings.shared and grid and head_layers.filters_of(grid, settings.units))
+    learner = Learner(
+        source, classes, train_mask, len(class_names), settings, grid if tied else None
+    )
+    history, kept, best, least = [], [], 0, np.inf
     for number in range(1, settings.epochs + 1):
-        order = filled(shuffle.permutation(learn), settings.batch_size)
-        loss = learn_once(model, features, classes, weights, order)
-        losses = {"loss": loss, **judged(model, features, classes, weights, judge)}
+        losses = {"loss": learner.epoch(), **learner.judged(validation_mask)}
         history.append(losses)
         if on_epoch:
             on_epoch(number, losses)
         require_finite(losses, settings)
         if losses["validation_loss"] < least:
-            kept, best, least = model.get_weights(), number, losses["validation_loss"]
+            kept, best, least = learner.model.get_weights(), number, losses["validation_loss"]
         if number - best >= settings.patience:
             break
-    model.set_weights(features.folded_into(kept))
-    return TrainedHead(ready(model), tuple(class_names), tuple(history), best)
+    learner.model.set_weights(kept)
+    temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
+    model = learner.as_dense(temperature)
+    free = head_layers.free_parameters(learner.model)
+    return TrainedHead(model, tuple(class_names), tuple(history), best, temperature, tied, free)
+
+
+class Learner:
+    """A network on its way: in the shape in which it learns, on standardised features."""
+
+    def __init__(
+        self,
+        source: Embeddings,
+        classes: np.ndarray,
+        learn: np.ndarray,
+        class_count: int,
+        settings: config.Head,
+        grid: Grid | None,
+    ):
+        """Measure the training rows and build the network; `grid` asks for shared weights."""
+        self.source, self.classes, self.learn = source, classes, learn
+        self.settings, self.grid, self.class_count = settings, grid, class_count
+        self.standardised = Standardisation.of(source, learn, grid[-1] if grid else None)
+        self.weights = balanced(classes[learn], class_count)
+        self.random = np.random.default_rng(settings.seed)
+        if grid:
+            self.model = head_layers.shared(grid, settings, class_count)
+        else:
+            self.model = head_layers.dense(source.width, settings, class_count, settings.dropout)
+        steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
+        compiled_to_learn(self.model, settings, steps)
+
+    def epoch(self) -> float:
+        """Learn from every training row once; returns the mean loss."""
+        size, total, count = self.settings.batch_size, 0.0, 0
+        for numbers, rows in shuffled(self.source, self.learn, size, self.random):
+            batch = self.standardised(rows)
+            if self.grid:
+                batch = moved(batch, self.grid, self.settings, self.random)
+            truth = self.classes[numbers]
+            # A short batch would be a second trace: rows that count nothing fill it up.
+            counts = np.pad(self.weights[truth], (0, size - len(truth)))
+            batch, truth = np.resize(batch, (size, batch.shape[1])), np.resize(truth, size)
+            # Keras 3.15 forgets the batches before in `train_on_batch`, so the mean is taken here.
+            total += float(self.model.train_on_batch(batch, truth, sample_weight=counts)) * size
+            count += len(numbers)
+        return total / count
+
+    def judged(self, judge: np.ndarray) -> dict[str, float]:
+        """Class-balanced loss and plain accuracy on the validation rows."""
+        found, truth = self.probabilities(judge), self.classes[judge]
+        loss = -np.log(np.maximum(found[np.arange(len(truth)), truth], SMALLEST))
+        return {
+            "validation_loss": float(np.average(loss, weights=self.weights[truth])),
+            "validation_accuracy": float(np.mean(found.argmax(axis=1) == truth)),
+        }
+
+    def probabilities(self, wanted: np.ndarray) -> np.ndarray:
+        """Of the rows of the mask `wanted`, in their order, before any temperature."""
+        return over_rows(
+            self.source, wanted, lambda rows: predict(self.model, self.standardised(rows))
+        )
+
+    def as_dense(self, temperature: float) -> keras.Model:
+        """The head as it is stored: dense layers on raw embeddings, calibrated."""
+        weights = self.model.get_weights()
+        if self.grid:
+            weights = head_layers.unrolled(weights, self.grid)
+        *before, kernel, bias = self.standardised.folded_into(weights)
+        model = head_layers.dense(self.source.width, self.settings, self.class_count)
+        model.set_weights([*before, kernel / temperature, bias / temperature])
+        return ready(model)
 
 
 def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
@@ -102,88 +157,26 @@ def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
             f"{embeddings.shape}. Use the trunk that the head's card names, or train a head on "
             "these embeddings."
         )
-    probabilities = np.empty((len(embeddings), model.output_shape[-1]), np.float32)
+    found = np.empty((len(embeddings), model.output_shape[-1]), np.float32)
     start = 0
     for batch in in_batches(model, embeddings):
-        probabilities[start : start + len(batch)] = batch
+        found[start : start + len(batch)] = batch
         start += len(batch)
-    return probabilities
+    return found
 
 
-@dataclass(frozen=True)
-class Standardised:
-    """Embeddings seen with mean 0 and deviation 1 over the training rows, batch by batch."""
-
-    embeddings: np.ndarray  # (N, width) float16
-    mean: np.ndarray  # (width,) float64
-    scale: np.ndarray  # (width,) float64, one over the deviation
-
-    @classmethod
-    def of(cls, embeddings: np.ndarray, learn: np.ndarray) -> "Standardised":
-        """Measure the mean and deviation of the rows numbered `learn`."""
-        total, squares = np.zeros((2, embeddings.shape[1]))
-        for start in range(0, len(learn), BATCH):
-            batch = embeddings[learn[start : start + BATCH]].astype(np.float64)
-            total += batch.sum(axis=0)
-            squares += (batch**2).sum(axis=0)
-        mean = total / len(learn)
-        deviation = np.sqrt(np.maximum(squares / len(learn) - mean**2, 0))
-        least = LEAST_DEVIATION * deviation.mean()
-        return cls(embeddings, mean, 1 / np.maximum(deviation, least or 1))
-
-    def batch(self, rows: np.ndarray) -> np.ndarray:
-        """The rows with these numbers, float32."""
-        return ((self.embeddings[rows] - self.mean) * self.scale).astype(np.float32)
-
-    def folded_into(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Weights that do to raw embeddings what `weights` did to standardised ones.
-
-        ((x - m)·s)·W + b = x·(s·W) + (b - (m·s)·W), with s along the rows of W.
-        """
-        kernel, bias, *others = weights
-        kernel = kernel * self.scale[:, np.newaxis]
-        return [kernel.astype(np.float32), (bias - self.mean @ kernel).astype(np.float32), *others]
-
-
-def compiled_to_learn(model: keras.Model, learning_rate: float) -> None:
-    """Prepare `model` for `learn_once`; XLA as in `network.ready`."""
+def compiled_to_learn(model: keras.Model, settings: config.Head, steps: int) -> None:
+    """Prepare `model` for `train_on_batch`; XLA as in `network.ready`."""
+    optimizer = keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps),
+        weight_decay=settings.weight_decay,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(),
         jit_compile=keras.backend.backend() == "jax",
     )
-
-
-def learn_once(model, features: Standardised, classes, weights, order: np.ndarray) -> float:
-    """One epoch over `order`, row numbers (batches, batch size); returns its mean loss."""
-    losses = []
-    for rows in order:
-        truth = classes[rows]
-        batch, counts = features.batch(rows), weights[truth]
-        # Keras 3.15 forgets the batches before in `train_on_batch`, so the mean is taken here.
-        losses.append(model.train_on_batch(batch, truth, sample_weight=counts))
-    return float(np.mean(losses))
-
-
-def judged(model, features: Standardised, classes, weights, judge: np.ndarray) -> dict[str, float]:
-    """Class-balanced loss and plain accuracy on the validation rows."""
-    parts = (judge[start : start + BATCH] for start in range(0, len(judge), BATCH))
-    found = np.concatenate([next(in_batches(model, features.batch(rows))) for rows in parts])
-    truth = classes[judge]
-    loss = -np.log(np.maximum(found[np.arange(len(judge)), truth], 1e-7))
-    return {
-        "validation_loss": float(np.average(loss, weights=weights[truth])),
-        "validation_accuracy": float(np.mean(found.argmax(axis=1) == truth)),
-    }
-
-
-def filled(order: np.ndarray, batch_size: int) -> np.ndarray:
-    """`order` as (batches, batch size); the last batch is filled up from the start of `order`.
-
-    A short batch would be a second trace, and its rows would count for more than the others.
-    """
-    batches = -(-len(order) // batch_size)
-    return np.resize(order, (batches, batch_size))
 
 
 def balanced(classes: np.ndarray, class_count: int) -> np.ndarray:
@@ -205,10 +198,10 @@ def balanced(classes: np.ndarray, class_count: int) -> np.ndarray:
 def require_enough(learned: np.ndarray, judge: np.ndarray) -> None:
     """Raise NotEnoughData when there is nothing to tell apart or nothing to judge by."""
     kinds = len(np.unique(learned))
-    if kinds < 2 or not len(judge):
+    if kinds < 2 or not judge.any():
         raise NotEnoughData(
-            f"The training side has labels of {kinds} classes and the validation side {len(judge)} "
-            "labelled crops; at least 2 and 1 are needed. Label more patients."
+            f"The training side has labels of {kinds} classes and the validation side "
+            f"{judge.sum()} labelled crops; at least 2 and 1 are needed. Label more patients."
         )
 
 

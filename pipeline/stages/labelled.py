@@ -13,11 +13,17 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.model import splits
+from pipeline.model.head_rows import Embeddings, Held, over_rows
 from pipeline.stages.registry import Chosen
 from pipeline.store import catalog
-from pipeline.store.features import load_features
+from pipeline.store.embeddings import StoredEmbeddings
+from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, iter_part, part_numbers
+from pipeline.store.parts import crops_name, iter_part, part_numbers, read_part
+
+# Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
+# again from Parquet in every epoch.
+MOST_HELD = 2**30
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Rows:
     """Labelled crops to learn from: row i of everything belongs to one crop."""
 
     facts: pd.DataFrame
-    embeddings: np.ndarray  # float16 (N, width)
+    embeddings: Embeddings  # of N rows, held or in Parquet
     classes: tuple[str, ...]  # the normal class first
     truth: np.ndarray  # class numbers (N,)
     sides: np.ndarray  # train, validation or test (N,)
@@ -33,6 +39,10 @@ class Rows:
     @property
     def patients(self) -> np.ndarray:
         return self.facts["patient_key"].to_numpy()
+
+    def embeddings_of(self, wanted: np.ndarray) -> np.ndarray:
+        """Embeddings of the rows of the mask `wanted`, float16 (n, width), all in memory."""
+        return over_rows(self.embeddings, wanted, lambda rows: rows)
 
 
 def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
@@ -65,26 +75,49 @@ def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
 
 def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
     """Every crop with an embedding and a label in force, in an order that does not change."""
-    facts, embeddings = load_features(store, trunk=chosen.trunk_id)
+    names = parts_of(store, chosen.trunk_id, None)
+    columns = [name for name in FACTS if name != "label"]
+    schema = schemas.features(chosen.width)
+    tables = [read_part(store, name, schema, columns) for name in names]
+    facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+    add_label(facts, labels_in_force(store), None)
     known = np.flatnonzero(facts["label"].notna())
     order = known[np.argsort(facts["crop_id"].to_numpy()[known].astype(str))]
-    facts, embeddings = facts.iloc[order].reset_index(drop=True), embeddings[order]
+    numbers = np.full(len(facts), -1)
+    numbers[order] = np.arange(len(order))
+    ends = np.cumsum([table.num_rows for table in tables])[:-1]
+    places = dict(zip(names, np.split(numbers, ends), strict=True))
+    embeddings = StoredEmbeddings.of(store, chosen.width, places)
+    facts = facts.iloc[order].reset_index(drop=True)
     labels = facts["label"].to_numpy().astype(str)
     normal = settings.normal_class
     classes = (normal, *sorted(set(labels) - {normal}))
     truth = np.array([classes.index(label) for label in labels], np.int64)
-    return Rows(facts, embeddings, classes, truth, splits.sides(list(facts["patient_key"])))
+    sides = splits.sides(list(facts["patient_key"]))
+    return Rows(facts, held_if_small(embeddings, len(facts)), classes, truth, sides)
 
 
-def crops_of(store: Store, chosen: Chosen, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def held_if_small(embeddings: StoredEmbeddings, rows: int) -> Embeddings:
+    """The same embeddings, read into memory when they take at most `MOST_HELD` bytes."""
+    if rows * embeddings.width * np.dtype(np.float16).itemsize > MOST_HELD:
+        return embeddings
+    held = np.empty((rows, embeddings.width), np.float16)
+    for numbers, some in embeddings.blocks(np.ones(rows, bool)):
+        held[numbers] = some
+    return Held(held)
+
+
+def crops_of(
+    store: Store, chosen: Chosen, facts: pd.DataFrame
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
 
-    Rows whose crops were deleted do not come.
+    `facts` tell `crop_id` and `batch` of every row. Rows whose crops were deleted do not come.
     """
-    place = {crop_id: number for number, crop_id in enumerate(rows.facts["crop_id"])}
+    place = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
     side = chosen.recipe.side
     columns, schema = ["crop_id", "pixels"], schemas.crops(side)
-    for batch in sorted(set(rows.facts["batch"])):
+    for batch in sorted(set(facts["batch"])):
         for number in part_numbers(store, f"crops/{chosen.recipe_id}/{batch}"):
             name = crops_name(chosen.recipe_id, batch, number)
             for some in iter_part(store, name, schema, columns=columns):

@@ -1,8 +1,7 @@
 """Stored embeddings and labels in, a head with its card out, promoted unless it is worse.
 
 No scan is decoded and no GPU is needed: everything is learned from Parquet. Beside the head stand
-a logistic regression on the same embeddings and one on 32 × 32 pixels of the same crops, all three
-measured on the same test patients.
+baselines, measured on the same test patients.
 """
 
 import io
@@ -15,11 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import Settings
-from pipeline.model import baselines, metrics, splits
+from pipeline.model import splits
+from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head import TrainedHead, predict, train
-from pipeline.stages.labelled import Rows, crops_of, labelled_rows, require_enough
+from pipeline.model.head_rows import over_rows
+from pipeline.stages.baselines import compared, seen
+from pipeline.stages.labelled import Rows, labelled_rows, require_enough
 from pipeline.stages.predict import Head
+from pipeline.stages.progress import progress
 from pipeline.stages.promotion import promote
 from pipeline.stages.registry import Chosen, head_home, made_with, write_model
 from pipeline.store.folder import Store
@@ -66,11 +69,9 @@ def _learn(
 ) -> None:
     """Train the head, measure it and store it with its card."""
     started = time.monotonic()
-    learn, judge = rows.sides == "train", rows.sides == "validation"
-    trained = train(
-        rows.embeddings, rows.truth, learn, judge, rows.classes, settings.head, _losses(say)
-    )
-    scores = _scores(store, chosen, rows, predict(trained.model, rows.embeddings))
+    trained = learned_head(rows, rows.sides, chosen, settings, say)
+    learning = time.monotonic() - started
+    scores, differences = _scores(store, chosen, rows, trained)
     card = {
         "head": head_id,
         "trunk": chosen.trunk_id,
@@ -84,11 +85,37 @@ def _learn(
         **_learned(rows, settings, trained),
         "threshold": scores["head"]["operating_point"]["threshold"],
         "scores": scores,
+        "differences": differences,
         "seconds": round(time.monotonic() - started, 1),
         **made_with(),
     }
-    _store_patients(store, head_id, rows.patients[learn | judge])
+    baselines = card["seconds"] - learning
+    say(f"Time: {card['seconds']:.1f} s: head {learning:.1f} s, baselines {baselines:.1f} s")
+    _store_patients(store, head_id, rows.patients[rows.sides != "test"])
     write_model(store, head_home(head_id), trained.model, card)
+
+
+def learned_head(
+    rows: Rows, sides: np.ndarray, chosen: Chosen, settings: Settings, say: Say
+) -> TrainedHead:
+    """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
+    learn, judge = sides == "train", sides == "validation"
+    return train(
+        rows.embeddings,
+        rows.truth,
+        learn,
+        judge,
+        rows.classes,
+        settings.head,
+        grid(chosen.trunk, chosen.recipe.side),
+        _losses(say),
+    )
+
+
+def probabilities_of(trained: TrainedHead, rows: Rows) -> np.ndarray:
+    """Class probabilities of all rows, float32 (N, classes)."""
+    every = np.ones(len(rows.truth), bool)
+    return over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
 
 
 def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
@@ -98,6 +125,10 @@ def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
         "classes": list(rows.classes),
         "normal_class": settings.normal_class,
         "settings": settings.head.model_dump(mode="json"),
+        "learned_as": "shared weights, unrolled" if trained.shared else "dense layers",
+        "free_parameters": trained.free_parameters,
+        # In the last layer already: the probabilities are calibrated on the validation side.
+        "temperature": trained.temperature,
         "best_epoch": trained.best_epoch,
         "epochs": list(trained.epochs),
         "rows": {side: int((rows.sides == side).sum()) for side in splits.SIDES},
@@ -121,31 +152,11 @@ def _store_patients(store: Store, head_id: str, patients: np.ndarray) -> None:
     store.write_bytes(f"{head_home(head_id)}/patients.parquet", data.getvalue())
 
 
-def _scores(store: Store, chosen: Chosen, rows: Rows, head: np.ndarray) -> dict[str, dict]:
-    """Evaluations on the test side: the head, and beside it what it has to beat."""
-    learn, judge, count = rows.sides == "train", rows.sides == "validation", len(rows.classes)
-    methods = {
-        "head": head,
-        "probe": baselines.probe(rows.embeddings, rows.truth, learn, judge, count),
-    }
-    small = _thumbnails(store, chosen, rows)
-    if small is not None:
-        methods["pixels"] = baselines.pixels(small, rows.truth, learn, judge, count)
-    return {
-        name: metrics.evaluate(
-            rows.truth, probabilities, rows.patients, rows.sides, rows.classes, rows.classes[0]
-        ).as_dict()
-        for name, probabilities in methods.items()
-    }
-
-
-def _thumbnails(store: Store, chosen: Chosen, rows: Rows) -> np.ndarray | None:
-    """Crops of the rows averaged down, float32 (N, 1024); None when some were deleted."""
-    small: np.ndarray | None = None
-    found = np.zeros(len(rows.truth), bool)
-    for numbers, crops in crops_of(store, chosen, rows):
-        some = baselines.thumbnails(crops)
-        if small is None:
-            small = np.zeros((len(found), some.shape[1]), np.float32)
-        small[numbers], found[numbers] = some, True
-    return small if found.all() else None
+def _scores(
+    store: Store, chosen: Chosen, rows: Rows, trained: TrainedHead
+) -> tuple[dict[str, dict], dict[str, dict]]:
+    """Evaluations on the test side of the head and of what it has to beat, and the differences."""
+    head = probabilities_of(trained, rows)
+    beside = seen(store, chosen, rows)
+    with progress("baselines", len(beside.usable)) as advance:
+        return compared(rows, beside, head, advance)

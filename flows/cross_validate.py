@@ -1,0 +1,31 @@
+"""Cross-validate head and baselines over patients, for sets too small for a test side alone."""
+
+from prefect import flow
+from prefect.states import State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.guard import guarded
+from pipeline import config
+from pipeline.stages.opening import open_for_writing
+from pipeline.stages.progress import log
+from pipeline.stages.registry import choose
+from pipeline.stages.scores import cross_validated_in_words
+
+
+@flow(name="cross-validate", task_runner=ThreadPoolTaskRunner(max_workers=1))
+def cross_validate(folds: int) -> int | State:
+    """Learn and measure in every fold, keep the record; returns the exit status 0."""
+    settings = config.load()
+    opened = open_for_writing(settings)
+
+    def body() -> int:
+        # Imported here, since it imports Keras: an error in the settings is told before that.
+        from pipeline.stages import cross_validate
+
+        store = opened.store
+        chosen = choose(settings, store)
+        found = cross_validate.cross_validate(store, chosen, settings, folds, log.info)
+        print("\n".join(cross_validated_in_words(found.record, found.name, settings)))
+        return 0
+
+    return guarded(body, opened)

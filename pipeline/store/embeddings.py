@@ -1,0 +1,68 @@
+"""Stored embeddings, read row group by row group, for more rows than fit into memory.
+
+Rows are known by their number in the caller's own arrays. At most one row group is held here, 256
+rows or 4 MiB of the default trunk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.errors import ArtifactError
+from pipeline.store import parts
+from pipeline.store.folder import Store
+
+
+@dataclass(frozen=True)
+class StoredEmbeddings:
+    """Embeddings of chosen rows of some feature parts, all of `width` values."""
+
+    store: Store
+    width: int
+    groups: tuple[tuple[str, int, np.ndarray], ...]  # part, row group, numbers of its rows or -1
+
+    @classmethod
+    def of(cls, store: Store, width: int, numbers: dict[str, np.ndarray]) -> "StoredEmbeddings":
+        """Take the parts named in `numbers`, which gives every row its number, -1 to leave it out.
+
+        Raises ArtifactError when a part has another number of rows.
+        """
+        groups = []
+        for name, here in numbers.items():
+            with parts.opened(store, name, schemas.features(width)) as file:
+                sizes = group_sizes(file)
+            if sum(sizes) != len(here):
+                raise ArtifactError(
+                    f"{name} was replaced while it was read: {len(here)} rows first, then "
+                    f"{sum(sizes)}. Run the same command again."
+                )
+            pieces = np.split(here, np.cumsum(sizes)[:-1])
+            groups += [(name, group, piece) for group, piece in enumerate(pieces)]
+        return cls(store, width, tuple(groups))
+
+    def blocks(
+        self, wanted: np.ndarray, random: np.random.Generator | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers (n,) and float16 embeddings (n, width) of every row of the mask `wanted` (N,).
+
+        Row groups come as they lie, or in random order. Those without a wanted row are not read.
+        """
+        order = range(len(self.groups))
+        for place in random.permutation(len(order)) if random else order:
+            name, group, numbers = self.groups[place]
+            kept = numbers >= 0
+            kept[kept] = wanted[numbers[kept]]
+            if kept.any():
+                with parts.opened(self.store, name, schemas.features(self.width)) as file:
+                    column = file.read_row_group(group, columns=["embedding"]).column(0)
+                # The values lie one after the other: no row is ever a Python object.
+                values = column.combine_chunks().flatten().to_numpy()
+                yield numbers[kept], values.reshape(len(numbers), -1)[kept]
+
+
+def group_sizes(file: pq.ParquetFile) -> list[int]:
+    """Rows of every row group."""
+    return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
