@@ -41,15 +41,21 @@ def _machine(features, truth, learn, judge, _) -> np.ndarray:
     return baselines.machine(features, truth, learn, judge)
 
 
-# What each sees, and how it learns. On the place, a Gaussian machine is the stronger opponent (five
-# grouped folds of 601 crops: AUROC 0.68 against 0.60), with the box a regression (0.82 and 0.80).
+def _normal_or_not(features, truth, learn, judge, _) -> np.ndarray:
+    return baselines.regression(features, np.minimum(truth, 1), learn, judge, 2)
+
+
+# What each sees, and how it learns. The stronger opponent counts: five grouped folds of 601 crops
+# of real panoramics gave an AUROC of 0.68 for a Gaussian machine on the place and 0.60 for a
+# regression; with the box 0.80 for the machine, 0.80 for a regression over all classes and 0.82 for
+# one of normal against the rest.
 METHODS: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
     "probe": ("embeddings", baselines.regression),
     "svm": ("embeddings", _machine),
     "hog": ("edges", _machine),
     "pixels": ("pixels", baselines.regression),
     "place": ("place", _machine),
-    "place_and_box": ("place_and_box", baselines.regression),
+    "place_and_box": ("place_and_box", _normal_or_not),
 }
 
 
