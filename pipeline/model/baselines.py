@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import NotEnoughData
 
@@ -106,7 +107,10 @@ def logistic(features, classes, train, validation, class_count: int) -> np.ndarr
     best, least = None, np.inf
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-        model.fit(features[train], classes[train])
+        # Its many small products only wait for each other in several threads: one thread took
+        # 0.6 s instead of 3.3 s for 250 rows of 1024 features on two busy cores.
+        with threadpool_limits(1):
+            model.fit(features[train], classes[train])
         found = np.zeros((len(features), class_count), np.float32)
         found[:, model.classes_] = model.predict_proba(features)
         truth = found[validation, classes[validation]]
