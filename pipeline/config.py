@@ -99,10 +99,10 @@ class Head(Group):
     units: tuple[int, ...] = (2048, 1024)
     # Learn with weights shared over the map where `units` allow it; stored dense all the same.
     shared: bool = True
-    epochs: int = Field(60, ge=1)
-    patience: int = Field(12, ge=1)  # epochs without a better validation loss
-    batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)  # at the start; it falls to zero by a cosine
+    epochs: int = Field(40, ge=1)
+    patience: int = Field(15, ge=1)  # epochs without a better validation loss
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)  # at the start; it falls to zero by a cosine
     weight_decay: float = Field(1e-2, ge=0)
     dropout: float = Field(0.3, ge=0, lt=1)
     shift: int = Field(1, ge=0)  # cells by which training maps move at most, when shared
