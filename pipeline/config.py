@@ -93,6 +93,20 @@ class Trunk(Group):
     layers: tuple[Layer, ...] = NOTES
 
 
+class Learn(Group):
+    """How a trunk is learned from stored crops."""
+
+    labels: bool = True  # false: without them, by telling views of different crops apart
+    epochs: int = Field(40, ge=1)
+    patience: int = Field(20, ge=1)  # epochs without a better validation AUROC
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    window: int = Field(160, ge=8)  # pixels of the crop's middle that are learned from
+    seed: int = Field(0, ge=0)
+
+
 class Head(Group):
     """The dense/softmax network that is trained on stored embeddings."""
 
@@ -146,6 +160,7 @@ class Settings(BaseSettings):
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
+    learn: Learn = Learn()
     head: Head = Head()
     novelty: Novelty = Novelty()
 
