@@ -28,6 +28,9 @@ train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it
 feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
 	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
 
+learn-trunk: $(VENV)/ready ## learn a trunk from STORE, embed with it, promote it unless it is worse
+	@$(RUN) -m flows learn_trunk $(STORE_OPTION)
+
 query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
@@ -53,6 +56,14 @@ check: $(VENV)/ready ## format and lint
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
 		--upgrade pyproject.toml -o requirements.lock
+
+phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, from phantoms alone
+	@rm -rf data/phantoms data/phantom-store data/phantom-store.private
+	@$(DENTAL) phantoms data/phantoms --scans 160 --seed 0 --height 800
+	@export DENTAL_TRUNK__WEIGHTS=random DENTAL_STORE=data/phantom-store; \
+		$(RUN) -m flows process_batch data/phantoms --name phantoms && $(RUN) -m flows learn_trunk
+	@cp "$$(ls -t data/phantom-store/models/trunks/*/model.keras | head -1)" \
+		pipeline/model/phantoms.keras
 
 clean: ## remove the environment and the sample; never a store
 	rm -rf $(VENV) $(SAMPLE) dist
@@ -80,4 +91,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train feedback query test bench bench-novelty fuzz chaos check lock clean
+.PHONY: help run-flow train feedback learn-trunk phantom-trunk query test bench bench-novelty fuzz \
+	chaos check lock clean

@@ -87,8 +87,9 @@ NOTES = (
 class Trunk(Group):
     """The feature extractor: the network of the notes unless told otherwise."""
 
-    weights: Path | None = None  # a .keras file; without one, random weights from the seed
-    seed: int = Field(0, ge=0)
+    # The ones that come with the package were learned from phantoms, and fit the notes' network.
+    weights: Literal["phantoms", "random"] | Path = "phantoms"  # or a .keras file
+    seed: int = Field(0, ge=0)  # of random weights
     channels: Literal[1, 3] = 3
     layers: tuple[Layer, ...] = NOTES
 
@@ -132,6 +133,7 @@ GROUPS = {
     "recipe": Recipe,
     "trunk": Trunk,
     "layers": Layer,
+    "learn": Learn,
     "head": Head,
     "novelty": Novelty,
 }

@@ -36,7 +36,9 @@ def augmented(crops: np.ndarray, window: int, random: np.random.Generator) -> np
     """Like `plain`, but another view of every crop each time."""
     count = len(crops)
     wider = middle(crops, min(crops.shape[1], int(window * MARGIN)))
-    exposed = np.stack([table[crop] for table, crop in zip(tables(count, random), wider)])
+    exposed = np.stack(
+        [table[crop] for table, crop in zip(tables(count, random), wider, strict=True)]
+    )
     moved = keras.ops.image.affine_transform(
         exposed[..., np.newaxis],
         moves(count, wider.shape[1], random),

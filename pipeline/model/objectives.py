@@ -3,7 +3,7 @@
 An objective adds a disposable network to the trunk's map and says what a batch is and what it is
 worth. The one for labels is two convolutions of stride 2: on the map of the notes' trunk they give
 8×8×32 = 2048 and 4×4×64 = 1024 values, so it is a dense head of the notes' sizes whose weights are
-shared over the places. With as many free weights as a dense head has, 400 crops are learned by heart.
+shared over the places. With the free weights of a dense head, 400 crops are learned by heart.
 """
 
 import numpy as np
