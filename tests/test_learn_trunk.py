@@ -1,5 +1,7 @@
 """From stored crops to a learned trunk, its features and a champion."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -94,9 +96,14 @@ def test_no_patient_of_the_test_side_is_learned_from(store):
     assert crops.class_names == ("healthy", "caries")
 
 
-def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, tmp_path):
-    store = filled(tmp_path)
-    told = stage.spoken
+def with_settings(store, **changes):
+    """The same store under other settings."""
+    return dataclasses.replace(store, settings=store.settings.model_copy(update=changes))
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
+    store = with_settings(store, learn=LEARN.model_copy(update={"seed": 1}))
+    told, epochs = stage.spoken, []
 
     def dying(advance):
         def on_epoch(number, measured):
@@ -106,21 +113,21 @@ def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, tmp_path):
 
         return on_epoch
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "spoken", dying)
-        with pytest.raises(KeyboardInterrupt):
-            stage.learn_trunk(store)
-    epochs = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "spoken", lambda advance: lambda number, _: epochs.append(number))
+    monkeypatch.setattr(stage, "spoken", dying)
+    with pytest.raises(KeyboardInterrupt):
         stage.learn_trunk(store)
-    assert epochs == [2]
-    assert not list((tmp_path / "store" / ".learning").iterdir())
-
-
-def test_too_few_labels_are_learned_without_and_told(tmp_path):
-    store = filled(tmp_path, labels=False)
+    monkeypatch.setattr(stage, "spoken", lambda _: lambda number, _: epochs.append(number))
+    monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
     found = stage.learn_trunk(store)
+    assert epochs == [2]
+    assert found.trunk_id != learned.trunk_id
+    assert not list(store.store.local_path(".learning").iterdir())
+
+
+def test_too_few_labels_are_learned_without_and_told(store, learned):
+    head = store.settings.head.model_copy(update={"min_patients": 1000})
+    once = LEARN.model_copy(update={"epochs": 1})
+    found = stage.learn_trunk(with_settings(store, head=head, learn=once))
     assert not found.labels
     assert found.trained is None
     words = "\n".join(learned_in_words(found, store.settings))
@@ -128,7 +135,7 @@ def test_too_few_labels_are_learned_without_and_told(tmp_path):
     assert "Too few labels to train a head" in words
 
 
-def test_too_few_crops_are_told_in_numbers(tmp_path):
-    store = filled(tmp_path, patients=5)
-    with pytest.raises(NotEnoughData, match=r"training side has \d crops.*64 are needed"):
+def test_too_few_crops_are_told_in_numbers(store, monkeypatch):
+    monkeypatch.setattr("pipeline.stages.stored_crops.LEAST", 90)
+    with pytest.raises(NotEnoughData, match=r"training side has \d\d crops.*90 are needed"):
         stage.learn_trunk(store)

@@ -98,39 +98,29 @@ class Notebook:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("labels", [True, False])
-def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(source, labels):
-    settings = SETTINGS.model_copy(update={"labels": labels})
-    undisturbed = learning.learn(source, TRUNK, SIDE, settings)
+def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(source, learned):
     notebook, epochs = Notebook(dies_after=1), []
     with pytest.raises(KeyboardInterrupt):
-        learning.learn(source, TRUNK, SIDE, settings, memory=notebook)
+        learning.learn(source, TRUNK, SIDE, SETTINGS, memory=notebook)
 
     resumed = learning.learn(
-        source, TRUNK, SIDE, settings, lambda number, _: epochs.append(number), notebook
+        source, TRUNK, SIDE, SETTINGS, lambda number, _: epochs.append(number), notebook
     )
 
     assert epochs == [2, 3]
-    for mine, theirs in zip(resumed.weights, undisturbed.weights, strict=True):
+    for mine, theirs in zip(resumed.weights, learned.weights, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
-    assert resumed.best_epoch == undisturbed.best_epoch
+    assert resumed.best_epoch == learned.best_epoch
 
 
-def test_learning_stops_after_epochs_that_brought_nothing(source):
-    settings = SETTINGS.model_copy(
-        update={"epochs": 9, "patience": 1, "learning_rate": 1e-12, "window": 8}
-    )
-    found = learning.learn(source, TRUNK, SIDE, settings)
-    assert len(found.epochs) == found.best_epoch + 1 < 9
+def test_learning_stops_after_epochs_that_brought_nothing_and_says_when_it_diverges(source):
+    settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
+    run = learning.Run(source, TRUNK, SIDE, settings)
+    run.history = [{"validation_auroc": value} for value in (0.6, 0.8, 0.7)]
+    assert (run.best_epoch, run.over) == (2, False)
+    run.history.append({"validation_auroc": 0.8})
+    assert (run.best_epoch, run.over) == (2, True)
 
-
-def test_a_diverging_loss_is_told_in_words(source):
-    class Broken(learning.Arrays):
-        def training(self, random):
-            yield np.zeros((64, SIDE, SIDE), np.uint8), np.zeros(64, int)
-
-    source = Broken(source.crops, source.truth, source.learn, source.judge, 2)
-    run = learning.Run(source, TRUNK, SIDE, SETTINGS)
     run.model.set_weights([array * np.nan for array in run.model.get_weights()])
     with pytest.raises(ConfigError, match=r"no longer a number.*Lower `learn.learning_rate`"):
         run.epoch()
