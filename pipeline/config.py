@@ -98,8 +98,8 @@ class Learn(Group):
     """How a trunk is learned from stored crops."""
 
     labels: bool = True  # false: without them, by telling views of different crops apart
-    epochs: int = Field(40, ge=1)
-    patience: int = Field(20, ge=1)  # epochs without a better validation AUROC
+    epochs: int = Field(30, ge=1)
+    patience: int = Field(30, ge=1)  # epochs without a better validation AUROC
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)

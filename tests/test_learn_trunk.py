@@ -124,7 +124,8 @@ def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
     assert not list(store.store.local_path(".learning").iterdir())
 
 
-def test_too_few_labels_are_learned_without_and_told(store, learned):
+def test_too_few_labels_are_learned_without_and_told(store, learned, monkeypatch):
+    monkeypatch.setattr(stage, "embed_everything", lambda *_: [])
     head = store.settings.head.model_copy(update={"min_patients": 1000})
     once = LEARN.model_copy(update={"epochs": 1})
     found = stage.learn_trunk(with_settings(store, head=head, learn=once))

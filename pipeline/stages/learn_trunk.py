@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
-from pipeline.model.architecture import describe, total
+from pipeline.model.architecture import describe, in_one_line, total
 from pipeline.model.fingerprints import learned_fingerprint
 from pipeline.model.golden import golden_crop
 from pipeline.model.learning import LearnedTrunk, learn
@@ -178,6 +178,7 @@ def _store(
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
+        "architecture": in_one_line(chosen.trunk, side),
         "parameters": total(describe(chosen.trunk, side)).parameters,
         "learn": used.model_dump(mode="json"),
         "seed": used.seed,
@@ -188,6 +189,7 @@ def _store(
             name: int(facts.loc[facts["split"] == name, "patient_key"].nunique())
             for name in ("train", "validation")
         },
+        "scores": None,  # a trunk alone has none; those of heads on it are on their cards
         "best_epoch": found.best_epoch,
         "epochs": list(found.epochs),
         "seconds": seconds,

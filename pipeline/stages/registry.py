@@ -163,7 +163,7 @@ def _make_trunk(store: Store, chosen: Chosen) -> None:
         "architecture": in_one_line(chosen.trunk, side),
         "parameters": total(layers).parameters,
         "data": None,  # learned from nothing
-        "seed": None if chosen.trunk.weights else chosen.trunk.seed,
+        "seed": chosen.trunk.seed if chosen.trunk.weights == "random" else None,
         "scores": None,
         "seconds": round(time.monotonic() - started, 1),
         **made_with(),
