@@ -32,6 +32,9 @@ feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, the
 cross-validate: $(VENV)/ready ## measure head and baselines over FOLDS=5 groups of patients in STORE
 	@$(RUN) -m flows cross_validate $(STORE_OPTION) $(if $(FOLDS),--folds $(FOLDS))
 
+learn-trunk: $(VENV)/ready ## learn a trunk from STORE, embed with it, promote it unless it is worse
+	@$(RUN) -m flows learn_trunk $(STORE_OPTION)
+
 query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
@@ -57,6 +60,14 @@ check: $(VENV)/ready ## format and lint
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
 		--upgrade pyproject.toml -o requirements.lock
+
+phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, from phantoms alone
+	@rm -rf data/phantoms data/phantom-store data/phantom-store.private
+	@$(DENTAL) phantoms data/phantoms --scans 160 --seed 0 --height 800
+	@export DENTAL_TRUNK__WEIGHTS=random DENTAL_STORE=data/phantom-store; \
+		$(RUN) -m flows process_batch data/phantoms --name phantoms && $(RUN) -m flows learn_trunk
+	@cp "$$(ls -t data/phantom-store/models/trunks/*/model.keras | head -1)" \
+		pipeline/model/phantoms.keras
 
 clean: ## remove the environment and the sample; never a store
 	rm -rf $(VENV) $(SAMPLE) dist
@@ -84,4 +95,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train cross-validate feedback query test bench bench-novelty fuzz chaos check lock clean
+.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-novelty fuzz \
+	chaos check lock clean

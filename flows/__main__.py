@@ -75,6 +75,16 @@ def cross_validate(
     finish(flow(folds, return_state=True))
 
 
+@app.command("learn_trunk")
+def learn_trunk(store: StoreOption = None) -> None:
+    """Learn a trunk from what is stored, embed with it, promote it unless it is worse."""
+    settings_for(store)
+    from flows.learn_trunk import learn_trunk as flow
+
+    stop_in_words(lambda: "Finished epochs are kept.")
+    finish(flow(return_state=True))
+
+
 def settings_for(store: str | None) -> config.Settings:
     """Settings of this run. Flows read them again from the environment, wherever they run."""
     if store:

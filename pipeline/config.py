@@ -87,10 +87,25 @@ NOTES = (
 class Trunk(Group):
     """The feature extractor: the network of the notes unless told otherwise."""
 
-    weights: Path | None = None  # a .keras file; without one, random weights from the seed
-    seed: int = Field(0, ge=0)
+    # The ones that come with the package were learned from phantoms, and fit the notes' network.
+    weights: Literal["phantoms", "random"] | Path = "phantoms"  # or a .keras file
+    seed: int = Field(0, ge=0)  # of random weights
     channels: Literal[1, 3] = 3
     layers: tuple[Layer, ...] = NOTES
+
+
+class Learn(Group):
+    """How a trunk is learned from stored crops."""
+
+    labels: bool = True  # false: without them, by telling views of different crops apart
+    epochs: int = Field(30, ge=1)
+    patience: int = Field(30, ge=1)  # epochs without a better validation AUROC
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    window: int = Field(160, ge=8)  # pixels of the crop's middle that are learned from
+    seed: int = Field(0, ge=0)
 
 
 class Head(Group):
@@ -124,6 +139,7 @@ GROUPS = {
     "recipe": Recipe,
     "trunk": Trunk,
     "layers": Layer,
+    "learn": Learn,
     "head": Head,
     "novelty": Novelty,
 }
@@ -152,6 +168,7 @@ class Settings(BaseSettings):
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
+    learn: Learn = Learn()
     head: Head = Head()
     novelty: Novelty = Novelty()
 

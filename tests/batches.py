@@ -14,7 +14,10 @@ from pipeline.stages.opening import open_for_writing
 
 # A trunk and a head that compute in milliseconds; everything else is as in real runs.
 RECIPE = config.Recipe(side=32)
-TRUNK = config.Trunk(layers=(config.Layer(filters=4, kernel=3), config.Layer(filters=8, kernel=3)))
+TRUNK = config.Trunk(
+    weights="random",
+    layers=(config.Layer(filters=4, kernel=3), config.Layer(filters=8, kernel=3)),
+)
 HEAD = config.Head(units=(16,), epochs=3, min_patients=2)
 # The key decides who stands on which side. A random one gave a side of one kind now and then.
 KEY = "7a" * 32

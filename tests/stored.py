@@ -13,7 +13,7 @@ SIDE, WIDTH, RECIPE = 8, 4, "r0"
 CLASSES = ("healthy", "abscess", "caries")
 TEETH = (36, 46, None)
 # 8 × 8 pixels become 2 × 2 × 1 values.
-TRUNK = config.Trunk(layers=(config.Layer(filters=1, kernel=3, pool_size=4),))
+TRUNK = config.Trunk(weights="random", layers=(config.Layer(filters=1, kernel=3, pool_size=4),))
 
 
 class Stored:

@@ -23,7 +23,7 @@ def random_trunk(seed):
             )
             for _ in range(choose.randint(1, 4))
         )
-        trunk = config.Trunk(channels=choose.choice([1, 3]), layers=layers)
+        trunk = config.Trunk(weights="random", channels=choose.choice([1, 3]), layers=layers)
         side = choose.randint(8, 120)
         try:
             architecture.describe(trunk, side)
@@ -87,6 +87,7 @@ def test_one_value_sees_as_many_pixels_as_the_receptive_field_says(layers, expec
 
     side = 64
     trunk = config.Trunk(
+        weights="random",
         channels=1,
         layers=[
             config.Layer(filters=1, kernel=kernel, stride=stride, activation="linear", pool=pool)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "DENTAL_RECIPE__SIDE": "32",
     "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
+    "DENTAL_TRUNK__WEIGHTS": "random",
     "DENTAL_WORKERS": "2",
     "DENTAL_PART_SIZE": "2",
 }

@@ -13,10 +13,11 @@ from pipeline.model.trunk import initial_weights, trunk_fingerprint
 
 SIDE = 32
 SMALL = config.Trunk(
+    weights="random",
     layers=(
         config.Layer(filters=4, kernel=5),
         config.Layer(filters=8, kernel=3, padding="valid", pool="average"),
-    )
+    ),
 )
 
 
@@ -88,7 +89,10 @@ def test_the_fingerprint_of_given_weights_is_that_of_the_file_not_of_its_place(t
 def test_missing_weights_are_named(tmp_path):
     trunk = SMALL.model_copy(update={"weights": tmp_path / "gone.keras"})
     for use in (lambda: trunk_fingerprint(trunk, SIDE, "recipe"), lambda: network.build(trunk, 8)):
-        with pytest.raises(ConfigError, match=r"gone\.keras, which is no file.*Correct the path"):
+        with pytest.raises(
+            ConfigError,
+            match=r"gone\.keras, which is no file; phantoms, random or .*Correct the path",
+        ):
             use()
 
 
@@ -159,7 +163,7 @@ def test_grey_crops_give_what_equal_channels_give(channels):
 def test_embeddings_are_in_row_column_channel_order():
     # A kernel of one pixel and a scale per filter: the picture can be read from the embedding.
     layer = config.Layer(filters=2, kernel=1, activation="linear", pool="none")
-    model = network.build(config.Trunk(channels=1, layers=(layer,)), SIDE)
+    model = network.build(config.Trunk(weights="random", channels=1, layers=(layer,)), SIDE)
     model.set_weights([np.array([[[[1.0, 10.0]]]]), np.zeros(2)])
     picture = crops(1)
 
@@ -190,7 +194,7 @@ def test_crops_of_another_form_are_refused(embedder, wrong):
 def test_values_that_float16_cannot_hold_are_refused(bad):
     # Without pooling: the maximum of values that are no numbers is a number in TensorFlow.
     layer = config.Layer(filters=2, kernel=3, activation="linear", pool="none")
-    trunk = config.Trunk(layers=(layer,))
+    trunk = config.Trunk(weights="random", layers=(layer,))
     model = network.build(trunk, SIDE)
     kernel, bias = model.get_weights()
     bias[0] = bad

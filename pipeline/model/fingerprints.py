@@ -11,12 +11,36 @@ from pipeline import config
 
 # Raise when the same settings and the same data would train another head.
 HEAD_FORM = 2
+# Raise when the same settings and the same crops would learn another trunk.
+LEARNED_FORM = 1
 
 
 def fingerprint(facts: dict) -> str:
     """12 hex digits for `facts`, plain JSON types whose order of keys does not matter."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def learned_fingerprint(
+    trunk: config.Trunk,
+    settings: config.Learn,
+    recipe_fingerprint: str,
+    side: int,
+    class_names: Sequence[str],
+    data: str,
+) -> str:
+    """Name of the trunk that these settings learn from the crops of which `data` is a digest."""
+    return fingerprint(
+        {
+            "form": LEARNED_FORM,
+            "architecture": trunk.model_dump(mode="json", include={"channels", "layers"}),
+            "settings": settings.model_dump(mode="json"),
+            "recipe": recipe_fingerprint,
+            "side": side,
+            "classes": list(class_names),
+            "data": data,
+        }
+    )
 
 
 def head_fingerprint(

@@ -17,7 +17,7 @@ from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture
 from pipeline.model.backend import keras
-from pipeline.model.trunk import initial_weights, require_file
+from pipeline.model.trunk import initial_weights, weights_file
 
 # Fixed, so that there is one trace and a row's result cannot depend on its neighbours.
 BATCH = 64
@@ -57,11 +57,10 @@ def build(trunk: config.Trunk, side: int) -> keras.Model:
 
 def weights_of(trunk: config.Trunk, model: keras.Model) -> list[np.ndarray]:
     """The weights that the settings ask for, in the shapes that `model` has."""
-    if trunk.weights is None:
+    if trunk.weights == "random":
         return initial_weights(trunk, trunk.seed)
-    require_file(trunk)
     try:
-        weights = from_bytes(trunk.weights.read_bytes()).get_weights()
+        weights = from_bytes(weights_file(trunk).read_bytes()).get_weights()
     except ArtifactError as error:
         raise ConfigError(f"Setting `trunk.weights` names {trunk.weights}: {error}") from error
     came = [array.shape for array in weights]

@@ -6,6 +6,7 @@ of Keras gets the same trunk for the same seed.
 """
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from pipeline.model.fingerprints import fingerprint
 
 # Raise when the same weights and the same crop would give another embedding.
 TRUNK_FORM = 1
+# Learned from phantoms alone, by `make phantom-trunk`.
+PHANTOMS = Path(__file__).with_name("phantoms.keras")
 
 
 def initial_weights(trunk: config.Trunk, seed: int) -> list[np.ndarray]:
@@ -39,7 +42,7 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
 
     The bytes of the weights count, not the seed or the path that they came from: should a version
     of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
-    `trunk.weights` names no file.
+    `trunk.weights` names no file, or does not fit the architecture.
     """
     return fingerprint(
         {
@@ -54,20 +57,40 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
 
 def weights_digest(trunk: config.Trunk) -> str:
     """SHA-256 of the file of weights, or of the weights that the seed gives."""
-    if trunk.weights is None:
+    if trunk.weights == "random":
         digest = hashlib.sha256()
         for array in initial_weights(trunk, trunk.seed):
             digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
-    require_file(trunk)
-    with trunk.weights.open("rb") as file:
+    with weights_file(trunk).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_file(trunk: config.Trunk) -> None:
-    """Raise ConfigError unless `trunk.weights` names a file."""
+def weights_file(trunk: config.Trunk) -> Path:
+    """The .keras file that `trunk.weights` asks for.
+
+    Raises ConfigError when there is none, or when the architecture is not that of the weights
+    that come with the package.
+    """
+    if trunk.weights == "phantoms":
+        notes = config.Trunk()
+        if (trunk.layers, trunk.channels) != (notes.layers, notes.channels):
+            raise ConfigError(
+                "The weights learned from phantoms fit the default `trunk.layers` and "
+                "`trunk.channels`, and yours are others. Set `trunk.weights` to random, or to a "
+                ".keras file of your architecture."
+            )
+        return PHANTOMS
     if not trunk.weights.is_file():
         raise ConfigError(
-            f"Setting `trunk.weights` names {trunk.weights}, which is no file; a .keras file was "
-            "expected. Correct the path, or remove the setting to use random weights."
+            f"Setting `trunk.weights` names {trunk.weights}, which is no file; phantoms, random or "
+            "a .keras file was expected. Correct the path, or remove the setting."
         )
+    return trunk.weights
+
+
+def described(trunk: config.Trunk) -> str:
+    """Where the weights come from, for a card; a path would tell about this machine."""
+    if trunk.weights == "random":
+        return f"random, seed {trunk.seed}"
+    return "learned from phantoms" if trunk.weights == "phantoms" else "file"

@@ -19,7 +19,7 @@ from pipeline.errors import ArtifactError
 from pipeline.imaging import regions
 from pipeline.model.architecture import describe, in_one_line, total, width
 from pipeline.model.golden import golden_crop, golden_matches
-from pipeline.model.trunk import trunk_fingerprint
+from pipeline.model.trunk import described, trunk_fingerprint
 from pipeline.store.catalog import promotions
 from pipeline.store.folder import Store
 
@@ -153,18 +153,17 @@ def _make_trunk(store: Store, chosen: Chosen) -> None:
     layers = describe(chosen.trunk, side)
     # The path of a weights file would tell about this machine; its bytes are in the fingerprint.
     settings = chosen.trunk.model_dump(mode="json", exclude={"weights"})
-    source = "file" if chosen.trunk.weights else f"random, seed {chosen.trunk.seed}"
     card = {
         "trunk": chosen.trunk_id,
         "settings": settings,
-        "weights": source,
+        "weights": described(chosen.trunk),
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
         "architecture": in_one_line(chosen.trunk, side),
         "parameters": total(layers).parameters,
         "data": None,  # learned from nothing
-        "seed": None if chosen.trunk.weights else chosen.trunk.seed,
+        "seed": chosen.trunk.seed if chosen.trunk.weights == "random" else None,
         "scores": None,
         "seconds": round(time.monotonic() - started, 1),
         **made_with(),

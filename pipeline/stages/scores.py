@@ -1,6 +1,11 @@
 """A head's scores in words: test side only, with intervals, support and baselines."""
 
+from typing import TYPE_CHECKING
+
 from pipeline.config import Settings
+
+if TYPE_CHECKING:
+    from pipeline.stages.learn_trunk import Learned
 
 METHODS = {
     "head": "dense/softmax head",
@@ -82,6 +87,35 @@ def beside(differences: dict) -> list[str]:
     if "pixels" not in differences:
         lines.append("HOG and pixels were not measured: crops of these rows were deleted.")
     return lines
+
+
+def learned_in_words(learned: "Learned", settings: Settings) -> list[str]:
+    """What learning a trunk brought, where the time went and what is next, for a terminal."""
+    card, store = learned.card, settings.store
+    rows = f"{card['rows']['train']} crops of {card['patients']['train']} patients"
+    if learned.labels:
+        best = card["epochs"][card["best_epoch"] - 1]["validation_auroc"]
+        how = (
+            f"with the labels of {rows}; kept epoch {card['best_epoch']} of "
+            f"{len(card['epochs'])}, validation AUROC {best:.2f}, which chose it and is no score"
+        )
+    else:
+        how = f"from {rows} without their labels"
+    lines = [f"Trunk {card['trunk']} was learned {how}."]
+    lines.append(f"  features    {store}/features/{card['trunk']}")
+    lines += [f"  FAILED      {failure}" for failure in learned.failures]
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in learned.seconds.items())
+    lines.append(f"  time        {sum(learned.seconds.values()):.1f} s: {spent}")
+    if learned.failures:
+        where = f"{settings.private_folder}/messages.log"
+        return [*lines, f"Next: see {where}, then run the same command again"]
+    if learned.trained is None:
+        named = "" if store == "data/store" else f" STORE={store}"
+        lines.append(f"No head on it yet. {learned.no_head}")
+        return [*lines, f"Next: make query Q=trunks{named}"]
+    trained = learned.trained
+    words = trained_in_words(trained.card, trained.promoted, trained.words, settings)
+    return [*lines, "", *words]
 
 
 def _row(name: str, cells) -> str:

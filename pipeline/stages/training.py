@@ -13,15 +13,16 @@ from pipeline.store.parts import part_numbers, predictions_name
 
 
 def learn_and_predict(
-    opened: Opened, map: PartMap = one_by_one
+    opened: Opened, map: PartMap = one_by_one, chosen: Chosen | None = None
 ) -> tuple[Trained, list[StageFailed]]:
     """Learn what is normal, train a head, promote it unless worse, and predict what is missing.
 
+    On the embeddings of the `chosen` trunk; by default the one that a run uses.
     Raises NotEnoughData when there are too few labels for a head; what is normal was learned then,
     if there were crops enough.
     """
     store = opened.store
-    chosen = choose(opened.settings, store)
+    chosen = chosen or choose(opened.settings, store)
     failures = _novelty(opened, chosen, map)
     trained = train_head(store, chosen, opened.settings, log.info)
     judge_labels(store, chosen, trained.head_id)

@@ -14,6 +14,7 @@ from tests.chaos.victims import batch, contents, slay
 ROOT = Path(__file__).parents[2]
 SMALL = {
     "DENTAL_RECIPE__SIDE": "32",
+    "DENTAL_TRUNK__WEIGHTS": "random",
     "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
     "DENTAL_WORKERS": "2",
     "DENTAL_PART_SIZE": "4",

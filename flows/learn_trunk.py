@@ -1,0 +1,29 @@
+"""Learn a trunk from everything stored, embed with it, and let a head on it be judged."""
+
+from prefect import flow
+from prefect.states import Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.guard import guarded
+from flows.parts import as_tasks
+from pipeline import config
+from pipeline.stages.opening import open_for_writing
+from pipeline.stages.scores import learned_in_words
+
+
+@flow(name="learn-trunk", task_runner=ThreadPoolTaskRunner(max_workers=1))
+def learn_trunk() -> int | State:
+    """Learn, embed, train, promote unless worse; returns the exit status 0."""
+    settings = config.load()
+    opened = open_for_writing(settings)
+
+    def body() -> int | State:
+        # Imported here, since it imports Keras: an error in the settings is told before that.
+        from pipeline.stages.learn_trunk import learn_trunk as learn
+
+        learned = learn(opened, as_tasks)
+        print("\n".join(learned_in_words(learned, settings)))
+        failures = len(learned.failures)
+        return Failed(message=f"{failures} parts failed") if failures else 0
+
+    return guarded(body, opened)

@@ -1,0 +1,91 @@
+"""Augmentation fit for radiographs: what another exposure of the same tooth could look like.
+
+Left and right are mirrored, because teeth 11-18 mirror 21-28; small turns, zooms and shifts are the
+patient's pose, gamma and contrast the exposure, blur and noise the sensor. Only the middle of a
+crop is learned from: a trunk moves over the whole crop afterwards, and a window of 160 pixels of
+256 takes 0.39 of the work.
+"""
+
+import numpy as np
+
+from pipeline.model.backend import keras
+
+TURN = np.deg2rad(12)
+ZOOM = 0.13  # of the natural logarithm
+SHIFT = 0.06  # of the window
+GAMMA = 0.35  # of the natural logarithm
+CONTRAST = 0.2
+BRIGHTNESS = 0.08
+SHARPER, BLURRED = -0.5, 1.0  # share of the difference to a 3 × 3 mean
+NOISE = 0.03
+MARGIN = 1.25  # of the window; turned corners reach outside it
+
+
+def middle(crops: np.ndarray, window: int) -> np.ndarray:
+    """The middle of crops (N, side, side), a view (N, window, window)."""
+    start = (crops.shape[1] - window) // 2
+    return crops[:, start : start + window, start : start + window]
+
+
+def plain(crops: np.ndarray, window: int) -> np.ndarray:
+    """The middle of uint8 crops (N, side, side) as float32 (N, window, window, 1) from 0 to 1."""
+    return middle(crops, window)[..., np.newaxis].astype(np.float32) / 255
+
+
+def augmented(crops: np.ndarray, window: int, random: np.random.Generator) -> np.ndarray:
+    """Like `plain`, but another view of every crop each time."""
+    count = len(crops)
+    wider = middle(crops, min(crops.shape[1], int(window * MARGIN)))
+    exposed = np.stack(
+        [table[crop] for table, crop in zip(tables(count, random), wider, strict=True)]
+    )
+    moved = keras.ops.image.affine_transform(
+        exposed[..., np.newaxis],
+        moves(count, wider.shape[1], random),
+        data_format="channels_last",
+    )
+    views = middle(np.asarray(moved)[..., 0], window)
+    views = views + drawn(SHARPER, BLURRED, count, random) * (blurred(views) - views)
+    noise = random.standard_normal(views.shape, np.float32)
+    return (views + drawn(0, NOISE, count, random) * noise)[..., np.newaxis]
+
+
+def drawn(low: float, high: float, count: int, random: np.random.Generator) -> np.ndarray:
+    """A number for every crop, float32 (N, 1, 1)."""
+    return random.uniform(low, high, (count, 1, 1)).astype(np.float32)
+
+
+def tables(count: int, random: np.random.Generator) -> np.ndarray:
+    """What each of 256 greys becomes under another exposure, float32 (N, 256).
+
+    A table costs a tenth of what raising every pixel to a power does.
+    """
+    grey = np.linspace(0, 1, 256, dtype=np.float32)
+    gamma = np.exp(drawn(-GAMMA, GAMMA, count, random))[:, 0]
+    contrast = 1 + drawn(-CONTRAST, CONTRAST, count, random)[:, 0]
+    return grey**gamma * contrast + drawn(-BRIGHTNESS, BRIGHTNESS, count, random)[:, 0]
+
+
+def blurred(views: np.ndarray) -> np.ndarray:
+    """Means over 3 × 3 pixels. Sums of slices take a fifth of the time of Keras' own pooling."""
+    wider = np.pad(views, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = wider[:, :-2] + wider[:, 1:-1] + wider[:, 2:]
+    return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / np.float32(9)
+
+
+def moves(count: int, size: int, random: np.random.Generator) -> np.ndarray:
+    """Random poses (N, 8): where each pixel of a view comes from, about the middle.
+
+    A pixel (x, y) comes from (a·x + b·y + c, d·x + e·y + f); the last two numbers are zero.
+    """
+    turn = random.uniform(-TURN, TURN, count)
+    zoom = np.exp(random.uniform(-ZOOM, ZOOM, count))
+    mirror = random.choice([-1.0, 1.0], count)
+    shift = random.uniform(-SHIFT, SHIFT, (2, count)) * size
+    a, b = np.cos(turn) * zoom * mirror, -np.sin(turn) * zoom
+    d, e = np.sin(turn) * zoom * mirror, np.cos(turn) * zoom
+    middle = (size - 1) / 2
+    c = middle - (a + b) * middle + shift[0]
+    f = middle - (d + e) * middle + shift[1]
+    zero = np.zeros(count)
+    return np.stack([a, b, c, d, e, f, zero, zero], axis=1).astype(np.float32)

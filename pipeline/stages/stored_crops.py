@@ -1,0 +1,130 @@
+"""Stored crops as something to learn a trunk from: they stream from their parts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from pipeline import schemas
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
+from pipeline.model import splits
+from pipeline.stages.registry import Chosen
+from pipeline.store.features import labels_in_force
+from pipeline.store.folder import Store
+from pipeline.store.parts import opened, read_part
+
+LEAST = 64  # crops on the training side, with or without labels
+COLUMNS = ["crop_id", "patient_key"]
+
+
+@dataclass(frozen=True)
+class StoredCrops:
+    """The crops of a recipe that a trunk learns from, on the training and validation side.
+
+    Facts are in memory, pixels are not: a row group at a time is read, in another order in each
+    epoch. With labels, class 0 is the normal one and a crop without a label is left out.
+    """
+
+    store: Store
+    side: int
+    facts: pd.DataFrame  # part, row, crop_id, patient_key, label, class, split; by crop_id
+    class_names: tuple[str, ...]  # one, without a name, when there are no labels
+
+    @property
+    def class_count(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def labels(self) -> bool:
+        return self.class_count > 1
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """Of the training rows."""
+        return self.facts.loc[self.facts["split"] == "train", "class"].to_numpy()
+
+    def training(self, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return self._pieces("train", random)
+
+    def validation(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return self._pieces("validation", None)
+
+    def _pieces(self, split: str, random) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        wanted = self.facts[self.facts["split"] == split]
+        names = sorted(set(wanted["part"]))
+        for name in names if random is None else random.permutation(names):
+            here = wanted[wanted["part"] == name].sort_values("row")
+            yield from self._of_part(str(name), here, random)
+
+    def _of_part(self, name: str, wanted: pd.DataFrame, random):
+        rows, classes = wanted["row"].to_numpy(), wanted["class"].to_numpy()
+        with opened(self.store, name, schemas.crops(self.side)) as file:
+            sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+            starts = np.cumsum([0, *sizes])
+            groups = range(len(sizes)) if random is None else random.permutation(len(sizes))
+            for group in groups:
+                mine = (rows >= starts[group]) & (rows < starts[group + 1])
+                if not mine.any():
+                    continue
+                column = file.read_row_group(int(group), columns=["pixels"]).column(0)
+                pixels = b"".join(column.take(rows[mine] - starts[group]).to_pylist())
+                crops = np.frombuffer(pixels, np.uint8).reshape(-1, self.side, self.side)
+                yield crops, classes[mine]
+
+
+def stored_crops(store: Store, chosen: Chosen, settings: Settings) -> StoredCrops:
+    """What there is to learn from: with labels where both sides have enough, else without.
+
+    Raises NotEnoughData when the training side has too few crops even for that.
+    """
+    facts = _facts(store, chosen)
+    learned = facts[facts["split"] != "test"]
+    known = learned[learned["label"].notna()]
+    if settings.learn.labels and not lacking(known, settings):
+        normal = settings.normal_class
+        names = (normal, *sorted(set(known["label"]) - {normal}))
+        facts, numbers = known, known["label"].map(names.index)
+    else:
+        names, facts = ("",), learned
+        numbers = pd.Series(0, index=learned.index)
+    facts = facts.assign(**{"class": numbers.astype(np.int64)})
+    if (count := int((facts["split"] == "train").sum())) < LEAST:
+        raise NotEnoughData(
+            f"The training side has {count} crops to learn a trunk from, and {LEAST} are needed. "
+            "Deliver more scans, or go on with the trunk that comes with the package."
+        )
+    return StoredCrops(store, chosen.recipe.side, facts.reset_index(drop=True), names)
+
+
+def lacking(known: pd.DataFrame, settings: Settings) -> str:
+    """What labelled crops lack to learn from, in words; nothing when there are enough."""
+    least, normal, words = settings.head.min_patients, settings.normal_class, []
+    for side in ("train", "validation"):
+        here = known[known["split"] == side]
+        patients, healthy = here["patient_key"].nunique(), int((here["label"] == normal).sum())
+        if patients < least or healthy in (0, len(here)):
+            words.append(
+                f"{side} side: {patients} patients, {healthy} normal and {len(here) - healthy} "
+                "abnormal crops"
+            )
+    return "; ".join(words)
+
+
+def _facts(store: Store, chosen: Chosen) -> pd.DataFrame:
+    """Where every crop of the recipe lies, its label in force and its patient's side."""
+    schema, frames = schemas.crops(chosen.recipe.side), []
+    for name in store.names(f"crops/{chosen.recipe_id}"):
+        frame = read_part(store, name, schema, COLUMNS).to_pandas()
+        frames.append(frame.assign(part=name, row=np.arange(len(frame))))
+    if not frames:
+        raise NotEnoughData(
+            f"The store has no crops of recipe {chosen.recipe_id}. Run a batch first, or again "
+            "when its crops were deleted: make run-flow BATCH=path/to/folder"
+        )
+    facts = pd.concat(frames, ignore_index=True).sort_values("crop_id", ignore_index=True)
+    facts["label"] = facts["crop_id"].map(labels_in_force(store))
+    facts["split"] = splits.sides(list(facts["patient_key"]))
+    return facts

@@ -1,0 +1,142 @@
+"""From stored crops to a learned trunk, its features and a champion."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline import config
+from pipeline.errors import NotEnoughData
+from pipeline.model import splits
+from pipeline.stages import learn_trunk as stage
+from pipeline.stages.plan import deliver
+from pipeline.stages.process import process
+from pipeline.stages.registry import champion, choose, embedder, trunk_card
+from pipeline.stages.scores import learned_in_words
+from pipeline.stages.stored_crops import stored_crops
+from pipeline.store.features import load_features
+from tests.batches import opened, put, scan
+
+LEARN = config.Learn(epochs=2, batch_size=16, window=24)
+
+
+def batch(folder, patients=100, labels=True):
+    """One scan per patient; a bright disc where it is abnormal."""
+    row, column = np.indices((50, 50)) - 25
+    lines = ["file,patient,label"]
+    for number in range(patients):
+        picture = scan(50, 50).clip(0, 180)
+        picture[(row**2 + column**2 < 60) & bool(number % 2)] = 255
+        put(folder, **{f"s{number:03d}_png": picture})
+        label = ("healthy", "caries")[number % 2] if labels else ""
+        lines.append(f"s{number:03d}.png,p{number},{label}")
+    return put(folder, labels_csv="\n".join(lines))
+
+
+def filled(root, **given):
+    """A store with a batch in it that was processed."""
+    store = opened(root, part_size=40, learn=LEARN)
+    process(store, deliver(batch(root / "in", **given), "night", store))
+    return store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return filled(tmp_path_factory.mktemp("learn"))
+
+
+@pytest.fixture(scope="module")
+def learned(store):
+    return stage.learn_trunk(store)
+
+
+def test_every_stored_crop_is_embedded_with_the_learned_trunk(store, learned):
+    facts, embeddings = load_features(store.store, trunk=learned.trunk_id)
+    assert len(facts) == 100
+    assert embeddings.shape[1] == 8 * 8 * 8
+    assert np.isfinite(embeddings).all()
+    assert embeddings.std() > 0
+
+
+def test_a_head_on_it_is_trained_and_judged_against_the_champion(store, learned):
+    assert learned.trained.card["trunk"] == learned.trunk_id
+    standing = champion(store.store)
+    assert (standing["trunk"] == learned.trunk_id) == learned.trained.promoted
+
+
+def test_a_card_suffices_to_use_the_trunk(store, learned, monkeypatch):
+    card = trunk_card(store.store, learned.trunk_id)
+    assert card["weights"] == "learned with labels, seed 0"
+    assert card["rows"]["train"] == card["patients"]["train"] >= 64
+    promotion = {"number": 9, "recipe": card["recipe_id"], "trunk": learned.trunk_id, "head": "x"}
+    monkeypatch.setattr("pipeline.stages.registry.champion", lambda _: promotion)
+    chosen = choose(config.load(store=store.store.root), store.store)
+    assert (chosen.trunk_id, chosen.width) == (learned.trunk_id, 512)
+    crops, _ = next(stored_crops(store.store, chosen, store.settings).validation())
+    assert embedder(store.store, chosen).embed(crops).shape == (len(crops), 512)
+
+
+def test_learning_again_from_the_same_crops_finds_the_trunk(store, learned, monkeypatch):
+    monkeypatch.setattr(stage, "learn", lambda *_: 1 / 0)
+    assert stage.learn_trunk(store).trunk_id == learned.trunk_id
+    other = store.settings.learn.model_copy(update={"seed": 1})
+    settings = store.settings.model_copy(update={"learn": other})
+    chosen = choose(settings, store.store)
+    crops = stored_crops(store.store, chosen, settings)
+    assert stage.fingerprint(chosen, crops, settings) != learned.trunk_id
+
+
+def test_no_patient_of_the_test_side_is_learned_from(store):
+    crops = stored_crops(store.store, choose(store.settings, store.store), store.settings)
+    sides = set(map(splits.side_of, crops.facts["patient_key"]))
+    assert sides == {"train", "validation"}
+    read = [classes for _, classes in crops.training(np.random.default_rng(0))]
+    assert sorted(np.concatenate(read)) == sorted(crops.classes)
+    assert len(read) > 2  # row group by row group, never all at once
+    assert crops.class_names == ("healthy", "caries")
+
+
+def with_settings(store, **changes):
+    """The same store under other settings."""
+    return dataclasses.replace(store, settings=store.settings.model_copy(update=changes))
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
+    store = with_settings(store, learn=LEARN.model_copy(update={"seed": 1}))
+    told, epochs = stage.spoken, []
+
+    def dying(advance):
+        def on_epoch(number, measured):
+            told(advance)(number, measured)
+            if number == 2:
+                raise KeyboardInterrupt
+
+        return on_epoch
+
+    monkeypatch.setattr(stage, "spoken", dying)
+    with pytest.raises(KeyboardInterrupt):
+        stage.learn_trunk(store)
+    monkeypatch.setattr(stage, "spoken", lambda _: lambda number, _: epochs.append(number))
+    monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
+    found = stage.learn_trunk(store)
+    assert epochs == [2]
+    assert found.trunk_id != learned.trunk_id
+    assert not list(store.store.local_path(".learning").iterdir())
+
+
+def test_too_few_labels_are_learned_without_and_told(store, learned, monkeypatch):
+    monkeypatch.setattr(stage, "embed_everything", lambda *_: [])
+    head = store.settings.head.model_copy(update={"min_patients": 1000})
+    once = LEARN.model_copy(update={"epochs": 1})
+    found = stage.learn_trunk(with_settings(store, head=head, learn=once))
+    assert not found.labels
+    assert found.trained is None
+    words = "\n".join(learned_in_words(found, store.settings))
+    assert "without their labels" in words
+    assert "Too few labels to train a head" in words
+
+
+def test_too_few_crops_are_told_in_numbers(store, monkeypatch):
+    monkeypatch.setattr("pipeline.stages.stored_crops.LEAST", 90)
+    with pytest.raises(NotEnoughData, match=r"training side has \d\d crops.*90 are needed"):
+        stage.learn_trunk(store)

@@ -1,0 +1,169 @@
+"""Learning a trunk on pictures whose classes a small network can see."""
+
+import numpy as np
+import pytest
+
+from pipeline import config
+from pipeline.errors import ConfigError
+from pipeline.model import augment, learning, network, trainable
+
+SIDE = 32
+TRUNK = config.Trunk(
+    weights="random",
+    layers=(config.Layer(filters=4, kernel=5), config.Layer(filters=8, kernel=3)),
+)
+SETTINGS = config.Learn(epochs=3, batch_size=16, learning_rate=1e-2, window=24)
+
+
+def discs(count, seed=0):
+    """Noise, uint8 (count, 32, 32), with a bright disc in the middle where the class is 1."""
+    random = np.random.default_rng(seed)
+    pictures = random.integers(40, 120, (count, SIDE, SIDE))
+    classes = np.arange(count) % 2
+    row, column = np.indices((SIDE, SIDE)) - SIDE // 2
+    pictures[classes == 1] += 60 * (row**2 + column**2 < 25)
+    return pictures.astype(np.uint8), classes
+
+
+@pytest.fixture(scope="module")
+def source():
+    crops, classes = discs(96)
+    learn = np.arange(96) < 64
+    return learning.Arrays(crops, classes, learn, ~learn, class_count=2)
+
+
+@pytest.fixture(scope="module")
+def learned(source):
+    return learning.learn(source, TRUNK, SIDE, SETTINGS)
+
+
+LAYERS = {
+    "in blocks of 4 and 2": [{"filters": 4, "kernel": 9}, {"filters": 8, "kernel": 5}],
+    "even kernels": [{"filters": 4, "kernel": 4}, {"filters": 16, "kernel": 2}],
+    "average and gelu": [
+        {"filters": 4, "kernel": 3, "pool": "average"},
+        {"filters": 8, "kernel": 3, "activation": "gelu"},
+    ],
+    "stride, valid, no pooling": [
+        {"filters": 4, "kernel": 3, "stride": 2},
+        {"filters": 8, "kernel": 3, "padding": "valid", "pool": "none"},
+    ],
+}
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_folding_gives_the_plain_network_that_computes_the_same(layers):
+    trunk = config.Trunk(weights="random", layers=[config.Layer(**layer) for layer in layers])
+    model, random = trainable.trainable(trunk, SIDE, seed=0), np.random.default_rng(0)
+    for number in range(len(layers)):
+        norm = model.get_layer(f"norm{number}")
+        norm.beta.assign(random.normal(0, 0.3, norm.beta.shape))
+        norm.moving_mean.assign(random.normal(0, 0.3, norm.beta.shape))
+        norm.moving_variance.assign(random.uniform(0.3, 3, norm.beta.shape))
+    plain = network.build(trunk, SIDE)
+    plain.set_weights(trainable.folded(model, trunk))
+    grey = augment.plain(discs(4)[0], SIDE)
+
+    expected = np.asarray(model(grey)).reshape(4, -1)
+
+    found = np.asarray(plain(grey.repeat(3, axis=-1)))
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_trunk_of_the_notes_is_learned_in_blocks_and_keeps_its_parameters():
+    model = trainable.trainable(config.Trunk(), 160, seed=0)
+    assert [model.get_layer(f"conv{number}").blocks for number in range(4)] == [4, 2, 2, 1]
+    assert sum(array.size for array in trainable.folded(model, config.Trunk())) == 9640
+
+
+def test_classes_that_can_be_seen_are_learned(learned):
+    aurocs = [epoch["validation_auroc"] for epoch in learned.epochs]
+    assert learned.best_epoch == 1 + int(np.argmax(aurocs))
+    assert max(aurocs) > 0.9
+
+
+class Notebook:
+    """Remembers states; the machine dies when told to."""
+
+    def __init__(self, dies_after=None):
+        self.state, self.saved, self.dies_after = None, 0, dies_after
+
+    def load(self):
+        return self.state
+
+    def save(self, state):
+        self.state, self.saved = state, self.saved + 1
+        if self.saved == self.dies_after:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(source, learned):
+    notebook, epochs = Notebook(dies_after=1), []
+    with pytest.raises(KeyboardInterrupt):
+        learning.learn(source, TRUNK, SIDE, SETTINGS, memory=notebook)
+
+    resumed = learning.learn(
+        source, TRUNK, SIDE, SETTINGS, lambda number, _: epochs.append(number), notebook
+    )
+
+    assert epochs == [2, 3]
+    for mine, theirs in zip(resumed.weights, learned.weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    assert resumed.best_epoch == learned.best_epoch
+
+
+def test_learning_stops_after_epochs_that_brought_nothing_and_says_when_it_diverges(source):
+    settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
+    run = learning.Run(source, TRUNK, SIDE, settings)
+    run.history = [{"validation_auroc": value} for value in (0.6, 0.8, 0.7)]
+    assert (run.best_epoch, run.over) == (2, False)
+    run.history.append({"validation_auroc": 0.8})
+    assert (run.best_epoch, run.over) == (2, True)
+
+    run.model.set_weights([array * np.nan for array in run.model.get_weights()])
+    with pytest.raises(ConfigError, match=r"no longer a number.*Lower `learn.learning_rate`"):
+        run.epoch()
+
+
+def test_batches_hold_every_row_once_whatever_the_pieces_and_memory_stays_bounded(monkeypatch):
+    monkeypatch.setattr(learning, "HELD", 20)
+    crops = np.arange(100, dtype=np.uint8)[:, np.newaxis, np.newaxis]
+    most = 0
+
+    def pieces():
+        for start in range(0, 100, 7):
+            yield crops[start : start + 7], np.arange(start, min(start + 7, 100))
+
+    seen = []
+    for batch, classes in learning.shuffled(pieces(), 8, np.random.default_rng(0)):
+        assert (batch[:, 0, 0] == classes).all()
+        assert len(batch) == 8
+        seen.append(classes)
+        most = max(most, max(classes) - len(np.concatenate(seen)))
+    assert set(np.concatenate(seen)) == set(range(100))
+    assert len(seen) == 13
+    assert (np.diff(np.concatenate(seen)) < 0).sum() > 20  # in no order
+    assert most < 30  # what was read ahead
+
+
+def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
+    crops = discs(4)[0]
+    one, again, other = (
+        augment.augmented(crops, 24, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert one.shape == (4, 24, 24, 1)
+    assert one.dtype == np.float32
+    assert (one == again).all()
+    assert np.abs(one - other).mean() > 0.01
+    # Another exposure of the same picture, not another picture.
+    assert np.abs(one.mean(axis=(1, 2)) - augment.plain(crops, 24).mean(axis=(1, 2))).max() < 0.3
+
+
+def test_half_of_the_views_are_mirrored_about_the_middle():
+    moves = augment.moves(400, 33, np.random.default_rng(0))
+    mirrored = moves[:, 0] < 0
+    assert 150 < mirrored.sum() < 250
+    # The middle pixel comes from near the middle, mirrored or not.
+    came_from = moves[:, 0] * 16 + moves[:, 1] * 16 + moves[:, 2]
+    assert np.abs(came_from - 16).max() <= augment.SHIFT * 33
