@@ -19,6 +19,7 @@ SCHEMA_OF = {
     "crops": schemas.crops(2),
     "features": schemas.features(WIDTH),
     "predictions": schemas.PREDICTIONS,
+    "novelty": schemas.NOVELTY,
     "labels": schemas.LABELS,
 }
 
@@ -50,6 +51,13 @@ def prediction(scan_id, p_abnormal=0.25, **more):
     return facts | {"probabilities": shares, "p_abnormal": p_abnormal, "seen": False} | more
 
 
+def novelty(scan_id, **more):
+    facts = {key: prediction(scan_id)[key] for key in ("crop_id", "scan_id", "batch", "recipe")}
+    facts |= {"trunk": "t0", "novelty": "n0", "patient_key": None, "learned": False}
+    places = {"peak_row": 0, "peak_column": 0}
+    return facts | {"gaussian": 1.0, "neighbour": 1.0} | places | more
+
+
 def label(scan_id, given, source="delivered", day=1):
     facts = {"crop_id": f"{scan_id}:whole", "scan_id": scan_id, "batch": "b", "label": given}
     return facts | {"source": source, "labelled_at": datetime(2026, 11, day, tzinfo=UTC)}
@@ -63,6 +71,7 @@ def write(store, table, rows, number=0, batch="b"):
         "crops": parts.crops_name("r0", batch, number),
         "features": parts.features_name(rows[0].get("trunk", "t0"), batch, number),
         "predictions": parts.predictions_name(rows[0].get("head", "h0"), batch, number),
+        "novelty": parts.novelty_name("n0", batch, number),
         "labels": parts.labels_name(batch, number),
     }[table]
     parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
@@ -126,7 +135,8 @@ def full_columns(tmp_path_factory):
 def test_every_query_and_check_of_an_empty_store_has_no_rows(store):
     with catalog.open_store(store.root) as con:
         for name, query in catalog.queries().items():
-            given = {"crop_id": "x"} if "crop_id" in query.parameters else {}
+            required = [key for key, value in query.parameters.items() if value is catalog.REQUIRED]
+            given = dict.fromkeys(required, "x")
             assert (name, len(catalog.query(con, name, **given))) == (name, 0)
         assert catalog.check(con) == []
 
@@ -227,8 +237,8 @@ def ask(store, name, **given):
 def test_batches_counts_what_became_of_the_files(full):
     write(full, "scans", [scan(0, D, batch="later")], batch="later")
     assert ask(full, "batches").to_numpy().tolist() == [
-        ["b", 5, 3, 1, 1, 3, 3, 3],
-        ["later", 1, 1, 0, 0, 0, 0, 0],
+        ["b", 5, 3, 1, 1, 3, 3, 3, 0],
+        ["later", 1, 1, 0, 0, 0, 0, 0, 0],
     ]
 
 
@@ -365,6 +375,7 @@ VIOLATIONS = {
     "attempt_is_unique_per_file": ("scans", [later(0, D, file_key="file0")]),
     "crop_is_unique_in_crops": ("crops", [crop(A)]),
     "crop_is_unique_in_features": ("features", [feature(A)]),
+    "crop_is_unique_in_novelty": ("novelty", [novelty(A)]),
     "crop_is_unique_in_predictions": ("predictions", [prediction(A)]),
     "crops_belong_to_accepted_scans": ("crops", [crop(D)]),
     "duplicate_names_where_it_was_accepted": (
@@ -377,6 +388,7 @@ VIOLATIONS = {
     ),
     "features_belong_to_accepted_scans": ("features", [feature(D)]),
     "parts_reconcile": ("scans", [later(1, D)]),
+    "novelty_has_features": ("novelty", [novelty(D)]),
     "predictions_have_features": ("predictions", [prediction(D)]),
     "probabilities_sum_to_one": (
         "predictions",

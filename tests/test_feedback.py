@@ -106,7 +106,7 @@ def doubtful(count=120, flipped=6):
     """Two kinds of rows that are easy to tell apart, a few with the other kind's label."""
     random = np.random.default_rng(0)
     truth = np.arange(count) % 2
-    features = random.normal(size=(count, 20)) + 2 * truth[:, np.newaxis]
+    features = random.normal(size=(count, 20)) + 3 * truth[:, np.newaxis]
     wrong = random.choice(count, flipped, replace=False)
     said = truth.copy()
     said[wrong] = 1 - truth[wrong]

@@ -45,6 +45,7 @@ def process(opened: Opened, batch: str, map: PartMap = one_by_one) -> Summary:
     """
     with batch_lock(opened.store, batch):
         opened.store.sweep()
+        opened.private.sweep()
         run = Run(opened, batch, map)
         try:
             return run.whole()

@@ -15,15 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from pipeline.errors import PipelineError, ScanRejected
+from pipeline.errors import PipelineError
 from pipeline.ingest import delivery, listing
 from pipeline.stages import process as process_module
 from pipeline.stages.plan import deliver
 from pipeline.store.folder import Store
-from tests.batches import opened, put, scan
+from tests.batches import Halved, InPlace, opened, put, scan
 from tests.chaos.moments import Moments
 
 TABLES = ("scans", "crops", "features", "labels")
@@ -37,32 +36,6 @@ class FrozenClock(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime.datetime(2026, 1, 1, tzinfo=tz)
-
-
-class Halved:
-    """Stands in for the trunk: 8 × 8 × 8 values, as the small trunk of the tests gives."""
-
-    @staticmethod
-    def embed(crops):
-        small = crops[:, ::4, ::4].astype(np.float16).reshape(len(crops), -1)
-        return np.tile(small, (1, 8))
-
-
-class Inline:
-    """Stands in for the worker processes, which would cost a second of start-up each."""
-
-    def __init__(self, *_, **__):
-        pass
-
-    def map(self, work, items):
-        for item in items:
-            try:
-                yield work(item)
-            except ScanRejected as rejection:
-                yield rejection
-
-    def close(self):
-        pass
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ def process_batch(root: Path, folder: Path, batch: str, real_workers: bool = Fal
     delivery.datetime.datetime = FrozenClock
     process_module.embedder = lambda store, chosen: Halved
     if not real_workers:
-        process_module.Workers = Inline
+        process_module.Workers = InPlace
     store = opened(root, part_size=4)
     summary = process_module.process(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:
