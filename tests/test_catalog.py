@@ -92,6 +92,7 @@ def full(store):
     write(store, "features", [feature(each, place) for each, place in directions.items()])
     told = [prediction(A, 0.25), prediction(B, 0.75), prediction(C, 0.875, seen=True)]
     write(store, "predictions", told)
+    write(store, "novelty", [novelty(A)])
     write(store, "labels", [label(A, "healthy"), label(B, "abnormal")])
     promote(store, 1)
     return store
