@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from pipeline.imaging.crops import Place
+from pipeline.imaging.shrink import shrink
 
 PANORAMIC_RATIO = 1.5  # width / height from which a scan counts as a panoramic
 # Projections under names that devices give panoramics too. A wide slice of a CT has no row of
@@ -31,7 +32,7 @@ def band_of_teeth(pixels: np.ndarray) -> np.ndarray:
     fitted by a parabola, weighted by how many there are.
     """
     height = max(8, round(BAND_WIDTH * pixels.shape[0] / pixels.shape[1]))
-    small = cv2.resize(pixels, (BAND_WIDTH, height), interpolation=cv2.INTER_AREA)
+    small = shrink(pixels, BAND_WIDTH, height)
     edges = np.abs(cv2.Sobel(small.astype(np.float32), cv2.CV_32F, 1, 0, ksize=3))
     # A single bright filling or marker must not outweigh a row of teeth.
     edges = np.minimum(edges, np.percentile(edges, 95))
@@ -56,7 +57,7 @@ def exposed_area(pixels: np.ndarray) -> Place:
     height, width = pixels.shape
     scale = min(1.0, 512 / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = shrink(pixels, *size)
     top, bottom = _inner(small, axis=1)
     left, right = _inner(small, axis=0)
     if bottom - top < 0.25 * size[1] or right - left < 0.25 * size[0]:
@@ -68,8 +69,12 @@ def exposed_area(pixels: np.ndarray) -> Place:
 
 def _inner(small: np.ndarray, axis: int) -> tuple[int, int]:
     """First and one past the last line that is no border."""
-    # Counting is 10 times as fast as np.percentile, which took longer than decoding a small JPEG.
-    dark = (small < 12).mean(axis=axis) >= 0.95
-    light = (small > 243).mean(axis=axis) >= 0.95
+    # Counting is 10 times as fast as np.percentile, which took longer than decoding a small JPEG,
+    # and OpenCV counts 10 times as fast as NumPy.
+    most = 0.95 * small.shape[axis]
+    dark, light = (
+        cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() >= most
+        for mask in (small < 12, small > 243)
+    )
     kept = np.flatnonzero(~(dark | light))
     return (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, 0)

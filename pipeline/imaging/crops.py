@@ -9,6 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pipeline.imaging.shrink import shrink
+
 
 class Place(NamedTuple):
     """A rectangle in source pixels: left, top, width, height."""
@@ -55,9 +57,10 @@ def cut(pixels: np.ndarray, square: Place, area: Place, side: int) -> np.ndarray
         left, top = inside.x - square.x, inside.y - square.y
         right, bottom = square.w - left - inside.w, square.h - top - inside.h
         seen = cv2.copyMakeBorder(seen, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
-    # Area averaging avoids moiré on the way down but turns blocky on the way up.
-    way = cv2.INTER_AREA if square.w > side else cv2.INTER_CUBIC
-    return cv2.resize(seen, (side, side), interpolation=way)
+    # Averaging areas avoids moiré on the way down but turns blocky on the way up.
+    if square.w > side:
+        return shrink(seen, side, side)
+    return cv2.resize(seen, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
 def without_border(pixels: np.ndarray, share: float) -> np.ndarray:

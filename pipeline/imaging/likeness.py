@@ -8,7 +8,7 @@ A mirrored scan is another picture, and so is one that was trimmed by a twentiet
 import cv2
 import numpy as np
 
-from pipeline.imaging.thumbnail import shrink
+from pipeline.imaging.shrink import shrink
 
 SIDE, LOWEST = 32, 8  # of the picture that is transformed, and the frequencies that are kept
 
