@@ -277,14 +277,16 @@ def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
     assert summary.counts["features"] == 3
 
 
-def test_a_crash_between_embedding_and_training_is_made_good(tmp_path, monkeypatch):
+@pytest.mark.parametrize("before", ["train_head", "judge_labels", "promote"])
+def test_a_crash_between_embedding_and_promotion_is_made_good(before, tmp_path, monkeypatch):
     store, folder = opened(tmp_path, part_size=100), labelled_batch(tmp_path / "in")
-    monkeypatch.setattr("pipeline.stages.train_head.train_head", lambda *_: 1 / 0)
+    monkeypatch.setattr(f"pipeline.stages.train_head.{before}", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ran(store, folder)
     monkeypatch.undo()
     monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
     assert ran(store, folder).counts["predictions"] == 40
+    assert len(store.store.names("out_of_fold")) == 1
 
 
 def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):

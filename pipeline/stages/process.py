@@ -167,11 +167,9 @@ class Run:
             return
         with self._timed("train"):
             # Imports Keras and scikit-learn, which a run with nothing to learn does without.
-            from pipeline.stages.out_of_fold import judge_labels
             from pipeline.stages.train_head import train_head
 
             trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
-            judge_labels(self.store, self.chosen, trained.head_id)
         self.summary.worked["train"] = 1
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
 

@@ -21,6 +21,7 @@ from pipeline.model.head import TrainedHead, predict, train
 from pipeline.model.head_rows import over_rows
 from pipeline.stages.baselines import compared, seen
 from pipeline.stages.labelled import Rows, labelled_rows, require_enough
+from pipeline.stages.out_of_fold import judge_labels
 from pipeline.stages.predict import Head
 from pipeline.stages.progress import progress
 from pipeline.stages.promotion import promote
@@ -60,6 +61,8 @@ def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Tr
     head = Head(store, head_id)
     if not store.has(f"{head_home(head_id)}/card.json"):
         _learn(store, chosen, settings, rows, head_id, say)
+    # Before the promotion: where a champion stands, nobody asks for what it lacks.
+    judge_labels(store, chosen, head_id)
     decision = promote(store, head, settings.near_duplicate_bits)
     return Trained(head_id, head.card, decision.promoted, decision.why)
 

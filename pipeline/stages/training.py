@@ -3,7 +3,6 @@
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.stages.learn_novelty import fit_and_score, in_words
 from pipeline.stages.opening import Opened
-from pipeline.stages.out_of_fold import judge_labels
 from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
 from pipeline.stages.predict import Head, predict_part
 from pipeline.stages.progress import log
@@ -25,7 +24,6 @@ def learn_and_predict(
     chosen = chosen or choose(opened.settings, store)
     failures = _novelty(opened, chosen, map)
     trained = train_head(store, chosen, opened.settings, log.info)
-    judge_labels(store, chosen, trained.head_id)
     standing = champion(store)
     if standing is None or standing["trunk"] != chosen.trunk_id:
         return trained, failures
