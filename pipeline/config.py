@@ -99,13 +99,12 @@ class Learn(Group):
     """How a trunk is learned from stored crops."""
 
     labels: bool = True  # false: without them, by telling views of different crops apart
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(60, ge=1)
     patience: int = Field(30, ge=1)  # epochs without a better validation AUROC
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    window: int = Field(160, ge=8)  # pixels of the crop's middle that are learned from
     seed: int = Field(0, ge=0)
 
 

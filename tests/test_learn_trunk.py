@@ -17,7 +17,7 @@ from pipeline.stages.stored_crops import stored_crops
 from pipeline.store.features import load_features
 from tests.batches import opened, put, scan
 
-LEARN = config.Learn(epochs=2, batch_size=16, window=24)
+LEARN = config.Learn(epochs=2, batch_size=16)
 
 
 def batch(folder, patients=100, labels=True):

@@ -12,7 +12,7 @@ TRUNK = config.Trunk(
     weights="random",
     layers=(config.Layer(filters=4, kernel=5), config.Layer(filters=8, kernel=3)),
 )
-SETTINGS = config.Learn(epochs=3, batch_size=16, learning_rate=1e-2, window=24)
+SETTINGS = config.Learn(epochs=3, batch_size=16, learning_rate=1e-2)
 
 
 def discs(count, seed=0):
@@ -62,7 +62,7 @@ def test_folding_gives_the_plain_network_that_computes_the_same(layers):
         norm.moving_variance.assign(random.uniform(0.3, 3, norm.beta.shape))
     plain = network.build(trunk, SIDE)
     plain.set_weights(trainable.folded(model, trunk))
-    grey = augment.plain(discs(4)[0], SIDE)
+    grey = augment.plain(discs(4)[0])
 
     expected = np.asarray(model(grey)).reshape(4, -1)
 
@@ -79,8 +79,8 @@ def test_a_trunk_of_the_notes_is_learned_in_blocks_and_keeps_its_parameters():
 
 def test_classes_that_can_be_seen_are_learned(learned):
     aurocs = [epoch["validation_auroc"] for epoch in learned.epochs]
-    assert learned.best_epoch == 1 + int(np.argmax(aurocs))
-    assert max(aurocs) > 0.9
+    assert learned.best_epoch == len(aurocs) == 3  # too few to average
+    assert aurocs[-1] > 0.9
 
 
 class Notebook:
@@ -116,10 +116,12 @@ def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(sourc
 def test_learning_stops_after_epochs_that_brought_nothing_and_says_when_it_diverges(source):
     settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
     run = learning.Run(source, TRUNK, SIDE, settings)
-    run.history = [{"validation_auroc": value} for value in (0.6, 0.8, 0.7)]
-    assert (run.best_epoch, run.over) == (2, False)
-    run.history.append({"validation_auroc": 0.8})
-    assert (run.best_epoch, run.over) == (2, True)
+    # The mean of five is highest at the sixth, though the second alone was.
+    told = [{"validation_auroc": value} for value in (0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8, 0.5)]
+    run.history = told[:7]
+    assert (run.best_epoch, run.over) == (6, False)
+    run.history = told
+    assert (run.best_epoch, run.over) == (6, True)
 
     run.model.set_weights([array * np.nan for array in run.model.get_weights()])
     with pytest.raises(ConfigError, match=r"no longer a number.*Lower `learn.learning_rate`"):
@@ -150,14 +152,14 @@ def test_batches_hold_every_row_once_whatever_the_pieces_and_memory_stays_bounde
 def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
     crops = discs(4)[0]
     one, again, other = (
-        augment.augmented(crops, 24, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        augment.augmented(crops, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
-    assert one.shape == (4, 24, 24, 1)
+    assert one.shape == (4, SIDE, SIDE, 1)
     assert one.dtype == np.float32
     assert (one == again).all()
     assert np.abs(one - other).mean() > 0.01
     # Another exposure of the same picture, not another picture.
-    assert np.abs(one.mean(axis=(1, 2)) - augment.plain(crops, 24).mean(axis=(1, 2))).max() < 0.3
+    assert np.abs(one.mean(axis=(1, 2)) - augment.plain(crops).mean(axis=(1, 2))).max() < 0.3
 
 
 def test_half_of_the_views_are_mirrored_about_the_middle():

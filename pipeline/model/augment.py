@@ -1,9 +1,8 @@
 """Augmentation fit for radiographs: what another exposure of the same tooth could look like.
 
 Left and right are mirrored, because teeth 11-18 mirror 21-28; small turns, zooms and shifts are the
-patient's pose, gamma and contrast the exposure, blur and noise the sensor. Only the middle of a
-crop is learned from: a trunk moves over the whole crop afterwards, and a window of 160 pixels of
-256 takes 0.39 of the work.
+patient's pose, gamma and contrast the exposure, blur and noise the sensor. What a turn or a shift
+brings in from outside the crop is black, as it is outside a scan.
 """
 
 import numpy as np
@@ -12,39 +11,31 @@ from pipeline.model.backend import keras
 
 TURN = np.deg2rad(12)
 ZOOM = 0.13  # of the natural logarithm
-SHIFT = 0.06  # of the window
+SHIFT = 0.06  # of the crop's edge
 GAMMA = 0.35  # of the natural logarithm
 CONTRAST = 0.2
 BRIGHTNESS = 0.08
 SHARPER, BLURRED = -0.5, 1.0  # share of the difference to a 3 × 3 mean
 NOISE = 0.03
-MARGIN = 1.25  # of the window; turned corners reach outside it
 
 
-def middle(crops: np.ndarray, window: int) -> np.ndarray:
-    """The middle of crops (N, side, side), a view (N, window, window)."""
-    start = (crops.shape[1] - window) // 2
-    return crops[:, start : start + window, start : start + window]
+def plain(crops: np.ndarray) -> np.ndarray:
+    """Uint8 crops (N, side, side) as float32 (N, side, side, 1) from 0 to 1."""
+    return crops[..., np.newaxis].astype(np.float32) / 255
 
 
-def plain(crops: np.ndarray, window: int) -> np.ndarray:
-    """The middle of uint8 crops (N, side, side) as float32 (N, window, window, 1) from 0 to 1."""
-    return middle(crops, window)[..., np.newaxis].astype(np.float32) / 255
-
-
-def augmented(crops: np.ndarray, window: int, random: np.random.Generator) -> np.ndarray:
+def augmented(crops: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Like `plain`, but another view of every crop each time."""
     count = len(crops)
-    wider = middle(crops, min(crops.shape[1], int(window * MARGIN)))
     exposed = np.stack(
-        [table[crop] for table, crop in zip(tables(count, random), wider, strict=True)]
+        [table[crop] for table, crop in zip(tables(count, random), crops, strict=True)]
     )
     moved = keras.ops.image.affine_transform(
         exposed[..., np.newaxis],
-        moves(count, wider.shape[1], random),
+        moves(count, crops.shape[1], random),
         data_format="channels_last",
     )
-    views = middle(np.asarray(moved)[..., 0], window)
+    views = np.asarray(moved)[..., 0]
     views = views + drawn(SHARPER, BLURRED, count, random) * (blurred(views) - views)
     noise = random.standard_normal(views.shape, np.float32)
     return (views + drawn(0, NOISE, count, random) * noise)[..., np.newaxis]

@@ -19,8 +19,10 @@ from pipeline.model.calibration import temperature_of
 from pipeline.model.head_augment import moved
 from pipeline.model.head_layers import Grid
 from pipeline.model.head_rows import Embeddings, Standardisation, over_rows, shuffled
+from pipeline.model.head_start import Start
 from pipeline.model.network import in_batches, ready
 
+CAREFUL = 0.03  # of the learning rate, for weights that were learned already
 SMALLEST = 1e-7  # probability whose logarithm is taken instead of that of zero
 
 
@@ -31,7 +33,7 @@ class TrainedHead:
     model: keras.Model
     class_names: tuple[str, ...]  # in the order of its probabilities
     epochs: tuple[dict[str, float], ...]  # loss and accuracy of both sides, per epoch
-    best_epoch: int  # from 1; the one whose weights were kept
+    best_epoch: int  # from 1; the one whose weights were kept; 0 for those it began with
     temperature: float  # that the last layer was divided by
     shared: bool  # whether weights were shared over the map while learning
     free_parameters: int  # that learning could change
@@ -46,24 +48,45 @@ def train(
     settings: config.Head,
     grid: Grid | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    start: Start | None = None,
 ) -> TrainedHead:
     """Learn `classes` (N,), numbers into `class_names`, from the N embeddings of `source`.
 
     AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
     validation loss and keeps the best weights. With the `grid` of an embedding, weights are shared
-    over the map when `settings.units` allow it. `on_epoch(number, losses)` is called after every
-    epoch. The same arguments give the same head on the same machine. Raises NotEnoughData when the
-    training rows hold fewer than two classes or there are no validation rows, ConfigError when the
-    loss diverges.
+    over the map when `settings.units` allow it, and begin from `start` when they fit it; they then
+    stay as they were unless the validation loss falls. `on_epoch(number, losses)` is called after
+    every epoch. The same arguments give the same head on the same machine. Raises NotEnoughData
+    when the training rows hold fewer than two classes or there are no validation rows, ConfigError
+    when the loss diverges.
     """
     require_enough(classes[train_mask], validation_mask)
     tied = bool(settings.shared and grid and head_layers.filters_of(grid, settings.units))
     learner = Learner(
         source, classes, train_mask, len(class_names), settings, grid if tied else None
     )
-    history, kept, best, least = [], [], 0, np.inf
+    begun = bool(tied and start and start.fits(learner.model.get_weights()))
+    if begun:
+        learner.begin(start.for_classes(class_names))
+    history, best = learned(learner, validation_mask, begun, on_epoch)
+    temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
+    model = learner.as_dense(temperature)
+    free = head_layers.free_parameters(learner.model)
+    return TrainedHead(model, tuple(class_names), tuple(history), best, temperature, tied, free)
+
+
+def learned(
+    learner: "Learner",
+    judge: np.ndarray,
+    begun: bool,
+    on_epoch: Callable[[int, dict[str, float]], None] | None,
+) -> tuple[list[dict[str, float]], int]:
+    """Losses of every epoch, and the one whose weights the learner has at the end."""
+    settings, history, best = learner.settings, [], 0
+    kept = learner.model.get_weights()
+    least = learner.judged(judge)["validation_loss"] if begun else np.inf
     for number in range(1, settings.epochs + 1):
-        losses = {"loss": learner.epoch(), **learner.judged(validation_mask)}
+        losses = {"loss": learner.epoch(), **learner.judged(judge)}
         history.append(losses)
         if on_epoch:
             on_epoch(number, losses)
@@ -73,10 +96,7 @@ def train(
         if number - best >= settings.patience:
             break
     learner.model.set_weights(kept)
-    temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
-    model = learner.as_dense(temperature)
-    free = head_layers.free_parameters(learner.model)
-    return TrainedHead(model, tuple(class_names), tuple(history), best, temperature, tied, free)
+    return history, best
 
 
 class Learner:
@@ -101,8 +121,17 @@ class Learner:
             self.model = head_layers.shared(grid, settings, class_count)
         else:
             self.model = head_layers.dense(source.width, settings, class_count, settings.dropout)
-        steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
-        compiled_to_learn(self.model, settings, steps)
+        self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
+        compiled_to_learn(self.model, settings, self.steps)
+
+    def begin(self, weights: list[np.ndarray]) -> None:
+        """Begin with weights that were learned on raw embeddings, and go on in small steps."""
+        self.model.set_weights(weights)
+        width = self.source.width
+        self.standardised = Standardisation(np.zeros(width), np.ones(width))
+        rate = self.settings.learning_rate * CAREFUL
+        settings = self.settings.model_copy(update={"learning_rate": rate})
+        compiled_to_learn(self.model, settings, self.steps)
 
     def epoch(self) -> float:
         """Learn from every training row once; returns the mean loss."""

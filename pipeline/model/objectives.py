@@ -1,17 +1,19 @@
 """What a trunk learns from: classes, or without labels.
 
 An objective adds a disposable network to the trunk's map and says what a batch is and what it is
-worth. The one for labels is two convolutions of stride 2: on the map of the notes' trunk they give
-8×8×32 = 2048 and 4×4×64 = 1024 values, so it is a dense head of the notes' sizes whose weights are
-shared over the places. With the free weights of a dense head, 400 crops are learned by heart.
+worth. That network is what a head is while it learns (`head_layers`): a dense head of the notes'
+sizes whose weights are shared over the places. With the free weights of a dense head, 400 crops are
+learned by heart.
 """
 
 import numpy as np
 
 from pipeline import config
+from pipeline.model import head_layers
 from pipeline.model.augment import augmented
 from pipeline.model.backend import keras
 
+FILTERS = (32, 64)  # of the two convolutions above the trunk
 DROPOUT = 0.3
 EMBEDDED = 128  # values that are compared when there are no labels
 
@@ -27,14 +29,14 @@ class Labelled:
     def network(self, trunk: keras.Model) -> keras.Model:
         """Logits (N, classes) on top of the trunk."""
         seed = self.settings.seed
-        x = pooled_map(trunk.output, seed)
+        x = head_layers.pooled(trunk.output, FILTERS, seed)
         x = keras.layers.Dropout(DROPOUT, seed=seed)(x)
         logits = keras.layers.Dense(len(self.weights), kernel_initializer="zeros")(x)
         return keras.Model(trunk.input, logits)
 
-    def batch(self, crops, classes, window: int, random: np.random.Generator):
+    def batch(self, crops, classes, random: np.random.Generator):
         """One view of every crop, and the classes."""
-        return augmented(crops, window, random), classes
+        return augmented(crops, random), classes
 
     def loss(self, classes, logits):
         """Cross-entropy over the classes, and over normal against abnormal, per row."""
@@ -61,16 +63,16 @@ class Unlabelled:
 
     def network(self, trunk: keras.Model) -> keras.Model:
         """Vectors (N, 128) on top of the trunk."""
-        x = pooled_map(trunk.output, self.settings.seed)
+        x = head_layers.pooled(trunk.output, FILTERS, self.settings.seed)
         for number in (1, 2):
             start = keras.initializers.HeNormal(seed=self.settings.seed + 10 + number)
             x = keras.layers.Dense(EMBEDDED, kernel_initializer=start)(x)
             x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x)) if number == 1 else x
         return keras.Model(trunk.input, x)
 
-    def batch(self, crops, classes, window: int, random: np.random.Generator):
+    def batch(self, crops, classes, random: np.random.Generator):
         """Two views of every crop, one after the other."""
-        views = [augmented(crops, window, random) for _ in range(2)]
+        views = [augmented(crops, random) for _ in range(2)]
         return np.concatenate(views), np.zeros(2 * len(crops), np.int64)
 
     def loss(self, _, vectors):
@@ -86,19 +88,3 @@ class Unlabelled:
             total += 12.5 * ops.mean(ops.relu(1 - ops.sqrt(variance + 1e-4)))
             total += (ops.sum(ops.square(joint)) - ops.sum(ops.square(variance))) / EMBEDDED
         return total + ops.zeros_like(vectors[:, 0])
-
-
-def pooled_map(x, seed: int):
-    """Two convolutions of stride 2 and the mean over what is left: (N, 64)."""
-    for number, filters in enumerate((32, 64), start=1):
-        x = keras.layers.Conv2D(
-            filters,
-            3,
-            strides=2,
-            padding="same",
-            use_bias=False,
-            data_format="channels_last",
-            kernel_initializer=keras.initializers.HeNormal(seed=seed + 100 + number),
-        )(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
-    return keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)

@@ -3,7 +3,8 @@
 Patients are dealt into folds, with as equal shares of abnormal crops as can be. Each fold is once
 the test side: a head and all baselines are learned on the others, a fifth of whose patients are
 the validation side. So every crop is scored by methods that never saw its patient, and the scores
-of all folds together are measured. Nothing becomes a champion here.
+of all folds together are measured. A trunk that was learned from the store is learned again in
+every fold, the same way. Nothing becomes a champion here.
 
 A finished fold is kept under runs/, and the same command goes on after it.
 """
@@ -24,6 +25,8 @@ from pipeline.stages.baselines import Seen, seen
 from pipeline.stages.labelled import Rows, labelled_rows
 from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen
+from pipeline.stages.relearned import how_learned, relearned
+from pipeline.stages.remembered import Remembered
 from pipeline.stages.train_head import learned_head, probabilities_of
 from pipeline.store.folder import Store
 
@@ -58,6 +61,7 @@ def cross_validate(
         ]
         record = {
             "trunk": chosen.trunk_id,
+            "trunk_learned_in_folds": how_learned(store, chosen) is not None,
             "settings": settings.head.model_dump(mode="json"),
             "classes": list(rows.classes),
             **measured(rows, dealt, beside, results),
@@ -98,14 +102,19 @@ def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) ->
     if store.has(name):
         return json.loads(store.read_bytes(name))
     say(f"{name.rsplit('/')[-1].removesuffix('.json')}: {np.sum(sides == 'test')} test crops")
-    here = replace(rows, sides=sides)
-    head = probabilities_of(learned_head(here, sides, chosen, settings, say), here)
+    here, start = replace(rows, sides=sides), None
+    if how := how_learned(store, chosen):
+        here, start = relearned(store, chosen, here, how, name.replace("/", "-"))
+        embeddings = here.embeddings_of(beside.kept)
+        beside = replace(beside, features={**beside.features, "embeddings": embeddings})
+    head = probabilities_of(learned_head(here, sides, chosen, settings, say, start), here)
     found = {"head": _scored(here, np.ones(len(sides), bool), 1 - head[:, 0])}
     with progress("baselines", len(beside.usable)) as advance:
         for method, probabilities in beside.scored(here, sides):
             found[method] = _scored(here, beside.kept, 1 - probabilities[:, 0])
             advance(1)
     store.write_bytes(name, json.dumps(found).encode())
+    Remembered(store, name.replace("/", "-")).forget()
     return found
 
 

@@ -18,8 +18,10 @@ import numpy as np
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.model.architecture import describe, in_one_line, total
+from pipeline.model.backend import keras
 from pipeline.model.fingerprints import learned_fingerprint
 from pipeline.model.golden import golden_crop
+from pipeline.model.head_start import Start
 from pipeline.model.learning import LearnedTrunk, learn
 from pipeline.model.network import Embedder, build
 from pipeline.stages.embed import embed_part
@@ -35,6 +37,7 @@ from pipeline.stages.registry import (
     trunk_home,
     write_model,
 )
+from pipeline.stages.remembered import Remembered
 from pipeline.stages.stored_crops import StoredCrops, stored_crops
 from pipeline.stages.train_head import Trained
 from pipeline.stages.training import learn_and_predict
@@ -115,22 +118,6 @@ def data_digest(crops: StoredCrops) -> str:
     return digest.hexdigest()
 
 
-class Remembered:
-    """The state of a run after its last epoch, beside the tables; hidden from every reader."""
-
-    def __init__(self, store: Store, trunk_id: str):
-        self._store, self._name = store, f".learning/{trunk_id}.npz"
-
-    def load(self) -> bytes | None:
-        return self._store.read_bytes(self._name) if self._store.has(self._name) else None
-
-    def save(self, state: bytes) -> None:
-        self._store.write_bytes(self._name, state, mode=0o600)
-
-    def forget(self) -> None:
-        self._store.remove(self._name)
-
-
 def learned_trunk(store: Store, chosen: Chosen, crops: StoredCrops, settings: Settings) -> None:
     """Learn the trunk and store it with golden vector and card."""
     started = time.monotonic()
@@ -155,6 +142,14 @@ def spoken(advance: Callable[[], None]) -> Callable[[int, dict], None]:
     return on_epoch
 
 
+def network_of(found: LearnedTrunk, chosen: Chosen) -> keras.Model:
+    """The plain network with the weights that were learned."""
+    # Random weights first, because the settings' own may be of another architecture.
+    model = build(chosen.trunk.model_copy(update={"weights": "random"}), chosen.recipe.side)
+    model.set_weights(found.weights)
+    return model
+
+
 def _store(
     store: Store,
     chosen: Chosen,
@@ -164,12 +159,13 @@ def _store(
     seconds: float,
 ) -> None:
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
-    # Random weights first, because the settings' own may be of another architecture.
-    model = build(chosen.trunk.model_copy(update={"weights": "random"}), side)
-    model.set_weights(found.weights)
+    model = network_of(found, chosen)
     golden = io.BytesIO()
     np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
+    if found.above:
+        start = Start(crops.class_names, tuple(found.above))
+        store.write_bytes(f"{home}/head.npz", start.to_bytes())
     facts = crops.facts
     card = {
         "trunk": chosen.trunk_id,

@@ -99,6 +99,17 @@ def stored_crops(store: Store, chosen: Chosen, settings: Settings) -> StoredCrop
     return StoredCrops(store, chosen.recipe.side, facts.reset_index(drop=True), names)
 
 
+def on_sides(
+    store: Store, chosen: Chosen, crop_ids, truth: np.ndarray, sides: np.ndarray, class_names
+) -> StoredCrops:
+    """Crops with these class numbers (N,) and sides (N,) instead of their own."""
+    given = pd.DataFrame({"crop_id": crop_ids, "class": truth, "split": sides})
+    facts = _facts(store, chosen).drop(columns="split").merge(given, on="crop_id")
+    if len(class_names) == 1:
+        facts["class"] = 0
+    return StoredCrops(store, chosen.recipe.side, facts, tuple(class_names))
+
+
 def lacking(known: pd.DataFrame, settings: Settings) -> str:
     """What labelled crops lack to learn from, in words; nothing when there are enough."""
     least, normal, words = settings.head.min_patients, settings.normal_class, []

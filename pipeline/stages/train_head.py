@@ -19,13 +19,14 @@ from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head import TrainedHead, predict, train
 from pipeline.model.head_rows import over_rows
+from pipeline.model.head_start import Start, from_bytes
 from pipeline.stages.baselines import compared, seen
 from pipeline.stages.labelled import Rows, labelled_rows, require_enough
 from pipeline.stages.out_of_fold import judge_labels
 from pipeline.stages.predict import Head
 from pipeline.stages.progress import progress
 from pipeline.stages.promotion import promote
-from pipeline.stages.registry import Chosen, head_home, made_with, write_model
+from pipeline.stages.registry import Chosen, head_home, made_with, trunk_home, write_model
 from pipeline.store.folder import Store
 
 Say = Callable[[str], None]
@@ -72,7 +73,8 @@ def _learn(
 ) -> None:
     """Train the head, measure it and store it with its card."""
     started = time.monotonic()
-    trained = learned_head(rows, rows.sides, chosen, settings, say)
+    start = start_of(store, chosen.trunk_id)
+    trained = learned_head(rows, rows.sides, chosen, settings, say, start)
     learning = time.monotonic() - started
     scores, differences = _scores(store, chosen, rows, trained)
     card = {
@@ -98,8 +100,19 @@ def _learn(
     write_model(store, head_home(head_id), trained.model, card)
 
 
+def start_of(store: Store, trunk_id: str) -> Start | None:
+    """The network under which a trunk was learned from labels, if it was."""
+    name = f"{trunk_home(trunk_id)}/head.npz"
+    return from_bytes(store.read_bytes(name)) if store.has(name) else None
+
+
 def learned_head(
-    rows: Rows, sides: np.ndarray, chosen: Chosen, settings: Settings, say: Say
+    rows: Rows,
+    sides: np.ndarray,
+    chosen: Chosen,
+    settings: Settings,
+    say: Say,
+    start: Start | None = None,
 ) -> TrainedHead:
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
@@ -112,6 +125,7 @@ def learned_head(
         settings.head,
         grid(chosen.trunk, chosen.recipe.side),
         _losses(say),
+        start,
     )
 
 
