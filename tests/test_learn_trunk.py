@@ -8,16 +8,19 @@ import pytest
 from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import splits
+from pipeline.stages import cross_validate, relearned
 from pipeline.stages import learn_trunk as stage
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
-from pipeline.stages.registry import champion, choose, embedder, trunk_card
+from pipeline.stages.registry import champion, choose, embedder, stored_choice, trunk_card
 from pipeline.stages.scores import learned_in_words
 from pipeline.stages.stored_crops import stored_crops
 from pipeline.store.features import load_features
 from tests.batches import opened, put, scan
 
 LEARN = config.Learn(epochs=2, batch_size=16)
+# What two convolutions make of maps of 8 × 8, so that it can begin with the trunk's own network.
+HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, min_patients=2)
 
 
 def batch(folder, patients=100, labels=True):
@@ -140,3 +143,29 @@ def test_too_few_crops_are_told_in_numbers(store, monkeypatch):
     monkeypatch.setattr("pipeline.stages.stored_crops.LEAST", 90)
     with pytest.raises(NotEnoughData, match=r"training side has \d\d crops.*90 are needed"):
         stage.learn_trunk(store)
+
+
+def test_in_every_fold_a_learned_trunk_is_learned_again_from_that_fold(store, learned, monkeypatch):
+    sides, began = [], []
+    learn, learned_head = relearned.learn, cross_validate.learned_head
+
+    def watched(crops, *rest):
+        sides.append(crops.facts.groupby("split")["patient_key"].agg(set))
+        return learn(crops, *rest)
+
+    def watched_head(rows, *rest):
+        began.append(rest[-1].class_names)
+        return learned_head(rows, *rest)
+
+    monkeypatch.setattr(relearned, "learn", watched)
+    monkeypatch.setattr(cross_validate, "learned_head", watched_head)
+    chosen = stored_choice(store.store, learned.trunk_id)
+    settings = store.settings.model_copy(update={"head": HEAD})
+    found = cross_validate.cross_validate(store.store, chosen, settings, 2, lambda _: None)
+    assert found.record["trunk_learned_in_folds"]
+    assert began == [("healthy", "caries")] * 2
+    tested = [fold["test"] for fold in sides]
+    assert len(tested[0] | tested[1]) == 100
+    for fold in sides:
+        assert not fold["test"] & (fold["train"] | fold["validation"])
+    assert not list(store.store.local_path(".learning").iterdir())
