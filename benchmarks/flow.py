@@ -50,9 +50,11 @@ class Flow:
         """Seconds of one run, `process` with what costs start-up time made before."""
         with fresh_store(self.root, self.folder) as opened, batch_lock(opened.store, BATCH):
             run = Run(opened, BATCH, one_by_one)
-            run.workers = self.workers
-            run.embed = embedder(opened.store, run.chosen).embed
+            run.tools.workers = self.workers
+            run.tools.embed = embedder(opened.store, run.chosen).embed
             spent = clocked(run.whole)
+            del run.tools.workers  # they serve all repeats
+            run.close()
         self.stages.append({**run.summary.seconds, "whole": spent})
         return spent
 

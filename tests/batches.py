@@ -9,7 +9,7 @@ import numpy as np
 from pipeline import config
 from pipeline.errors import ScanRejected
 from pipeline.ingest import listing
-from pipeline.stages import process, report
+from pipeline.stages import report, tools
 from pipeline.stages.opening import open_for_writing
 
 # A trunk and a head that compute in milliseconds; everything else is as in real runs.
@@ -87,6 +87,6 @@ class Halved:
 def without_waiting(patch):
     """Quick runs: no second look at fresh files, no worker processes, no TensorFlow, no figures."""
     patch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
-    patch.setattr(process, "Workers", InPlace)
-    patch.setattr(process, "embedder", lambda store, chosen: Halved)
+    patch.setattr(tools, "Workers", InPlace)
+    patch.setattr(tools, "embedder", lambda store, chosen: Halved)
     patch.setattr(report, "render", repr)

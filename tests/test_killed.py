@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.ingest import listing
 from pipeline.stages import process as process_module
+from pipeline.stages import tools
 from pipeline.stages.plan import deliver, plan_batch
 from pipeline.store import catalog
 from tests.batches import Halved, opened, put, scan
@@ -32,7 +33,7 @@ if __name__ == "__main__":
 
 def run(root):
     """The program that is killed: receives and embeds the batch with a stand-in for the trunk."""
-    process_module.embedder = lambda store, chosen: Halved
+    tools.embedder = lambda store, chosen: Halved
     process_module.process(opened(root, part_size=1), "b")
 
 
@@ -46,7 +47,7 @@ def contents(store):
 def planned(tmp_path, monkeypatch):
     """A store whose batch is listed but not received, and the program that works on it."""
     monkeypatch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
-    monkeypatch.setattr(process_module, "embedder", lambda store, chosen: Halved)
+    monkeypatch.setattr(tools, "embedder", lambda store, chosen: Halved)
     same = scan()
     pictures = {f"s{number:02d}_png": scan(300, 200) for number in range(32)}
     folder = put(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.stages import process as process_module
-from pipeline.stages import undo
+from pipeline.stages import tools, undo
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.retry import retry
@@ -44,7 +43,7 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
             raise RuntimeError(f"cannot read {folder}/{mark('ERROR')}.png")
 
     with monkeypatch.context() as broken:
-        broken.setattr(process_module, "embedder", lambda *_: Fails)
+        broken.setattr(tools, "embedder", lambda *_: Fails)
         summary = process(store, batch)
     assert summary.failures
     print("\n".join(in_words(summary, store.settings)))

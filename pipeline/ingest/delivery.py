@@ -119,6 +119,21 @@ class Deliveries:
         """Numbers of all parts that were ever listed, ascending without a gap."""
         return sorted(self.sizes())
 
+    def rivals(self, number: int) -> list[int]:
+        """Earlier parts that list a file as long as one of this part's, ascending.
+
+        Files of other lengths are other scans, and one that has changed since is rejected: what is
+        a duplicate in this part cannot hang on any other part of the batch.
+        """
+        parts_of: dict[int, set[int]] = {}
+        for path in self.lists():
+            table = pq.read_table(path, columns=["part", "size"])
+            columns = (column.to_pylist() for column in table.columns)
+            for part, size in zip(*columns, strict=True):
+                parts_of.setdefault(size, set()).add(part)
+        alike = set().union(*(parts for parts in parts_of.values() if number in parts))
+        return sorted(part for part in alike if part < number)
+
     def known(self) -> dict[bytes, Known]:
         """The latest listing of every path."""
         known: dict[bytes, Known] = {}

@@ -30,6 +30,10 @@ class Private:
         self.root = root
         self._key = key
 
+    def __reduce__(self):
+        # The key would travel along, into the memory of schedulers and over networks.
+        raise TypeError("the private folder of a store is opened where it lies, never sent")
+
     def keyed(self, purpose: str, text: bytes | str) -> str:
         """First 32 hex digits of HMAC-SHA-256; `purpose` keeps kinds of text apart."""
         data = text if isinstance(text, bytes) else os.fsencode(text)

@@ -7,27 +7,24 @@ looking, before anything slow is imported.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 
-from pipeline.errors import NotEnoughData
+from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery import Deliveries
-from pipeline.ingest.workers import Workers
-from pipeline.stages.accepted import Accepted
-from pipeline.stages.embed import embed_part
 from pipeline.stages.labelled import require_enough
 from pipeline.stages.learn_novelty import fit_and_score
-from pipeline.stages.novelty import score_part, standing
+from pipeline.stages.novelty import standing
 from pipeline.stages.opening import Opened
-from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.parts_loop import Guarded, PartMap, one_by_one, outcomes_of
 from pipeline.stages.plan import plan_batch
-from pipeline.stages.predict import Head, predict_part
-from pipeline.stages.progress import log, progress
-from pipeline.stages.receive import Receiver
-from pipeline.stages.registry import champion, choose, embedder
+from pipeline.stages.progress import Advance, log, progress
+from pipeline.stages.registry import champion, choose
 from pipeline.stages.report import write_report
 from pipeline.stages.summary import Summary, write_record
+from pipeline.stages.tools import finished, job_for, tools_for
+from pipeline.stages.turns import forget_turns
+from pipeline.stages.work import Embed, PartWork, Predict, Receive, Recut, Score
 from pipeline.store import catalog
-from pipeline.store.locks import batch_lock
+from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.parts import (
     crops_name,
     features_name,
@@ -60,23 +57,12 @@ class Run:
         self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
         self.chosen = choose(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
-
-    @cached_property
-    def workers(self) -> Workers:
-        settings = self.opened.settings
-        return Workers(settings.workers, settings.scan_seconds, settings.scan_memory_mb)
-
-    @cached_property
-    def accepted(self) -> Accepted:
-        return Accepted(self.store)
-
-    @cached_property
-    def embed(self) -> Callable:
-        return embedder(self.store, self.chosen).embed
+        self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
+        self.tools = tools_for(self.job)
+        self.tools.opened = opened
 
     def close(self) -> None:
-        if "workers" in self.__dict__:
-            self.workers.close()
+        finished(self.job)
 
     def whole(self) -> Summary:
         """All stages in their order; each does what is not done yet."""
@@ -95,40 +81,28 @@ class Run:
     def _receive(self, parts: list[int]) -> None:
         missing = self._without(parts, lambda number: scans_name(self.batch, number))
         files = Deliveries(self.opened.private, self.batch).sizes()
+        forget_turns(self.store, self.batch)
         with progress("receive", sum(files[number] for number in missing)) as advance:
-            self._each("receive", missing, lambda number: self._receiver(advance)(number))
+            self._each(missing, Receive(self.job), advance)
+        forget_turns(self.store, self.batch)
         # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
         unembedded = self._without(self._received(parts), self._features)
         missing = self._without(unembedded, self._crops)
         with progress("cut again", sum(files[number] for number in missing)) as advance:
-            self._each("cut again", missing, lambda number: self._recut(number, advance))
-
-    def _receiver(self, advance) -> Callable[[int], str]:
-        return Receiver(
-            self.opened, self.batch, self.chosen, self.workers, self.accepted, advance
-        ).receive_part
-
-    def _recut(self, number: int, advance) -> None:
-        receiver = Receiver(
-            self.opened, self.batch, self.chosen, self.workers, self.accepted, advance
-        )
-        if lost := receiver.recut_part(number):
-            self.summary.notes.append(
-                f"{lost} scans of part {number} were received before but are gone or changed now, "
-                "so they have no crops; put them back and delete that part's crops to try again"
-            )
+            outcomes = self._each(missing, Recut(self.job), advance)
+        for number, lost in zip(missing, outcomes, strict=True):
+            if lost and not isinstance(lost, StageFailed):
+                self.summary.notes.append(
+                    f"{lost} scans of part {number} were received before but are gone or changed "
+                    "now, so they have no crops; put them back and delete that part's crops to "
+                    "try again"
+                )
 
     def _embed(self, parts: list[int]) -> None:
         missing = self._without(self._with(parts, self._crops), self._features)
         crops = sum(rows_of(self.store, self._crops(number)) for number in missing)
         with progress("embed", crops) as advance:
-            self._each(
-                "embed",
-                missing,
-                lambda number: embed_part(
-                    self.store, self.batch, number, self.chosen, self.embed, advance
-                ),
-            )
+            self._each(missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
         """Score with the model in force; learn a first one once there is enough to learn from."""
@@ -140,11 +114,7 @@ class Run:
             self._with(parts, self._features),
             lambda number: novelty_name(fitted.novelty_id, self.batch, number),
         )
-        self._each(
-            "novelty",
-            missing,
-            lambda number: score_part(self.store, self.batch, number, self.chosen, fitted),
-        )
+        self._each(missing, Score(self.job, fitted.novelty_id))
 
     def _first_novelty(self) -> None:
         with self._timed("novelty"):
@@ -184,17 +154,12 @@ class Run:
                 "Train one with: make train"
             )
             return
-        head = Head(self.store, standing["head"])
-        self.summary.head = head.head_id
+        head = self.summary.head = standing["head"]
         missing = self._without(
             self._with(parts, self._features),
-            lambda number: predictions_name(head.head_id, self.batch, number),
+            lambda number: predictions_name(head, self.batch, number),
         )
-        self._each(
-            "predict",
-            missing,
-            lambda number: predict_part(self.store, self.batch, number, self.chosen, head),
-        )
+        self._each(missing, Predict(self.job, head))
 
     def _check(self) -> None:
         with self._timed("check"), catalog.open_store(self.store) as con:
@@ -235,14 +200,20 @@ class Run:
     def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
         return [number for number in parts if not self.store.has(name(number))]
 
-    def _each(self, stage: str, missing: list[int], work: Callable[[int], object]) -> None:
-        """Run a stage over the parts that lack its output."""
+    def _each(
+        self, missing: list[int], work: PartWork, advance: Advance = lambda _: None
+    ) -> list[object]:
+        """Run a stage over the parts that lack its output; the outcome of each."""
         if not missing:
-            return
+            return []
+        stage = work.stage
         self.summary.worked[stage] = len(missing)
         with self._timed(stage):
-            failures = over_parts(stage, self.batch, work, missing, self._map, self.opened.private)
-        self.summary.failures += [str(failure) for failure in failures]
+            guarded = Guarded(stage, self.batch, work, self.opened.private, advance)
+            outcomes = outcomes_of(self._map, guarded, missing)
+        failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
+        self.summary.failures += failures
+        return outcomes
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

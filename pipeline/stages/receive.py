@@ -4,8 +4,10 @@ Every listed file comes out as exactly one row of the ledger, usable or not. The
 written last: its existence says that the part was received.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -27,6 +29,7 @@ from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.parts import PackedPart, crops_name, labels_name, read_part, scans_name
 
+Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
 
 
@@ -41,8 +44,12 @@ class Receiver:
     accepted: Accepted
     advance: Advance
 
-    def receive_part(self, number: int) -> str:
-        """Receive one part unless that is done already; return the name of its ledger."""
+    def receive_part(self, number: int, commits: Commits | None = None) -> str:
+        """Receive one part unless that is done already; return the name of its ledger.
+
+        Once it is read, `commits` waits until the part may be committed, and is held meanwhile;
+        by default it is the lock of the store.
+        """
         name = scans_name(self.batch, number)
         if self.opened.store.has(name):
             return name
@@ -53,8 +60,7 @@ class Receiver:
         part = _Part(maker, self.chosen.recipe.side, self.accepted)
         for file, read in self._read(deliveries, listed, self.opened.settings.quality):
             part.add(file, read)
-        _tell(self.opened.private, part)
-        part.commit(self.opened.store)
+        part.commit(self.opened.store, commits or partial(commit_lock, self.opened.store))
         return name
 
     def recut_part(self, number: int) -> int:
@@ -150,10 +156,13 @@ class _Part:
         self.scans.append(scan)
         self.crops.add(self.maker.crops(scan, read))
 
-    def commit(self, store: Store) -> None:
-        """Write crops, labels and, last, the ledger."""
+    def commit(self, store: Store, commits: Commits) -> None:
+        """Write crops, labels and, last, the ledger, unless another process has."""
         batch, number = self.maker.batch, self.maker.part
-        with commit_lock(store):
+        with commits():
+            if store.has(scans_name(batch, number)):
+                return  # its scans would be duplicates of themselves
+            _tell(self.maker.private, self)
             self.accepted.refresh()
             if self._decided_now() != self.scans:
                 self._begin()

@@ -22,6 +22,7 @@ from pipeline.model.golden import golden_crop, golden_matches
 from pipeline.model.trunk import described, trunk_fingerprint
 from pipeline.store.catalog import promotions
 from pipeline.store.folder import Store
+from pipeline.store.locks import held
 
 if TYPE_CHECKING:
     import keras
@@ -128,7 +129,10 @@ def embedder(store: Store, chosen: Chosen) -> "Embedder":
 
     home = trunk_home(chosen.trunk_id)
     if not store.has(f"{home}/card.json"):
-        _make_trunk(store, chosen)
+        with held(store, f"trunk-{chosen.trunk_id}", timeout=-1):
+            # Processes that need it at once would mix two sets of its files.
+            if not store.has(f"{home}/card.json"):
+                _make_trunk(store, chosen)
     ready = Embedder(read_model(store, home))
     golden = np.load(io.BytesIO(store.read_bytes(f"{home}/golden.npy")))
     now = ready.embed(golden_crop(chosen.recipe.side)[np.newaxis])[0]

@@ -105,8 +105,13 @@ class Store:
             finish(file)
             target = self.local_path(name)
             make_folder(target.parent)
-            os.replace(path, target)
-            sync(target.parent)
+            with self.publishing():
+                os.replace(path, target)
+                sync(target.parent)
+
+    def publishing(self) -> contextlib.AbstractContextManager[None]:
+        """Held while a finished file gets its name."""
+        return contextlib.nullcontext()
 
     @contextlib.contextmanager
     def temporary(self, mode: int) -> Iterator[tuple[Path, BinaryIO]]:

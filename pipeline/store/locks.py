@@ -8,6 +8,7 @@ is for the message alone.
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -31,10 +32,32 @@ def batch_lock(store: Store, batch: str) -> Iterator[None]:
                 f"Batch {batch} is being worked on by {in_words(store, owner)}, and only one run "
                 "at a time may do that. Wait until it ends, then run again."
             ) from None
+        store.remove(_run_name(batch))  # whoever held the batch before has ended
         started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         store.write_bytes(owner, json.dumps({"pid": os.getpid(), "started": started}).encode())
         stack.callback(store.remove, owner)
         yield
+
+
+def begin_run(store: Store, batch: str) -> str:
+    """Name the run that holds the lock of `batch`; whoever takes that lock next ends it."""
+    run = secrets.token_hex(8)
+    store.write_bytes(_run_name(batch), run.encode())
+    return run
+
+
+def is_running(store: Store, batch: str, run: str) -> bool:
+    """Whether `run` holds the lock of `batch`, asked from any process and any machine."""
+    if not is_held(store, f"batch-{batch}"):
+        return False
+    try:
+        return store.read_bytes(_run_name(batch)) == run.encode()
+    except FileNotFoundError:
+        return False
+
+
+def _run_name(batch: str) -> str:
+    return f"{FOLDER}/run-{batch}"
 
 
 @contextlib.contextmanager
@@ -64,6 +87,15 @@ def held(store: Store, key: str, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(store: Store, key: str) -> bool:
+    """Whether anybody holds the lock `key` now."""
+    try:
+        with held(store, key, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def in_words(store: Store, owner: str) -> str:

@@ -20,6 +20,7 @@ import psutil
 from pipeline.errors import PipelineError
 from pipeline.ingest import delivery, listing
 from pipeline.stages import process as process_module
+from pipeline.stages import tools
 from pipeline.stages.plan import deliver
 from pipeline.store.folder import Store
 from tests.batches import Halved, InPlace, opened, put, scan
@@ -50,9 +51,9 @@ def process_batch(root: Path, folder: Path, batch: str, real_workers: bool = Fal
     """What is struck: one batch from its folder to its report. Raises what the stages raise."""
     listing.SECOND_LOOK_SECONDS = 0
     delivery.datetime.datetime = FrozenClock
-    process_module.embedder = lambda store, chosen: Halved
+    tools.embedder = lambda store, chosen: Halved
     if not real_workers:
-        process_module.Workers = InPlace
+        tools.Workers = InPlace
     store = opened(root, part_size=4)
     summary = process_module.process(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:
