@@ -134,6 +134,17 @@ class Novelty(Group):
     min_patients: int = Field(10, ge=1)  # on the training side, before anything is learned
 
 
+class Dask(Group):
+    """An existing Dask cluster, for `runner = "dask"`."""
+
+    # Of the scheduler. tls:// unless it listens on this machine alone: who reaches a scheduler can
+    # run what they like as the user of its workers.
+    address: str | None = None
+    # What a worker must offer (its --resources) and a part takes of it, such as {GPU = 1}.
+    receive: dict[str, float] = {}  # to decode scans; it needs the private folder and the scans
+    embed: dict[str, float] = {}
+
+
 GROUPS = {
     "quality": Quality,
     "recipe": Recipe,
@@ -142,6 +153,7 @@ GROUPS = {
     "learn": Learn,
     "head": Head,
     "novelty": Novelty,
+    "dask": Dask,
 }
 
 
@@ -171,6 +183,8 @@ class Settings(BaseSettings):
     learn: Learn = Learn()
     head: Head = Head()
     novelty: Novelty = Novelty()
+    runner: Literal["threads", "dask"] = "threads"  # where parts are worked on: here, or on Dask
+    dask: Dask = Dask()
 
     @property
     def private_folder(self) -> Path:
