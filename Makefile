@@ -13,6 +13,8 @@ NAME ?=
 Q ?=
 CSV ?=
 FOLDS ?=
+ADDRESS ?=
+RESOURCES ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -49,6 +51,13 @@ fuzz: $(VENV)/ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real on
 
 chaos: $(VENV)/ready ## kill, starve and race runs some 300 times; nothing may be lost
 	@$(RUN) -m tests.chaos
+
+bench-dask: $(VENV)/ready ## measure what Dask costs per part, and one worker against two
+	@$(RUN) -m benchmarks.dask_runner
+
+dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES="SCANS=1 GPU=1"]
+	@$(RUN) -m dask worker "$(ADDRESS)" --nthreads 1 --no-dashboard \
+		--dashboard-address 127.0.0.1:0 $(if $(RESOURCES),--resources "$(RESOURCES)")
 
 bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
@@ -95,5 +104,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-novelty fuzz \
-	chaos check lock clean
+.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-dask dask-worker \
+	bench-novelty fuzz chaos check lock clean

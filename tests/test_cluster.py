@@ -60,10 +60,14 @@ def _quick(monkeypatch):
     without_waiting(monkeypatch)
 
 
-def on_dask(stage, work, numbers):
+def on_dask(settings):
     """The map of the flows, without Prefect's tasks."""
-    with where(work.work.job.settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(do, numbers))
+
+    def map_parts(stage, work, numbers):
+        with where(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
+            return list(pool.map(do, numbers))
+
+    return map_parts
 
 
 def contents(store):
@@ -77,7 +81,7 @@ def test_a_run_that_loses_a_worker_gives_the_bytes_of_a_run_on_this_machine(runn
     folder = put(tmp_path / "Ann Smith", a_png=same, **pictures, z_png=same, y_png=b"broken")
     store = opened(tmp_path, part_size=2, workers=1, runner="dask", dask=Dask(address=address))
     batch = deliver(folder, "night", store)
-    summary = process(store, batch, on_dask)
+    summary = process(store, batch, on_dask(store.settings))
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["duplicate"] == summary.counts["rejected"] == 1
     assert sum(each.poll() is not None for each in started) == 1  # it was killed

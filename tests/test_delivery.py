@@ -9,7 +9,7 @@ from pipeline.ingest import listing
 from pipeline.ingest.annotations import Annotations
 from pipeline.ingest.delivery import Deliveries, batch_name
 from pipeline.ingest.listing import list_batch
-from pipeline.ingest.private import open_private
+from pipeline.ingest.private import _machine, open_private
 
 
 @pytest.fixture
@@ -146,3 +146,22 @@ def test_a_batch_is_named_by_its_user_its_date_or_a_keyed_hash(tmp_path, private
 def test_a_name_that_cannot_name_a_batch_is_refused(tmp_path, private, name):
     with pytest.raises(ConfigError, match="cannot name a batch"):
         batch_name(tmp_path, name, private)
+
+
+def test_a_part_may_hold_scans_of_earlier_parts_that_list_a_file_as_long(folder, private):
+    for name, length in zip("abcdefgh", (1, 2, 3, 4, 2, 5, 4, 1), strict=True):
+        put(folder, f"{name}.png", text="x" * length)
+    deliveries, _ = delivered(folder, private)
+    assert [deliveries.rivals(number) for number in range(4)] == [[], [], [0], [0, 1]]
+
+
+def test_a_file_that_another_machine_is_writing_is_left_to_it(private):
+    ours = private.root / f".list.{_machine()}.99999999.00000000"
+    theirs = private.root / ".list.00000000.99999999.00000000"
+    for path in (ours, theirs):
+        path.touch()
+    private.sweep()
+    assert (ours.exists(), theirs.exists()) == (False, True)
+    os.utime(theirs, (0, 0))
+    private.sweep()
+    assert not theirs.exists()

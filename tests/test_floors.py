@@ -17,6 +17,7 @@ FLOORS = [
 ]
 ONLY_IN = {
     "prefect": {"flows"},
+    "distributed": {"flows"},
     "cv2": {"ingest", "imaging"},
     "keras": {"model"},
     "tensorflow": set(),

@@ -5,13 +5,17 @@ lies outside the store, mode 0700. Whoever has it can tie rows back to people; w
 the store cannot.
 """
 
+import contextlib
 import datetime
+import fcntl
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import socket
 import sys
+import time
 import unicodedata
 from pathlib import Path
 
@@ -20,7 +24,9 @@ import psutil
 from pipeline.errors import StoreError
 
 KEY_BYTES = 32
-UNFINISHED = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}")  # name, process, chance
+# Name, machine, process and chance.
+UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}")
+LEFT_SECONDS = 24 * 3600  # without a write; a file here takes a moment
 
 
 class Private:
@@ -57,7 +63,7 @@ class Private:
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that it appears whole or not at all."""
         path = self.path(*name.split("/"))
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        unfinished = _unfinished(path)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -68,8 +74,7 @@ class Private:
     def sweep(self) -> None:
         """Remove what killed processes left unfinished."""
         for path in self.root.rglob(".*"):
-            found = UNFINISHED.fullmatch(path.name)
-            if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
+            if (found := UNFINISHED.fullmatch(path.name)) and _left(path, found[1], int(found[2])):
                 path.unlink(missing_ok=True)
 
     def tell(self, message: str) -> None:
@@ -81,6 +86,8 @@ class Private:
             self.path("messages.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
         with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+            # Over NFS two machines that append at once overwrite each other's lines.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             log.write(f"{now} {line}\n")
         if sys.stderr.isatty():
             print(line, file=sys.stderr)
@@ -118,7 +125,7 @@ def open_private(root: Path, may_create: bool) -> Private:
 
 def _create_key(key_file: Path) -> None:
     """Two runs may start at once: the first one's key stands, whole, and both use it."""
-    unfinished = key_file.with_name(f".key.{os.getpid()}.{secrets.token_hex(4)}")
+    unfinished = _unfinished(key_file)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
@@ -130,3 +137,20 @@ def _create_key(key_file: Path) -> None:
         pass
     finally:
         unfinished.unlink()
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
+def _left(path: Path, machine: str, pid: int) -> bool:
+    """Whether the writer of an unfinished file is gone; of another machine only time tells."""
+    if machine == _machine():
+        return pid == os.getpid() or not psutil.pid_exists(pid)
+    with contextlib.suppress(FileNotFoundError):  # its writer was faster
+        return time.time() - path.stat().st_mtime > LEFT_SECONDS
+    return False
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]

@@ -1,0 +1,160 @@
+"""What a Dask cluster costs per part, and what a second worker gives: `make bench-dask`.
+
+Scheduler and workers are of this machine, so two workers share its cores with each other: each has
+one decoding process and one thread for the network.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks import scans
+from benchmarks.comparison import clocked
+from flows.environment import prepare
+from pipeline import config
+from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.stages.parts_loop import Guarded
+from pipeline.stages.plan import deliver
+from pipeline.stages.process import process
+from pipeline.stages.progress import Advance
+from pipeline.stages.tools import job_for
+from pipeline.stages.work import PartWork
+
+SCANS, PART_SIZE, REPEATS, EMPTY_PARTS = 160, 20, 3, 40
+ONE_CORE = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+LOOPBACK = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+
+
+@dataclass(frozen=True)
+class Nothing(PartWork):
+    """A part without work, so that all of its time is the scheduler's."""
+
+    stage, needs = "nothing", ""
+
+    def __call__(self, number: int, advance: Advance) -> None:
+        pass
+
+
+def main() -> None:
+    """Measure, and print some lines. Takes some minutes on two cores."""
+    with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Loopback() as loopback:
+        with multiprocessing.get_context("spawn").Pool() as pool:
+            folder = scans.periapicals(Path(root), pool, SCANS)
+        loopback.add_worker()
+        one = seconds(Path(root, "one"), folder, loopback.address)
+        loopback.add_worker()
+        two = seconds(Path(root, "two"), folder, loopback.address)
+        print(f"{SCANS} periapicals in parts of {PART_SIZE}, {os.cpu_count()} cores, medians:")
+        for stage in ("receive", "embed"):
+            ratio = one[stage] / two[stage]
+            print(
+                f"  {stage:<8} one worker {one[stage]:.1f} s, two {two[stage]:.1f} s: {ratio:.2f}"
+            )
+        for runner in ("threads", "dask"):
+            each = 1000 * overhead(Path(root, runner), runner, loopback.address)
+            print(f"  overhead of a part with Prefect's task, {runner}: {each:.0f} ms")
+
+
+class Loopback:
+    """A scheduler of this machine alone, and its workers."""
+
+    def __enter__(self) -> "Loopback":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address, self._started = f"tcp://127.0.0.1:{port}", []
+        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port))
+        return self
+
+    def add_worker(self) -> None:
+        self._start("worker", self.address, "--nthreads", "1", "--no-nanny")
+
+    def _start(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "dask", *arguments, *LOOPBACK]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._started.append(subprocess.Popen(command, env={**os.environ, **ONE_CORE}, **quiet))
+
+    def __exit__(self, *_) -> None:
+        for process_ in self._started:
+            process_.kill()
+            process_.wait()
+
+
+def store_at(root: Path, runner: str, address: str) -> Opened:
+    settings = config.load(
+        store=str(root / "store"),
+        private=root / "private",
+        part_size=PART_SIZE,
+        workers=1,
+        runner=runner,
+        dask=config.Dask(address=address),
+        novelty=config.Novelty(min_patients=SCANS + 1),  # not measured
+    )
+    return open_for_writing(settings)
+
+
+def seconds(root: Path, folder: Path, address: str) -> dict[str, float]:
+    """Median seconds by stage of some runs after a first one, in which workers import."""
+    spent: dict[str, list[float]] = {"receive": [], "embed": []}
+    for repeat in range(REPEATS + 1):
+        opened = store_at(root / str(repeat), "dask", address)
+        map = partial(without_prefect, opened.settings)
+        summary = process(opened, deliver(folder, "bench", opened), map)
+        if summary.failures:
+            raise SystemExit(f"{len(summary.failures)} parts failed, so nothing was measured")
+        for stage, values in spent.items():
+            values.append(summary.seconds[stage])
+    return {stage: median(values[1:]) for stage, values in spent.items()}
+
+
+def without_prefect(
+    settings: config.Settings, stage: str, work: Guarded, numbers: Sequence[int]
+) -> list[object]:
+    """The map of the flows without Prefect's tasks."""
+    from flows.parts import where
+
+    with where(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(do, numbers))
+
+
+def overhead(root: Path, runner: str, address: str) -> float:
+    """Seconds that one part without work takes as a task of a flow; the first ones are left out."""
+    opened = store_at(root, runner, address)
+    prepare(opened.settings)
+    from prefect import flow
+
+    from flows.parts import as_tasks
+
+    work = Guarded("nothing", "b", Nothing(job_for("run", "b", opened, None)), opened.private, int)
+
+    @flow(name="nothing")
+    def empty() -> float:
+        as_tasks("nothing", work, range(5))
+        return clocked(lambda: as_tasks("nothing", work, range(EMPTY_PARTS))) / EMPTY_PARTS
+
+    with environment(DENTAL_RUNNER=runner, DENTAL_DASK__ADDRESS=address):
+        return empty()
+
+
+@contextlib.contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+if __name__ == "__main__":
+    main()
