@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from pipeline.stages import belongings, forget, undo
 from pipeline.stages import process as process_module
-from pipeline.stages import undo
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.retry import retry
@@ -57,9 +57,12 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
     retry(store, batch)
     process(store, batch)
     assert found_in(tmp_path / "home" / "store") == []
+    theirs = next(each for each in planted if each.startswith(f"{MARK}PATIENT"))
+    assert forget.forget(store, belongings.find_patient(store, theirs)).scan_ids
+    assert found_in(tmp_path / "home" / "store") == []
     said = capfd.readouterr()
     assert not patterns().search((said.out + said.err).encode())
     assert found_in(store.private.root)  # where they belong
     undo.undo(store, batch)
     assert found_in(tmp_path / "home" / "store") == []
-    assert len(planted) >= 60
+    assert len(planted) >= 80
