@@ -183,8 +183,8 @@ def in_words(found: Found) -> list[str]:
     scans = len(found.scan_ids)
     if not found.places:
         return [
-            "Nothing here belongs to them. Give the id as the delivery gave it (a table's wins over "
-            "DICOM's). Forgotten all the same, they are not taken when they come."
+            "Nothing here belongs to them. Give the id as the delivery gave it (a table's wins "
+            "over DICOM's). Forgotten all the same, they are not taken when they come."
         ]
     lines = [f"{len(found.places)} deliveries of {scans} scans in {len(found.batches)} batches"]
     lines += [f"  {table}: {count} rows" for table, count in sorted(found.rows.items())]
