@@ -23,7 +23,8 @@ def draw_audit(store: Store, batch: str, last: int, chosen: Chosen, count: int) 
     name = audits_name(batch, last)
     if store.has(name):
         return name
-    before = max(part_numbers(store, f"audits/{batch}"), default=-1)
+    earlier = [night for night in part_numbers(store, f"audits/{batch}") if night < last]
+    before = max(earlier, default=-1)
     rows = [
         row
         for number in part_numbers(store, f"features/{chosen.trunk_id}/{batch}")
