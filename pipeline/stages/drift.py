@@ -78,6 +78,7 @@ def _outcome(
     settings = opened.settings.drift
     if reference is None:
         words = f"no reference yet: {patients} patients, {settings.reference_patients} are needed"
+        words += " in the batches that `drift.reference` names" if settings.reference else ""
         return {"state": NO_REFERENCE, "reference_patients": patients, "words": words}, []
     facts = {"reference_patients": reference.patients}
     mine = files[files["part"] > reference.parts.get(batch, -1)]

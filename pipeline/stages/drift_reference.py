@@ -7,9 +7,12 @@ patients, or from those that the setting `drift.reference` names, and not change
 batches in the setting make another reference. At most 256 patients stand in it, whom a hash draws,
 so what a comparison costs does not grow with the store.
 
-Nothing is learned: the sample is rows of people, so when somebody is forgotten theirs are removed,
-and nothing of them is left in it. One that holds too few patients then is made again, as is one
-that a batch stood in which was taken back.
+A learned trunk knows patients of the first batches better than later ones, which may look like
+drift; the trunk of random weights knows nobody.
+
+Nothing is learned here: the sample is rows of people, so when somebody is forgotten theirs are
+removed, and nothing of them is left in it. One that holds too few patients then is made again, as
+is one that a batch stood in which was taken back.
 """
 
 import datetime
@@ -92,10 +95,14 @@ def ready(opened: Opened, chosen: Chosen, modality: str) -> tuple[Reference | No
 
 
 def made_of(store: Store, batch: str) -> list[str]:
-    """Homes of the references that scans of `batch` stand in."""
-    cards = (name for name in store.names("models/drift") if name.endswith("/card.json"))
-    homes = (name.removesuffix("/card.json") for name in cards)
-    return [home for home in homes if batch in read_card(store, home)["parts"]]
+    """The references that scans of `batch` stand in."""
+    found = set()
+    for name in store.names("models/drift"):
+        if name.endswith("/sample.parquet"):
+            rows = read_part(store, name, schemas.REFERENCE, ["batch"])
+            if batch in rows["batch"].to_pylist():
+                found.add(name.split("/")[2])
+    return sorted(found)
 
 
 def sampled(files: pd.DataFrame, modality: str) -> pd.DataFrame:

@@ -102,10 +102,12 @@ def _files(opened: Opened, batch: str) -> list[str]:
     labels = re.compile(rf"labels/part-{re.escape(batch)}-\d{{5,}}\.parquet")
     names += [name for name in store.names("labels") if labels.fullmatch(name)]
     names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
-    # What is usual is learned anew without it, by the next run.
-    names += [name for home in made_of(store, batch) for name in store.names(home)]
     names += store.names(f"audits/{batch}")
-    return [*names, *store.names(f"runs/{batch}"), *store.names(f"scans/{batch}")]
+    # What is usual is told anew without it by the next run, and what was compared with it is void.
+    for reference in made_of(store, batch):
+        names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
+    names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
+    return list(dict.fromkeys(names))
 
 
 def undo(opened: Opened, batch: str) -> Undoing:
