@@ -42,7 +42,7 @@ REPEATS, UNCHANGED_REPEATS = 100, 500
 
 
 def contrast(share: float) -> Callable[[np.ndarray], np.ndarray]:
-    """That of the middle greys. Black and white stay: were they to vanish, they alone would tell."""
+    """That of the middle greys. Black and white stay: their vanishing alone would tell."""
     grey = np.arange(256) / 255
     curve = grey - (share - 1) * np.sin(2 * np.pi * grey) / (2 * np.pi)
     levels = np.rint(255 * curve).astype(np.uint8)
