@@ -53,6 +53,9 @@ chaos: $(VENV)/ready ## kill, starve and race runs some 300 times; nothing may b
 bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
 
+bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift finds
+	@$(RUN) -m benchmarks.drift
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -95,5 +98,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-novelty fuzz \
-	chaos check lock clean
+.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-novelty \
+	bench-drift fuzz chaos check lock clean

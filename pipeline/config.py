@@ -134,6 +134,16 @@ class Novelty(Group):
     min_patients: int = Field(10, ge=1)  # on the training side, before anything is learned
 
 
+class Drift(Group):
+    """Whether a batch differs from a reference by more than chance."""
+
+    alarm_rate: float = Field(0.01, ge=0.001, le=0.5)  # of false alarms, in batches like it
+    # Batches that show what is usual; by default the first ones, until they hold enough patients.
+    reference: tuple[str, ...] = ()
+    reference_patients: int = Field(50, ge=10)  # of a modality, before there is a reference
+    batch_patients: int = Field(10, ge=4)  # of a modality; fewer are too few to tell
+
+
 GROUPS = {
     "quality": Quality,
     "recipe": Recipe,
@@ -142,6 +152,7 @@ GROUPS = {
     "learn": Learn,
     "head": Head,
     "novelty": Novelty,
+    "drift": Drift,
 }
 
 
@@ -165,12 +176,15 @@ class Settings(BaseSettings):
     follow_links: bool = False  # symbolic links in a batch; else each is a rejected row
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
     near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
+    # Crops a night that a hash draws for a person to label, whatever any head says of them.
+    audits: int = Field(5, ge=0)
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
     learn: Learn = Learn()
     head: Head = Head()
     novelty: Novelty = Novelty()
+    drift: Drift = Drift()
 
     @property
     def private_folder(self) -> Path:

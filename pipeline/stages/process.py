@@ -13,6 +13,8 @@ from pipeline.errors import NotEnoughData
 from pipeline.ingest.delivery import Deliveries
 from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted
+from pipeline.stages.audit import draw_audit
+from pipeline.stages.drift import compare_batch, in_words, name_of
 from pipeline.stages.embed import embed_part
 from pipeline.stages.labelled import require_enough
 from pipeline.stages.learn_novelty import fit_and_score
@@ -29,6 +31,7 @@ from pipeline.stages.summary import Summary, write_record
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
 from pipeline.store.parts import (
+    audits_name,
     crops_name,
     features_name,
     novelty_name,
@@ -88,6 +91,7 @@ class Run:
         self._novelty(parts)
         self._train()
         self._predict(parts)
+        self._watch(parts)
         self._check()
         self._report()
         return self.summary
@@ -195,6 +199,27 @@ class Run:
             missing,
             lambda number: predict_part(self.store, self.batch, number, self.chosen, head),
         )
+
+    def _watch(self, parts: list[int]) -> None:
+        """Draw crops for the audit, and compare the whole batch with what is usual."""
+        if not parts or self.summary.failures:
+            return
+        last, audits = parts[-1:], self.opened.settings.audits
+        missing = self._without(last, lambda number: audits_name(self.batch, number))
+        self._each(
+            "audit",
+            missing,
+            lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
+        )
+        name = name_of(self.opened, self.chosen, self.batch, parts[-1])
+        self._each(
+            "drift",
+            self._without(last, lambda _: name),
+            lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
+        )
+        if self.store.has(name):
+            self.summary.alerts, told = in_words(self.store, name)
+            self.summary.notes += told
 
     def _check(self) -> None:
         with self._timed("check"), catalog.open_store(self.store) as con:
