@@ -93,7 +93,9 @@ def wait() -> None:
     """Return once the server answers; raises PipelineError when it does not."""
     try:
         urllib.request.urlopen(f"{os.environ[URL]}/health", timeout=PATIENCE).close()
-    except (urllib.error.URLError, OSError) as error:
+    except urllib.error.HTTPError:
+        pass  # it answers; one of your own need not know the question
+    except OSError as error:
         raise PipelineError(
             f"Prefect's server does not answer at {os.environ[URL]} ({error}). If it said why, it "
             "stands above. Look at the versions with `dental doctor`, then run again."

@@ -78,7 +78,18 @@ def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, m
 
 
 def alive(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_killed_run_leaves_no_server(tmp_path):
+    program = "import time; from flows import server; server.start({}); time.sleep(600)"
+    with running("-c", program, PREFECT_HOME=str(tmp_path)) as run:
+        [started] = soon(lambda: servers_of(run.pid))
+        run.send_signal(signal.SIGKILL)
+        soon(lambda: not alive(started))
 
 
 def test_a_schedule_that_is_none_is_refused_in_words():
