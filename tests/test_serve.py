@@ -26,14 +26,13 @@ def running(*command, **variables):
         [sys.executable, *map(str, command)],
         cwd=ROOT,
         env={**os.environ, **variables},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # errors go where pytest gathers them
     )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def soon(holds, process=None):
@@ -41,7 +40,7 @@ def soon(holds, process=None):
     deadline = time.monotonic() + PATIENCE
     while not (found := holds()):
         assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, process.stderr.read().decode()
+        assert process is None or process.poll() is None
         time.sleep(0.1)
     return found
 
