@@ -178,6 +178,14 @@ class Settings(BaseSettings):
     near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
     # Crops a night that a hash draws for a person to label, whatever any head says of them.
     audits: int = Field(5, ge=0)
+    inbox: Path | None = None  # of batch folders; every nightly run takes what is new there
+    feedback: Path | None = None  # a folder of reviewers' CSV tables; each content is applied once
+    min_new_labels: int = Field(50, ge=1)  # crops labelled anew before a nightly run trains a head
+    # By the shell, when a nightly run fails; what happened comes on its standard input. It has
+    # 60 s. Nothing can be run after a power cut: have `dental status` asked from elsewhere.
+    on_failure: str | None = None
+    schedule: str = "0 1 * * *"  # a cron line, for `make serve` alone
+    timezone: str = "UTC"  # of the cron line, such as Europe/Berlin
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
