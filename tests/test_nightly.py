@@ -270,7 +270,8 @@ def test_a_head_is_trained_when_enough_labels_are_new(night, reviewed, monkeypat
     monkeypatch.setitem(sys.modules, "pipeline.stages.training", training)
     monkeypatch.setattr(stage, "require_enough", lambda *_: None)
     trunk = Path(next(iter(reviewed.store.names("features")))).parts[1]
-    card = {"trunk": trunk, "made_at": datetime.datetime.now(datetime.UTC).isoformat()}
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    card = {"trunk": trunk, "made_at": now, "normal_class": "healthy"}
     reviewed.store.write_bytes("models/heads/h1/card.json", json.dumps(card).encode())
     champion = {"recipe": "r", "trunk": trunk, "head": "h1"}
     reviewed.store.write_bytes("models/promotions/00001.json", json.dumps(champion).encode())

@@ -166,7 +166,7 @@ class Run:
         if since is not None:
             with catalog.open_store(self.store) as con:
                 found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
-            new, enough = int(found["new_labels"][0]), self.settings.min_new_labels
+            new, enough = len(found), self.settings.min_new_labels
             if new < enough:
                 self.night.head = f"{new} new labels since the last training, {enough} are awaited"
                 return
