@@ -31,6 +31,12 @@ train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it
 feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
 	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
 
+nightly: $(VENV)/ready ## take what is new in the inbox, reviewers' labels, train when due; see README
+	@$(RUN) -m flows nightly $(STORE_OPTION)
+
+serve: $(VENV)/ready ## run nightly by the setting `schedule`, with a server that other runs use
+	@$(RUN) -m flows serve $(STORE_OPTION)
+
 cross-validate: $(VENV)/ready ## measure head and baselines over FOLDS=5 groups of patients in STORE
 	@$(RUN) -m flows cross_validate $(STORE_OPTION) $(if $(FOLDS),--folds $(FOLDS))
 
@@ -61,6 +67,9 @@ dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES=
 
 bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
+
+bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift finds
+	@$(RUN) -m benchmarks.drift
 
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
@@ -104,5 +113,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-dask dask-worker \
-	bench-novelty fuzz chaos check lock clean
+.PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
+	bench-dask dask-worker bench-novelty bench-drift fuzz chaos check lock clean

@@ -20,6 +20,7 @@ from statistics import median
 
 from benchmarks import scans
 from benchmarks.comparison import clocked
+from flows import server
 from flows.environment import prepare
 from pipeline import config
 from pipeline.stages.opening import Opened, open_for_writing
@@ -48,21 +49,33 @@ class Nothing(PartWork):
 def main() -> None:
     """Measure, and print some lines. Takes some minutes on two cores."""
     with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Loopback() as loopback:
+        loopback.add_worker("ONE=1 BOTH=1")
+        loopback.add_worker("BOTH=1")
+        opened = store_at(Path(root, "flow"), "threads", loopback.address)
+        prepare(opened.settings)
+        server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
             folder = scans.periapicals(Path(root), pool, SCANS)
-        loopback.add_worker()
-        one = seconds(Path(root, "one"), folder, loopback.address)
-        loopback.add_worker()
-        two = seconds(Path(root, "two"), folder, loopback.address)
-        print(f"{SCANS} periapicals in parts of {PART_SIZE}, {os.cpu_count()} cores, medians:")
-        for stage in ("receive", "embed"):
-            ratio = one[stage] / two[stage]
-            print(
-                f"  {stage:<8} one worker {one[stage]:.1f} s, two {two[stage]:.1f} s: {ratio:.2f}"
-            )
+        compare_workers(Path(root), folder, loopback.address)
+        server.wait()
         for runner in ("threads", "dask"):
-            each = 1000 * overhead(Path(root, runner), runner, loopback.address)
+            each = 1000 * overhead(opened, runner, loopback.address)
             print(f"  overhead of a part with Prefect's task, {runner}: {each:.0f} ms")
+
+
+def compare_workers(root: Path, folder: Path, address: str) -> None:
+    """Print what two workers take against one, in turns; in a first turn both import."""
+    seconds(root / "warm", folder, address, "BOTH")
+    pairs = [
+        tuple(seconds(root / f"{number}-{who}", folder, address, who) for who in ("ONE", "BOTH"))
+        for number in range(REPEATS)
+    ]
+    print(f"{SCANS} periapicals in parts of {PART_SIZE}, {os.cpu_count()} cores, medians:")
+    for stage in ("receive", "embed"):
+        one, both = ([turn[who][stage] for turn in pairs] for who in (0, 1))
+        ratio = median(first / second for first, second in zip(one, both, strict=True))
+        words = f"{median(one):.1f} s by one worker, {median(both):.1f} s by two"
+        print(f"  {stage} {words}: {ratio:.2f} times as fast", flush=True)
 
 
 class Loopback:
@@ -76,8 +89,9 @@ class Loopback:
         self._start("scheduler", "--host", "127.0.0.1", "--port", str(port))
         return self
 
-    def add_worker(self) -> None:
-        self._start("worker", self.address, "--nthreads", "1", "--no-nanny")
+    def add_worker(self, offers: str) -> None:
+        one_part = ("--nthreads", "1", "--no-nanny", "--resources", offers)
+        self._start("worker", self.address, *one_part)
 
     def _start(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "dask", *arguments, *LOOPBACK]
@@ -90,31 +104,29 @@ class Loopback:
             process_.wait()
 
 
-def store_at(root: Path, runner: str, address: str) -> Opened:
+def store_at(root: Path, runner: str, address: str, takes: str = "") -> Opened:
+    """A store for one run, whose parts take one of what a worker offers."""
+    resources = {takes: 1.0} if takes else {}
     settings = config.load(
         store=str(root / "store"),
         private=root / "private",
         part_size=PART_SIZE,
         workers=1,
         runner=runner,
-        dask=config.Dask(address=address),
+        dask=config.Dask(address=address, receive=resources, embed=resources),
         novelty=config.Novelty(min_patients=SCANS + 1),  # not measured
     )
     return open_for_writing(settings)
 
 
-def seconds(root: Path, folder: Path, address: str) -> dict[str, float]:
-    """Median seconds by stage of some runs after a first one, in which workers import."""
-    spent: dict[str, list[float]] = {"receive": [], "embed": []}
-    for repeat in range(REPEATS + 1):
-        opened = store_at(root / str(repeat), "dask", address)
-        map = partial(without_prefect, opened.settings)
-        summary = process(opened, deliver(folder, "bench", opened), map)
-        if summary.failures:
-            raise SystemExit(f"{len(summary.failures)} parts failed, so nothing was measured")
-        for stage, values in spent.items():
-            values.append(summary.seconds[stage])
-    return {stage: median(values[1:]) for stage, values in spent.items()}
+def seconds(root: Path, folder: Path, address: str, takes: str) -> dict[str, float]:
+    """Seconds by stage of one run."""
+    opened = store_at(root, "dask", address, takes)
+    map = partial(without_prefect, opened.settings)
+    summary = process(opened, deliver(folder, "bench", opened), map)
+    if summary.failures:
+        raise SystemExit(f"{len(summary.failures)} parts failed, so nothing was measured")
+    return summary.seconds
 
 
 def without_prefect(
@@ -127,10 +139,8 @@ def without_prefect(
         return list(pool.map(do, numbers))
 
 
-def overhead(root: Path, runner: str, address: str) -> float:
+def overhead(opened: Opened, runner: str, address: str) -> float:
     """Seconds that one part without work takes as a task of a flow; the first ones are left out."""
-    opened = store_at(root, runner, address)
-    prepare(opened.settings)
     from prefect import flow
 
     from flows.parts import as_tasks

@@ -49,7 +49,7 @@ class Flow:
     def seconds(self) -> float:
         """Seconds of one run, `process` with what costs start-up time made before."""
         with fresh_store(self.root, self.folder) as opened, batch_lock(opened.store, BATCH):
-            run = Run(opened, BATCH, one_by_one)
+            run = Run(opened, BATCH, one_by_one, only_new=False)
             run.tools.workers = self.workers
             run.tools.embed = embedder(opened.store, run.chosen).embed
             spent = clocked(run.whole)

@@ -1,4 +1,4 @@
-"""`python -m flows NAME …`: run a flow here and now, without a standing server."""
+"""`python -m flows NAME …`: run a flow here and now, or serve the nightly one."""
 
 import contextlib
 import logging
@@ -12,13 +12,13 @@ from typing import Annotated
 import psutil
 import typer
 
+from flows import server
 from flows.environment import prepare
 from pipeline import config
-from pipeline.errors import PipelineError
-from pipeline.stages.feedback import take_feedback
-from pipeline.stages.opening import open_for_writing
-from pipeline.stages.plan import deliver
-from pipeline.stages.summary import progress_in_words
+from pipeline.errors import NightBusy, PipelineError
+from pipeline.stages.alarm import alarmed
+from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.store.locks import night_lock
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -32,22 +32,25 @@ def process_batch(
     name: Annotated[str | None, typer.Option(help="The batch's name in the store.")] = None,
 ) -> None:
     """Take a folder of scans to features, predictions and a report; run it again to resume."""
-    settings = settings_for(store)
-    batch = deliver(folder, name, open_for_writing(settings))
+    opened = ready(store)
+    from pipeline.stages.plan import deliver
+    from pipeline.stages.summary import progress_in_words
+
+    batch = deliver(folder, name, opened)
     from flows.process_batch import process_batch as flow
 
-    stop_in_words(lambda: progress_in_words(settings, batch))
-    finish(flow(batch, return_state=True))
+    stop_in_words(lambda: progress_in_words(opened.settings, batch))
+    finish(flow, batch)
 
 
 @app.command("train")
 def train(store: StoreOption = None) -> None:
     """Train a head on what is stored and labelled; promote it unless it is worse."""
-    settings_for(store)
+    ready(store)
     from flows.train import train as flow
 
     stop_in_words(lambda: "No head was stored.")
-    finish(flow(return_state=True))
+    finish(flow)
 
 
 @app.command("feedback")
@@ -56,8 +59,9 @@ def feedback(
     store: StoreOption = None,
 ) -> None:
     """Append a reviewer's labels, then do as `train` does; no scan is opened."""
-    settings = settings_for(store)
-    taken = take_feedback(open_for_writing(settings).settings, file)
+    from pipeline.stages.feedback import take_feedback
+
+    taken = take_feedback(ready(store).settings, file)
     print("\n".join(taken.in_words()), flush=True)
     train(store)
 
@@ -68,21 +72,62 @@ def cross_validate(
     folds: Annotated[int, typer.Option(min=2, help="How many groups of patients.")] = 5,
 ) -> None:
     """Measure head and baselines on every labelled crop, by folds of patients; changes no model."""
-    settings_for(store)
+    ready(store)
     from flows.cross_validate import cross_validate as flow
 
     stop_in_words(lambda: "Finished folds are kept.")
-    finish(flow(folds, return_state=True))
+    finish(flow, folds)
 
 
 @app.command("learn_trunk")
 def learn_trunk(store: StoreOption = None) -> None:
     """Learn a trunk from what is stored, embed with it, promote it unless it is worse."""
-    settings_for(store)
+    ready(store)
     from flows.learn_trunk import learn_trunk as flow
 
     stop_in_words(lambda: "Finished epochs are kept.")
-    finish(flow(return_state=True))
+    finish(flow)
+
+
+@app.command("nightly")
+def nightly(store: StoreOption = None) -> None:
+    """Take what is new in the inbox, apply reviewers' labels, train when due, say what was done."""
+    settings = settings_for(store)
+    with alarmed(settings):
+        opened = open_for_writing(settings)
+        try:
+            with night_lock(opened.store):
+                pass  # asked before anything slow is begun; the flow takes it itself
+        except NightBusy as busy:
+            print(busy)
+            return
+        server.use_server(opened)
+        from flows.nightly import nightly as flow
+
+        stop_in_words(lambda: "What was done is kept.")
+        server.wait()
+    finish(flow)
+
+
+@app.command("serve")
+def serve(
+    store: StoreOption = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Seconds, instead of the cron line; to try it out.")
+    ] = None,
+) -> None:
+    """Run `nightly` by the setting `schedule` until stopped, with a server that other runs use."""
+    opened = open_for_writing(settings_for(store))
+    with server.stand(opened) as url:
+        from flows.serve import schedule_of
+        from flows.serve import serve as forever
+
+        schedule = schedule_of(opened.settings, every)
+        server.wait()
+        when = f"every {every} s" if every else f"by {opened.settings.schedule!r}"
+        print(f"Nightly runs come {when}; see {url.removesuffix('/api')}. Stop: Ctrl-C", flush=True)
+        stop_in_words(lambda: "The schedule rests until it is served again.")
+        forever(schedule)
 
 
 def settings_for(store: str | None) -> config.Settings:
@@ -92,6 +137,13 @@ def settings_for(store: str | None) -> config.Settings:
     settings = config.load()
     prepare(settings)
     return settings
+
+
+def ready(store: str | None) -> Opened:
+    """The store of this run, and a server that comes up while the flow is imported."""
+    opened = open_for_writing(settings_for(store))
+    server.use_server(opened)
+    return opened
 
 
 def stop_in_words(done: Callable[[], str]) -> None:
@@ -113,8 +165,10 @@ def stop_in_words(done: Callable[[], str]) -> None:
         signal.signal(number, stop)
 
 
-def finish(state) -> None:
-    """Leave with the flow's exit status."""
+def finish(flow, *parameters) -> None:
+    """Run the flow and leave with its exit status."""
+    server.wait()
+    state = flow(*parameters, return_state=True)
     raise typer.Exit(state.result() if state.is_completed() else 1)
 
 

@@ -15,9 +15,6 @@ def prepare(settings: Settings) -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
-        # A server-less flow starts a server process: 18 to 39 s of CPU on two cores, against a
-        # default patience of 20 s.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     for name, value in ours.items():
         os.environ.setdefault(name, value)

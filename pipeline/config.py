@@ -145,6 +145,16 @@ class Dask(Group):
     embed: dict[str, float] = {}
 
 
+class Drift(Group):
+    """Whether a batch differs from a reference by more than chance."""
+
+    alarm_rate: float = Field(0.01, ge=0.001, le=0.5)  # of false alarms, in batches like it
+    # Batches that show what is usual; by default the first ones, until they hold enough patients.
+    reference: tuple[str, ...] = ()
+    reference_patients: int = Field(50, ge=10)  # of a modality, before there is a reference
+    batch_patients: int = Field(10, ge=4)  # of a modality; fewer are too few to tell
+
+
 GROUPS = {
     "quality": Quality,
     "recipe": Recipe,
@@ -153,6 +163,7 @@ GROUPS = {
     "learn": Learn,
     "head": Head,
     "novelty": Novelty,
+    "drift": Drift,
     "dask": Dask,
 }
 
@@ -177,12 +188,23 @@ class Settings(BaseSettings):
     follow_links: bool = False  # symbolic links in a batch; else each is a rejected row
     max_rejected_share: float = Field(0.10, ge=0, le=1)  # above it the exit status is 2
     near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
+    # Crops a night that a hash draws for a person to label, whatever any head says of them.
+    audits: int = Field(5, ge=0)
+    inbox: Path | None = None  # of batch folders; every nightly run takes what is new there
+    feedback: Path | None = None  # a folder of reviewers' CSV tables; each content is applied once
+    min_new_labels: int = Field(50, ge=1)  # crops labelled anew before a nightly run trains a head
+    # By the shell, when a nightly run fails; what happened comes on its standard input. It has
+    # 60 s. Nothing can be run after a power cut: have `dental status` asked from elsewhere.
+    on_failure: str | None = None
+    schedule: str = "0 1 * * *"  # a cron line, for `make serve` alone
+    timezone: str = "UTC"  # of the cron line, such as Europe/Berlin
     quality: Quality = Quality()
     recipe: Recipe = Recipe()
     trunk: Trunk = Trunk()
     learn: Learn = Learn()
     head: Head = Head()
     novelty: Novelty = Novelty()
+    drift: Drift = Drift()
     runner: Literal["threads", "dask"] = "threads"  # where parts are worked on: here, or on Dask
     dask: Dask = Dask()
 

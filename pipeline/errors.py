@@ -4,6 +4,7 @@ PipelineError
 ├── ConfigError      a setting or an argument asks for something impossible
 ├── StoreError       the store cannot be used: read-only, full, of another key or schema
 ├── BatchBusy        another run works on this batch
+├── NightBusy        another nightly run is going on, and does this one's work
 ├── ScanRejected     one scan is unusable; the batch goes on without it
 ├── ArtifactError    a stored part or model is not what its schema or card says it is
 ├── NotEnoughData    too few patients or labels for what was asked
@@ -25,6 +26,10 @@ class StoreError(PipelineError):
 
 class BatchBusy(PipelineError):
     """Another run works on this batch."""
+
+
+class NightBusy(PipelineError):
+    """Another nightly run is going on, and does this one's work."""
 
 
 class ScanRejected(PipelineError):

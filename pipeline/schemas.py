@@ -134,6 +134,65 @@ OUT_OF_FOLD = pa.schema(
     ]
 )
 
+# Of a scan, as drift compares them: how it was taken, how good it is.
+DRIFT_NUMBERS = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "dark_share",
+    "bright_share",
+    "width",
+    "height",
+    "pixel_spacing_x",
+)
+DRIFT_WORDS = ("format", "bits", "colour", "transfer_syntax", "region_kind")
+# Of every file, whether it became a scan or not.
+DRIFT_FILE_WORDS = ("status", "modality")
+
+# The scans that a reference is made of, one row each, or files for the modality `files`. Columns
+# that are not compared are null.
+REFERENCE = pa.schema(
+    [
+        ("batch", pa.string()),
+        ("part", pa.int32()),
+        ("scan_id", pa.string()),  # null for a file that could not be read
+        ("patient_key", pa.string()),
+        *((name, pa.float64()) for name in DRIFT_NUMBERS),
+        *((name, pa.string()) for name in (*DRIFT_WORDS, *DRIFT_FILE_WORDS)),
+        ("embeddings", pa.list_(pa.float32())),  # see model/drift.py; means over the scan's crops
+        ("channels", pa.list_(pa.float32())),
+    ]
+)
+
+DRIFT = pa.schema(
+    [
+        ("batch", pa.string()),
+        ("part", pa.int32()),  # the last that the batch had
+        ("trunk", pa.string()),
+        ("reference", pa.string()),
+        ("modality", pa.string()),  # DICOM's, else PX or other; files: of every delivered file
+        ("state", pa.string()),  # compared, too_few, no_reference, or reference: it is part of it
+        ("patients", pa.int32()),  # of the batch, as far as they were compared
+        ("reference_patients", pa.int32()),
+        ("fact", pa.string()),  # null unless compared, as is all that follows but the words
+        ("distance", pa.float64()),
+        ("by_chance", pa.float64()),  # the distance that chance exceeds once in a hundred
+        ("p_value", pa.float64()),  # of all facts and modalities of the batch together
+        ("alert", pa.bool_()),
+        ("words", pa.string()),
+    ]
+)
+
+AUDITS = pa.schema(
+    [
+        ("batch", pa.string()),
+        ("night", pa.int32()),  # the batch's last part when it was drawn
+        ("crop_id", pa.string()),
+        ("scan_id", pa.string()),
+        ("patient_key", pa.string()),
+    ]
+)
+
 LABELS = pa.schema(
     [
         ("crop_id", pa.string()),

@@ -5,6 +5,7 @@ Every mark begins with ZZMARK, so one search finds them all, in plain text and i
 
 import base64
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -118,7 +119,31 @@ def _labels(folder: Path, whole: str, boxed: str) -> None:
     (folder / f"{mark('TABLE')}.csv").write_text("\n".join(lines))
     (folder / "classes.txt").write_text("healthy\ncaries\n")
     (folder / f"{boxed}.txt").write_text(f"9 0.5 0.5 0.1 0.1\n{mark('YOLO')} 1 2\n")
+    _coco(folder, boxed)
+    (folder / "data.yaml").write_text(
+        f"path: /{mark('YAMLPATH')}\ntrain: {mark('YAMLTRAIN')}\nnames: [healthy, caries]\n"
+    )
     (folder / f"{mark('BINARY')}.csv").write_bytes(b"file,label\n\xff\xfe" + MARK.encode())
+
+
+def _coco(folder: Path, boxed: str) -> None:
+    """Boxes of one picture that is there and one that is not, a class nobody lists, and a stump."""
+    content = {
+        "info": {"contributor": mark("CONTRIBUTOR"), "description": mark("ABOUT")},
+        "images": [
+            {"id": 1, "file_name": f"{boxed}.png", "width": 120, "height": 60},
+            {"id": 2, "file_name": f"{mark('COCOMISSING')}.png", "patient": mark("COCOPATIENT")},
+        ],
+        "categories": [{"id": 1, "name": "caries", "supercategory": mark("SUPER")}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 10, 10]},
+            {"id": 2, "image_id": 1, "category_id": mark("CATEGORY"), "bbox": [30, 20, 10, 10]},
+            {"id": 3, "image_id": 2, "category_id": 1, "bbox": [1, 1, 5, 5]},
+            {"id": mark("ANNOTATION"), "image_id": 1, "category_id": 1, "bbox": [mark("BOX")]},
+        ],
+    }
+    (folder / f"{mark('COCO')}.json").write_text(json.dumps(content))
+    (folder / f"{mark('STUMP')}.json").write_text('{"images": [' + json.dumps(mark("INSTUMP")))
 
 
 def patterns() -> re.Pattern:

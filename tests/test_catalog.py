@@ -341,7 +341,7 @@ def test_trunks_tells_the_champions(full):
 
 def test_every_query_tells_what_it_answers_and_what_it_takes():
     known = catalog.queries()
-    assert known["worklist"].parameters == {"batch": None, "limit": 20}
+    assert known["worklist"].parameters == {"batch": None, "audit": None, "limit": 20}
     assert known["nearest"].parameters["crop_id"] is catalog.REQUIRED
     assert all(query.description.endswith(".") for query in known.values())
 

@@ -12,6 +12,7 @@ from pipeline.ingest import decoders
 from pipeline.stages import doctor
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
+from pipeline.store.locks import SERVER, held
 from tests.batches import opened, put, scan, without_waiting
 
 
@@ -92,7 +93,9 @@ def test_schedules_are_read_from_prefects_own_database(store):
         database.execute("create table deployment_schedule (deployment_id, active, schedule)")
         database.execute("insert into deployment values (1, 'nightly')")
         database.execute("insert into deployment_schedule values (1, 1, ?)", [every_night])
-    only(doctor.schedule(store), doctor.OK, "nightly (cron 0 1 * * *, Europe/Berlin)")
+    only(doctor.schedule(store), doctor.WARNING, "but nobody serves it")
+    with held(store.store, SERVER, timeout=0):
+        only(doctor.schedule(store), doctor.OK, "nightly (cron 0 1 * * *, Europe/Berlin)")
     with sqlite3.connect(home) as database:
         database.execute("update deployment_schedule set active = 0")
     only(doctor.schedule(store), doctor.WARNING, "nightly is paused")

@@ -184,6 +184,7 @@ def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
     assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
     assert found.models == ["models/heads/h"]
     assert "models/heads/h" in "\n".join(belongings.in_words(found))
+    assert "Nothing here" in belongings.in_words(belongings.find_patient(after, "Zoé"))[0]
     patients = pq.read_table(after.store.local_path("models/heads/h/patients.parquet"))
     assert after.private.patient_key(PATIENT) not in patients["patient_key"].to_pylist()
     assert after.private.patient_key("p3") in patients["patient_key"].to_pylist()

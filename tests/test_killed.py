@@ -18,7 +18,7 @@ from pipeline.store import catalog
 from tests.batches import Halved, opened, put, scan
 
 ROOT = Path(__file__).parents[1]
-TABLES = ("scans", "crops", "features", "labels")
+TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
 KILLS = 4
 RUN = """
 import sys

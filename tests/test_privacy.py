@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.stages import tools, undo
+from pipeline.stages import belongings, forget, tools, undo
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.retry import retry
@@ -34,6 +34,7 @@ def test_the_search_finds_a_mark_in_every_form(tmp_path, encode):
 
 
 def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkeypatch, capfd):
+    before = len(planted)  # by other tests
     folder = plant(tmp_path / "inbox")
     batch = deliver(folder, None, store)
 
@@ -56,9 +57,12 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
     retry(store, batch)
     process(store, batch)
     assert found_in(tmp_path / "home" / "store") == []
+    theirs = next(each for each in planted[before:] if each.startswith(f"{MARK}PATIENT"))
+    assert forget.forget(store, belongings.find_patient(store, theirs)).scan_ids
+    assert found_in(tmp_path / "home" / "store") == []
     said = capfd.readouterr()
     assert not patterns().search((said.out + said.err).encode())
     assert found_in(store.private.root)  # where they belong
     undo.undo(store, batch)
     assert found_in(tmp_path / "home" / "store") == []
-    assert len(planted) >= 60
+    assert len(planted) - before >= 80

@@ -244,6 +244,21 @@ def test_the_gallery_is_in_the_order_of_the_work_list(ranked):
     assert "3 of 4 crops are flagged. Patients that the head did not learn from (3 crops)" in said
 
 
+def test_crops_of_the_audit_are_marked_and_stand_behind_the_first(ranked):
+    drawn = {name: facts(1)[name] for name in ("batch", "crop_id", "scan_id", "patient_key")}
+    write(ranked, parts.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
+    text = page(ranked, summary_of(ranked, HEAD))
+    assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
+    assert "4. p 0.200 audit unseen" in visible(text)
+
+
+def test_an_alert_of_drift_stands_before_anything_ranked(ranked):
+    words = "Scans of modality PX differ from the reference: contrast fell from 50 to 40 (median)."
+    text = visible(page(ranked, summary_of(ranked, HEAD, alerts=[words])))
+    assert text.index("unlike what is usual") < text.index(words) < text.index("1. p 0.900")
+    assert "unlike what is usual" not in visible(page(ranked, summary_of(ranked, HEAD)))
+
+
 def test_every_picture_is_that_of_its_own_crop(ranked):
     import cv2
 

@@ -11,6 +11,7 @@ from pipeline.cli import (  # noqa: F401
     explaining,
     models,
     trunk,
+    watching,
 )
 from pipeline.cli.commands import commands
 from pipeline.errors import PipelineError

@@ -67,7 +67,7 @@ def train(
     )
     begun = bool(tied and start and start.fits(learner.model.get_weights()))
     if begun:
-        learner.begin(start.for_classes(class_names))
+        learner.begin(start.for_classes(class_names), validation_mask)
     history, best = learned(learner, validation_mask, begun, on_epoch)
     temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
     model = learner.as_dense(temperature)
@@ -124,11 +124,15 @@ class Learner:
         self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
         compiled_to_learn(self.model, settings, self.steps)
 
-    def begin(self, weights: list[np.ndarray]) -> None:
+    def begin(self, weights: list[np.ndarray], judge: np.ndarray) -> None:
         """Begin with weights that were learned on raw embeddings, and go on in small steps."""
-        self.model.set_weights(weights)
         width = self.source.width
         self.standardised = Standardisation(np.zeros(width), np.ones(width))
+        self.model.set_weights(weights)
+        # Calibrated first: else any step that only makes it surer or less sure lowers the loss.
+        temperature = temperature_of(self.probabilities(judge), self.classes[judge])
+        *before, kernel, bias = weights
+        self.model.set_weights([*before, kernel / temperature, bias / temperature])
         rate = self.settings.learning_rate * CAREFUL
         settings = self.settings.model_copy(update={"learning_rate": rate})
         compiled_to_learn(self.model, settings, self.steps)

@@ -23,10 +23,11 @@ class Shown:
     place: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
     tooth: int | None
     label: str | None  # the one in force
-    p_abnormal: float | None = None  # None without a head, as are the next three
+    p_abnormal: float | None = None  # None without a head, as are the next four
     predicted: str | None = None
     flagged: bool | None = None
     seen: bool | None = None
+    audit: bool | None = None  # drawn for the audit, whatever its score
     png: bytes | None = None  # None when the crop was deleted
     scan: tuple[int, int] | None = None  # width and height; None when the crop was deleted
 
@@ -44,6 +45,7 @@ class Page:
     counts: Mapping[str, int]  # delivered, accepted, duplicate, rejected, crops, features, …
     failures: Sequence[str]
     broken_checks: Sequence[str]
+    alerts: Sequence[str]  # how the batch differs from the reference
     notes: Sequence[str]
     rejections: Sequence[Mapping]  # reason, scans, example
     kinds: Sequence[Mapping]  # the rows of the query scan_kinds

@@ -181,6 +181,11 @@ def still_in_inbox(opened: Opened, found: Found) -> list[Path]:
 def in_words(found: Found) -> list[str]:
     """What would go, in counts, and which models had learned from it."""
     scans = len(found.scan_ids)
+    if not found.places:
+        return [
+            "Nothing here belongs to them. Give the id as the delivery gave it (a table's wins "
+            "over DICOM's). Forgotten all the same, they are not taken when they come."
+        ]
     lines = [f"{len(found.places)} deliveries of {scans} scans in {len(found.batches)} batches"]
     lines += [f"  {table}: {count} rows" for table, count in sorted(found.rows.items())]
     if found.models:

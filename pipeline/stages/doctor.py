@@ -26,6 +26,7 @@ from pipeline.stages.opening import Opened, open_for_writing
 from pipeline.stages.plan import BYTES_PER_SCAN
 from pipeline.stages.registry import choose, embedder, trunk_home
 from pipeline.store import catalog
+from pipeline.store.locks import SERVER, is_held
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 ROOM = 1_000  # scans that should find room before anybody is warned
@@ -179,7 +180,12 @@ def schedule(opened: Opened) -> Iterator[Finding]:
     if paused:
         words = f"{', '.join(paused)} is paused and will not run"
         yield Finding("schedule", WARNING, words, "resume it in Prefect, or start serving it anew")
-    if active or not paused:
+    if active and not is_held(opened.store, SERVER):
+        words = f"{', '.join(active)}: but nobody serves it, so it will not run"
+        yield Finding(
+            "schedule", WARNING, words, "make serve; or leave it, when cron or systemd runs"
+        )
+    elif active or not paused:
         yield Finding("schedule", OK, ", ".join(active) or "none is configured")
 
 

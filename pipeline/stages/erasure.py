@@ -51,25 +51,21 @@ class Traces:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-TABLES = ("out_of_fold", "novelty", "predictions", "features", "crops", "labels", "models")
+TABLES = (
+    "out_of_fold",
+    "novelty",
+    "predictions",
+    "audits",
+    "features",
+    "crops",
+    "labels",
+    "models",
+)
 
 
 def tables(store: Store) -> list[str]:
-    """Names of all Parquet files of the store but the ledger's, models' lists of patients too."""
-    return [
-        name
-        for table in (
-            "out_of_fold",
-            "novelty",
-            "predictions",
-            "features",
-            "crops",
-            "labels",
-            "models",
-        )
-        for name in store.names(table)
-        if name.endswith(".parquet")
-    ]
+    """Names of all Parquet files with rows of people but the ledger's, models' lists too."""
+    return [name for table in TABLES for name in store.names(table) if name.endswith(".parquet")]
 
 
 def rows_in(store: Store, name: str, traces: Traces) -> int:

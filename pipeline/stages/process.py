@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery import Deliveries
+from pipeline.stages.audit import draw_audit
+from pipeline.stages.drift import compare_batch, in_words, name_of
 from pipeline.stages.labelled import require_enough
 from pipeline.stages.learn_novelty import fit_and_score
 from pipeline.stages.novelty import standing
 from pipeline.stages.opening import Opened
-from pipeline.stages.parts_loop import Guarded, PartMap, one_by_one, outcomes_of
+from pipeline.stages.parts_loop import Guarded, PartMap, Work, one_by_one, outcomes_of
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.progress import Advance, log, progress
 from pipeline.stages.registry import champion, choose
@@ -22,10 +24,11 @@ from pipeline.stages.report import write_report
 from pipeline.stages.summary import Summary, write_record
 from pipeline.stages.tools import finished, job_for, tools_for
 from pipeline.stages.turns import forget_turns
-from pipeline.stages.work import Embed, PartWork, Predict, Receive, Recut, Score
+from pipeline.stages.work import Embed, Predict, Receive, Recut, Score
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.parts import (
+    audits_name,
     crops_name,
     features_name,
     novelty_name,
@@ -35,15 +38,18 @@ from pipeline.store.parts import (
 )
 
 
-def process(opened: Opened, batch: str, map: PartMap = one_by_one) -> Summary:
+def process(
+    opened: Opened, batch: str, map: PartMap = one_by_one, only_new: bool = False
+) -> Summary:
     """Take `batch` from its folder to its report; safe to run again after a crash.
 
+    With `only_new`, a batch without new work is left at once: neither counted nor learned from.
     Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
     """
     with batch_lock(opened.store, batch):
         opened.store.sweep()
         opened.private.sweep()
-        run = Run(opened, batch, map)
+        run = Run(opened, batch, map, only_new)
         try:
             return run.whole()
         finally:
@@ -53,8 +59,9 @@ def process(opened: Opened, batch: str, map: PartMap = one_by_one) -> Summary:
 class Run:
     """One run over one batch. What costs time to make is made when first needed."""
 
-    def __init__(self, opened: Opened, batch: str, map: PartMap):
+    def __init__(self, opened: Opened, batch: str, map: PartMap, only_new: bool):
         self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
+        self._only_new = only_new
         self.chosen = choose(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
@@ -74,6 +81,7 @@ class Run:
         self._novelty(parts)
         self._train()
         self._predict(parts)
+        self._watch(parts)
         self._check()
         self._report()
         return self.summary
@@ -83,13 +91,13 @@ class Run:
         files = Deliveries(self.opened.private, self.batch).sizes()
         forget_turns(self.store, self.batch)
         with progress("receive", sum(files[number] for number in missing)) as advance:
-            self._each(missing, Receive(self.job), advance)
+            self._each("receive", missing, Receive(self.job), advance)
         forget_turns(self.store, self.batch)
         # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
         unembedded = self._without(self._received(parts), self._features)
         missing = self._without(unembedded, self._crops)
         with progress("cut again", sum(files[number] for number in missing)) as advance:
-            outcomes = self._each(missing, Recut(self.job), advance)
+            outcomes = self._each("cut again", missing, Recut(self.job), advance)
         for number, lost in zip(missing, outcomes, strict=True):
             if lost and not isinstance(lost, StageFailed):
                 self.summary.notes.append(
@@ -102,7 +110,7 @@ class Run:
         missing = self._without(self._with(parts, self._crops), self._features)
         crops = sum(rows_of(self.store, self._crops(number)) for number in missing)
         with progress("embed", crops) as advance:
-            self._each(missing, Embed(self.job), advance)
+            self._each("embed", missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
         """Score with the model in force; learn a first one once there is enough to learn from."""
@@ -114,9 +122,11 @@ class Run:
             self._with(parts, self._features),
             lambda number: novelty_name(fitted.novelty_id, self.batch, number),
         )
-        self._each(missing, Score(self.job, fitted.novelty_id))
+        self._each("novelty", missing, Score(self.job, fitted.novelty_id))
 
     def _first_novelty(self) -> None:
+        if self._idle:
+            return
         with self._timed("novelty"):
             try:
                 _, failures = fit_and_score(self.opened, self.chosen, self._map)
@@ -128,7 +138,7 @@ class Run:
 
     def _train(self) -> None:
         """Train a first head once there is enough to learn from; later ones on request."""
-        if champion(self.store) is not None:
+        if self._idle or champion(self.store) is not None:
             return
         try:
             require_enough(self.store, self.chosen, self.opened.settings)
@@ -159,9 +169,37 @@ class Run:
             self._with(parts, self._features),
             lambda number: predictions_name(head, self.batch, number),
         )
-        self._each(missing, Predict(self.job, head))
+        self._each("predict", missing, Predict(self.job, head))
+
+    def _watch(self, parts: list[int]) -> None:
+        """Draw crops for the audit, and compare the whole batch with what is usual."""
+        if not parts or self.summary.failures:
+            return
+        last, audits = parts[-1:], self.opened.settings.audits
+        missing = self._without(last, lambda number: audits_name(self.batch, number))
+        self._each(
+            "audit",
+            missing,
+            lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
+        )
+        name = name_of(self.opened, self.chosen, self.batch, parts[-1])
+        self._each(
+            "drift",
+            self._without(last, lambda _: name),
+            lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
+        )
+        if self.store.has(name):
+            self.summary.alerts, told = in_words(self.store, name)
+            self.summary.notes += told
+
+    @property
+    def _idle(self) -> bool:
+        """Whether this run looks for new work alone, and has found none so far."""
+        return self._only_new and self.summary.nothing_to_do
 
     def _check(self) -> None:
+        if self._idle and self.store.has(f"reports/{self.batch}.html"):
+            return  # counting opens every table of the store: 0.15 s a batch
         with self._timed("check"), catalog.open_store(self.store) as con:
             self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
@@ -201,12 +239,15 @@ class Run:
         return [number for number in parts if not self.store.has(name(number))]
 
     def _each(
-        self, missing: list[int], work: PartWork, advance: Advance = lambda _: None
+        self,
+        stage: str,
+        missing: list[int],
+        work: Work | Callable[[int], object],
+        advance: Advance = lambda _: None,
     ) -> list[object]:
         """Run a stage over the parts that lack its output; the outcome of each."""
         if not missing:
             return []
-        stage = work.stage
         self.summary.worked[stage] = len(missing)
         with self._timed(stage):
             guarded = Guarded(stage, self.batch, work, self.opened.private, advance)

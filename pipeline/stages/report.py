@@ -49,6 +49,7 @@ def page_of(store: Store, summary: Summary) -> Page:
         counts=summary.counts,
         failures=summary.failures,
         broken_checks=summary.broken_checks,
+        alerts=summary.alerts,
         notes=summary.notes,
         rejections=found["rejections"],
         kinds=found["scan_kinds"],
@@ -129,7 +130,7 @@ def shown(row: dict, picture: Picture | None) -> Shown:
     """One row of the work-list, or of the examples, as it stands in the gallery."""
     return Shown(
         **{name: row[name] for name in ("crop_id", "region_kind", "tooth", "label")},
-        **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen")},
+        **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen", "audit")},
         place=(row["box_x"], row["box_y"], row["box_w"], row["box_h"]),
         png=picture and png(picture.pixels),
         scan=picture and picture.scan,

@@ -27,6 +27,7 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)  # by stage
     failures: list[str] = field(default_factory=list)
     broken_checks: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)  # how the batch differs from the reference
     notes: list[str] = field(default_factory=list)
     report: str | None = None
 
@@ -95,6 +96,7 @@ def in_words(summary: Summary, settings: Settings) -> list[str]:
         lines.append(f"  predictions {store}/predictions/{summary.head}  ({predictions} rows)")
     if summary.report:
         lines.append(f"  report      {store}/{summary.report}")
+    lines += [f"  ALERT       {alert}" for alert in summary.alerts]
     lines += [f"  note        {note}" for note in summary.notes]
     lines += [f"  FAILED      {failure}" for failure in summary.failures]
     lines += [f"  CHECK       {check}" for check in summary.broken_checks]

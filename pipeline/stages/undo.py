@@ -19,6 +19,7 @@ from pipeline import schemas
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.delivery import Deliveries, Listed, batches
 from pipeline.stages.belongings import models_of
+from pipeline.stages.drift_reference import made_of
 from pipeline.stages.erasure import Traces, erase_rows, replace_rows, rows_in
 from pipeline.stages.forget import all_batches_locked
 from pipeline.stages.opening import Opened
@@ -30,7 +31,8 @@ from pipeline.store.parts import read_part, scans_name
 TAKEN_BACK = "taken_back"
 WORDS = "a duplicate of a scan whose batch was taken back; listed for another attempt"
 COLUMNS = ["batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key", "regions"]
-TABLES = ("predictions", "novelty", "features", "crops")  # what is derived goes first
+# What is derived goes first.
+TABLES = ("predictions", "novelty", "drift", "features", "crops")
 
 
 @dataclass
@@ -100,7 +102,12 @@ def _files(opened: Opened, batch: str) -> list[str]:
     labels = re.compile(rf"labels/part-{re.escape(batch)}-\d{{5,}}\.parquet")
     names += [name for name in store.names("labels") if labels.fullmatch(name)]
     names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
-    return [*names, *store.names(f"runs/{batch}"), *store.names(f"scans/{batch}")]
+    names += store.names(f"audits/{batch}")
+    # What is usual is told anew without it by the next run, and what was compared with it is void.
+    for reference in made_of(store, batch):
+        names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
+    names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
+    return list(dict.fromkeys(names))
 
 
 def undo(opened: Opened, batch: str) -> Undoing:

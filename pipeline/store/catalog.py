@@ -34,6 +34,7 @@ PROMOTIONS = pa.schema(
 NOVELTY_MODELS = pa.schema(
     [("number", pa.int64()), ("novelty", pa.string()), ("trunk", pa.string())]
 )
+HEADS = pa.schema([("head", pa.string()), ("normal_class", pa.string())])
 # What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
 # reads neither an empty list of files nor Arrow's float16.
 COLUMNS = {
@@ -46,6 +47,8 @@ COLUMNS = {
     "novelty": schemas.NOVELTY,
     "labels": schemas.LABELS,
     "out_of_fold": schemas.OUT_OF_FOLD,
+    "drift": schemas.DRIFT,
+    "audits": schemas.AUDITS,
 }
 PARAMETER = re.compile(r"-- \$(\w+)(?: = (.+))?")
 REQUIRED = object()
@@ -67,6 +70,7 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
     models = pa.Table.from_pylist(novelty_models(store), NOVELTY_MODELS)
     con.register("novelty_files", models)
+    con.register("head_files", pa.Table.from_pylist(heads(store), HEADS))
     for kind in ("views", "macros"):
         for file in sorted((SQL / kind).glob("*.sql")):
             con.execute(file.read_text())
@@ -128,6 +132,22 @@ def novelty_models(store: Store) -> list[dict]:
                 "Remove its folder; the next training makes it again."
             ) from None
     return sorted(found, key=lambda model: (model["number"], model["novelty"]))
+
+
+def heads(store: Store) -> list[dict]:
+    """Every head that is whole, with its normal class."""
+    found = []
+    for name in store.names("models/heads"):
+        if name.endswith("/card.json"):
+            try:
+                card = json.loads(store.read_bytes(name))
+                found.append({"head": name.split("/")[2], "normal_class": card["normal_class"]})
+            except (ValueError, KeyError, TypeError) as error:
+                raise ArtifactError(
+                    f"{name} cannot be read ({error!r}), expected JSON with normal_class. Restore "
+                    "it from your backup, or remove its folder and the promotions that name it."
+                ) from None
+    return found
 
 
 def queries() -> dict[str, Query]:

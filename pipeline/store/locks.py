@@ -1,4 +1,4 @@
-"""Who may write: one run per batch, and one commit at a time in the whole store.
+"""Who may write: one run per batch, one nightly, and one commit at a time in the whole store.
 
 Locks are the kernel's (flock on files under STORE/.locks): they end with their owner, however it
 ends, so none is ever stale and none needs breaking. The owner's JSON beside a lock (pid, started)
@@ -14,25 +14,42 @@ from datetime import UTC, datetime
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BatchBusy, StoreError
+from pipeline.errors import BatchBusy, NightBusy, PipelineError, StoreError
 from pipeline.store.folder import Store, make_folder
 
 FOLDER = ".locks"
+SERVER = "server"  # the lock that is held while a Prefect server stands for a store
 
 
 @contextlib.contextmanager
 def batch_lock(store: Store, batch: str) -> Iterator[None]:
     """Keep other runs off `batch`; raises BatchBusy at once when one works on it already."""
-    owner = f"{FOLDER}/batch-{batch}.json"
+    busy = (
+        f"Batch {batch} is being worked on by {{}}, and only one run at a time may do that. Wait "
+        "until it ends, then run again."
+    )
+    with _owned(store, f"batch-{batch}", BatchBusy, busy):
+        store.remove(_run_name(batch))  # whoever held the batch before has ended
+        yield
+
+
+def night_lock(store: Store) -> contextlib.AbstractContextManager[None]:
+    """Keep other nightly runs off the store; raises NightBusy at once when one is going on."""
+    busy = (
+        "A nightly run is going on already, by {}; it does this one's work, so nothing was to do."
+    )
+    return _owned(store, "nightly", NightBusy, busy)
+
+
+@contextlib.contextmanager
+def _owned(store: Store, key: str, error: type[PipelineError], busy: str) -> Iterator[None]:
+    """Hold the lock `key` as its named owner; raises `error` at once when another holds it."""
+    owner = f"{FOLDER}/{key}.json"
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(held(store, f"batch-{batch}", timeout=0))
+            stack.enter_context(held(store, key, timeout=0))
         except Timeout:
-            raise BatchBusy(
-                f"Batch {batch} is being worked on by {in_words(store, owner)}, and only one run "
-                "at a time may do that. Wait until it ends, then run again."
-            ) from None
-        store.remove(_run_name(batch))  # whoever held the batch before has ended
+            raise error(busy.format(in_words(store, owner))) from None
         started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         store.write_bytes(owner, json.dumps({"pid": os.getpid(), "started": started}).encode())
         stack.callback(store.remove, owner)

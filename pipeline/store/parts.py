@@ -56,6 +56,16 @@ def novelty_name(novelty: str, batch: str, number: int) -> str:
     return part_name(f"novelty/{novelty}/{batch}", number)
 
 
+def drift_name(reference: str, batch: str, number: int) -> str:
+    """How `batch`, as it is with part `number` as its last, compares with `reference`."""
+    return part_name(f"drift/{reference}/{batch}", number)
+
+
+def audits_name(batch: str, number: int) -> str:
+    """The crops drawn for the audit when part `number` was the batch's last."""
+    return part_name(f"audits/{batch}", number)
+
+
 def labels_name(batch: str, number: int) -> str:
     """The labels that were delivered with the scans of the same part number."""
     return f"labels/part-{batch}-{number:05d}.parquet"

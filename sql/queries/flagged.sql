@@ -1,4 +1,4 @@
--- Crops that the champion flags, in the order of the work-list.
+-- Crops that the champion flags and nobody has reviewed, in the order of the work-list.
 -- $batch = null
 select *
 from worklist

@@ -1,8 +1,11 @@
--- What to look at first: unseen in training first, then the likeliest abnormal.
+-- What to look at first: unseen, then the likeliest abnormal, crops drawn for the audit in between.
 -- $batch = null
+-- $audit = null
 -- $limit = 20
 select *
 from worklist
-where $batch::varchar is null or batch = $batch
+where
+    ($batch::varchar is null or batch = $batch)
+    and ($audit::boolean is null or audit = $audit)
 order by rank
 limit $limit::bigint

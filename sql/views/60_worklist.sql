@@ -1,4 +1,8 @@
--- What to look at, in this order: unseen in training first, then the likeliest abnormal.
+-- What to look at, in this order: unseen in training first, then the likeliest abnormal. Crops of
+-- the audit stand among the first of their batch, whatever their score: one after every third.
+--
+-- What a reviewer has labelled has left the list. A delivered label takes nothing off it: it came
+-- with the scan and may be wrong, and where everything came labelled nothing would be left.
 create or replace view worklist as
 
 with places as (
@@ -18,26 +22,67 @@ with places as (
 
     from features
     semi join champion on features.trunk = champion.trunk
+),
+
+listed as (
+    select
+        predictions_now.*,
+        audits.crop_id is not null as audit,
+        labels_now.label
+
+    from predictions_now
+    left join audits on predictions_now.crop_id = audits.crop_id
+    left join labels_now on predictions_now.crop_id = labels_now.crop_id
+    where labels_now.source is null or labels_now.source = 'delivered'
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by batch, audit
+            order by seen, p_abnormal desc, crop_id
+        ) as number,
+        count(*) filter (where not audit) over (partition by batch) as ranked
+
+    from listed
+),
+
+-- Behind which crop of its batch a crop of the audit stands; the others stand for themselves.
+standing as (
+    select
+        numbered.*,
+        coalesce(before.seen, numbered.seen) as stands_seen,
+        coalesce(before.p_abnormal, numbered.p_abnormal) as stands_at
+
+    from numbered
+    left join numbered as before
+        on
+            numbered.audit
+            and not before.audit
+            and before.batch = numbered.batch
+            and before.number = least(3 * numbered.number, numbered.ranked)
 )
 
 select
     row_number() over (
         order by
-            predictions_now.seen,
-            predictions_now.p_abnormal desc,
-            predictions_now.crop_id
+            standing.stands_seen,
+            standing.stands_at desc,
+            standing.audit,
+            standing.crop_id
     ) as rank,
-    predictions_now.batch,
-    predictions_now.crop_id,
-    predictions_now.scan_id,
-    predictions_now.patient_key,
+    standing.batch,
+    standing.crop_id,
+    standing.scan_id,
+    standing.patient_key,
     places.* exclude (crop_id),
-    predictions_now.predicted,
-    predictions_now.p_abnormal,
-    predictions_now.flagged,
-    predictions_now.seen,
-    labels_now.label
+    standing.predicted,
+    standing.p_abnormal,
+    standing.flagged,
+    standing.seen,
+    standing.audit,
+    standing.label
 
-from predictions_now
-left join places on predictions_now.crop_id = places.crop_id
-left join labels_now on predictions_now.crop_id = labels_now.crop_id
+from standing
+left join places on standing.crop_id = places.crop_id

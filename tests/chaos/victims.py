@@ -26,7 +26,7 @@ from pipeline.store.folder import Store
 from tests.batches import Halved, InPlace, opened, put, scan
 from tests.chaos.moments import Moments
 
-TABLES = ("scans", "crops", "features", "labels")
+TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
 DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a victim
 PATIENCE = 120.0  # seconds; a victim that takes longer hangs
 

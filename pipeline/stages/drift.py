@@ -1,0 +1,166 @@
+"""A batch in, how it compares with the reference out: one part, as the batch is now.
+
+Scans are compared within their modality, files (rejected or not, of which modality) all together.
+The chance of a false alarm is shared among what is compared. Figures are of ten patients at least
+and name nobody, so forgetting somebody leaves them as they are.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.model import drift
+from pipeline.model.drift import Finding
+from pipeline.stages.drift_reference import (
+    FILES,
+    Reference,
+    ready,
+    reference_id,
+    sample_of,
+    sampled,
+    with_embeddings,
+)
+from pipeline.stages.opening import Opened
+from pipeline.stages.registry import Chosen
+from pipeline.stages.rows import ACCEPTED
+from pipeline.store import catalog
+from pipeline.store.folder import Store
+from pipeline.store.parts import drift_name, read_part, write_part
+
+COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
+MOST_TOLD = 4  # facts in one alert; the query `drift` has all
+UNNAMED = {"embeddings": "embeddings", "channels": "what the trunk's channels answer"}
+
+
+def name_of(opened: Opened, chosen: Chosen, batch: str, last: int) -> str:
+    """Where the comparison of `batch` stands, whose last part is `last`."""
+    return drift_name(reference_id(chosen, opened.settings), batch, last)
+
+
+def compare_batch(opened: Opened, chosen: Chosen, batch: str, last: int) -> str:
+    """Compare a batch, all of whose parts are embedded, unless that is done; return the part.
+
+    Makes the references that are missing once there are enough patients for them.
+    """
+    name = name_of(opened, chosen, batch, last)
+    if opened.store.has(name):
+        return name
+    with catalog.open_store(opened.store) as con:
+        files = catalog.query(con, "drift_files", batch=batch)
+    modalities = sorted(set(files["modality"][files["status"] == ACCEPTED]))
+    about = {
+        "batch": batch,
+        "part": last,
+        "trunk": chosen.trunk_id,
+        "reference": reference_id(chosen, opened.settings),
+    }
+    outcomes = [
+        (modality, *_outcome(opened, chosen, batch, files, modality))
+        for modality in (*modalities, FILES)
+    ]
+    shared = sum(bool(findings) for *_, findings in outcomes)
+    rows = [
+        {**about, "modality": modality, **facts, **each}
+        for modality, facts, findings in outcomes
+        for each in _told(findings, shared, opened.settings.drift.alarm_rate)
+    ]
+    table = pa.Table.from_pylist(rows, schemas.DRIFT)
+    return write_part(opened.store, name, table, schemas.DRIFT)
+
+
+def _outcome(
+    opened: Opened, chosen: Chosen, batch: str, files: pd.DataFrame, modality: str
+) -> tuple[dict, list[Finding]]:
+    """How it stands with one modality, and the findings where it was compared."""
+    reference, patients = ready(opened, chosen, modality)
+    settings = opened.settings.drift
+    if reference is None:
+        words = f"no reference yet: {patients} patients, {settings.reference_patients} are needed"
+        words += " in the batches that `drift.reference` names" if settings.reference else ""
+        return {"state": NO_REFERENCE, "reference_patients": patients, "words": words}, []
+    facts = {"reference_patients": reference.patients}
+    mine = files[files["part"] > reference.parts.get(batch, -1)]
+    if mine.empty and len(files):
+        return {**facts, "state": PART_OF_IT, "words": "part of the reference"}, []
+    rows = sampled(mine, modality)
+    if modality != FILES:
+        rows = with_embeddings(opened.store, chosen, batch, rows)
+    facts["patients"] = rows["patient_key"].nunique()
+    others = _others(reference, rows)
+    for count, whose in (
+        (facts["patients"], "patients"),
+        (others, "other patients of the reference"),
+    ):
+        if count < settings.batch_patients:
+            words = f"too few to tell: {count} {whose}, {settings.batch_patients} are needed"
+            return {**facts, "state": TOO_FEW, "words": words}, []
+    findings = drift.compare(sample_of(reference.rows, modality), sample_of(rows, modality))
+    return {**facts, "state": COMPARED}, findings
+
+
+def _others(reference: Reference, rows: pd.DataFrame) -> int:
+    """Patients of the reference who are not in the batch too."""
+    return len(set(reference.rows["patient_key"]) - set(rows["patient_key"]))
+
+
+def _told(findings: list[Finding], shared: int, alarm_rate: float) -> Iterator[dict]:
+    """What is stored of one modality; one empty row where nothing was compared."""
+    if not findings:
+        yield {}
+    for each in findings:
+        p_value = min(1.0, each.p_value * shared)
+        yield {
+            "fact": each.fact,
+            "distance": each.distance,
+            "by_chance": each.by_chance,
+            "p_value": p_value,
+            "alert": p_value <= alarm_rate,
+            "words": words_of(each),
+        }
+
+
+def words_of(finding: Finding) -> str:
+    """What changed, from what to what."""
+    was, now, name = finding.was, finding.now, finding.fact.replace("_", " ")
+    if finding.fact in UNNAMED:
+        return (
+            f"{UNNAMED[finding.fact]} changed (distance {finding.distance:.2g}, by chance "
+            f"{finding.by_chance:.2g} once in 100)"
+        )
+    if was is None or now is None:
+        return f"{name} is known of one of them alone"
+    went = "rose" if now > was else "fell" if now < was else "stayed"
+    if finding.word is not None:
+        return f"{name} {finding.word} {went} from {was:.0%} to {now:.0%}"
+    if f"{was:.3g}" == f"{now:.3g}":
+        return f"{name} is spread otherwise around {now:.3g} (median)"
+    return f"{name} {went} from {was:.3g} to {now:.3g} (median)"
+
+
+def in_words(store: Store, name: str) -> tuple[list[str], list[str]]:
+    """Alerts and notes about a batch from its part, for people: a line for each modality in alarm,
+    and one for all others."""
+    rows = read_part(store, name, schemas.DRIFT).to_pandas()
+    alerts, calm = [], []
+    for modality, mine in rows.groupby("modality", sort=False):
+        alarming = mine[mine["alert"].fillna(False).astype(bool)]
+        if len(alarming):
+            said = "; ".join(alarming["words"][:MOST_TOLD])
+            more = len(alarming) - MOST_TOLD
+            said += f"; and {more} facts more" if more > 0 else ""
+            first = mine.iloc[0]
+            alerts.append(
+                f"{_place(modality)} differ from the reference: {said}. "
+                f"{first['patients']:.0f} patients against {first['reference_patients']:.0f}; "
+                f'all figures: make query Q="drift batch={first["batch"]}"'
+            )
+        else:
+            compared = mine["state"].iloc[0] == COMPARED
+            calm.append(f"{modality} {'like the reference' if compared else mine['words'].iloc[0]}")
+    return alerts, [f"Drift: {'; '.join(calm)}."] if calm else []
+
+
+def _place(modality: str) -> str:
+    return "The files" if modality == FILES else f"Scans of modality {modality}"

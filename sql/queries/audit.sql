@@ -1,0 +1,69 @@
+-- How many crops are abnormal and how often a flag is right, by the crops drawn for the audit.
+-- $batch = null
+--
+-- Nights count once all their crops are reviewed: of half a night somebody may have chosen which.
+-- Each night counts alike, however many scans it had. A flag is that of the newest promoted head
+-- which had not learned from the patient, so that labels of the audit may be learned from later.
+-- Intervals are Wilson's, 95 %.
+with drawn as (
+    select
+        audits.batch,
+        audits.night,
+        audits.crop_id,
+        audits.patient_key,
+        labels_now.label <> head_files.normal_class as abnormal,
+        bool_and(coalesce(labels_now.source, 'delivered') <> 'delivered')
+            over (partition by audits.batch, audits.night) as complete
+
+    from audits
+    cross join champion
+    inner join head_files on champion.head = head_files.head
+    -- Crops whose batch was taken back may come again with another.
+    semi join features on audits.crop_id = features.crop_id
+    left join labels_now on audits.crop_id = labels_now.crop_id
+    where $batch::varchar is null or audits.batch = $batch
+),
+
+said as (
+    select
+        predictions.crop_id,
+        predictions.flagged
+
+    from predictions
+    inner join promotions on predictions.head = promotions.head
+    semi join drawn on predictions.crop_id = drawn.crop_id
+    where not predictions.seen
+    qualify row_number() over (partition by predictions.crop_id order by promotions.number desc) = 1
+),
+
+counted as (
+    select
+        count(distinct (drawn.batch, drawn.night)) filter (where drawn.complete) as nights,
+        count(distinct (drawn.batch, drawn.night)) filter (where not drawn.complete) as open_nights,
+        count(*) filter (where drawn.complete) as crops,
+        count(distinct drawn.patient_key) filter (where drawn.complete) as patients,
+        count(*) filter (where drawn.complete and drawn.abnormal) as abnormal,
+        count(*) filter (where drawn.complete and said.flagged) as flagged,
+        count(*) filter (where drawn.complete and said.flagged and drawn.abnormal) as flagged_abnormal
+
+    from drawn
+    left join said on drawn.crop_id = said.crop_id
+    having count(*) > 0
+)
+
+select
+    nights,
+    open_nights,
+    crops,
+    patients,
+    abnormal,
+    abnormal / nullif(crops, 0) as prevalence,
+    wilson_low(abnormal, crops) as prevalence_low,
+    wilson_high(abnormal, crops) as prevalence_high,
+    flagged,
+    flagged_abnormal,
+    flagged_abnormal / nullif(flagged, 0) as ppv,
+    wilson_low(flagged_abnormal, flagged) as ppv_low,
+    wilson_high(flagged_abnormal, flagged) as ppv_high
+
+from counted

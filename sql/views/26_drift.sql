@@ -1,0 +1,6 @@
+-- How every batch, as it is now, compares with each reference: one row per modality and fact.
+create or replace view drift as
+
+select * exclude (filename)
+from drift_parts
+qualify part = max(part) over (partition by reference, batch)
