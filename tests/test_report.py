@@ -274,9 +274,9 @@ def test_scores_stand_with_interval_guess_and_support_for_each_method(ranked):
 
 
 def test_a_head_that_learned_from_another_kind_of_region_is_warned_about(ranked):
-    write_head(ranked, region_kinds={"tile": 900})
+    write_head(ranked, region_kinds={"tooth": 900})
     text = visible(page(ranked, summary_of(ranked, HEAD)))
-    assert "learned from tile crops; 4 box crops of this batch are of a kind it did not" in text
+    assert "learned from tooth crops; 4 box crops of this batch are of a kind it did not" in text
 
 
 def test_a_head_that_learned_from_this_kind_of_region_is_not_warned_about(ranked):
