@@ -53,6 +53,9 @@ chaos: $(VENV)/ready ## kill, starve and race runs some 300 times; nothing may b
 bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
 
+bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/
+	@$(RUN) -m benchmarks.finder
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -68,6 +71,9 @@ phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, fr
 		$(RUN) -m flows process_batch data/phantoms --name phantoms && $(RUN) -m flows learn_trunk
 	@cp "$$(ls -t data/phantom-store/models/trunks/*/model.keras | head -1)" \
 		pipeline/model/phantoms.keras
+
+phantom-finder: $(VENV)/ready ## remake the finder of teeth that comes with the package, from phantoms alone
+	@$(RUN) -m pipeline.stages.learn_finder
 
 clean: ## remove the environment and the sample; never a store
 	rm -rf $(VENV) $(SAMPLE) dist
@@ -95,5 +101,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-novelty fuzz \
-	chaos check lock clean
+.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-finder bench-novelty \
+	fuzz chaos check lock phantom-trunk phantom-finder clean

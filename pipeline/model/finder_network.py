@@ -16,6 +16,7 @@ BLUR = np.array([0.16, 0.13])
 LEAST_BLUR = np.array([0.6, 0.9])  # cells
 LEARNING_RATE = 4e-3
 WARM_UP = 1 / 12  # of the steps
+MEAN_OVER = 0.995  # of each step's weights this share is kept in their running mean
 RARE = 1 / 64  # the chance with which learning begins: there are few middles
 
 
@@ -52,10 +53,22 @@ def prepare(model: keras.Model, steps: int) -> None:
         0.0, steps - warm_up, warmup_target=LEARNING_RATE, warmup_steps=warm_up
     )
     model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-3, clipnorm=1.0),
+        # The running mean of the weights is what `learned` takes.
+        optimizer=keras.optimizers.AdamW(
+            rate, weight_decay=1e-3, clipnorm=1.0, use_ema=True, ema_momentum=MEAN_OVER
+        ),
         loss=focal_loss,
         jit_compile=keras.backend.backend() == "jax",
     )
+
+
+def learned(model: keras.Model) -> list[np.ndarray]:
+    """Kernels (values in, values out), each followed by its biases: what NumPy multiplies with."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    return [
+        np.asarray(weight).reshape(-1, weight.shape[-1]) if weight.ndim > 1 else np.asarray(weight)
+        for weight in model.get_weights()
+    ]
 
 
 def target(teeth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

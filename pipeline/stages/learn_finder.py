@@ -15,7 +15,7 @@ from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.views import Drawn, drawn, view
 from pipeline.stages.progress import progress
 
-SCANS, EPOCHS, BATCH, SEED = 600, 24, 16, 0
+SCANS, EPOCHS, BATCH, SEED = 600, 30, 16, 0
 DRAWN_HEIGHT = 300  # pixels; the finder sees 128
 
 
@@ -25,7 +25,7 @@ def draw(seed: int) -> Drawn:
 
 
 def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
-    """Weights in the order in which `imaging.finder` takes them, each kernel flat."""
+    """Weights as `imaging.finder` takes them."""
     # Drawing starts processes that would import Keras too, for nothing.
     from pipeline.model import finder_network
 
@@ -43,10 +43,7 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
                 hills = np.stack([finder_network.target(teeth, cells) for _, teeth in views])
                 model.train_on_batch(pictures[..., np.newaxis], hills)
             advance(1)
-    return [
-        np.asarray(weight).reshape(-1, weight.shape[-1]) if weight.ndim > 1 else np.asarray(weight)
-        for weight in model.get_weights()
-    ]
+    return finder_network.learned(model)
 
 
 def main() -> None:
