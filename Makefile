@@ -71,6 +71,9 @@ bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding no
 bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift finds
 	@$(RUN) -m benchmarks.drift
 
+bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/
+	@$(RUN) -m benchmarks.finder
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -86,6 +89,9 @@ phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, fr
 		$(RUN) -m flows process_batch data/phantoms --name phantoms && $(RUN) -m flows learn_trunk
 	@cp "$$(ls -t data/phantom-store/models/trunks/*/model.keras | head -1)" \
 		pipeline/model/phantoms.keras
+
+phantom-finder: $(VENV)/ready ## remake the finder of teeth that comes with the package, from phantoms alone
+	@$(RUN) -m pipeline.stages.learn_finder
 
 clean: ## remove the environment and the sample; never a store
 	rm -rf $(VENV) $(SAMPLE) dist
@@ -114,4 +120,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
-	bench-dask dask-worker bench-novelty bench-drift fuzz chaos check lock clean
+	bench-dask dask-worker bench-novelty bench-drift bench-finder fuzz chaos check lock \
+	phantom-trunk phantom-finder clean

@@ -43,7 +43,6 @@ class Recipe(Group):
     other_share: float = Field(0.6, gt=0, le=1)  # of any other scan's shorter edge
     # Blacked before crops are cut, against letters burned in there; of the height and the width.
     mask_border: float = Field(0.0, ge=0, lt=0.5)
-    tile_step: float = Field(0.5, gt=0, le=1)  # between tile centres, as a share of a tile
 
 
 class Quality(Group):

@@ -68,14 +68,14 @@ CROP_FACTS = [
     ("batch", pa.string()),
     ("recipe", pa.string()),
     ("patient_key", pa.string()),
-    ("region", pa.string()),  # whole, box-x-y-w-h or tile-x-y-w-h
-    ("region_kind", pa.string()),  # whole, box or tile
+    ("region", pa.string()),  # whole, box-x-y-w-h or tooth-x-y-w-h
+    ("region_kind", pa.string()),  # whole, box (annotated) or tooth (found)
     ("tooth", pa.int8()),
     ("box_x", pa.int32()),  # the square that was cut; may reach outside the scan
     ("box_y", pa.int32()),
     ("box_w", pa.int32()),
     ("box_h", pa.int32()),
-    ("region_x", pa.int32()),  # the annotated box, tile or picture area it was cut for
+    ("region_x", pa.int32()),  # the annotated box, found place or picture area it was cut for
     ("region_y", pa.int32()),
     ("region_w", pa.int32()),
     ("region_h", pa.int32()),

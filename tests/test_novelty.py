@@ -98,7 +98,7 @@ def test_only_the_direction_of_a_cell_counts_not_its_length():
     np.testing.assert_allclose(model.score(rows * 3).gaussian, model.score(rows).gaussian, 1e-3)
 
 
-def test_of_boxes_and_tiles_the_middle_counts():
+def test_of_boxes_and_teeth_the_middle_counts():
     assert np.argwhere(middle(16, 16)).min() == 3
     assert middle(16, 16).sum() == 100
     rows = maps(20)

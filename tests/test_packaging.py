@@ -31,7 +31,7 @@ def test_the_wheel_carries_sql_templates_types_and_licence(installed):
         ours = {
             str(path.relative_to(ROOT))
             for path in (ROOT / pattern).rglob("*")
-            if path.suffix in (".sql", ".j2", ".py")
+            if path.suffix in (".sql", ".j2", ".py", ".npz")
         }
         assert ours <= names, ours - names
 

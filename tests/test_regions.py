@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import Recipe
+from pipeline.imaging import finder
 from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, cut, square_around
 from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
@@ -61,23 +62,20 @@ def test_a_crop_of_the_right_size_is_the_pixels_themselves():
     assert cut(PANORAMIC, square, Place(0, 0, 200, 100), 32).tolist() == expected.tolist()
 
 
-def test_a_panoramic_without_boxes_is_cut_into_two_rows_of_overlapping_tiles():
-    regions = find_regions(PANORAMIC, None, [], RECIPE, label="caries")
-    assert {region.kind for region in regions} == {"tile"}
-    assert {region.square.w for region in regions} == {28}
-    assert {region.label for region in regions} == {None}
-    assert len({region.name for region in regions}) == len(regions) == 20
-    steps = np.diff([region.square.x for region in regions[:10]])
-    assert all(10 < step < 20 for step in steps)
+def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of_a_tooth():
+    regions = find_regions(PANORAMIC, None, [], RECIPE, label="caries", tooth=36)
+    found = finder.find_teeth(PANORAMIC)
+    assert {(region.kind, region.label, region.tooth) for region in regions} == {
+        ("tooth", None, None)
+    }
+    assert len(regions) == len({region.name for region in regions}) == len(found)
+    squares = [square_around(x * 200, y * 100, 28) for x, y in found]
+    assert [region.square for region in regions] == squares
 
 
-def test_tiles_follow_the_teeth():
-    pixels = np.full((300, 600), 60, np.uint8)
-    for x in range(100, 500, 20):  # upright bright bars between y = 170 and 230
-        pixels[170:230, x : x + 10] = 200
-    rows = [r.square for r in find_regions(pixels, None, [], RECIPE)]
-    middle = np.mean([square.y + square.h / 2 for square in rows])
-    assert middle == pytest.approx(200, abs=12)
+def test_two_places_on_one_pixel_of_a_tiny_panoramic_are_one_region():
+    regions = find_regions(np.zeros((2, 4), np.uint8), None, [], RECIPE)
+    assert len(regions) == len({region.name for region in regions}) > 0
 
 
 def test_another_scan_is_one_region_without_its_collimation_border():
@@ -165,8 +163,13 @@ def test_the_recipes_fingerprint_changes_with_every_setting():
             Recipe(side=128),
             Recipe(panoramic_share=0.3),
             Recipe(other_share=0.5),
-            Recipe(tile_step=0.4),
         )
     }
-    assert len(prints) == 5
+    assert len(prints) == 4
     assert fingerprint(Recipe()) == fingerprint(Recipe())
+
+
+def test_another_finder_makes_another_recipe(monkeypatch):
+    before = fingerprint(Recipe())
+    monkeypatch.setattr(finder, "digest", lambda: "other")
+    assert fingerprint(Recipe()) != before

@@ -289,9 +289,9 @@ def test_scores_stand_with_interval_guess_and_support_for_each_method(ranked):
 
 
 def test_a_head_that_learned_from_another_kind_of_region_is_warned_about(ranked):
-    write_head(ranked, region_kinds={"tile": 900})
+    write_head(ranked, region_kinds={"tooth": 900})
     text = visible(page(ranked, summary_of(ranked, HEAD)))
-    assert "learned from tile crops; 4 box crops of this batch are of a kind it did not" in text
+    assert "learned from tooth crops; 4 box crops of this batch are of a kind it did not" in text
 
 
 def test_a_head_that_learned_from_this_kind_of_region_is_not_warned_about(ranked):
@@ -371,6 +371,20 @@ def test_the_page_tells_of_this_batch_alone(ranked):
     write(ranked, parts.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
     summary = summary_of(ranked, HEAD)
     assert "bmp" not in page(ranked, summary)
+
+
+def test_the_page_shows_where_teeth_were_looked_for(ranked):
+    around = {"scan_id": "a" * 32, "region_kind": "tooth", "box_w": 84, "box_h": 84}
+    places = {"a" * 32 + f":tooth-{x}-10-84-84": (x, p) for x, p in ((10, 0.2), (150, 0.9))}
+    rows = [{**facts(9), **around, "crop_id": n, "box_x": x} for n, (x, _) in places.items()]
+    write_crops(ranked, rows, number=2)
+    said = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
+    write(ranked, parts.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
+    text = page(ranked, summary_of(ranked, HEAD))
+    figure = re.search('<figure class="searched">.*?</figure>', text, re.DOTALL).group()
+    circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)
+    assert circles == [("192", "52"), ("52", "52")]  # the likeliest abnormal first
+    assert "a" * 32 in figure
 
 
 def test_quality_flags_and_near_duplicates_are_counted(ranked):

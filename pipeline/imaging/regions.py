@@ -1,6 +1,6 @@
 """From a scan and what was said about it to the regions whose crops are cut.
 
-`boxes` where boxes were delivered, `tiles` along the teeth of a panoramic without boxes, `whole`
+`box` where boxes were delivered, `tooth` for the teeth found on a panoramic without boxes, `whole`
 for any other scan. A region's name says its place in source pixels, so that a crop's id means the
 same picture under any recipe.
 """
@@ -13,21 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.config import Recipe
-from pipeline.imaging.anatomy import (
-    ARCH_LEFT,
-    ARCH_RIGHT,
-    band_of_teeth,
-    exposed_area,
-    is_panoramic,
-)
+from pipeline.imaging import finder
+from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, square_around, within
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 3
-# Two rows of tiles, above and below the band's middle by this share of a tile. Of 601 annotated
-# teeth on 116 real panoramics 99 % have their centre in some tile, 80 % within a quarter of a tile
-# of its middle (69 % at an offset of 0.30, 81 % at 0.46).
-ROW_OFFSET = 0.42
+CODE_VERSION = 4
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 SLACK = 0.01  # share of the picture's size by which a box may overshoot; it is clipped
 
@@ -46,7 +37,7 @@ class Region:
     """One place to cut: `square` is cut, black outside `area`; `place` is what it is cut for."""
 
     name: str
-    kind: str  # whole, box or tile
+    kind: str  # whole, box or tooth
     place: Place
     square: Place
     area: Place
@@ -59,7 +50,8 @@ class Region:
 
 def fingerprint(recipe: Recipe) -> str:
     """First 12 hex digits of a SHA-256 over everything that can change a crop."""
-    said = json.dumps({"code": CODE_VERSION, **recipe.model_dump()}, sort_keys=True)
+    facts = {"code": CODE_VERSION, "finder": finder.digest(), **recipe.model_dump()}
+    said = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
@@ -73,15 +65,15 @@ def find_regions(
 ) -> list[Region]:
     """Regions of one frame (uint8, height × width), in a fixed order.
 
-    `label` and `tooth` were said of the whole scan; tiles do not inherit them, since a finding
-    somewhere on a panoramic is not on every tile.
+    `label` and `tooth` were said of the whole scan; the teeth of a panoramic do not inherit them,
+    since a finding somewhere on it is not on every tooth.
     """
     height, width = pixels.shape
     panoramic = is_panoramic(width, height, modality)
     if boxes:
         return [_around(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
-        return _tiles(pixels, recipe)
+        return _teeth(pixels, recipe)
     area = exposed_area(pixels)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
@@ -97,22 +89,18 @@ def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Re
     return Region(name, "box", box.place, square, scan, box.label, box.tooth)
 
 
-def _tiles(pixels: np.ndarray, recipe: Recipe) -> list[Region]:
+def _teeth(pixels: np.ndarray, recipe: Recipe) -> list[Region]:
+    """The same square as around a box, around every place where a tooth may be."""
     height, width = pixels.shape
     side = max(1, round(recipe.panoramic_share * height))
     scan = Place(0, 0, width, height)
-    band = band_of_teeth(pixels)
-    left, right = ARCH_LEFT * width, ARCH_RIGHT * width
-    steps = max(1, round((right - left) / (recipe.tile_step * side)))
-    regions = []
-    for offset in (-ROW_OFFSET, ROW_OFFSET):
-        for x in np.linspace(left, right, steps + 1):
-            y = float(np.polyval(band, x / width)) * height + offset * side
-            square = square_around(float(x), y, side)
-            place = within(square, width, height)
-            name = "tile-{}-{}-{}-{}".format(*place)
-            regions.append(Region(name, "tile", place, square, scan, None, None))
-    return regions
+    regions: dict[str, Region] = {}  # on a tiny picture two places may be the same pixel
+    for x, y in finder.find_teeth(pixels):
+        square = square_around(float(x) * width, float(y) * height, side)
+        place = within(square, width, height)
+        name = "tooth-{}-{}-{}-{}".format(*place)
+        regions[name] = Region(name, "tooth", place, square, scan, None, None)
+    return list(regions.values())
 
 
 def place_boxes(

@@ -40,7 +40,7 @@ def counted(number: int) -> str:
 
 
 def listed(counts: Mapping[str, int]) -> str:
-    """Counts in one line, such as `3 box, 1 tile`."""
+    """Counts in one line, such as `3 box, 1 tooth`."""
     return ", ".join(f"{counted(count)} {name}" for name, count in counts.items())
 
 

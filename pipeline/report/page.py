@@ -34,7 +34,23 @@ class Shown:
     @property
     def picture(self) -> str:
         """The picture as a data address."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+        return _address(self.png)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A panoramic without boxes, and where a tooth was looked for."""
+
+    scan_id: str
+    scan: tuple[int, int]  # width and height
+    places: Sequence[tuple[int, int]]  # in the order of p(abnormal), where there is a head
+    ranked: bool  # whether there is one
+    png: bytes  # the scan put together from its crops
+
+    @property
+    def picture(self) -> str:
+        """The picture as a data address."""
+        return _address(self.png)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +82,7 @@ class Page:
     seen: Sequence[int]
     flagged: int
     gallery: Sequence[Shown]  # in the order of the work-list, or examples without predictions
+    searched: Sequence[Searched]  # some panoramics whose crops are still stored
 
 
 def render(page: Page) -> str:
@@ -91,6 +108,10 @@ def render(page: Page) -> str:
         timing=Markup(figures.timing(page.seconds)) if page.seconds else None,
         histogram=_histogram(page),
     )
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _warnings(page: Page) -> list[str]:

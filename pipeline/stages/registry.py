@@ -65,9 +65,9 @@ def choose(settings: Settings, store: Store) -> Chosen:
 def stored_choice(store: Store, trunk_id: str) -> Chosen:
     """A stored trunk with its recipe, as its card tells them."""
     card = trunk_card(store, trunk_id)
-    return Chosen(
-        Recipe(**card["recipe"]), card["recipe_id"], Trunk(**card["settings"]), card["trunk"]
-    )
+    # A card written by an earlier version may name a setting that is no more, such as tile_step.
+    known = {key: value for key, value in card["recipe"].items() if key in Recipe.model_fields}
+    return Chosen(Recipe(**known), card["recipe_id"], Trunk(**card["settings"]), card["trunk"])
 
 
 def trunk_home(trunk_id: str) -> str:

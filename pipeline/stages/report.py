@@ -1,9 +1,13 @@
 """A batch in the store in, its page out. Only ids, labels and what was computed stand on it."""
 
+from itertools import groupby
+from operator import itemgetter
+
 import pandas as pd
 
-from pipeline.imaging.crops import png
-from pipeline.report.page import Page, Shown, render
+from pipeline.imaging.crops import Place, png
+from pipeline.imaging.mosaic import mosaic
+from pipeline.report.page import Page, Searched, Shown, render
 from pipeline.stages.pictures import Picture, read_pictures
 from pipeline.stages.registry import head_home, read_card, trunk_home
 from pipeline.stages.scores import METHODS
@@ -13,6 +17,7 @@ from pipeline.store.folder import Store
 
 GALLERY = 24
 EXAMPLES = 8  # instead, when nothing is ranked
+SEARCHED = 4  # panoramics that show where teeth were looked for
 BINS = 25  # of the histogram of scores
 
 
@@ -71,6 +76,7 @@ def page_of(store: Store, summary: Summary) -> Page:
         seen=binned(scores, seen=True),
         flagged=sum(row["flagged"] for row in scores),
         gallery=gallery(store, summary, found["worklist" if scores else "example_crops"]),
+        searched=searched(store, summary, found["found_teeth"]),
     )
 
 
@@ -88,6 +94,7 @@ def answers(store: Store, summary: Summary) -> tuple[dict[str, list[dict]], int]
         "class_balance": {"trunk": trunk},
         "example_crops": {"batch": batch, "recipe": summary.recipe, "limit": EXAMPLES},
         "worklist": {"batch": batch, "limit": GALLERY},
+        "found_teeth": {"batch": batch, "recipe": summary.recipe, "limit": SEARCHED},
     }
     with catalog.open_store(store) as con:
         found = {name: catalog.query(con, name, **given) for name, given in asked.items()}
@@ -124,6 +131,28 @@ def gallery(store: Store, summary: Summary, rows: list[dict]) -> list[Shown]:
     wanted = {row["crop_id"] for row in rows}
     pictures = read_pictures(store, summary.recipe, summary.batch, wanted)
     return [shown(row, pictures.get(row["crop_id"])) for row in rows]
+
+
+def searched(store: Store, summary: Summary, rows: list[dict]) -> list[Searched]:
+    """Panoramics put together from their crops, with the middle of every crop."""
+    wanted = {row["crop_id"] for row in rows}
+    pictures = read_pictures(store, summary.recipe, summary.batch, wanted)
+    scans = []
+    for (scan_id, _), group in groupby(rows, itemgetter("scan_id", "frame")):
+        here = list(group)
+        squares = [Place(*(row[f"box_{side}"] for side in "xywh")) for row in here]
+        size = here[0]["scan_w"], here[0]["scan_h"]
+        crops = [pictures[row["crop_id"]].pixels for row in here]
+        scans.append(
+            Searched(
+                scan_id=scan_id,
+                scan=size,
+                places=[tuple(map(round, square.centre)) for square in squares],
+                ranked=here[0]["p_abnormal"] is not None,
+                png=png(mosaic(crops, squares, size)),
+            )
+        )
+    return scans
 
 
 def shown(row: dict, picture: Picture | None) -> Shown:

@@ -1,0 +1,141 @@
+"""`make bench-finder`: how many annotated teeth the finder proposes, and what a scan costs.
+
+The boxes of the panoramics in DENTAL_TEST_DATA/opg are hidden from every method. A tooth is hit
+when a place lies in its box, and met when a place is within a quarter of a crop's edge of the box's
+middle. No method learned from these scans. Teeth without a box are unlabelled, so places on them
+are neither right nor wrong and only their number counts. Intervals are over groups of pictures
+that show the same film.
+"""
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.places import at_random, between_gaps, tiled
+from pipeline.imaging.finder import MOST, find_teeth
+
+METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "chance": at_random,
+    "blind tiles": tiled,
+    "as many blind tiles": lambda pixels: tiled(pixels, MOST // 2),
+    "gaps between teeth": between_gaps,
+    "finder": find_teeth,
+}
+COUNTS = (24, 32, 40, 48)  # places that are looked at
+NEAR = 0.07  # of a panoramic's height, a quarter of the square that is cut
+RESAMPLED = 2000
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A panoramic with its annotated teeth."""
+
+    file: Path
+    group: str
+    pixels: np.ndarray  # uint8 (height, width)
+    boxes: np.ndarray  # float (n, 4): x and y of the middle, width and height; shares
+
+
+def scans(folder: Path) -> list[Scan]:
+    """The panoramics of `folder` that have boxes; the group is that of GROUPS.csv."""
+    with (folder / "GROUPS.csv").open(newline="") as file:
+        groups = {row["image_id"]: row["group"] for row in csv.DictReader(file)}
+    found = []
+    for path in sorted(folder.glob("*.jpg")):
+        boxes = np.loadtxt(path.with_suffix(".txt"), ndmin=2)[:, 1:]
+        pixels = decoded(path.read_bytes())
+        found.append(Scan(path, groups.get(path.stem, path.stem), pixels, boxes))
+    return found
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def found_teeth(scan: Scan, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which boxes (n,) have a place inside, and which have one near their middle."""
+    height, width = scan.pixels.shape
+    away = np.abs(places[np.newaxis] - scan.boxes[:, np.newaxis, :2])
+    inside = (away <= scan.boxes[:, np.newaxis, 2:] / 2).all(axis=2).any(axis=1)
+    distance = np.hypot(away[..., 0] * width, away[..., 1] * height)
+    return inside, (distance <= NEAR * height).any(axis=1)
+
+
+def interval(found: Sequence[np.ndarray], groups: Sequence[str]) -> tuple[float, float, float]:
+    """Share of teeth found and its 95 % interval over groups."""
+    names = sorted(set(groups))
+    hits = np.zeros(len(names))
+    teeth = np.zeros(len(names))
+    for some, group in zip(found, groups, strict=True):
+        hits[names.index(group)] += some.sum()
+        teeth[names.index(group)] += len(some)
+    drawn = np.random.default_rng(0).integers(0, len(names), (RESAMPLED, len(names)))
+    shares = hits[drawn].sum(axis=1) / teeth[drawn].sum(axis=1)
+    return float(hits.sum() / teeth.sum()), *np.percentile(shares, [2.5, 97.5])
+
+
+def milliseconds(work: Callable[[np.ndarray], np.ndarray], pictures: Sequence[np.ndarray]) -> float:
+    """Median time per picture, after one that warms up."""
+    work(pictures[0])
+    times = []
+    for pixels in pictures:
+        started = time.perf_counter()
+        work(pixels)
+        times.append(1000 * (time.perf_counter() - started))
+    return median(times)
+
+
+def main() -> None:
+    """Measure and print."""
+    data = os.environ.get("DENTAL_TEST_DATA")
+    if data is None:
+        sys.exit("DENTAL_TEST_DATA names no folder with real scans; name one that has opg/.")
+    cv2.setNumThreads(1)  # as in the processes that read scans
+    measured = scans(Path(data, "opg"))
+    table = Table(
+        box=SIMPLE, title="Annotated teeth with a place inside their box / near its middle"
+    )
+    for heading in ("method", "places", "ms", *(f"first {count}" for count in COUNTS)):
+        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+    for name, method in METHODS.items():
+        table.add_row(name, *row(method, measured))
+    Console(width=200).print(table)
+    files = [scan.file.read_bytes() for scan in measured]
+    print(
+        f"{len(measured)} panoramics, {sum(len(scan.boxes) for scan in measured)} boxes. Decoding "
+        f"takes {milliseconds(decoded, files):.1f} ms (median). 95 % intervals over groups."
+    )
+
+
+def row(method: Callable[[np.ndarray], np.ndarray], measured: Sequence[Scan]) -> list[str]:
+    """Cells of one method."""
+    proposed = [method(scan.pixels) for scan in measured]
+    groups = [scan.group for scan in measured]
+    cells = [
+        f"{np.mean([len(places) for places in proposed]):.1f}",
+        f"{milliseconds(method, [scan.pixels for scan in measured]):.1f}",
+    ]
+    for count in COUNTS:
+        both = [
+            found_teeth(scan, places[:count])
+            for scan, places in zip(measured, proposed, strict=True)
+        ]
+        inside, low, high = interval([one for one, _ in both], groups)
+        near, _, _ = interval([other for _, other in both], groups)
+        cells.append(f"{inside:.3f} ({low:.2f}-{high:.2f}) / {near:.3f}")
+    return cells
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""A reduced scan put together again from its crops: what was looked at, and nothing else.
+
+Pictures are uint8 of shape (height, width), places are source pixels.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from pipeline.imaging.crops import Place
+
+WIDTH = 640  # pixels of a mosaic
+
+
+def mosaic(
+    crops: Sequence[np.ndarray], squares: Sequence[Place], scan: tuple[int, int]
+) -> np.ndarray:
+    """The scan of this width and height, 640 pixels wide, black where no crop was cut."""
+    width, height = scan
+    scale = WIDTH / width
+    whole = np.zeros((max(1, round(scale * height)), WIDTH), np.uint8)
+    rows, columns = whole.shape
+    for crop, square in zip(crops, squares, strict=True):
+        left, top = round(scale * square.x), round(scale * square.y)
+        edge = max(1, round(scale * square.w))
+        piece = cv2.resize(crop, (edge, edge), interpolation=cv2.INTER_AREA)
+        # A square may reach outside the scan.
+        above, before = max(0, -top), max(0, -left)
+        piece = piece[above : rows - top, before : columns - left]
+        y, x = top + above, left + before
+        whole[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
+    return whole
