@@ -101,5 +101,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-finder bench-novelty \
-	fuzz chaos check lock phantom-trunk phantom-finder clean
+.PHONY: help run-flow train learn-trunk cross-validate feedback query test bench bench-finder \
+	bench-novelty fuzz chaos check lock phantom-trunk phantom-finder clean
