@@ -15,7 +15,7 @@ from pipeline import config
 from pipeline.errors import NightBusy
 from pipeline.ingest import delivery
 from pipeline.stages import nightly as stage
-from pipeline.stages import nights, process
+from pipeline.stages import nights, process, tools, work
 from pipeline.stages.nightly import nightly
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
@@ -51,14 +51,14 @@ def die_in_the_night(root, inbox):
     """The program of the killed night: everything received, one of two parts embedded."""
     patch = pytest.MonkeyPatch()
     quick(patch)
-    embed_part = process.embed_part
+    embed_part = work.embed_part
 
     def embed_no_second(store, batch, number, *others):
         if number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return embed_part(store, batch, number, *others)
 
-    patch.setattr(process, "embed_part", embed_no_second)
+    patch.setattr(work, "embed_part", embed_no_second)
     nightly(at_night(root, inbox))
 
 
@@ -164,11 +164,11 @@ def test_a_flaky_disk_costs_one_night_of_one_part(night, monkeypatch):
         raise OSError(5, "Input/output error")
 
     put(night.inbox / "2026-11-01", a_png=scan())
-    monkeypatch.setattr(process, "embedder", flaky)
+    monkeypatch.setattr(tools, "embedder", flaky)
     found = night()
     assert outcomes(found) == {"2026-11-01": "failed"}
     assert "FAILED  stage embed could not finish part 0" in found.batches["2026-11-01"].lines[-1]
-    monkeypatch.setattr(process, "embedder", lambda store, chosen: Halved)
+    monkeypatch.setattr(tools, "embedder", lambda store, chosen: Halved)
     assert night().worked_on() == ["2026-11-01"]
 
 
