@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.config import Recipe
 from pipeline.imaging import finder
 from pipeline.imaging.anatomy import exposed_area, is_panoramic
-from pipeline.imaging.crops import Place, cut, square_around
+from pipeline.imaging.crops import Place, cut, cut_alike, square_around
 from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
 from pipeline.ingest.annotations import Box
 
@@ -60,6 +60,24 @@ def test_a_crop_of_the_right_size_is_the_pixels_themselves():
     square = square_around(100, 50, 32)
     expected = PANORAMIC[square.y : square.y + 32, square.x : square.x + 32]
     assert cut(PANORAMIC, square, Place(0, 0, 200, 100), 32).tolist() == expected.tolist()
+
+
+def test_squares_cut_together_are_those_cut_one_by_one_where_pixels_stay_pixels():
+    squares = [Place(x, y, 32, 32) for x, y in ((0, 0), (-9, 60), (170, 80), (-50, 3), (250, 0))]
+    area = Place(0, 0, 200, 100)
+    together = [crop.tolist() for crop in cut_alike(PANORAMIC, squares, 32)]
+    assert together == [cut(PANORAMIC, square, area, 32).tolist() for square in squares]
+
+
+@pytest.mark.parametrize("edge", [24, 100])
+def test_squares_cut_together_are_moved_by_at_most_half_a_pixel_of_the_crop(edge):
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    slope = (0.3 * across + 0.4 * down).astype(np.uint8)  # half a pixel of 32 changes it by < 1
+    squares = [Place(x, y, edge, edge) for x, y in ((0, 0), (7, 13), (201, 150))]
+    for crop, square in zip(cut_alike(slope, squares, 32), squares, strict=True):
+        alone = cut(slope, square, Place(0, 0, 400, 300), 32)
+        apart = np.abs(crop.astype(int) - alone)[2:-2, 2:-2]
+        assert apart.max() <= np.ceil(0.5 * 0.7 * edge / 32) + 1
 
 
 def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of_a_tooth():

@@ -18,7 +18,7 @@ from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, square_around, within
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 4
+CODE_VERSION = 5
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 SLACK = 0.01  # share of the picture's size by which a box may overshoot; it is clipped
 

@@ -7,6 +7,7 @@ the caller, and the PatientID is keyed by the caller before it goes anywhere.
 import errno
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.anatomy import is_panoramic
-from pipeline.imaging.crops import cut, without_border
+from pipeline.imaging.crops import cut, cut_alike, without_border
 from pipeline.imaging.lettering import seems_lettered
 from pipeline.imaging.likeness import likeness
 from pipeline.imaging.quality import flags, measure
@@ -179,8 +180,13 @@ def _cut(picture: Picture, order: Order, read: Read) -> None:
         for region in found:
             name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
             read.regions.append(region.named(name))
-            read.crops.append(_pixels(seen, region, order.recipe.side))
+        read.crops += _pixels(seen, found, order.recipe.side)
 
 
-def _pixels(frame: np.ndarray, region: Region, side: int) -> bytes:
-    return cut(frame, region.square, region.area, side).tobytes()
+def _pixels(frame: np.ndarray, regions: Sequence[Region], side: int) -> list[bytes]:
+    """Found teeth are many and overlap; a tiny scan is not made large for them."""
+    if regions[0].kind == "tooth" and side <= 2 * regions[0].square.w:
+        crops = cut_alike(frame, [region.square for region in regions], side)
+    else:
+        crops = (cut(frame, region.square, region.area, side) for region in regions)
+    return [crop.tobytes() for crop in crops]
