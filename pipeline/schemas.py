@@ -68,8 +68,8 @@ CROP_FACTS = [
     ("batch", pa.string()),
     ("recipe", pa.string()),
     ("patient_key", pa.string()),
-    ("region", pa.string()),  # whole, box-x-y-w-h or tooth-x-y-w-h
-    ("region_kind", pa.string()),  # whole, box (annotated) or tooth (found)
+    ("region", pa.string()),  # whole, or box-, tooth- or background-x-y-w-h
+    ("region_kind", pa.string()),  # whole, box (annotated), tooth (found) or background
     ("tooth", pa.int8()),
     ("box_x", pa.int32()),  # the square that was cut; may reach outside the scan
     ("box_y", pa.int32()),
@@ -96,8 +96,10 @@ PREDICTIONS = pa.schema(
         ("head", pa.string()),
         ("patient_key", pa.string()),
         ("predicted", pa.string()),  # the class with the highest probability
-        ("probabilities", pa.list_(pa.float32())),  # in the order of the head's card
-        ("p_abnormal", pa.float32()),  # 1 − probability of the normal class
+        # In the order of the head's card; what is no finding is left out, so they sum to 1.
+        ("probabilities", pa.list_(pa.float32())),
+        # 1 − probability of the normal class, times that of anything at all at a found place.
+        ("p_abnormal", pa.float32()),
         ("flagged", pa.bool_()),  # p_abnormal reaches the head's operating point
         ("seen", pa.bool_()),  # the head learned from this patient (training or validation)
     ]

@@ -12,6 +12,7 @@ from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.registry import choose
 from pipeline.stages.scores import cross_validated_in_words
+from pipeline.store import embeddings as stored_embeddings
 from pipeline.store.embeddings import StoredEmbeddings
 from pipeline.store.features import load_features
 from tests.batches import HEAD, opened, put, scan
@@ -46,7 +47,7 @@ def test_rows_that_do_not_fit_are_read_again_from_parquet_and_are_the_same(
     filled, rows, monkeypatch
 ):
     store, chosen = filled
-    monkeypatch.setattr(labelled, "MOST_HELD", 0)
+    monkeypatch.setattr(stored_embeddings, "MOST_HELD", 0)
     streamed = labelled.labelled_rows(store.store, chosen, store.settings)
     assert isinstance(streamed.embeddings, StoredEmbeddings)
     wanted = np.arange(len(rows.truth)) % 3 > 0
@@ -58,7 +59,7 @@ def test_rows_that_do_not_fit_are_read_again_from_parquet_and_are_the_same(
 
 def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, monkeypatch):
     store, chosen = filled
-    monkeypatch.setattr(labelled, "MOST_HELD", 0)
+    monkeypatch.setattr(stored_embeddings, "MOST_HELD", 0)
     streamed = labelled.labelled_rows(store.store, chosen, store.settings)
     every = np.ones(len(streamed.truth), bool)
     blocks = list(streamed.embeddings.blocks(every, np.random.default_rng(0)))

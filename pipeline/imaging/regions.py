@@ -1,8 +1,9 @@
 """From a scan and what was said about it to the regions whose crops are cut.
 
 `box` where boxes were delivered, `tooth` for the teeth found on a panoramic without boxes, `whole`
-for any other scan. A region's name says its place in source pixels, so that a crop's id means the
-same picture under any recipe.
+for any other scan. `background` are places of a panoramic with boxes where nothing is to be found:
+a head learns from them what the finder's mistakes look like. A region's name says its place in
+source pixels, so that a crop's id means the same picture under any recipe.
 """
 
 import hashlib
@@ -20,6 +21,9 @@ from pipeline.imaging.crops import Place, square_around, within
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
 CODE_VERSION = 5
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
+# Of the finder's places, likeliest first, those after this many are hardly ever teeth.
+TEETH = 28
+AROUND = 1.5  # times a box's size is not background
 SLACK = 0.01  # share of the picture's size by which a box may overshoot; it is clipped
 
 
@@ -37,7 +41,7 @@ class Region:
     """One place to cut: `square` is cut, black outside `area`; `place` is what it is cut for."""
 
     name: str
-    kind: str  # whole, box or tooth
+    kind: str  # whole, box, tooth or background
     place: Place
     square: Place
     area: Place
@@ -73,7 +77,7 @@ def find_regions(
     if boxes:
         return [_around(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
-        return _teeth(pixels, recipe)
+        return _found(pixels, finder.find_teeth(pixels), "tooth", recipe)
     area = exposed_area(pixels)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
@@ -89,17 +93,34 @@ def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Re
     return Region(name, "box", box.place, square, scan, box.label, box.tooth)
 
 
-def _teeth(pixels: np.ndarray, recipe: Recipe) -> list[Region]:
-    """The same square as around a box, around every place where a tooth may be."""
+def find_background(
+    pixels: np.ndarray, modality: str | None, boxes: Sequence[Annotated], recipe: Recipe
+) -> list[Region]:
+    """Places of a frame with boxes that the finder likes least and that lie in no box, 20 at most.
+
+    They are what it proposes by mistake on scans without boxes: off the arch and between teeth.
+    Only panoramics have them.
+    """
+    height, width = pixels.shape
+    if not boxes or not is_panoramic(width, height, modality):
+        return []
+    places = finder.find_teeth(pixels)[TEETH:]
+    away = np.abs(places[:, np.newaxis] * [width, height] - [box.place.centre for box in boxes])
+    taken = (away < AROUND / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
+    return _found(pixels, places[~taken.any(axis=1)], "background", recipe)
+
+
+def _found(pixels: np.ndarray, places: np.ndarray, kind: str, recipe: Recipe) -> list[Region]:
+    """The same square as around a box, around every place (n, 2), in shares of the scan."""
     height, width = pixels.shape
     side = max(1, round(recipe.panoramic_share * height))
     scan = Place(0, 0, width, height)
     regions: dict[str, Region] = {}  # on a tiny picture two places may be the same pixel
-    for x, y in finder.find_teeth(pixels):
+    for x, y in places:
         square = square_around(float(x) * width, float(y) * height, side)
         place = within(square, width, height)
-        name = "tooth-{}-{}-{}-{}".format(*place)
-        regions[name] = Region(name, "tooth", place, square, scan, None, None)
+        name = "{}-{}-{}-{}-{}".format(kind, *place)
+        regions[name] = Region(name, kind, place, square, scan, None, None)
     return list(regions.values())
 
 

@@ -29,6 +29,12 @@ class Dense:
         """Values of an embedding that the head takes."""
         return len(self.kernels[0])
 
+    def only(self, class_count: int) -> "Dense":
+        """The head without its outputs after the first `class_count`, such as the background."""
+        *before, kernel = self.kernels
+        *offsets, bias = self.biases
+        return Dense((*before, kernel[:, :class_count]), (*offsets, bias[:class_count]))
+
     def logits(self, embedding: np.ndarray) -> np.ndarray:
         """What the softmax gets for one embedding (width,): float64 (classes,)."""
         value = embedding.astype(np.float64)

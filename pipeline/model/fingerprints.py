@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pipeline import config
 
 # Raise when the same settings and the same data would train another head.
-HEAD_FORM = 2
+HEAD_FORM = 3
 # Raise when the same settings and the same crops would learn another trunk.
-LEARNED_FORM = 1
+LEARNED_FORM = 2
 
 
 def fingerprint(facts: dict) -> str:
@@ -51,11 +51,12 @@ def head_fingerprint(
     crop_ids: Sequence[str],
     labels: Sequence[str],
     sides: Sequence[str],
+    background: Sequence[str] = (),
 ) -> str:
     """Name of the head that these settings learn from these rows, in this order.
 
-    `crop_ids`, `labels` and `sides` have one text per row. The order counts: it decides which
-    rows share a training batch.
+    `crop_ids`, `labels` and `sides` have one text per row, `background` the ids of rows without a
+    finding. The order counts: it decides which rows share a training batch.
     """
     return fingerprint(
         {
@@ -66,6 +67,7 @@ def head_fingerprint(
             "classes": list(class_names),
             "normal": normal_class,
             "rows": rows_digest(crop_ids, labels, sides),
+            "background": rows_digest(background, background, background),
         }
     )
 

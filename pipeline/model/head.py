@@ -15,10 +15,18 @@ from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
 from pipeline.model import head_layers
 from pipeline.model.backend import keras
+from pipeline.model.background import NAME, apart
 from pipeline.model.calibration import temperature_of
 from pipeline.model.head_augment import moved
 from pipeline.model.head_layers import Grid
-from pipeline.model.head_rows import Embeddings, Standardisation, over_rows, shuffled
+from pipeline.model.head_rows import (
+    Background,
+    Embeddings,
+    Joined,
+    Standardisation,
+    over_rows,
+    shuffled,
+)
 from pipeline.model.head_start import Start
 from pipeline.model.network import in_batches, ready
 
@@ -36,6 +44,7 @@ class TrainedHead:
     best_epoch: int  # from 1; the one whose weights were kept; 0 for those it began with
     temperature: float  # that the last layer was divided by
     shared: bool  # whether weights were shared over the map while learning
+    background: int  # rows it learned from as what is no finding; 0 for a head without that class
     free_parameters: int  # that learning could change
 
 
@@ -49,8 +58,12 @@ def train(
     grid: Grid | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     start: Start | None = None,
+    background: Background | None = None,
 ) -> TrainedHead:
     """Learn `classes` (N,), numbers into `class_names`, from the N embeddings of `source`.
+
+    With a `background` the network has one class more, the last one; it is judged and calibrated
+    as if it had not, since validation rows are known to be none.
 
     AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
     validation loss and keeps the best weights. With the `grid` of an embedding, weights are shared
@@ -62,17 +75,20 @@ def train(
     """
     require_enough(classes[train_mask], validation_mask)
     tied = bool(settings.shared and grid and head_layers.filters_of(grid, settings.units))
+    names = tuple(class_names)
     learner = Learner(
-        source, classes, train_mask, len(class_names), settings, grid if tied else None
+        source, classes, train_mask, len(names), settings, grid if tied else None, background
     )
     begun = bool(tied and start and start.fits(learner.model.get_weights()))
     if begun:
-        learner.begin(start.for_classes(class_names), validation_mask)
+        learned_names = (*names, NAME) if background else names
+        learner.begin(start.for_classes(learned_names), validation_mask)
     history, best = learned(learner, validation_mask, begun, on_epoch)
     temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
     model = learner.as_dense(temperature)
     free = head_layers.free_parameters(learner.model)
-    return TrainedHead(model, tuple(class_names), tuple(history), best, temperature, tied, free)
+    rows = int(background.learn.sum()) if background else 0
+    return TrainedHead(model, names, tuple(history), best, temperature, tied, rows, free)
 
 
 def learned(
@@ -110,17 +126,23 @@ class Learner:
         class_count: int,
         settings: config.Head,
         grid: Grid | None,
+        background: Background | None = None,
     ):
         """Measure the training rows and build the network; `grid` asks for shared weights."""
-        self.source, self.classes, self.learn = source, classes, learn
         self.settings, self.grid, self.class_count = settings, grid, class_count
+        self.outputs = class_count + bool(background)
+        if background:
+            source = Joined(source, len(classes), background.embeddings)
+            classes = np.append(classes, np.full(len(background.learn), class_count))
+            learn = np.append(learn, background.learn)
+        self.source, self.classes, self.learn = source, classes, learn
         self.standardised = Standardisation.of(source, learn, grid[-1] if grid else None)
-        self.weights = balanced(classes[learn], class_count)
+        self.weights = balanced(classes[learn], self.outputs)
         self.random = np.random.default_rng(settings.seed)
         if grid:
-            self.model = head_layers.shared(grid, settings, class_count)
+            self.model = head_layers.shared(grid, settings, self.outputs)
         else:
-            self.model = head_layers.dense(source.width, settings, class_count, settings.dropout)
+            self.model = head_layers.dense(source.width, settings, self.outputs, settings.dropout)
         self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
         compiled_to_learn(self.model, settings, self.steps)
 
@@ -130,7 +152,7 @@ class Learner:
         self.standardised = Standardisation(np.zeros(width), np.ones(width))
         self.model.set_weights(weights)
         # Calibrated first: else any step that only makes it surer or less sure lowers the loss.
-        temperature = temperature_of(self.probabilities(judge), self.classes[judge])
+        temperature = temperature_of(self.probabilities(judge), self.truth_of(judge))
         *before, kernel, bias = weights
         self.model.set_weights([*before, kernel / temperature, bias / temperature])
         rate = self.settings.learning_rate * CAREFUL
@@ -155,7 +177,7 @@ class Learner:
 
     def judged(self, judge: np.ndarray) -> dict[str, float]:
         """Class-balanced loss and plain accuracy on the validation rows."""
-        found, truth = self.probabilities(judge), self.classes[judge]
+        found, truth = self.probabilities(judge), self.truth_of(judge)
         loss = -np.log(np.maximum(found[np.arange(len(truth)), truth], SMALLEST))
         return {
             "validation_loss": float(np.average(loss, weights=self.weights[truth])),
@@ -163,10 +185,16 @@ class Learner:
         }
 
     def probabilities(self, wanted: np.ndarray) -> np.ndarray:
-        """Of the rows of the mask `wanted`, in their order, before any temperature."""
-        return over_rows(
-            self.source, wanted, lambda rows: predict(self.model, self.standardised(rows))
+        """Of the rows of the mask `wanted` (N,), in their order, before any temperature."""
+        every = np.pad(wanted, (0, len(self.classes) - len(wanted)))
+        found = over_rows(
+            self.source, every, lambda rows: predict(self.model, self.standardised(rows))
         )
+        return apart(found, self.class_count)[0]
+
+    def truth_of(self, wanted: np.ndarray) -> np.ndarray:
+        """Classes of the rows of the mask `wanted` (N,)."""
+        return self.classes[: len(wanted)][wanted]
 
     def as_dense(self, temperature: float) -> keras.Model:
         """The head as it is stored: dense layers on raw embeddings, calibrated."""
@@ -174,15 +202,16 @@ class Learner:
         if self.grid:
             weights = head_layers.unrolled(weights, self.grid)
         *before, kernel, bias = self.standardised.folded_into(weights)
-        model = head_layers.dense(self.source.width, self.settings, self.class_count)
+        model = head_layers.dense(self.source.width, self.settings, self.outputs)
         model.set_weights([*before, kernel / temperature, bias / temperature])
         return ready(model)
 
 
 def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
-    """Class probabilities, float32 (N, classes), of embeddings (N, width), row for row.
+    """What a network says, float32 (N, outputs), of embeddings (N, width), row for row.
 
-    Raises ArtifactError when the embeddings are not as wide as the head expects.
+    A background, where it was learned, is the last column. Raises ArtifactError when the
+    embeddings are not as wide as the head expects.
     """
     if embeddings.shape[1:] != model.input_shape[1:]:
         raise ArtifactError(

@@ -54,6 +54,40 @@ class Held:
             yield some, self.array[some]
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Two sources as one: the `count` rows of the first, then those of the second."""
+
+    first: Embeddings
+    count: int
+    second: Embeddings
+
+    @property
+    def width(self) -> int:
+        return self.first.width
+
+    def blocks(
+        self, wanted: np.ndarray, random: np.random.Generator | None = None
+    ) -> Iterator[Block]:
+        """See `Embeddings`; with `random`, blocks of both take turns by chance."""
+        parts = [wanted[: self.count], wanted[self.count :]]
+        left = np.array([part.sum() for part in parts], float)
+        streams = [self.first.blocks(parts[0], random), self.second.blocks(parts[1], random)]
+        while left.any():
+            at = random.choice(2, p=left / left.sum()) if random else int(left[0] == 0)
+            numbers, rows = next(streams[at])
+            left[at] -= len(numbers)
+            yield numbers + at * self.count, rows
+
+
+@dataclass(frozen=True)
+class Background:
+    """Rows without a finding, and which of them (N,) a head learns from."""
+
+    embeddings: Embeddings
+    learn: np.ndarray
+
+
 def shuffled(
     source: Embeddings, wanted: np.ndarray, size: int, random: np.random.Generator
 ) -> Iterator[Block]:

@@ -32,11 +32,13 @@ Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 class Source(Protocol):
     """Crops to learn from, some at a time: uint8 (n, side, side) and class numbers (n,).
 
-    Class 0 is normal. Without labels every class is 0, and there need be no validation.
+    Class 0 is normal. With `background` the last class is what is no finding; validation has none
+    of it. Without labels every class is 0, and there need be no validation.
     """
 
-    classes: np.ndarray  # of the training rows, in any order
+    classes: np.ndarray  # of an epoch's training rows, in any order
     class_count: int
+    background: bool
 
     def training(self, random: np.random.Generator) -> Pieces: ...
 
@@ -52,6 +54,7 @@ class Arrays:
     learn: np.ndarray
     judge: np.ndarray
     class_count: int
+    background: bool = False
 
     @property
     def classes(self) -> np.ndarray:
@@ -122,7 +125,7 @@ class Run:
         self.source, self.shape, self.settings = source, trunk, settings
         self.trunk = trainable(trunk, side, settings.seed)
         self.objective = (
-            Labelled(balanced(source.classes, source.class_count), settings)
+            Labelled(balanced(source.classes, source.class_count), settings, source.background)
             if settings.labels
             else Unlabelled(settings)
         )
@@ -189,7 +192,8 @@ class Run:
         scores, abnormal = [], []
         for crops, classes in self.source.validation():
             for logits in in_batches(self.model, plain(crops)):
-                scores.append(np.logaddexp.reduce(logits[:, 1:], axis=1) - logits[:, 0])
+                known = logits[:, : self.source.class_count - self.source.background]
+                scores.append(np.logaddexp.reduce(known[:, 1:], axis=1) - known[:, 0])
             abnormal.append(classes > 0)
         abnormal, scores = np.concatenate(abnormal), np.concatenate(scores)
         return {

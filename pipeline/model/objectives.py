@@ -19,11 +19,16 @@ EMBEDDED = 128  # values that are compared when there are no labels
 
 
 class Labelled:
-    """Tell the classes apart, number 0 being normal, and normal from abnormal."""
+    """Tell the classes apart, number 0 being normal, and abnormal from all else."""
 
-    def __init__(self, weights: np.ndarray, settings: config.Learn):
-        """`weights` (classes,) says how much a row of each class counts."""
+    def __init__(self, weights: np.ndarray, settings: config.Learn, background: bool = False):
+        """`weights` (classes,) says how much a row of each class counts.
+
+        With `background` the last class is what is no finding, so it is not abnormal.
+        """
         self.weights = weights.astype(np.float32)
+        self.abnormal = slice(1, len(weights) - background)
+        self.normal = [0, len(weights) - 1] if background else [0]
         self.settings, self.smoothing = settings, settings.label_smoothing
 
     def network(self, trunk: keras.Model) -> keras.Model:
@@ -39,15 +44,17 @@ class Labelled:
         return augmented(crops, random), classes
 
     def loss(self, classes, logits):
-        """Cross-entropy over the classes, and over normal against abnormal, per row."""
+        """Cross-entropy over the classes, and over abnormal against all else, per row."""
         ops = keras.ops
         classes = ops.cast(ops.reshape(classes, (-1,)), "int32")
         count = len(self.weights)
         truth = ops.one_hot(classes, count)
         truth = truth * (1 - self.smoothing) + self.smoothing / count
         by_class = -ops.sum(truth * ops.log_softmax(logits), axis=-1)
-        abnormal = ops.logsumexp(logits[:, 1:], axis=-1) - logits[:, 0]
-        known = ops.cast(classes > 0, "float32") * (1 - self.smoothing) + self.smoothing / 2
+        abnormal = ops.logsumexp(logits[:, self.abnormal], axis=-1)
+        abnormal -= ops.logsumexp(ops.take(logits, self.normal, axis=-1), axis=-1)
+        known = ops.cast((classes > 0) & (classes < self.abnormal.stop), "float32")
+        known = known * (1 - self.smoothing) + self.smoothing / 2
         two = ops.softplus(abnormal) - known * abnormal
         return ops.take(self.weights, classes) * by_class + two
 

@@ -172,4 +172,5 @@ def _fingerprint(rows: Rows, chosen: Chosen, settings: Settings, dealt: list[np.
         rows.facts["crop_id"],
         rows.facts["label"],
         [" ".join(sides) for sides in zip(*dealt, strict=True)],
+        rows.background.facts["crop_id"] if rows.background else (),
     )

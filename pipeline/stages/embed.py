@@ -9,7 +9,14 @@ from pipeline import schemas
 from pipeline.stages.progress import Advance
 from pipeline.stages.registry import Chosen
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, features_name, iter_part, part_writer
+from pipeline.store.parts import (
+    background_crops_name,
+    background_features_name,
+    crops_name,
+    features_name,
+    iter_part,
+    part_writer,
+)
 
 ROWS = 256  # crops in memory at a time: 16 MB of pixels, 4 MB of embeddings
 
@@ -22,10 +29,20 @@ def embed_part(
     `embed` turns uint8 crops (N, side, side) into float16 embeddings (N, width).
     """
     name = features_name(chosen.trunk_id, batch, number)
+    background = background_crops_name(chosen.recipe_id, batch, number)
+    # The background first, since the existence of the features means that all is done.
+    if not store.has(name) and store.has(background):
+        beside = background_features_name(chosen.trunk_id, batch, number)
+        _embed(store, background, beside, chosen, embed, lambda _: None)
+    return _embed(store, crops_name(chosen.recipe_id, batch, number), name, chosen, embed, advance)
+
+
+def _embed(
+    store: Store, crops: str, name: str, chosen: Chosen, embed: Callable, advance: Advance
+) -> str:
     if store.has(name):
         return name
     side, schema = chosen.recipe.side, schemas.features(chosen.width)
-    crops = crops_name(chosen.recipe_id, batch, number)
     with part_writer(store, name, schema) as features:
         for rows in iter_part(store, crops, schemas.crops(side), ROWS):
             pixels = rows.column("pixels")

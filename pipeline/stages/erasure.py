@@ -57,7 +57,9 @@ TABLES = (
     "predictions",
     "audits",
     "features",
+    "background_features",
     "crops",
+    "background_crops",
     "labels",
     "models",
 )

@@ -10,6 +10,7 @@ from pipeline.config import Settings, Trunk
 from pipeline.errors import ConfigError
 from pipeline.model import dense
 from pipeline.model.architecture import grid
+from pipeline.model.background import apart, p_abnormal
 from pipeline.model.explain import Explanation, explain
 from pipeline.report.overlay import Overlay, draw
 from pipeline.stages.originals import original
@@ -48,11 +49,12 @@ def why(settings: Settings, crop_id: str) -> Why:
     card = read_card(store, head_home(standing["head"]))
     head = dense.from_bytes(store.read_bytes(f"{head_home(standing['head'])}/model.keras"))
     embedding = _embedding(store, place, trunk["width"])
-    normal = card["classes"].index(card["normal_class"])
+    normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
     shape = grid(Trunk(**trunk["settings"]), trunk["recipe"]["side"])
-    found = explain(head, embedding, normal, shape)
-    chances = dense.softmax(head.logits(embedding))
-    abnormal = 1 - chances[normal]
+    found = explain(head.only(class_count), embedding, normal, shape)
+    [chances], background = apart(dense.softmax(head.logits(embedding))[np.newaxis], class_count)
+    is_found = np.array([place["region_kind"] == "tooth"])
+    [abnormal] = p_abnormal(chances[np.newaxis], background, normal, is_found)
     verdict = "flagged" if abnormal >= card["threshold"] else "not flagged"
     facts = {
         "crop": crop_id,

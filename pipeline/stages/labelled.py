@@ -13,17 +13,14 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.model import splits
-from pipeline.model.head_rows import Embeddings, Held, over_rows
+from pipeline.model.head_rows import Embeddings, over_rows
+from pipeline.stages.background import BackgroundRows, background_rows
 from pipeline.stages.registry import Chosen
 from pipeline.store import catalog
-from pipeline.store.embeddings import StoredEmbeddings
+from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, iter_part, part_numbers, read_part
-
-# Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
-# again from Parquet in every epoch.
-MOST_HELD = 2**30
+from pipeline.store.parts import iter_part, part_name, part_numbers, read_part
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Rows:
     classes: tuple[str, ...]  # the normal class first
     truth: np.ndarray  # class numbers (N,)
     sides: np.ndarray  # train, validation or test (N,)
+    background: BackgroundRows | None = None  # other rows, without a finding
 
     @property
     def patients(self) -> np.ndarray:
@@ -94,32 +92,25 @@ def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
     classes = (normal, *sorted(set(labels) - {normal}))
     truth = np.array([classes.index(label) for label in labels], np.int64)
     sides = splits.sides(list(facts["patient_key"]))
-    return Rows(facts, held_if_small(embeddings, len(facts)), classes, truth, sides)
-
-
-def held_if_small(embeddings: StoredEmbeddings, rows: int) -> Embeddings:
-    """The same embeddings, read into memory when they take at most `MOST_HELD` bytes."""
-    if rows * embeddings.width * np.dtype(np.float16).itemsize > MOST_HELD:
-        return embeddings
-    held = np.empty((rows, embeddings.width), np.float16)
-    for numbers, some in embeddings.blocks(np.ones(rows, bool)):
-        held[numbers] = some
-    return Held(held)
+    held = held_if_small(embeddings, len(facts))
+    return Rows(facts, held, classes, truth, sides, background_rows(store, chosen))
 
 
 def crops_of(
-    store: Store, chosen: Chosen, facts: pd.DataFrame
+    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str = "crops"
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
 
-    `facts` tell `crop_id` and `batch` of every row. Rows whose crops were deleted do not come.
+    `facts` tell `crop_id` and `batch` of every row, `table` where they lie (crops or
+    background_crops). Rows whose crops were deleted do not come.
     """
     place = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
     side = chosen.recipe.side
     columns, schema = ["crop_id", "pixels"], schemas.crops(side)
     for batch in sorted(set(facts["batch"])):
-        for number in part_numbers(store, f"crops/{chosen.recipe_id}/{batch}"):
-            name = crops_name(chosen.recipe_id, batch, number)
+        folder = f"{table}/{chosen.recipe_id}/{batch}"
+        for number in part_numbers(store, folder):
+            name = part_name(folder, number)
             for some in iter_part(store, name, schema, columns=columns):
                 ids = some.column("crop_id").to_pylist()
                 wanted = [row for row, crop_id in enumerate(ids) if crop_id in place]

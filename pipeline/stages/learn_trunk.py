@@ -19,6 +19,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.model.architecture import describe, in_one_line, total
 from pipeline.model.backend import keras
+from pipeline.model.background import NAME
 from pipeline.model.fingerprints import learned_fingerprint
 from pipeline.model.golden import golden_crop
 from pipeline.model.head_start import Start
@@ -112,8 +113,9 @@ def fingerprint(before: Chosen, crops: StoredCrops, settings: Settings) -> str:
 def data_digest(crops: StoredCrops) -> str:
     """SHA-256 over what is learned from: crops in their order, with class and side."""
     digest = hashlib.sha256()
-    columns = crops.facts[["crop_id", "class", "split"]]
-    for row in columns.itertuples(index=False):
+    known = crops.facts[["crop_id", "class", "split"]]
+    beside = crops.beside[["crop_id", "class"]].assign(split="train")
+    for row in (*known.itertuples(index=False), *beside.itertuples(index=False)):
         digest.update(f"{row[0]} {row[1]} {row[2]}\n".encode())
     return digest.hexdigest()
 
@@ -142,6 +144,12 @@ def spoken(advance: Callable[[], None]) -> Callable[[int, dict], None]:
     return on_epoch
 
 
+def start_from(found: LearnedTrunk, crops: StoredCrops) -> Start:
+    """The network above the trunk, for a head to begin with."""
+    names = (*crops.class_names, NAME) if crops.background else crops.class_names
+    return Start(names, tuple(found.above))
+
+
 def network_of(found: LearnedTrunk, chosen: Chosen) -> keras.Model:
     """The plain network with the weights that were learned."""
     # Random weights first, because the settings' own may be of another architecture.
@@ -164,7 +172,7 @@ def _store(
     np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
     if found.above:
-        start = Start(crops.class_names, tuple(found.above))
+        start = start_from(found, crops)
         store.write_bytes(f"{home}/head.npz", start.to_bytes())
     facts = crops.facts
     card = {
@@ -181,6 +189,7 @@ def _store(
         "data": data_digest(crops)[:12],
         "classes": list(crops.class_names) if crops.labels else None,
         "rows": {name: int((facts["split"] == name).sum()) for name in ("train", "validation")},
+        "background_rows": len(crops.beside) if crops.background else 0,
         "patients": {
             name: int(facts.loc[facts["split"] == name, "patient_key"].nunique())
             for name in ("train", "validation")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import schemas
+from pipeline.model.background import apart, p_abnormal
 from pipeline.stages.registry import Chosen, head_home, read_card, read_model
 from pipeline.store.folder import Store
 from pipeline.store.parts import features_name, iter_part, part_writer, predictions_name
@@ -41,10 +42,14 @@ class Head:
         return frozenset(pq.read_table(file)["patient_key"].to_pylist())
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """float32 (N, classes), in the order of the card's classes."""
+        """float32 (N, classes), in the order of the card's classes, where something was seen."""
+        return self.said(embeddings)[0]
+
+    def said(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and the probability of background (N,); 0 when the head knows of none."""
         from pipeline.model.head import predict
 
-        return predict(self.model, embeddings)
+        return apart(predict(self.model, embeddings), len(self.card["classes"]))
 
 
 def predict_part(store: Store, batch: str, number: int, chosen: Chosen, head: Head) -> str:
@@ -62,9 +67,11 @@ def predict_part(store: Store, batch: str, number: int, chosen: Chosen, head: He
 
 def _predicted(rows: pa.RecordBatch, head: Head, width: int) -> pa.Table:
     embeddings = rows.column("embedding").flatten().to_numpy().reshape(-1, width)
-    probabilities = head.probabilities(embeddings)
+    probabilities, background = head.said(embeddings)
     classes = head.card["classes"]
-    abnormal = 1 - probabilities[:, classes.index(head.card["normal_class"])]
+    found = rows.column("region_kind").to_numpy(zero_copy_only=False) == "tooth"
+    normal = classes.index(head.card["normal_class"])
+    abnormal = p_abnormal(probabilities, background, normal, found)
     patients = rows.column("patient_key")
     kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
     columns = {

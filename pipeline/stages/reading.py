@@ -20,7 +20,13 @@ from pipeline.imaging.crops import cut, cut_alike, without_border
 from pipeline.imaging.lettering import seems_lettered
 from pipeline.imaging.likeness import likeness
 from pipeline.imaging.quality import flags, measure
-from pipeline.imaging.regions import Annotated, Region, find_regions, place_boxes
+from pipeline.imaging.regions import (
+    Annotated,
+    Region,
+    find_background,
+    find_regions,
+    place_boxes,
+)
 from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
@@ -177,15 +183,19 @@ def _cut(picture: Picture, order: Order, read: Read) -> None:
         found = find_regions(
             seen, picture.modality, read.boxes, order.recipe, about.label, about.tooth
         )
-        for region in found:
+        rest = find_background(seen, picture.modality, read.boxes, order.recipe)
+        for region in (*found, *rest):
             name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
             read.regions.append(region.named(name))
-        read.crops += _pixels(seen, found, order.recipe.side)
+        for regions in (found, rest):
+            read.crops += _pixels(seen, regions, order.recipe.side)
 
 
 def _pixels(frame: np.ndarray, regions: Sequence[Region], side: int) -> list[bytes]:
-    """Found teeth are many and overlap; a tiny scan is not made large for them."""
-    if regions[0].kind == "tooth" and side <= 2 * regions[0].square.w:
+    """Found places are many and overlap; a tiny scan is not made large for them."""
+    if not regions:
+        return []
+    if regions[0].kind in ("tooth", "background") and side <= 2 * regions[0].square.w:
         crops = cut_alike(frame, [region.square for region in regions], side)
     else:
         crops = (cut(frame, region.square, region.area, side) for region in regions)

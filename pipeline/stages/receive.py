@@ -27,7 +27,14 @@ from pipeline.stages.registry import Chosen
 from pipeline.stages.rows import REJECTED, RowMaker
 from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import PackedPart, crops_name, labels_name, read_part, scans_name
+from pipeline.store.parts import (
+    PackedPart,
+    background_crops_name,
+    crops_name,
+    labels_name,
+    read_part,
+    scans_name,
+)
 
 Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
@@ -74,6 +81,7 @@ class Receiver:
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         name = crops_name(self.chosen.recipe_id, self.batch, number)
         packed, lost = PackedPart(name, schemas.crops(self.chosen.recipe.side)), 0
+        background = background_part(maker, self.chosen.recipe.side)
         # Whether its quality will do was decided when the scan was received.
         for file, read in self._read(deliveries, listed, Quality()):
             scan = ledger[file.row]
@@ -83,7 +91,10 @@ class Receiver:
                 lost += 1
                 continue
             packed.add(maker.crops(scan, read))
-        store.write_bytes(name, packed.to_bytes())
+            background.add(maker.background(scan, read))
+        for part in (background, packed):
+            if part.rows or part is packed:
+                store.write_bytes(part.name, part.to_bytes())
         return lost
 
     def _read(
@@ -143,6 +154,7 @@ class _Part:
         self.seen = Seen(self.accepted)
         name = crops_name(self.maker.recipe_id, self.maker.batch, self.maker.part)
         self.crops = PackedPart(name, schemas.crops(self.side))
+        self.background = background_part(self.maker, self.side)
         self.scans: list[dict] = []
 
     def add(self, listed: Listed, read: Read) -> None:
@@ -155,6 +167,7 @@ class _Part:
         self.seen.add(scan)
         self.scans.append(scan)
         self.crops.add(self.maker.crops(scan, read))
+        self.background.add(self.maker.background(scan, read))
 
     def commit(self, store: Store, commits: Commits) -> None:
         """Write crops, labels and, last, the ledger, unless another process has."""
@@ -173,9 +186,9 @@ class _Part:
                 labels.add(self.maker.labels(scan, listed, read))
             ledger = PackedPart(scans_name(batch, number), schemas.SCANS)
             ledger.add(self.scans)
-            for part in (self.crops, labels, ledger):
+            for part in (self.background, self.crops, labels, ledger):
                 # The ledger and the crops appear even when empty: their existence means done.
-                if part.rows or part is not labels:
+                if part.rows or part in (self.crops, ledger):
                     store.write_bytes(part.name, part.to_bytes())
 
     def _decided_now(self) -> list[dict]:
@@ -185,6 +198,12 @@ class _Part:
             rows.append(self.maker.scan(listed, read, seen))
             seen.add(rows[-1])
         return rows
+
+
+def background_part(maker: RowMaker, side: int) -> PackedPart:
+    """For the background of the scans that `maker` makes rows of."""
+    name = background_crops_name(maker.recipe_id, maker.batch, maker.part)
+    return PackedPart(name, schemas.crops(side))
 
 
 def _tell(private: Private, part: _Part) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from pipeline.config import Learn
 from pipeline.errors import NotEnoughData
@@ -10,8 +11,9 @@ from pipeline.model.head_rows import Held
 from pipeline.model.head_start import Start
 from pipeline.model.learning import learn
 from pipeline.model.network import Embedder
+from pipeline.stages.background import BackgroundRows
 from pipeline.stages.labelled import Rows, crops_of
-from pipeline.stages.learn_trunk import network_of, spoken
+from pipeline.stages.learn_trunk import network_of, spoken, start_from
 from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen, trunk_card
 from pipeline.stages.remembered import Remembered
@@ -39,8 +41,25 @@ def relearned(
         told = spoken(lambda: advance(len(crops.classes)))
         found = learn(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
     ready = Embedder(network_of(found, chosen))
-    embeddings, have = np.zeros((len(rows.truth), chosen.width), np.float16), 0
-    for numbers, pixels in crops_of(store, chosen, rows.facts):
+    embeddings = _embedded(store, chosen, rows.facts, "crops", ready)
+    start = start_from(found, crops) if found.above else None
+    beside = rows.background and _background(store, chosen, rows.background, ready)
+    return replace(rows, embeddings=Held(embeddings), background=beside), start
+
+
+def _background(
+    store: Store, chosen: Chosen, background: BackgroundRows, ready: Embedder
+) -> BackgroundRows:
+    embeddings = _embedded(store, chosen, background.facts, "background_crops", ready)
+    return replace(background, embeddings=Held(embeddings))
+
+
+def _embedded(
+    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str, ready: Embedder
+) -> np.ndarray:
+    """Embeddings of stored crops, float16 (N, width), row for row."""
+    embeddings, have = np.zeros((len(facts), chosen.width), np.float16), 0
+    for numbers, pixels in crops_of(store, chosen, facts, table):
         embeddings[numbers] = ready.embed(pixels)
         have += len(numbers)
     if have != len(embeddings):
@@ -49,5 +68,4 @@ def relearned(
             "trunk has to be learned again in every fold. Run their batches again: make run-flow "
             "BATCH=path/to/folder"
         )
-    start = Start(tuple(rows.classes), tuple(found.above)) if found.above else None
-    return replace(rows, embeddings=Held(embeddings)), start
+    return embeddings

@@ -74,7 +74,13 @@ class RowMaker:
             brought = (
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
-            if brought and scan["status"] != REJECTED:
+            if brought and scan["status"] != REJECTED and region.kind != "background":
+                yield self._crop(scan, region) | {"pixels": pixels}
+
+    def background(self, scan: dict, read: Read) -> Iterator[dict]:
+        """Rows like those of crops, of the background of an accepted scan."""
+        for region, pixels in zip(read.regions, read.crops, strict=True):
+            if region.kind == "background" and scan["status"] == ACCEPTED:
                 yield self._crop(scan, region) | {"pixels": pixels}
 
     def _crop(self, scan: dict, region: Region) -> dict:

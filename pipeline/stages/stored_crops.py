@@ -25,35 +25,49 @@ class StoredCrops:
     """The crops of a recipe that a trunk learns from, on the training and validation side.
 
     Facts are in memory, pixels are not: a row group at a time is read, in another order in each
-    epoch. With labels, class 0 is the normal one and a crop without a label is left out.
+    epoch. With labels, class 0 is the normal one and a crop without a label is left out; of the
+    background, which is the last class then, every epoch draws as many rows as have a label.
     """
 
     store: Store
     side: int
     facts: pd.DataFrame  # part, row, crop_id, patient_key, label, class, split; by crop_id
     class_names: tuple[str, ...]  # one, without a name, when there are no labels
+    beside: pd.DataFrame  # background of the training side: part, row, crop_id, class
 
     @property
     def class_count(self) -> int:
-        return len(self.class_names)
+        return len(self.class_names) + self.background
 
     @property
     def labels(self) -> bool:
-        return self.class_count > 1
+        return len(self.class_names) > 1
+
+    @property
+    def background(self) -> bool:
+        return self.labels and len(self.beside) > 0
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """Of the training rows."""
-        return self.facts.loc[self.facts["split"] == "train", "class"].to_numpy()
+        """Of the rows of one epoch."""
+        return np.append(self._of("train")["class"], self.beside["class"][: self._drawn])
+
+    @property
+    def _drawn(self) -> int:
+        """Rows of background in an epoch."""
+        return min(len(self.beside), len(self._of("train"))) if self.background else 0
 
     def training(self, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return self._pieces("train", random)
+        drawn = random.choice(len(self.beside), self._drawn, replace=False) if self._drawn else []
+        return self._pieces(pd.concat([self._of("train"), self.beside.iloc[drawn]]), random)
 
     def validation(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return self._pieces("validation", None)
+        return self._pieces(self._of("validation"), None)
 
-    def _pieces(self, split: str, random) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        wanted = self.facts[self.facts["split"] == split]
+    def _of(self, split: str) -> pd.DataFrame:
+        return self.facts[self.facts["split"] == split]
+
+    def _pieces(self, wanted: pd.DataFrame, random) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         names = sorted(set(wanted["part"]))
         for name in names if random is None else random.permutation(names):
             here = wanted[wanted["part"] == name].sort_values("row")
@@ -96,7 +110,7 @@ def stored_crops(store: Store, chosen: Chosen, settings: Settings) -> StoredCrop
             f"The training side has {count} crops to learn a trunk from, and {LEAST} are needed. "
             "Deliver more scans, or go on with the trunk that comes with the package."
         )
-    return StoredCrops(store, chosen.recipe.side, facts.reset_index(drop=True), names)
+    return _with_background(store, chosen, facts.reset_index(drop=True), names)
 
 
 def on_sides(
@@ -107,7 +121,18 @@ def on_sides(
     facts = _facts(store, chosen).drop(columns="split").merge(given, on="crop_id")
     if len(class_names) == 1:
         facts["class"] = 0
-    return StoredCrops(store, chosen.recipe.side, facts, tuple(class_names))
+    return _with_background(store, chosen, facts, tuple(class_names))
+
+
+def _with_background(
+    store: Store, chosen: Chosen, facts: pd.DataFrame, class_names: tuple[str, ...]
+) -> StoredCrops:
+    """With the background of the patients from whom something is learned."""
+    patients = set(facts.loc[facts["split"] == "train", "patient_key"])
+    beside = _where(store, f"background_crops/{chosen.recipe_id}", chosen.recipe.side)
+    beside = beside[beside["patient_key"].isin(patients)].assign(**{"class": len(class_names)})
+    side = chosen.recipe.side
+    return StoredCrops(store, side, facts, class_names, beside.reset_index(drop=True))
 
 
 def lacking(known: pd.DataFrame, settings: Settings) -> str:
@@ -126,16 +151,22 @@ def lacking(known: pd.DataFrame, settings: Settings) -> str:
 
 def _facts(store: Store, chosen: Chosen) -> pd.DataFrame:
     """Where every crop of the recipe lies, its label in force and its patient's side."""
-    schema, frames = schemas.crops(chosen.recipe.side), []
-    for name in store.names(f"crops/{chosen.recipe_id}"):
-        frame = read_part(store, name, schema, COLUMNS).to_pandas()
-        frames.append(frame.assign(part=name, row=np.arange(len(frame))))
-    if not frames:
+    facts = _where(store, f"crops/{chosen.recipe_id}", chosen.recipe.side)
+    if facts.empty:
         raise NotEnoughData(
             f"The store has no crops of recipe {chosen.recipe_id}. Run a batch first, or again "
             "when its crops were deleted: make run-flow BATCH=path/to/folder"
         )
-    facts = pd.concat(frames, ignore_index=True).sort_values("crop_id", ignore_index=True)
     facts["label"] = facts["crop_id"].map(labels_in_force(store))
     facts["split"] = splits.sides(list(facts["patient_key"]))
     return facts
+
+
+def _where(store: Store, root: str, side: int) -> pd.DataFrame:
+    """Where every crop below `root` lies, by its id: crop_id, patient_key, part and row."""
+    frames = [pd.DataFrame(columns=[*COLUMNS, "part", "row"])]
+    for name in store.names(root):
+        frame = read_part(store, name, schemas.crops(side), COLUMNS).to_pandas()
+        frames.append(frame.assign(part=name, row=np.arange(len(frame))))
+    found = pd.concat(frames[1:] or frames, ignore_index=True)
+    return found.sort_values("crop_id", ignore_index=True)

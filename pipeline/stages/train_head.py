@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.config import Settings
 from pipeline.model import splits
 from pipeline.model.architecture import grid
+from pipeline.model.background import apart
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head import TrainedHead, predict, train
 from pipeline.model.head_rows import over_rows
@@ -58,6 +59,7 @@ def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Tr
         rows.facts["crop_id"],
         rows.facts["label"],
         rows.sides,
+        rows.background.facts["crop_id"] if rows.background else (),
     )
     head = Head(store, head_id)
     if not store.has(f"{head_home(head_id)}/card.json"):
@@ -116,6 +118,7 @@ def learned_head(
 ) -> TrainedHead:
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
+    background = rows.background and rows.background.taught(rows.patients, sides)
     return train(
         rows.embeddings,
         rows.truth,
@@ -126,13 +129,15 @@ def learned_head(
         grid(chosen.trunk, chosen.recipe.side),
         _losses(say),
         start,
+        background,
     )
 
 
 def probabilities_of(trained: TrainedHead, rows: Rows) -> np.ndarray:
-    """Class probabilities of all rows, float32 (N, classes)."""
+    """Class probabilities of all rows, float32 (N, classes); none of them is background."""
     every = np.ones(len(rows.truth), bool)
-    return over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
+    found = over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
+    return apart(found, len(trained.class_names))[0]
 
 
 def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
@@ -144,6 +149,7 @@ def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
         "settings": settings.head.model_dump(mode="json"),
         "learned_as": "shared weights, unrolled" if trained.shared else "dense layers",
         "free_parameters": trained.free_parameters,
+        "background_rows": trained.background,  # learned from as what is no finding
         # In the last layer already: the probabilities are calibrated on the validation side.
         "temperature": trained.temperature,
         "best_epoch": trained.best_epoch,

@@ -32,7 +32,15 @@ TAKEN_BACK = "taken_back"
 WORDS = "a duplicate of a scan whose batch was taken back; listed for another attempt"
 COLUMNS = ["batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key", "regions"]
 # What is derived goes first.
-TABLES = ("predictions", "novelty", "drift", "features", "crops")
+TABLES = (
+    "predictions",
+    "novelty",
+    "drift",
+    "features",
+    "background_features",
+    "crops",
+    "background_crops",
+)
 
 
 @dataclass

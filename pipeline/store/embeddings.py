@@ -12,8 +12,13 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
+from pipeline.model.head_rows import Embeddings, Held
 from pipeline.store import parts
 from pipeline.store.folder import Store
+
+# Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
+# again from Parquet in every epoch.
+MOST_HELD = 2**30
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,13 @@ class StoredEmbeddings:
 def group_sizes(file: pq.ParquetFile) -> list[int]:
     """Rows of every row group."""
     return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def held_if_small(embeddings: StoredEmbeddings, rows: int) -> Embeddings:
+    """The same embeddings, read into memory when they take at most `MOST_HELD` bytes."""
+    if rows * embeddings.width * np.dtype(np.float16).itemsize > MOST_HELD:
+        return embeddings
+    held = np.empty((rows, embeddings.width), np.float16)
+    for numbers, some in embeddings.blocks(np.ones(rows, bool)):
+        held[numbers] = some
+    return Held(held)

@@ -36,6 +36,16 @@ def crops_name(recipe: str, batch: str, number: int) -> str:
     return part_name(f"crops/{recipe}/{batch}", number)
 
 
+def background_crops_name(recipe: str, batch: str, number: int) -> str:
+    """Crops of what is no finding, from the scans of the same part number that came with boxes."""
+    return part_name(f"background_crops/{recipe}/{batch}", number)
+
+
+def background_features_name(trunk: str, batch: str, number: int) -> str:
+    """The embeddings that `trunk` made of the background of the same part number."""
+    return part_name(f"background_features/{trunk}/{batch}", number)
+
+
 def features_name(trunk: str, batch: str, number: int) -> str:
     """The embeddings that `trunk` made of the crops of the same part number."""
     return part_name(f"features/{trunk}/{batch}", number)
