@@ -94,6 +94,25 @@ class LearnedTrunk:
     epochs: tuple[dict[str, float], ...]  # loss, and AUROC of the validation side with labels
     best_epoch: int  # from 1; the one whose weights were kept
 
+    def to_bytes(self) -> bytes:
+        """As an .npz file."""
+        data, said = io.BytesIO(), {"epochs": self.epochs, "best_epoch": self.best_epoch}
+        named = {f"weight{n:02d}": array for n, array in enumerate(self.weights)}
+        named |= {f"above{n:02d}": array for n, array in enumerate(self.above)}
+        np.savez(data, said=json.dumps(said), **named)
+        return data.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "LearnedTrunk":
+        """What `to_bytes` made."""
+        with np.load(io.BytesIO(data)) as found:
+            said = json.loads(str(found["said"]))
+            weights, above = (
+                [found[name] for name in sorted(found.files) if name.startswith(kind)]
+                for kind in ("weight", "above")
+            )
+        return cls(weights, above, tuple(said["epochs"]), said["best_epoch"])
+
 
 def learn(
     source: Source,

@@ -26,7 +26,6 @@ from pipeline.stages.labelled import Rows, labelled_rows
 from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen
 from pipeline.stages.relearned import how_learned, relearned
-from pipeline.stages.remembered import Remembered
 from pipeline.stages.train_head import learned_head, probabilities_of
 from pipeline.store.folder import Store
 
@@ -52,7 +51,7 @@ def cross_validate(
     started = time.monotonic()
     rows = labelled_rows(store, chosen, settings)
     dealt = folds_of(rows, folds)
-    run = f"runs/cross-validation-{_fingerprint(rows, chosen, settings, dealt)}"
+    run = run_of(rows, chosen, settings, dealt)
     if not store.has(f"{run}.json"):
         beside = seen(store, chosen, rows)
         results = [
@@ -104,7 +103,8 @@ def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) ->
     say(f"{name.rsplit('/')[-1].removesuffix('.json')}: {np.sum(sides == 'test')} test crops")
     here, start = replace(rows, sides=sides), None
     if how := how_learned(store, chosen):
-        here, start = relearned(store, chosen, here, how, name.replace("/", "-"))
+        anew = relearned(store, chosen, here, how, name.removesuffix(".json"))
+        here, start = anew.rows, anew.start
         embeddings = here.embeddings_of(beside.kept)
         beside = replace(beside, features={**beside.features, "embeddings": embeddings})
     head = probabilities_of(learned_head(here, sides, chosen, settings, say, start), here)
@@ -114,7 +114,6 @@ def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) ->
             found[method] = _scored(here, beside.kept, 1 - probabilities[:, 0])
             advance(1)
     store.write_bytes(name, json.dumps(found).encode())
-    Remembered(store, name.replace("/", "-")).forget()
     return found
 
 
@@ -162,9 +161,9 @@ def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[di
     }
 
 
-def _fingerprint(rows: Rows, chosen: Chosen, settings: Settings, dealt: list[np.ndarray]) -> str:
+def run_of(rows: Rows, chosen: Chosen, settings: Settings, dealt: list[np.ndarray]) -> str:
     """Name of the run: the same rows, trunk, settings and folds give the same one."""
-    return head_fingerprint(
+    name = head_fingerprint(
         chosen.trunk_id,
         settings.head,
         rows.classes,
@@ -174,3 +173,4 @@ def _fingerprint(rows: Rows, chosen: Chosen, settings: Settings, dealt: list[np.
         [" ".join(sides) for sides in zip(*dealt, strict=True)],
         rows.background.facts["crop_id"] if rows.background else (),
     )
+    return f"runs/cross-validation-{name}"

@@ -1,6 +1,6 @@
 """A learned trunk, learned anew from other sides, so that a test row was not even seen by it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from pipeline.config import Learn
 from pipeline.errors import NotEnoughData
 from pipeline.model.head_rows import Held
 from pipeline.model.head_start import Start
-from pipeline.model.learning import learn
+from pipeline.model.learning import LearnedTrunk, learn
 from pipeline.model.network import Embedder
 from pipeline.stages.background import BackgroundRows
 from pipeline.stages.labelled import Rows, crops_of
@@ -27,24 +27,37 @@ def how_learned(store: Store, chosen: Chosen) -> Learn | None:
     return Learn(**told) if told else None
 
 
-def relearned(
-    store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str
-) -> tuple[Rows, Start | None]:
-    """The rows with embeddings of a trunk learned on their own sides, and what a head begins with.
+@dataclass(frozen=True)
+class Relearned:
+    """A trunk learned on the sides of some rows, and what comes of it."""
 
-    A killed run goes on from its last epoch. Raises NotEnoughData when crops were deleted.
+    rows: Rows  # with its embeddings
+    start: Start | None  # what a head begins with
+    embedder: Embedder
+
+
+def relearned(store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str) -> Relearned:
+    """Learn the trunk on the rows' own sides, and embed them with it.
+
+    It is kept as `run`.npz, and a killed run goes on from its last epoch. Raises NotEnoughData
+    when crops were deleted.
     """
     classes = rows.classes if how.labels else ("",)
     crops = on_sides(store, chosen, rows.facts["crop_id"], rows.truth, rows.sides, classes)
-    memory = Remembered(store, run)
-    with progress("learn", len(crops.classes) * how.epochs) as advance:
-        told = spoken(lambda: advance(len(crops.classes)))
-        found = learn(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
+    name = f"{run}.npz"
+    if not store.has(name):
+        memory = Remembered(store, run.replace("/", "-"))
+        with progress("learn", len(crops.classes) * how.epochs) as advance:
+            told = spoken(lambda: advance(len(crops.classes)))
+            found = learn(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
+        store.write_bytes(name, found.to_bytes())
+        memory.forget()
+    found = LearnedTrunk.from_bytes(store.read_bytes(name))
     ready = Embedder(network_of(found, chosen))
     embeddings = _embedded(store, chosen, rows.facts, "crops", ready)
     start = start_from(found, crops) if found.above else None
     beside = rows.background and _background(store, chosen, rows.background, ready)
-    return replace(rows, embeddings=Held(embeddings), background=beside), start
+    return Relearned(replace(rows, embeddings=Held(embeddings), background=beside), start, ready)
 
 
 def _background(
