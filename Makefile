@@ -74,6 +74,9 @@ bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift
 bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/
 	@$(RUN) -m benchmarks.finder
 
+bench-hits: $(VENV)/ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
+	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.hits
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -120,5 +123,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
-	bench-dask dask-worker bench-novelty bench-drift bench-finder fuzz chaos check lock \
+	bench-dask dask-worker bench-novelty bench-drift bench-finder bench-hits fuzz chaos check lock \
 	phantom-trunk phantom-finder clean
