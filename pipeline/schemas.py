@@ -1,8 +1,8 @@
 """The columns of every Parquet table this project writes, and nothing else.
 
 Places are whole source pixels, x to the right and y down, of the scan as a person sees it (after
-EXIF orientation). No column holds anything that was delivered, but labels and what is computed
-from pixels; the batch name is the one text of the user's.
+EXIF or DICOM orientation). No column holds anything that was delivered, but labels and what is
+computed from pixels; the batch name is the one text of the user's.
 """
 
 import pyarrow as pa

@@ -19,7 +19,7 @@ from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, square_around, within
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 5
+CODE_VERSION = 6
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 # Of the finder's places, likeliest first, those after this many are hardly ever teeth.
 TEETH = 28

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
+from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.delivery import Deliveries
 from pipeline.ingest.private import open_private
+from pipeline.ingest.upright import upright
 
 
 def original(
@@ -23,7 +25,7 @@ def original(
     there is no such file or its bytes are of another scan, and ScanRejected when it does not
     decode.
     """
-    path, bits = _delivered(settings, scan_id, batch, part)
+    path, about = _delivered(settings, scan_id, batch, part)
     path = file or path
     try:
         data = path.read_bytes()
@@ -37,11 +39,12 @@ def original(
             f"{path} is another scan than {scan_id}, or was changed since it was delivered. Name "
             "the file as it was delivered: --scan FILE"
         )
-    return decode(data, bits, settings.max_pixels).frames
+    picture = decode(data, about.bits, settings.max_pixels)
+    return (picture if about.boxes else upright(picture)).frames
 
 
-def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[Path, int | None]:
-    """Where the scan was delivered, and the bits that the delivery says its sensor has."""
+def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[Path, Annotation]:
+    """Where the scan was delivered, and what the delivery says of it."""
     private = open_private(settings.private_folder, may_create=False)
     deliveries = Deliveries(private, batch)
     index = private.root / "index" / batch / f"part-{part:05d}.parquet"
@@ -50,7 +53,7 @@ def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple
     for each in listed:
         if each.entry.path in paths:
             path = os.path.join(os.fsencode(deliveries.folder), each.entry.path)
-            return Path(os.fsdecode(path)), each.annotation.bits
+            return Path(os.fsdecode(path)), each.annotation
     raise ConfigError(
         f"The private folder {settings.private_folder} does not know where scan {scan_id} lies. "
         "Set DENTAL_PRIVATE to the private folder of this store."

@@ -32,6 +32,7 @@ from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.listing import DEEPEST, Entry, open_below
 from pipeline.ingest.picture import Picture
+from pipeline.ingest.upright import upright
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ def read_scan(order: Order) -> Read:
         read.scan_id = scan_id_of(data)
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
+        # Boxes were drawn on the pixels as they are stored.
+        if not order.annotation.boxes:
+            picture = upright(picture)
         _note_facts(picture, read)
         _judge(picture, order.quality, read)
         _cut(picture, order, read)
