@@ -294,6 +294,15 @@ def test_a_head_that_learned_from_another_kind_of_region_is_warned_about(ranked)
     assert "learned from tooth crops; 4 box crops of this batch are of a kind it did not" in text
 
 
+def test_found_teeth_are_ranked_better_by_a_head_that_learned_what_is_no_finding():
+    evaluations = {"head": evaluation()}
+    kinds = {"tooth": 120}
+    said = cards.warnings({"region_kinds": {"box": 9}, "background_rows": 50}, evaluations, kinds)
+    assert "120 tooth crops of this batch lie where a tooth was found" in said[0]
+    said = cards.warnings({"region_kinds": {"box": 9}}, evaluations, kinds)
+    assert "their order mean little" in said[0]
+
+
 def test_a_head_that_learned_from_this_kind_of_region_is_not_warned_about(ranked):
     assert "did not learn from. Their" not in page(ranked, summary_of(ranked, HEAD))
 

@@ -64,13 +64,15 @@ def trunk_facts(card: Mapping) -> Facts:
 
 def head_facts(card: Mapping, width: int) -> Facts:
     """What the card of a head on embeddings of `width` values says."""
-    sizes = [width, *card["settings"]["units"], len(card["classes"])]
+    background = card.get("background_rows", 0)  # cards of earlier versions do not say it
+    sizes = [width, *card["settings"]["units"], len(card["classes"]) + (background > 0)]
     parameters = sum((taken + 1) * given for taken, given in pairwise(sizes))
     return [
         ("Classes", f"{', '.join(card['classes'])} (normal: {card['normal_class']})"),
         ("Head's dense layers", " → ".join(map(str, sizes[1:]))),
         ("Head's parameters", counted(parameters)),
         ("Labelled crops", f"{listed(card['rows'])}; learned from {listed(card['region_kinds'])}"),
+        ("Places without a finding", counted(background)),
         ("Flagged from", f"p(abnormal) {card['threshold']:.3f}"),
         ("Head made", _made(card)),
     ]
@@ -94,7 +96,14 @@ def warnings(card: Mapping, evaluations: Mapping[str, Mapping], kinds: Mapping) 
     """Reasons to trust the scores of a batch less; `kinds` counts its crops by region kind."""
     said = []
     known = card["region_kinds"]
-    if foreign := {kind: count for kind, count in kinds.items() if kind not in known}:
+    foreign = {kind: count for kind, count in kinds.items() if kind not in known}
+    if set(foreign) == {"tooth"} and card.get("background_rows"):
+        said.append(
+            f"The scores were measured on {' and '.join(known)} crops; {listed(foreign)} crops of "
+            "this batch lie where a tooth was found, not where one was marked. Trust their order "
+            "more than their probabilities."
+        )
+    elif foreign:
         said.append(
             f"The head learned from {' and '.join(known)} crops; {listed(foreign)} crops of this "
             "batch are of a kind it did not learn from. Their scores and their order mean little."
