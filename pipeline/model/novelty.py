@@ -29,7 +29,9 @@ LEAST_DEVIATION = 0.1  # of a channel, as a share of the mean over the channels
 LEAST_LENGTH = 0.05  # of a cell, as a share of the mean over its map
 MIDDLE = 5 / 8  # of a map's edge
 SAMPLE = 20_000  # patches from which the coreset is chosen; 2.6 MB for 32 channels
-ROWS = 32  # scored at a time; 32 MB of distances for 1000 patches in the coreset
+# Scored at a time: the 4 MB of distances to 1000 patches stay in the processor's cache, which takes
+# half the time of 32 rows.
+ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def patches(maps: np.ndarray) -> np.ndarray:
 def nearest(maps: np.ndarray, coreset: np.ndarray) -> np.ndarray:
     """Distance of every patch (N, row, column, channel) to the nearest of (patches, channel)."""
     flat = maps.reshape(-1, maps.shape[-1])
-    squared = (coreset**2).sum(axis=1) - 2 * flat @ coreset.T
+    # Squared lengths of the coreset ride along as one more channel: one pass less over distances.
+    longer = np.column_stack([flat, np.ones(len(flat), flat.dtype)])
+    squared = longer @ np.column_stack([-2 * coreset, (coreset**2).sum(axis=1)]).T
     least = squared.min(axis=1) + (flat**2).sum(axis=1)
     return np.sqrt(np.maximum(least, 0)).reshape(maps.shape[:-1])
 
