@@ -78,12 +78,12 @@ def test_no_part_is_read_twice_while_there_is_room(store, embeddings):
 def test_a_part_that_is_gone_is_told_when_it_was_not_kept(store, embeddings):
     like = Neighbours(store, memory=0)
     store.remove(parts.features_name("t0", "c", 0))
-    with pytest.raises(ArtifactError, match="features/t0/c/part-00000.parquet is missing"):
+    with pytest.raises(ArtifactError, match=r"features/t0/c/part-00000\.parquet is missing"):
         like.of(CROPS[10])
 
 
 def test_a_crop_or_trunk_that_is_not_there_is_told(store, embeddings):
     with pytest.raises(ConfigError, match=r"Trunk t0 has no embedding of crop `x:whole`\. Give"):
         Neighbours(store).of("x:whole")
-    with pytest.raises(ConfigError, match="trunk `t1`. Known: t0"):
+    with pytest.raises(ConfigError, match=r"trunk `t1`\. Known: t0"):
         Neighbours(store, trunk="t1")
