@@ -98,7 +98,7 @@ class Asked:
         frame = pa.concat_tables(tables).to_pandas()
         keep = np.ones(len(frame), bool)
         if self.in_force is not None:
-            frame["label"] = frame["crop_id"].map(self.in_force).astype("str")
+            add_label(frame, self.in_force)
         if self.labels is not None:
             keep = frame["label"].isin(self.labels).to_numpy()
         width = self.schema.field("embedding").type.list_size
@@ -107,6 +107,11 @@ class Asked:
         kept_rows = dict(zip(names, np.split(keep, ends), strict=True))
         fill(embeddings, self.store, self.schema, kept_rows)
         return frame.loc[keep, self.columns].reset_index(drop=True), embeddings
+
+
+def add_label(frame: pd.DataFrame, in_force: pd.Series) -> None:
+    """Add the label in force of every crop of `frame`, null where there is none."""
+    frame["label"] = frame["crop_id"].map(in_force).astype("str")
 
 
 def trunk_of(store: Store, trunk: str | None) -> str:

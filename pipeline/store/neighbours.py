@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pipeline import schemas
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
-from pipeline.store.features import labels_in_force, parts_of, trunk_of, width_of
+from pipeline.store.features import add_label, labels_in_force, parts_of, trunk_of, width_of
 from pipeline.store.folder import Store
 from pipeline.store.halves import ROWS, widen
 
@@ -70,8 +70,8 @@ class Neighbours:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = pa.concat_tables(pool.map(partial(self._in_part, wanted), self._names))
         rows = nearest(found, k).to_pandas()
-        rows.insert(len(FACTS), "label", rows["crop_id"].map(self._labels).astype("str"))
-        return rows
+        add_label(rows, self._labels)
+        return rows[[*FACTS, "label", "similarity"]]
 
     def _wanted(self, crop_id: str, k: int, own_patient: bool) -> Wanted:
         for name in self._names:
