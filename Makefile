@@ -15,6 +15,8 @@ CSV ?=
 FOLDS ?=
 ADDRESS ?=
 RESOURCES ?=
+SCANS ?=
+EMBEDDINGS ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -74,6 +76,13 @@ bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift
 bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/
 	@$(RUN) -m benchmarks.finder
 
+bench-store: $(VENV)/ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
+	@$(RUN) -m benchmarks.store $(if $(SCANS),--scans $(SCANS)) \
+		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
+
+bench-scale: $(VENV)/ready ## measure what a scan costs, and reckon 1, 10 and 100 million
+	@$(RUN) -m benchmarks.scale
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -120,5 +129,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
-	bench-dask dask-worker bench-novelty bench-drift bench-finder fuzz chaos check lock \
-	phantom-trunk phantom-finder clean
+	bench-dask dask-worker bench-novelty bench-drift bench-finder bench-store bench-scale fuzz \
+	chaos check lock phantom-trunk phantom-finder clean

@@ -8,12 +8,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-NIGHT, AGAIN = "20240103", "again"  # a batch with embeddings, and the folder that comes again
-WITH_CROPS = "20240101"
+NIGHT, AGAIN = "20240101", "again"  # a batch with embeddings, and the folder that comes again
 Question = Callable[[Path], Callable[[], object]]
 
 
@@ -27,8 +27,13 @@ class Answer:
 
 def ask(question: Question, root: Path) -> Answer:
     """Ask in a fresh process of the store in `root`."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(answer, (question, root))
+    return freshly(answer, question, root)
+
+
+def freshly(work: Callable, *arguments):
+    """The result of `work` in a process of its own, which may start others."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def answer(question: Question, root: Path) -> Answer:
@@ -62,6 +67,17 @@ def facts_by_filter(root: Path):
 
     wanted = [("batch", "==", NIGHT)]
     return lambda: pd.read_parquet(f"{store_of(root)}/scans", filters=wanted)
+
+
+def facts_by_folder(root: Path):
+    """The same with folders named as what they are, so that no other part is opened."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow.dataset import partitioning
+
+    folders, wanted = partitioning(pa.schema([("batch", pa.string())])), [("batch", "==", NIGHT)]
+    table = f"{store_of(root)}/scans"
+    return lambda: pd.read_parquet(table, filters=wanted, partitioning=folders)
 
 
 def crops_by_filter(root: Path):
@@ -210,6 +226,13 @@ def streamed(root: Path):
     return lambda: sum(len(embeddings) for _, embeddings in iter_features(store_of(root)))
 
 
+def ledger_listed(root: Path):
+    """Names of all ledger parts: before every part that is received, and again to commit it."""
+    from pipeline.store.folder import Store
+
+    return lambda: Store(store_of(root)).names("scans")
+
+
 def catalog_opened(root: Path):
     from pipeline.store import catalog
 
@@ -221,3 +244,22 @@ def batches_query(root: Path):
 
     con = catalog.open_store(store_of(root))
     return lambda: catalog.query(con, "batches")
+
+
+def look_alikes(root: Path):
+    """Films of one batch that may be filed under the wrong patient; every run asks this."""
+    from pipeline.store import catalog
+
+    con = catalog.open_store(store_of(root))
+    return lambda: catalog.query(con, "misfiled", batch=NIGHT)
+
+
+def all_checks(root: Path):
+    from pipeline.store import catalog
+
+    con = catalog.open_store(store_of(root))
+
+    def work():
+        assert not catalog.check(con)
+
+    return work
