@@ -49,7 +49,6 @@ class PerScan:
     delivered: float  # bytes
     receive: float  # CPU seconds
     embed: float  # CPU seconds of a crop
-    ledger: float  # bytes
     crop: float  # bytes of a crop
     features: float  # bytes of a crop
     multiply_adds: int  # of a crop
@@ -59,15 +58,13 @@ def main() -> None:
     """Measure, and print the tables. Takes some minutes on two cores."""
     with tempfile.TemporaryDirectory(prefix="dental-scale-") as home:
         kinds = freshly(per_scan, Path(home))
-        slopes, listing = looked_up(Path(home))
+        part = per_part(Path(home))
     print(
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}. "
         "CPU seconds of all processes together; phantoms are synthetic pictures."
     )
     console = Console(width=120)
-    console.print(costs(kinds))
-    console.print(looking(slopes, listing))
-    console.print(extrapolated(kinds, sum(each.seconds for each in slopes.values()), listing))
+    console.print(costs(kinds), looking(part), *extrapolated(kinds, part))
 
 
 def per_scan(root: Path) -> list[PerScan]:
@@ -109,18 +106,16 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
         received = spent(lambda: receiver.receive_part(number))
         ready = embedder(store, chosen).embed
         embedded = spent(lambda: embed_part(store, BATCH, number, chosen, ready, lambda _: None))
-        ledger = scans_name(BATCH, number)
         crops = crops_name(chosen.recipe_id, BATCH, number)
         features = features_name(chosen.trunk_id, BATCH, number)
-        size = {name: store.local_path(name).stat().st_size for name in (ledger, crops, features)}
-        count, crop_count = rows_of(store, ledger), rows_of(store, crops)
+        size = {name: store.local_path(name).stat().st_size for name in (crops, features)}
+        count, crop_count = rows_of(store, scans_name(BATCH, number)), rows_of(store, crops)
     return PerScan(
         what,
         crop_count / count,
         sum(path.stat().st_size for path in folder.iterdir()) / count,
         received / count,
         embedded / crop_count,
-        size[ledger] / count,
         size[crops] / crop_count,
         size[features] / crop_count,
         total(describe(chosen.trunk, chosen.recipe.side)).multiply_adds,
@@ -140,23 +135,38 @@ def cpu_seconds() -> float:
     return sum(each.user + each.system for each in times)
 
 
-def looked_up(root: Path) -> tuple[dict[str, Answer], Answer]:
-    """Seconds and MB per ledger part: of what a run looks up, and of listing the parts."""
+@dataclass(frozen=True)
+class PerPart:
+    """What every ledger part costs that the store holds already."""
+
+    looking: dict[str, Answer]  # seconds and MB of each thing that a run looks up
+    listing: float  # seconds
+    row: float  # bytes of the ledger for a scan
+
+    @property
+    def seconds(self) -> float:
+        """Of everything that a run looks up."""
+        return sum(each.seconds for each in self.looking.values())
+
+
+def per_part(root: Path) -> PerPart:
+    """The difference of two stores, part by part."""
     roots = [root / f"store-{size}" for size in SIZES]
     for place, size in zip(roots, SIZES, strict=True):
         tell(f"making a store of {size:,} scans")
         place.mkdir()
         freshly(made, place, size)
-    parts = [len(list((place / "store" / "scans").rglob("*.parquet"))) for place in roots]
-    found = {}
+    files = [list((place / "store" / "scans").rglob("*.parquet")) for place in roots]
+    more, found = len(files[1]) - len(files[0]), {}
     for what, question in {**LOOKING, "listing": questions.ledger_listed}.items():
         tell(what)
         few, many = (ask(question, place) for place in roots)
-        more = parts[1] - parts[0]
-        seconds = (many.seconds - few.seconds) / more
-        found[what] = Answer(seconds, (many.peak_mb - few.peak_mb) / more)
-    listing = found.pop("listing")
-    return found, listing
+        found[what] = Answer(
+            (many.seconds - few.seconds) / more, (many.peak_mb - few.peak_mb) / more
+        )
+    listing = found.pop("listing").seconds
+    row = sum(path.stat().st_size for path in files[1]) / SIZES[1]
+    return PerPart(found, listing, row)
 
 
 def made(root: Path, size: int) -> float:
@@ -173,7 +183,6 @@ def costs(kinds: list[PerScan]) -> Table:
         "delivered": lambda kind: f"{kind.delivered / 1e3:,.0f} KB",
         "receive": lambda kind: f"{1e3 * kind.receive:.0f} ms CPU",
         "embed, a crop": lambda kind: f"{1e3 * kind.embed:.1f} ms CPU",
-        "ledger": lambda kind: f"{kind.ledger:,.0f} bytes",
         "crops, a crop": lambda kind: f"{kind.crop / 1e3:.1f} KB",
         "features, a crop": lambda kind: f"{kind.features / 1e3:.1f} KB",
         "multiply-adds, a crop": lambda kind: f"{kind.multiply_adds / 1e6:.1f} M",
@@ -183,55 +192,46 @@ def costs(kinds: list[PerScan]) -> Table:
     return table
 
 
-def looking(slopes: dict[str, Answer], listing: Answer) -> Table:
+def looking(part: PerPart) -> Table:
     """What a run with something new pays for every part that is there."""
     table = Table("for every ledger part in the store", "ms", "KB of memory", box=SIMPLE)
-    for what, each in slopes.items():
-        table.add_row(what, f"{1e3 * each.seconds:.2f}", f"{1e3 * each.peak_mb:,.0f}")
-    whole = sum(each.seconds for each in slopes.values())
-    table.add_row("together, once a run", f"{1e3 * whole:.2f}", "")
-    table.add_row("list it, twice a part received", f"{1e3 * listing.seconds:.4f}", "")
+    for what, each in part.looking.items():
+        table.add_row(what, f"{1e3 * each.seconds:.2f}", f"{1e3 * max(0, each.peak_mb):,.0f}")
+    table.add_row("together, once a run", f"{1e3 * part.seconds:.2f}", "")
+    table.add_row("list it, twice a part received", f"{1e3 * part.listing:.4f}", "")
     return table
 
 
-def extrapolated(kinds: list[PerScan], looking: float, listing: Answer) -> Table:
-    """Hours, bytes and objects of whole stores."""
-    table = Table(box=SIMPLE)
-    heads = (
-        "scans",
-        "kind",
-        "receive, CPU h",
-        "embed, CPU h",
-        "or GPU h",
-        "crops",
-        "features",
-        "ledger",
-        "objects",
-        "a run looks",
-        "all listing",
-    )
-    for head in heads:
-        table.add_column(head, justify="left" if head == "kind" else "right")
+def extrapolated(kinds: list[PerScan], part: PerPart) -> list[Table]:
+    """Hours, bytes and objects of whole stores; then what grows with the parts alone."""
+    heads = ("scans", "kind", "receive CPU h", "embed CPU h", "or GPU h", "crops", "features")
+    work = Table(*heads, box=SIMPLE)
+    parts = Table("scans", "ledger", "objects", "parts", "a run looks", "all listing", box=SIMPLE)
     for millions in MILLIONS:
+        count = millions * 1_000_000
         for kind in kinds:
-            count = millions * 1_000_000
-            crops, parts = count * kind.crops, count / SCANS_PER_PART
-            objects = parts * PART_TABLES + count / SCANS_PER_NIGHT * NIGHT_OBJECTS
-            table.add_row(
+            crops = count * kind.crops
+            work.add_row(
                 f"{millions} M",
                 kind.what,
                 f"{count * kind.receive / 3600:,.0f}",
                 f"{crops * kind.embed / 3600:,.0f}",
-                f"{crops * kind.multiply_adds / GPU_MULTIPLY_ADDS / 3600:,.1f}",
+                f"{crops * kind.multiply_adds / GPU_MULTIPLY_ADDS / 3600:,.2f}",
                 in_bytes(crops * kind.crop),
                 in_bytes(crops * kind.features),
-                in_bytes(count * kind.ledger),
-                f"{objects:,.0f}",
-                f"{parts * looking:,.0f} s",
-                # Before the n-th part n names are listed, twice: the square of the parts.
-                f"{parts**2 * listing.seconds / 3600:,.1f} h",
             )
-    return table
+        number = count / SCANS_PER_PART
+        objects = number * PART_TABLES + count / SCANS_PER_NIGHT * NIGHT_OBJECTS
+        parts.add_row(
+            f"{millions} M",
+            in_bytes(count * part.row),
+            f"{objects:,.0f}",
+            f"{number:,.0f}",
+            f"{number * part.seconds:,.0f} s",
+            # Of n parts that are there n are listed, twice for each that comes: their square.
+            f"{number**2 * part.listing / 3600:,.1f} h",
+        )
+    return [work, parts]
 
 
 def in_bytes(size: float) -> str:

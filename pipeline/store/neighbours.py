@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 
 
 class Neighbours:
-    """The embeddings of one trunk, as of the moment this was made, to be asked by any thread."""
+    """The embeddings of one trunk, as of the moment this was made."""
 
     def __init__(
         self, store: str | Path | Store, *, trunk: str | None = None, memory: int = MEMORY
