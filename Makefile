@@ -15,6 +15,8 @@ CSV ?=
 FOLDS ?=
 ADDRESS ?=
 RESOURCES ?=
+SCANS ?=
+EMBEDDINGS ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -77,6 +79,13 @@ bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DEN
 bench-hits: $(VENV)/ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
 	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.hits
 
+bench-store: $(VENV)/ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
+	@$(RUN) -m benchmarks.store $(if $(SCANS),--scans $(SCANS)) \
+		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
+
+bench-scale: $(VENV)/ready ## measure what a scan costs, and reckon 1, 10 and 100 million
+	@$(RUN) -m benchmarks.scale
+
 check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
@@ -123,5 +132,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
-	bench-dask dask-worker bench-novelty bench-drift bench-finder bench-hits fuzz chaos check lock \
-	phantom-trunk phantom-finder clean
+	bench-dask dask-worker bench-novelty bench-drift bench-finder bench-hits bench-store \
+	bench-scale fuzz chaos check lock phantom-trunk phantom-finder clean

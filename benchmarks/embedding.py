@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.comparison import Comparison, clocked, rates, sizes
 from benchmarks.stores import BATCH, fresh_store, planned_parts
 from pipeline import schemas
+from pipeline.ingest.delivery import Deliveries
 from pipeline.ingest.workers import Workers
 from pipeline.model.network import BATCH as ROWS
 from pipeline.model.network import in_batches
@@ -32,8 +33,9 @@ EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000
 def stored_crops(root: Path, folder: Path, workers: Workers) -> Iterator[tuple[Opened, Chosen]]:
     """A store that has received the batch in `folder`, one part, and embedded nothing."""
     with fresh_store(root, folder) as opened:
-        chosen, accepted = choose(opened.settings, opened.store), Accepted(opened.store)
+        chosen = choose(opened.settings, opened.store)
         planned_parts(opened)
+        accepted = Accepted(opened.store, Deliveries(opened.private, BATCH).lengths())
         Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None).receive_part(PART)
         yield opened, chosen
 

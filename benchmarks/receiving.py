@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.stores import BATCH, fresh_store, planned_parts
+from pipeline.ingest.delivery import Deliveries
 from pipeline.ingest.listing import list_batch
 from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted
@@ -49,7 +50,7 @@ def received(folder: Path, root: Path, workers: Workers) -> float:
             BATCH,
             choose(opened.settings, opened.store),
             workers,
-            Accepted(opened.store),
+            Accepted(opened.store, Deliveries(opened.private, BATCH).lengths()),
             lambda _: None,
         )
         return clocked(lambda: [receiver.receive_part(number) for number in parts])

@@ -25,10 +25,11 @@ def panoramics(root: Path, pool: Pool, count: int) -> dict[str, Path]:
     return folders
 
 
-def periapicals(root: Path, pool: Pool, count: int) -> Path:
-    """Phantom periapicals, 1300 × 1000 or upright, as PNG files: one whole crop each."""
+def periapicals(root: Path, pool: Pool, count: int, form: str = "png") -> Path:
+    """Phantom periapicals, 1300 × 1000 or upright, as PNG or JPEG files: one whole crop each."""
     folder = _made(root / "periapicals")
-    pool.starmap(_write_periapical, [(seed, folder) for seed in range(count // 2)], chunksize=1)
+    work = [(seed, form, folder) for seed in range(count // 2)]
+    pool.starmap(_write_periapical, work, chunksize=1)
     return folder
 
 
@@ -50,8 +51,8 @@ def _write_panoramic(seed: int, folders: dict[str, Path]) -> None:
         _write(phantom, form, folder, seed)
 
 
-def _write_periapical(seed: int, folder: Path) -> None:
-    _write(draw_periapical(seed), "png", folder, seed)
+def _write_periapical(seed: int, form: str, folder: Path) -> None:
+    _write(draw_periapical(seed), form, folder, seed)
 
 
 def _write(phantom: Phantom, form: str, folder: Path, seed: int) -> None:

@@ -17,17 +17,21 @@ BATCH = "bench"
 def fresh_store(root: Path, folder: Path) -> Iterator[Opened]:
     """An empty store below `root` to which `folder` was delivered; gone when the block ends."""
     with tempfile.TemporaryDirectory(dir=root, prefix="store-") as home:
-        settings = config.load(
-            store=f"{home}/store",
-            private=Path(home, "private"),
-            recipe=config.Recipe(),
-            trunk=config.Trunk(),
-            head=config.Head(),
-            part_size=128,
-        )
-        opened = open_for_writing(settings)
+        opened = open_for_writing(default_settings(Path(home)))
         deliver(folder, BATCH, opened)
         yield opened
+
+
+def default_settings(home: Path) -> config.Settings:
+    """The defaults, with store and private folder in `home`."""
+    return config.load(
+        store=f"{home}/store",
+        private=home / "private",
+        recipe=config.Recipe(),
+        trunk=config.Trunk(),
+        head=config.Head(),
+        part_size=128,
+    )
 
 
 def planned_parts(opened: Opened) -> list[int]:

@@ -11,7 +11,7 @@ from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts
 
 WIDTH = 4
-A, B, C, D = (letter * 32 for letter in "abcd")
+A, B, C, D, E, F = (letter * 32 for letter in "abcdef")
 VIEWS = sorted(path.stem[3:] for path in Path(catalog.SQL, "views").glob("*.sql"))
 CHECKS = sorted(path.stem for path in Path(catalog.SQL, "checks").glob("*.sql"))
 SCHEMA_OF = {
@@ -302,6 +302,18 @@ def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
     for distance in (0, 3, 4, 11, 63):
         found = ask(store, "near_duplicates", distance=distance)["distance"].tolist()
         assert found == sorted(each for each in apart if each <= distance)
+
+
+def test_a_batchs_near_duplicates_are_those_of_all_that_it_is_part_of(store):
+    for batch, ids in (("b", (A, B)), ("c", (C, D)), ("d", (E, F))):
+        rows = [alike(row, each, 1 << row, "p", batch=batch) for row, each in enumerate(ids)]
+        write(store, "scans", rows, batch=batch)
+    found = ask(store, "near_duplicates")
+    assert len(found) == 15
+    for batch in "bcd":
+        mine = found[(found["batch"] == batch) | (found["other_batch"] == batch)]
+        asked = ask(store, "near_duplicates", batch=batch)
+        assert asked.to_numpy().tolist() == mine.to_numpy().tolist()
 
 
 def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ArtifactError, ConfigError
+from pipeline.ingest.delivery import Deliveries
 from pipeline.model.dense import Dense, from_bytes, softmax
 from pipeline.model.explain import explain
 from pipeline.report import overlay
@@ -135,7 +136,7 @@ def explained(tmp_path_factory):
     folder = put(root / "in", a_png=scan(90, 60), labels_csv=table)
     batch, chosen = deliver(folder, "night", small), choose(small.settings, small.store)
     plan_batch(batch, small)
-    accepted = Accepted(small.store)
+    accepted = Accepted(small.store, Deliveries(small.private, batch).lengths())
     Receiver(small, batch, chosen, HereAndNow(), accepted, lambda _: None).receive_part(0)
     embed_part(small.store, batch, 0, chosen, shrunk, lambda _: None)
     random = np.random.default_rng(0)

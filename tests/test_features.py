@@ -11,7 +11,7 @@ import pytest
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import parts
-from pipeline.store.features import load_features
+from pipeline.store.features import iter_features, load_features
 
 WIDTH = 8
 SCHEMA = schemas.features(WIDTH)
@@ -141,6 +141,26 @@ def test_the_champion_decides_which_trunk(features):
 def test_what_is_not_there_is_told_with_what_is(features, says, choice):
     with pytest.raises(ConfigError, match=says):
         load_features(features, **choice)
+
+
+def test_part_by_part_gives_the_same_rows(features):
+    label(features, BATCHES[0], {300: "healthy", 301: "abnormal", 899: "healthy"})
+    for choice in ({}, {"label": "healthy"}, {"batch": BATCHES[1:], "columns": ["crop_id"]}):
+        frames, arrays = zip(*iter_features(features, **choice, dtype=np.float32), strict=True)
+        frame, embeddings = load_features(features, **choice)
+        assert [len(each) for each in frames] == [len(each) for each in arrays]
+        pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), frame)
+        assert np.concatenate(arrays).tolist() == embeddings.tolist()
+    # Parts without a row that was asked for are left out.
+    assert [len(each) for each, _ in iter_features(features, label="healthy")] == [1, 1]
+
+
+def test_part_by_part_reads_a_part_when_its_turn_comes(features):
+    pieces = iter_features(features)
+    assert len(next(pieces)[0]) == ROWS
+    features.remove(parts.features_name("t0", BATCHES[0], 1))
+    with pytest.raises(ArtifactError, match=r"20261123/part-00001.parquet is missing"):
+        list(pieces)
 
 
 def test_a_store_without_features_or_without_folder_is_told(store, tmp_path):

@@ -119,6 +119,14 @@ class Deliveries:
         """Numbers of all parts that were ever listed, ascending without a gap."""
         return sorted(self.sizes())
 
+    def lengths(self) -> set[int]:
+        """Bytes of every file that was ever listed."""
+        return {
+            size
+            for path in self.lists()
+            for size in pq.read_table(path, columns=["size"])["size"].to_pylist()
+        }
+
     def rivals(self, number: int) -> list[int]:
         """Earlier parts that list a file as long as one of this part's, ascending.
 

@@ -1,8 +1,13 @@
 """Which scans the store has accepted, and which boxes of them were delivered."""
 
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline import schemas
 from pipeline.store.folder import Store
-from pipeline.store.parts import read_part
+from pipeline.store.parts import opened
 
 COLUMNS = ["batch", "scan_id", "status", "regions"]
 
@@ -36,17 +41,29 @@ class Seen:
 
 
 class Accepted(Seen):
-    """What the whole ledger says, part by part as parts appear."""
+    """What the ledger says of scans as long as one of the batch's, part by part as parts appear.
 
-    def __init__(self, store: Store):
+    A file of another length has other bytes. So what is held in memory grows with the batch, and
+    with the store only as far as its scans are of one length.
+    """
+
+    def __init__(self, store: Store, lengths: Iterable[int]):
         super().__init__()
         self._store = store
+        self._lengths = pa.array(lengths, pa.int64())
         self._read: set[str] = set()
 
     def refresh(self) -> None:
         """Take in the parts that appeared since the last look."""
         for name in self._store.names("scans"):
             if name not in self._read:
-                for row in read_part(self._store, name, schemas.SCANS, COLUMNS).to_pylist():
-                    self.add(row)
+                self._take(name)
                 self._read.add(name)
+
+    def _take(self, name: str) -> None:
+        with opened(self._store, name, schemas.SCANS) as part:
+            alike = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
+            # Most parts hold nothing alike: the other columns would double the time.
+            if pc.any(alike).as_py():
+                for row in part.read(columns=COLUMNS).filter(alike).to_pylist():
+                    self.add(row)

@@ -78,7 +78,7 @@ def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
     schema = schemas.features(chosen.width)
     tables = [read_part(store, name, schema, columns) for name in names]
     facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
-    add_label(facts, labels_in_force(store), None)
+    add_label(facts, labels_in_force(store))
     known = np.flatnonzero(facts["label"].notna())
     order = known[np.argsort(facts["crop_id"].to_numpy()[known].astype(str))]
     numbers = np.full(len(facts), -1)

@@ -13,6 +13,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from pipeline.config import Settings
+from pipeline.ingest.delivery import Deliveries
 from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted
 from pipeline.stages.novelty import Fitted
@@ -82,7 +83,8 @@ class Tools:
 
     @cached_property
     def accepted(self) -> Accepted:
-        return Accepted(self.store)
+        lengths = Deliveries(self.opened.private, self.job.batch).lengths()
+        return Accepted(self.store, lengths)
 
     @cached_property
     def embed(self) -> Callable:

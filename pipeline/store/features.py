@@ -5,6 +5,7 @@ row i belongs to the frame's row i. Only the parts, columns and row groups asked
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts
 from pipeline.store.folder import Store
+from pipeline.store.halves import widen
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]
 
@@ -38,33 +40,78 @@ def load_features(
     order of batches, parts and rows. Raises ConfigError for a trunk, batch, label or column that
     is not there, naming those that are, and ArtifactError for a damaged part.
     """
-    store = catalog.as_store(store)
-    wanted = FACTS if columns is None else chosen("column", columns, FACTS)
-    names = parts_of(store, trunk_of(store, trunk), batch)
-    schema = schemas.features(width_of(store, names[0]))
-    # The label in force is not the one in the part, and finding it takes the crop's id.
-    needed = sorted({*wanted, "crop_id"} - {"label"})
-    tables = [parts.read_part(store, name, schema, needed) for name in names]
-    frame = pa.concat_tables(tables).to_pandas()
-    keep = np.ones(len(frame), bool)
-    if label is not None or "label" in wanted:
-        keep = add_label(frame, labels_in_force(store), label)
-
-    embeddings = np.empty((np.count_nonzero(keep), schema.field("embedding").type.list_size), dtype)
-    ends = np.cumsum([table.num_rows for table in tables])[:-1]
-    fill(embeddings, store, schema, dict(zip(names, np.split(keep, ends), strict=True)))
-    return frame.loc[keep, wanted].reset_index(drop=True), embeddings
+    asked = Asked.of(store, trunk, batch, label, columns)
+    return asked.rows(asked.names, dtype)
 
 
-def add_label(
-    frame: pd.DataFrame, in_force: pd.Series, label: str | list[str] | None
-) -> np.ndarray:
-    """Add the labels in force to `frame`; which rows carry `label`, or all when it is None."""
+def iter_features(
+    store: str | Path | Store,
+    *,
+    trunk: str | None = None,
+    batch: str | list[str] | None = None,
+    label: str | list[str] | None = None,
+    columns: list[str] | None = None,
+    dtype: np.typing.DTypeLike = np.float16,
+) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+    """What `load_features` returns, part by part, for more embeddings than fit into memory.
+
+    Holds one part, and while it reads the next the caller holds another. Parts without a row that
+    was asked for are left out. Raises like `load_features`, at the first part.
+    """
+    asked = Asked.of(store, trunk, batch, label, columns)
+    for name in asked.names:
+        frame, embeddings = asked.rows([name], dtype)
+        if len(frame):
+            yield frame, embeddings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows and columns that somebody wants, checked against what is there."""
+
+    store: Store
+    names: list[str]  # of parts
+    schema: pa.Schema
+    columns: list[str]
+    labels: list[str] | None  # those wanted; None for all rows
+    in_force: pd.Series | None  # labels by crop_id, when they matter
+
+    @classmethod
+    def of(cls, store, trunk, batch, label, columns) -> "Asked":
+        """Raises ConfigError for what is not there."""
+        store = catalog.as_store(store)
+        wanted = FACTS if columns is None else chosen("column", columns, FACTS)
+        names = parts_of(store, trunk_of(store, trunk), batch)
+        schema = schemas.features(width_of(store, names[0]))
+        in_force = labels = None
+        if label is not None or "label" in wanted:
+            in_force = labels_in_force(store)
+        if label is not None:
+            labels = chosen("label", label, sorted(in_force.unique()))
+        return cls(store, names, schema, wanted, labels, in_force)
+
+    def rows(self, names: list[str], dtype: np.typing.DTypeLike) -> tuple[pd.DataFrame, np.ndarray]:
+        """Facts and embeddings of these parts."""
+        # The label in force is not the one in the part, and finding it takes the crop's id.
+        needed = sorted({*self.columns, "crop_id"} - {"label"})
+        tables = [parts.read_part(self.store, name, self.schema, needed) for name in names]
+        frame = pa.concat_tables(tables).to_pandas()
+        keep = np.ones(len(frame), bool)
+        if self.in_force is not None:
+            add_label(frame, self.in_force)
+        if self.labels is not None:
+            keep = frame["label"].isin(self.labels).to_numpy()
+        width = self.schema.field("embedding").type.list_size
+        embeddings = np.empty((np.count_nonzero(keep), width), dtype)
+        ends = np.cumsum([table.num_rows for table in tables])[:-1]
+        kept_rows = dict(zip(names, np.split(keep, ends), strict=True))
+        fill(embeddings, self.store, self.schema, kept_rows)
+        return frame.loc[keep, self.columns].reset_index(drop=True), embeddings
+
+
+def add_label(frame: pd.DataFrame, in_force: pd.Series) -> None:
+    """Add the label in force of every crop of `frame`, null where there is none."""
     frame["label"] = frame["crop_id"].map(in_force).astype("str")
-    if label is None:
-        return np.ones(len(frame), bool)
-    wanted = chosen("label", label, sorted(in_force.unique()))
-    return frame["label"].isin(wanted).to_numpy()
 
 
 def trunk_of(store: Store, trunk: str | None) -> str:
@@ -137,7 +184,11 @@ def fill(
                     f"{file.metadata.num_rows}. Load the features again."
                 )
             for rows in kept_embeddings(file, kept):
-                embeddings[place : place + len(rows)] = rows
+                here = embeddings[place : place + len(rows)]
+                if here.dtype == np.float32:
+                    widen(rows, here)
+                else:
+                    here[:] = rows
                 place += len(rows)
 
 

@@ -1,8 +1,9 @@
 -- Pairs of deliveries whose scans' likeness differs in at most `most` of 64 bits, each pair once.
+-- With a batch, pairs of which one is of it: all pairs grow with the square of the store.
 --
 -- Exact without comparing all with all: cut into most + 1 bands, two likenesses that differ in at
 -- most `most` bits agree in at least one band. Blank scans have no likeness and are left out.
-create or replace macro near_pairs(most) as table
+create or replace macro near_pairs(most, about) as table
 
 with deliveries as (
     select
@@ -26,6 +27,7 @@ with deliveries as (
 bands as (
     select
         deliveries.number,
+        deliveries.batch,
         deliveries.bits,
         band,
         (bits::uhugeint >> (band * 64 // (most + 1))::uhugeint)
@@ -36,19 +38,27 @@ bands as (
     cross join (select unnest(range(most + 1)) as band)
 ),
 
+asked as (
+    select *
+    from bands
+    where about is null or batch = about
+),
+
 pairs as (
     select distinct
-        one.number as one,
-        other.number as other,
+        least(one.number, other.number) as one,
+        greatest(one.number, other.number) as other,
         bit_count(xor(one.bits, other.bits))::integer as distance
 
-    from bands as one
+    from asked as one
     inner join bands as other
         on
             one.band = other.band
             and one.band_bits = other.band_bits
-            and one.number < other.number
-    where bit_count(xor(one.bits, other.bits)) <= most
+            and one.number <> other.number
+    where
+        bit_count(xor(one.bits, other.bits)) <= most
+        and (about is not null or one.number < other.number)
 )
 
 select

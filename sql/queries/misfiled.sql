@@ -12,10 +12,9 @@ select
     other_batch,
     other_patient_key
 
-from near_pairs($distance::integer)
+from near_pairs($distance::integer, $batch::varchar)
 where
     is_patient_said
     and is_other_patient_said
     and patient_key <> other_patient_key
-    and ($batch::varchar is null or $batch in (batch, other_batch))
 order by distance, scan_id, other_scan_id, batch, other_batch

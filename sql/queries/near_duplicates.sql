@@ -13,9 +13,8 @@ select
     other_batch,
     other_patient_key
 
-from near_pairs($distance::integer)
+from near_pairs($distance::integer, $batch::varchar)
 where
     is_accepted
     and is_other_accepted
-    and ($batch::varchar is null or $batch in (batch, other_batch))
 order by distance, scan_id, other_scan_id

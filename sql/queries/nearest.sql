@@ -27,7 +27,7 @@ others as (
         features.patient_key,
         features.region_kind,
         features.tooth,
-        list_cosine_similarity(features.embedding, asked.embedding) as similarity
+        list_cosine_similarity(features.embedding, asked.embedding) as cosine
 
     from features
     inner join asked on features.trunk = asked.trunk
@@ -43,9 +43,10 @@ select
     others.region_kind,
     others.tooth,
     labels_now.label,
-    others.similarity
+    -- To an embedding of zeros there is none, and DuckDB would sort it first.
+    if(isnan(others.cosine), 0, others.cosine) as similarity
 
 from others
 left join labels_now on others.crop_id = labels_now.crop_id
-order by others.similarity desc, others.crop_id
+order by similarity desc, others.crop_id
 limit $k::bigint

@@ -1,0 +1,242 @@
+"""What a scan costs, and what 1, 10 and 100 million would: `make bench-scale`.
+
+Measures on this machine what every scan and crop takes, and what a run pays for every part that the
+store holds already; the rest is arithmetic. docs/scale.md says what follows from it.
+"""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import questions, scans
+from benchmarks.questions import Answer, ask, freshly
+from benchmarks.store import tell
+
+PERIAPICALS, PANORAMICS = 128, 32
+SIZES = (50_000, 250_000)  # scans of the two stores whose difference tells the price of a part
+MILLIONS = (1, 10, 100)
+SCANS_PER_PART, SCANS_PER_NIGHT = 128, 1000
+PART_TABLES = 5  # ledger, crops, features, predictions, novelty; labels where they are delivered
+NIGHT_OBJECTS = 4  # report, run record, audit, drift
+# Assumed, not measured: a card that does 1e13 multiply-adds a second in float32, used to a tenth,
+# since convolutions of 4 to 32 channels leave most of it idle.
+GPU_MULTIPLY_ADDS = 1e12
+# Whatever the batch, asked by every run that finds something new.
+LOOKING = {
+    "duplicates": questions.duplicates,
+    "open the catalog": questions.catalog_opened,
+    "count batches": questions.batches_query,
+    "look-alikes": questions.look_alikes,
+    "checks": questions.all_checks,
+}
+
+
+@dataclass(frozen=True)
+class PerScan:
+    """What one kind of scan costs, a scan or a crop."""
+
+    what: str
+    crops: float
+    delivered: float  # bytes
+    receive: float  # CPU seconds
+    embed: float  # CPU seconds of a crop
+    crop: float  # bytes of a crop
+    features: float  # bytes of a crop
+    multiply_adds: int  # of a crop
+
+
+def main() -> None:
+    """Measure, and print the tables. Takes some minutes on two cores."""
+    with tempfile.TemporaryDirectory(prefix="dental-scale-") as home:
+        kinds = freshly(per_scan, Path(home))
+        part = per_part(Path(home))
+    print(
+        f"Machine: {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}. "
+        "CPU seconds of all processes together; phantoms are synthetic pictures."
+    )
+    console = Console(width=120)
+    console.print(costs(kinds), looking(part), *extrapolated(kinds, part))
+
+
+def per_scan(root: Path) -> list[PerScan]:
+    """The two ends: a small JPEG of one crop, a large PNG of 48."""
+    from pipeline.ingest.workers import Workers
+
+    tell("drawing phantoms")
+    with get_context("spawn").Pool() as pool:
+        folders = {
+            "periapical, JPEG": scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
+            "panoramic, PNG": scans.panoramics(root, pool, PANORAMICS)["png"],
+        }
+    workers = Workers(os.cpu_count() or 1, 60, 4096)
+    try:
+        for folder in folders.values():  # what starts once is not of a scan
+            tell("warming up")
+            measured("", folder, root, workers)
+        return [measured(what, folder, root, workers) for what, folder in folders.items()]
+    finally:
+        workers.close()
+
+
+def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
+    """Receive and embed one folder, which makes one part."""
+    from benchmarks.stores import BATCH, fresh_store, planned_parts
+    from pipeline.ingest.delivery import Deliveries
+    from pipeline.model.architecture import describe, total
+    from pipeline.stages.accepted import Accepted
+    from pipeline.stages.embed import embed_part
+    from pipeline.stages.receive import Receiver
+    from pipeline.stages.registry import choose, embedder
+    from pipeline.store.parts import crops_name, features_name, rows_of, scans_name
+
+    with fresh_store(root, folder) as opened:
+        store, chosen = opened.store, choose(opened.settings, opened.store)
+        (number,) = planned_parts(opened)
+        accepted = Accepted(store, Deliveries(opened.private, BATCH).lengths())
+        receiver = Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None)
+        received = spent(lambda: receiver.receive_part(number))
+        ready = embedder(store, chosen).embed
+        embedded = spent(lambda: embed_part(store, BATCH, number, chosen, ready, lambda _: None))
+        crops = crops_name(chosen.recipe_id, BATCH, number)
+        features = features_name(chosen.trunk_id, BATCH, number)
+        size = {name: store.local_path(name).stat().st_size for name in (crops, features)}
+        count, crop_count = rows_of(store, scans_name(BATCH, number)), rows_of(store, crops)
+    return PerScan(
+        what,
+        crop_count / count,
+        sum(path.stat().st_size for path in folder.iterdir()) / count,
+        received / count,
+        embedded / crop_count,
+        size[crops] / crop_count,
+        size[features] / crop_count,
+        total(describe(chosen.trunk, chosen.recipe.side)).multiply_adds,
+    )
+
+
+def spent(work: Callable[[], object]) -> float:
+    """CPU seconds that `work` takes, in this process and its children."""
+    before = cpu_seconds()
+    work()
+    return cpu_seconds() - before
+
+
+def cpu_seconds() -> float:
+    here = psutil.Process()
+    times = [each.cpu_times() for each in (here, *here.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+@dataclass(frozen=True)
+class PerPart:
+    """What every ledger part costs that the store holds already."""
+
+    looking: dict[str, Answer]  # seconds and MB of each thing that a run looks up
+    listing: float  # seconds
+    row: float  # bytes of the ledger for a scan
+
+    @property
+    def seconds(self) -> float:
+        """Of everything that a run looks up."""
+        return sum(each.seconds for each in self.looking.values())
+
+
+def per_part(root: Path) -> PerPart:
+    """The difference of two stores, part by part."""
+    roots = [root / f"store-{size}" for size in SIZES]
+    for place, size in zip(roots, SIZES, strict=True):
+        tell(f"making a store of {size:,} scans")
+        place.mkdir()
+        freshly(made, place, size)
+    files = [list((place / "store" / "scans").rglob("*.parquet")) for place in roots]
+    more, found = len(files[1]) - len(files[0]), {}
+    for what, question in {**LOOKING, "listing": questions.ledger_listed}.items():
+        tell(what)
+        few, many = (ask(question, place) for place in roots)
+        found[what] = Answer(
+            (many.seconds - few.seconds) / more, (many.peak_mb - few.peak_mb) / more
+        )
+    listing = found.pop("listing").seconds
+    row = sum(path.stat().st_size for path in files[1]) / SIZES[1]
+    return PerPart(found, listing, row)
+
+
+def made(root: Path, size: int) -> float:
+    from benchmarks import synthetic
+
+    return synthetic.make(root, size, 1)
+
+
+def costs(kinds: list[PerScan]) -> Table:
+    """What was measured of a scan."""
+    table = Table("of a scan", *(kind.what for kind in kinds), box=SIMPLE)
+    rows = {
+        "crops": lambda kind: f"{kind.crops:.0f}",
+        "delivered": lambda kind: f"{kind.delivered / 1e3:,.0f} KB",
+        "receive": lambda kind: f"{1e3 * kind.receive:.0f} ms CPU",
+        "embed, a crop": lambda kind: f"{1e3 * kind.embed:.1f} ms CPU",
+        "crops, a crop": lambda kind: f"{kind.crop / 1e3:.1f} KB",
+        "features, a crop": lambda kind: f"{kind.features / 1e3:.1f} KB",
+        "multiply-adds, a crop": lambda kind: f"{kind.multiply_adds / 1e6:.1f} M",
+    }
+    for what, cell in rows.items():
+        table.add_row(what, *map(cell, kinds))
+    return table
+
+
+def looking(part: PerPart) -> Table:
+    """What a run with something new pays for every part that is there."""
+    table = Table("for every ledger part in the store", "ms", "KB of memory", box=SIMPLE)
+    for what, each in part.looking.items():
+        table.add_row(what, f"{1e3 * each.seconds:.2f}", f"{1e3 * max(0, each.peak_mb):,.0f}")
+    table.add_row("together, once a run", f"{1e3 * part.seconds:.2f}", "")
+    table.add_row("list it, twice a part received", f"{1e3 * part.listing:.4f}", "")
+    return table
+
+
+def extrapolated(kinds: list[PerScan], part: PerPart) -> list[Table]:
+    """Hours, bytes and objects of whole stores; then what grows with the parts alone."""
+    heads = ("scans", "kind", "receive CPU h", "embed CPU h", "or GPU h", "crops", "features")
+    work = Table(*heads, box=SIMPLE)
+    parts = Table("scans", "ledger", "objects", "parts", "a run looks", "all listing", box=SIMPLE)
+    for millions in MILLIONS:
+        count = millions * 1_000_000
+        for kind in kinds:
+            crops = count * kind.crops
+            work.add_row(
+                f"{millions} M",
+                kind.what,
+                f"{count * kind.receive / 3600:,.0f}",
+                f"{crops * kind.embed / 3600:,.0f}",
+                f"{crops * kind.multiply_adds / GPU_MULTIPLY_ADDS / 3600:,.2f}",
+                in_bytes(crops * kind.crop),
+                in_bytes(crops * kind.features),
+            )
+        number = count / SCANS_PER_PART
+        objects = number * PART_TABLES + count / SCANS_PER_NIGHT * NIGHT_OBJECTS
+        parts.add_row(
+            f"{millions} M",
+            in_bytes(count * part.row),
+            f"{objects:,.0f}",
+            f"{number:,.0f}",
+            f"{number * part.seconds:,.0f} s",
+            # Of n parts that are there n are listed, twice for each that comes: their square.
+            f"{number**2 * part.listing / 3600:,.1f} h",
+        )
+    return [work, parts]
+
+
+def in_bytes(size: float) -> str:
+    return f"{size / 1e12:,.1f} TB" if size >= 1e12 else f"{size / 1e9:,.1f} GB"
+
+
+if __name__ == "__main__":
+    main()
