@@ -69,11 +69,11 @@ def test_readers_find_predictions_as_soon_as_there_is_a_new_champion(made, monke
     made.store.write_bytes("models/heads/h1/patients.parquet", b"")
     standing = []
 
-    def probabilities(head, embeddings):
+    def said(head, embeddings):
         standing.append(champion(made.store)["head"])
-        return made.says(0.3)[embeddings[:, 0].astype(int)]
+        return made.says(0.3)[embeddings[:, 0].astype(int)], np.zeros(len(embeddings))
 
-    monkeypatch.setattr(Head, "probabilities", probabilities)
+    monkeypatch.setattr(Head, "said", said)
     monkeypatch.setattr(Head, "learned_from", frozenset())
     assert promoted(made, "h1").promoted
     assert set(standing) == {"h0"}
