@@ -78,8 +78,13 @@ def _lines(file: Path, crops: set[str], allowed: set[str], taken: Taken) -> Iter
     """The lines that can be used; the others become problems."""
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read as UTF-8 text ({error}).") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file} is no UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
+            "in UTF-8."
+        ) from None
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
     rows.fieldnames = [(name or "").strip().lower() for name in rows.fieldnames or []]
