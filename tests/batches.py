@@ -1,6 +1,7 @@
 """Small real batches and settings for tests; pictures differ, so that no two are duplicates."""
 
 import itertools
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -67,7 +68,7 @@ class InPlace:
     def map(self, work, items):
         for item in items:
             try:
-                yield work(item)
+                yield work(item.result() if isinstance(item, Future) else item)
             except ScanRejected as rejection:
                 yield rejection
 

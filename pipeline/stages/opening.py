@@ -25,14 +25,14 @@ class Opened:
 def open_for_writing(settings: Settings) -> Opened:
     """Open the store, made when missing. Raises StoreError in words when it cannot be used."""
     store = Store(settings.store)
+    private_folder = settings.private_folder  # first of all: S3 needs the setting
     about = _about(store)
     if about is None and store.names("scans"):
         raise StoreError(
             f"{settings.store} holds scans but no {ABOUT}, so its key cannot be checked. Restore "
             f"{ABOUT} from your backup, or set `store` to another folder."
         )
-    private_folder = settings.private_folder
-    if Path(settings.store).resolve() in private_folder.resolve().parents:
+    if Path(store.everywhere()).resolve() in private_folder.resolve().parents:
         raise StoreError(
             f"The private folder {private_folder} lies inside the store {settings.store}, and who "
             "reads the store would read it too. Set DENTAL_PRIVATE to a folder elsewhere."
@@ -61,6 +61,11 @@ def _about(store: Store) -> dict | None:
         raise StoreError(
             f"The store {store.root} may not be read. Give yourself the right to read it, or set "
             "`store` to another folder."
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"The store {store.root} cannot be read: {error.strerror}. Correct `store`; on S3 look "
+            "at the bucket, AWS_ENDPOINT_URL and the credentials."
         ) from None
     except ValueError:
         raise StoreError(

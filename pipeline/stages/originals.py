@@ -1,7 +1,6 @@
 """The scan behind a row, found through the private index, read and decoded again."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.ingest.decode import decode
 from pipeline.ingest.delivery import Deliveries
+from pipeline.ingest.places import address_of, content_at
 from pipeline.ingest.private import open_private
 
 
@@ -24,14 +24,16 @@ def original(
     decode.
     """
     path, bits = _delivered(settings, scan_id, batch, part)
-    path = file or path
+    path = str(file or path)
     try:
-        data = path.read_bytes()
+        data, why = content_at(path), "there is no such file"
     except OSError as error:
+        data, why = None, error.strerror
+    if data is None:
         raise ConfigError(
-            f"The scan cannot be read at {path} ({error.strerror}). Put it back, or say where it "
-            "lies now: --scan FILE"
-        ) from None
+            f"The scan cannot be read at {path} ({why}). Put it back, or say where it lies now: "
+            "--scan FILE"
+        )
     if hashlib.sha256(data).hexdigest()[:32] != scan_id:
         raise ConfigError(
             f"{path} is another scan than {scan_id}, or was changed since it was delivered. Name "
@@ -40,7 +42,7 @@ def original(
     return decode(data, bits, settings.max_pixels).frames
 
 
-def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[Path, int | None]:
+def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[str, int | None]:
     """Where the scan was delivered, and the bits that the delivery says its sensor has."""
     private = open_private(settings.private_folder, may_create=False)
     deliveries = Deliveries(private, batch)
@@ -49,8 +51,7 @@ def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple
     paths = pq.read_table(index, filters=[("scan_id", "==", scan_id)])["path"].to_pylist()
     for each in listed:
         if each.entry.path in paths:
-            path = os.path.join(os.fsencode(deliveries.folder), each.entry.path)
-            return Path(os.fsdecode(path)), each.annotation.bits
+            return address_of(deliveries.folder, each.entry.path), each.annotation.bits
     raise ConfigError(
         f"The private folder {settings.private_folder} does not know where scan {scan_id} lies. "
         "Set DENTAL_PRIVATE to the private folder of this store."

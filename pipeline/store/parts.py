@@ -215,11 +215,21 @@ def refuse_non_finite(name: str, embeddings: pa.ChunkedArray) -> None:
 
 
 @contextlib.contextmanager
-def opened(store: Store, name: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
-    """The part `name`, open for reading, after insisting on `schema`."""
+def opened(
+    store: Store,
+    name: str,
+    schema: pa.Schema,
+    columns: list[str] | None = None,
+    groups: list[int] | None = None,
+) -> Iterator[pq.ParquetFile]:
+    """The part `name`, open for reading, after insisting on `schema`.
+
+    What will be read may be told: `columns` and row `groups`, all by default. On S3 no more than
+    that is fetched, and none but the footer for no groups.
+    """
     try:
         # Buffering ahead would hold every row group at once.
-        file = pq.ParquetFile(store.local_path(name), pre_buffer=False)
+        file = pq.ParquetFile(store.parquet(name, columns, groups), pre_buffer=False)
     except FileNotFoundError:
         raise ArtifactError(f"{name} is missing, expected a part; run its batch again.") from None
     except (pa.ArrowInvalid, OSError) as error:
@@ -241,13 +251,13 @@ def read_part(
     store: Store, name: str, schema: pa.Schema, columns: list[str] | None = None
 ) -> pa.Table:
     """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
-    with opened(store, name, schema) as file:
+    with opened(store, name, schema, columns) as file:
         return file.read(columns=columns)
 
 
 def rows_of(store: Store, name: str) -> int:
     """How many rows a part has, from its footer alone."""
-    return pq.read_metadata(store.local_path(name)).num_rows
+    return pq.read_metadata(store.parquet(name, groups=[])).num_rows
 
 
 def iter_part(
@@ -257,5 +267,5 @@ def iter_part(
 
     Raises ArtifactError like `read_part`, at the first slice.
     """
-    with opened(store, name, schema) as file:
+    with opened(store, name, schema, columns) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)

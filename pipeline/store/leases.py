@@ -1,0 +1,178 @@
+"""Locks on S3: one object each, which its holder writes again and again while it lives.
+
+Whoever takes or leaves a lock replaces exactly the object it has read (If-Match) or makes a new one
+(If-None-Match), so of two that try at once one succeeds. A holder that has not written for a minute
+has ended; one of this machine whose process is gone has ended already. A holder that was stopped
+for so long finds that out before it writes anything else.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from filelock import Timeout
+
+from pipeline.errors import StoreError
+from pipeline.s3 import Facts, Prefix, Taken
+from pipeline.store.local import start_of
+
+BEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0  # by the clock of S3
+SURE_SECONDS = 45.0  # by ours: after a beat so long ago another may be about to take the lock
+LOOK_SECONDS = 0.2
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+_held: set["Lease"] = set()  # by this process
+
+
+class Lease:
+    """One lock of one store. Its object says who holds it, and is never the same twice."""
+
+    def __init__(self, store: str, objects: Prefix, name: str):
+        self._store, self._objects, self._name = store, objects, name
+        self._etag: str | None = None  # of what we have written
+        self._lost = False
+
+    @contextlib.contextmanager
+    def held(self, timeout: float) -> Iterator[None]:
+        """Hold the lock; filelock's Timeout when another does for `timeout` seconds."""
+        began = time.monotonic()
+        while not self._taken():
+            if 0 <= timeout <= time.monotonic() - began:
+                raise Timeout(self._name)
+            time.sleep(LOOK_SECONDS)
+        _held.add(self)
+        ending = threading.Event()
+        beating = threading.Thread(target=self._beat, args=[ending], daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            beating.join()
+            _held.discard(self)
+            with contextlib.suppress(Taken, OSError):  # else it ends by itself
+                self._write(held=False)
+
+    def is_held(self) -> bool:
+        """Whether anybody holds it now."""
+        if any(lease._name == self._name and lease.sure for lease in _held_of(self._store)):
+            return True  # we do
+        state, facts = self._read()
+        return _is_alive(state, facts)
+
+    @property
+    def sure(self) -> bool:
+        """Whether no other can hold it, as far as our clocks tell."""
+        return not self._lost and self._written.seconds_ago < SURE_SECONDS
+
+    def _taken(self) -> bool:
+        state, facts = self._read()
+        if _is_alive(state, facts):
+            return False
+        self._etag = facts.etag if facts else None
+        try:
+            self._write(held=True)
+        except Taken:
+            return self._was_us()
+        return True
+
+    def _was_us(self) -> bool:
+        """Whether it is our own writing that stands in our way: its answer was lost."""
+        state, facts = self._read()
+        if facts is None or state.get("token") != self._token:
+            return False
+        self._etag = facts.etag
+        return True
+
+    def _read(self) -> tuple[dict, Facts | None]:
+        try:
+            data, facts = self._objects.get(self._name)
+        except FileNotFoundError:
+            return {}, None
+        try:
+            return json.loads(data), facts
+        except ValueError:
+            return {}, facts
+
+    def _write(self, held: bool) -> None:
+        """Replace what we have read or written last, or make it; Taken when another was faster."""
+        begun = Moment.now()
+        # Equal bytes have equal ETags, by which one beat could not be told from the next.
+        self._token = secrets.token_hex(8)
+        state = {"held": held, "token": self._token, "writer": _this_process()}
+        data = json.dumps(state).encode()
+        self._etag = self._objects.put(
+            self._name, data, new=self._etag is None, instead_of=self._etag
+        )
+        self._written = begun
+
+    def _beat(self, ending: threading.Event) -> None:
+        while not ending.wait(BEAT_SECONDS):
+            try:
+                self._write(held=True)
+            except Taken:
+                if not self._was_us():
+                    self._lost = True
+                    return
+                self._written = Moment.now()
+            except OSError:
+                continue  # S3 may answer at the next beat
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment by two clocks: one stands still while a machine sleeps, the other may be set."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> "Moment":
+        return cls(time.monotonic(), time.time())
+
+    @property
+    def seconds_ago(self) -> float:
+        return max(time.monotonic() - self.monotonic, time.time() - self.wall)
+
+
+def require_held(store: str) -> None:
+    """Raise StoreError when this process has lost a lock of the store, so may not write to it."""
+    if not all(lease.sure for lease in _held_of(store)):
+        raise StoreError(
+            f"This process was held up, or cut off from {store}, for so long that another may work "
+            "there now, so it writes nothing more. Run the same command again."
+        )
+
+
+def _held_of(store: str) -> list["Lease"]:
+    return [lease for lease in list(_held) if lease._store == store]
+
+
+def _is_alive(state: dict, facts: Facts | None) -> bool:
+    if facts is None or not state.get("held") or facts.age > STALE_SECONDS:
+        return False
+    machine, pid, started = [*str(state.get("writer")).split("."), "", ""][:3]
+    gone = machine == _machine() and pid.isdigit() and start_of(int(pid)) != started
+    return not gone
+
+
+def _this_process() -> str:
+    return f"{_machine()}.{os.getpid()}.{start_of(os.getpid())}"
+
+
+def _machine() -> str:
+    """What tells machines apart, and containers that have process numbers of their own."""
+    boot = BOOT.read_text() if BOOT.exists() else str(psutil.boot_time())
+    space = Path("/proc/self/ns/pid")
+    inside = os.readlink(space) if space.exists() else ""
+    return hashlib.sha256(f"{socket.gethostname()} {boot} {inside}".encode()).hexdigest()[:16]
