@@ -51,7 +51,7 @@ def put(folder: Path, **files) -> Path:
 def opened(root: Path, key: str | None = KEY, **changes):
     """A small store below `root`, open for writing, with this key when it has none yet."""
     given = {"recipe": RECIPE, "trunk": TRUNK, "head": HEAD, "workers": 2, "part_size": 3}
-    settings = config.load(store=str(root / "store"), **{**given, **changes})
+    settings = config.load(**{"store": str(root / "store"), **given, **changes})
     if key and not (root / "store" / "store.json").exists():
         settings.private_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (settings.private_folder / "key").write_text(key + "\n")

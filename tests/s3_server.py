@@ -1,7 +1,7 @@
 """A real S3 API on the loopback, in memory: moto's server, which may be slow or strike its clients.
 
 In a thread for tests; as a process of its own (`python -m tests.s3_server`) for the crash harness
-and the benchmark, where it is asked under `/-/` (see `Control`).
+and the benchmark, where it is asked under `/-/`.
 """
 
 import hashlib
@@ -9,16 +9,19 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 from typing import NamedTuple
 
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+ROOT = Path(__file__).parents[1]
 BUCKET = "bucket"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "nobody",
@@ -26,6 +29,7 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+WRITING = ("PUT", "POST", "DELETE")
 PHASES = ("before", "amid", "after")
 
 
@@ -38,7 +42,7 @@ class Request(NamedTuple):
 
 
 class Strike(NamedTuple):
-    """Kill process `pid` at its request number `at`: before it is done, amid its body, or after."""
+    """Kill process `pid` at the write number `at`: before it is done, amid its body, or after."""
 
     pid: int
     at: int
@@ -46,14 +50,14 @@ class Strike(NamedTuple):
 
 
 class Server:
-    """The server and what it has been asked; requests are counted from the last `expect`."""
+    """The server and what it was asked since the last `expect`."""
 
-    def __init__(self, port: int = 0, delay: float = 0.0):
-        self.delay, self.requests = delay, []
+    def __init__(self):
+        self.delay, self.requests = 0.0, []  # seconds before anything is done
         self._strike: Strike | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=Quiet
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet
         )
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -74,16 +78,22 @@ class Server:
         with self._counting:
             self.requests, self._strike = [], strike
 
+    @property
+    def writes(self) -> int:
+        """Requests so far that change what is stored."""
+        return sum(each.method in WRITING for each in self.requests)
+
     def _answer(self, environ, start_response):
         if environ["PATH_INFO"].startswith("/-/"):
             return self._control(environ, start_response)
         time.sleep(self.delay)
         with self._counting:
-            number, strike = len(self.requests), self._strike
+            number, strike = self.writes, self._strike
             key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
             headers = {name[5:]: environ[name] for name in environ if name.startswith("HTTP_")}
             self.requests.append(Request(environ["REQUEST_METHOD"], key, headers))
-        phase = strike.phase if strike and strike.at == number else None
+        writes = environ["REQUEST_METHOD"] in WRITING
+        phase = strike.phase if strike and writes and strike.at == number else None
         if phase == "before":
             os.kill(strike.pid, signal.SIGKILL)
             # Nothing came of it: as if it had been lost on the way.
@@ -101,9 +111,12 @@ class Server:
         return [answer]
 
     def _control(self, environ, start_response):
-        """`/-/count`, `/-/expect/PID/AT/PHASE` or `/-/contents`, answered in JSON."""
+        """What a process is asked, answered in JSON: how many writes there were, unless told.
+
+        `/-/expect/PID/AT/PHASE`, `/-/expect`, `/-/delay/SECONDS`, `/-/contents`, `/-/uploads`.
+        """
         what, *said = environ["PATH_INFO"].removeprefix("/-/").split("/")
-        found: object = len(self.requests)
+        found: object = self.writes
         if what == "expect":
             self.expect(Strike(int(said[0]), int(said[1]), said[2]) if said else None)
         elif what == "delay":
@@ -114,6 +127,34 @@ class Server:
             found = len(_bucket().multiparts)
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(found).encode()]
+
+
+class Process:
+    """The server as a process of its own, which ends with this object or with who made it."""
+
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.s3_server"],
+            cwd=ROOT,
+            env={**os.environ, **CREDENTIALS},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.url = self._process.stdout.readline().decode().strip()
+        self.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+    def asked(self, what: str):
+        """The answer under /-/, without any thread here, since who asks may fork."""
+        with urllib.request.urlopen(f"{self.url}/-/{what}") as answer:
+            return json.load(answer)
 
 
 class Quiet(WSGIRequestHandler):
@@ -142,7 +183,7 @@ def _bucket():
 
 def main() -> None:
     """Serve until standard input ends; the address is told on standard output."""
-    server = Server(delay=float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    server = Server()
     server.start()
     print(server.url, flush=True)
     sys.stdin.buffer.read()
