@@ -54,6 +54,7 @@ class Server:
 
     def __init__(self):
         self.delay, self.requests = 0.0, []  # seconds before anything is done
+        self.heeds_terms = True  # If-Match and If-None-Match
         self._strike: Strike | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
@@ -92,6 +93,8 @@ class Server:
             key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
             headers = {name[5:]: environ[name] for name in environ if name.startswith("HTTP_")}
             self.requests.append(Request(environ["REQUEST_METHOD"], key, headers))
+        if not self.heeds_terms:
+            environ = {name: environ[name] for name in environ if not name.startswith("HTTP_IF_")}
         writes = environ["REQUEST_METHOD"] in WRITING
         phase = strike.phase if strike and writes and strike.at == number else None
         if phase == "before":

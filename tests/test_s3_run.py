@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import config
 from pipeline import s3 as s3_module
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest import delivery
 from pipeline.ingest.places import folder_at
 from pipeline.stages import forget
@@ -109,3 +109,18 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
         for name in here.store.names(table):
             assert there.store.read_bytes(name) == here.store.read_bytes(name), name
     assert process_module.process(there, "20261123").nothing_to_do
+
+
+def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3, monkeypatch):
+    monkeypatch.setattr(s3, "heeds_terms", False)
+    with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
+        opened_on_s3(tmp_path)
+
+
+def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):
+    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+        open_for_writing(config.load(store="s3://no-such-bucket/x", private=tmp_path / "p"))
+    with pytest.raises(ConfigError, match="no-such-bucket/in cannot be listed: S3 says NoSuch"):
+        deliver(folder_at("s3://no-such-bucket/in"), None, opened(tmp_path))
+    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+        catalog.open_store("s3://no-such-bucket/x")

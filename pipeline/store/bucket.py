@@ -42,7 +42,13 @@ class Bucket:
         return self.root
 
     def exists(self) -> bool:
-        return any(True for _ in self._objects.list(most=1))
+        try:
+            return any(True for _ in self._objects.list(most=1))
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.root} cannot be read: {error.strerror}. Correct `store`, or look "
+                "at the bucket, AWS_ENDPOINT_URL and the credentials."
+            ) from None
 
     def has(self, name: str) -> bool:
         return self._objects.head(name) is not None
@@ -95,6 +101,18 @@ class Bucket:
                 else:
                     # The same bytes from another process, or what was erased since: it stays.
                     self.create(name, file.getvalue())
+
+    def try_writing(self, name: str) -> None:
+        self._objects.put(name, b"")
+        for refused in ({"new": True}, {"instead_of": '"of nothing"'}):
+            try:
+                self._objects.put(name, b"", **refused)
+            except Taken:
+                continue
+            raise StoreError(
+                f"What keeps {self.root} does not heed If-None-Match and If-Match, by which two "
+                "runs keep out of each other's way. Set `store` to a folder, or to an S3 that does."
+            )
 
     def create(self, name: str, data: bytes) -> bool:
         try:

@@ -102,6 +102,13 @@ class Store:
         with self.unfinished(name, mode) as file:
             file.write(data)
 
+    def try_writing(self, name: str) -> None:
+        """Write an empty file; OSError when that is not possible.
+
+        Raises StoreError for a place that two writers could not share.
+        """
+        self.place.try_writing(checked(name))
+
     def create(self, name: str, data: bytes) -> bool:
         """Write `name` whole unless it exists; False when it does. One of many callers wins."""
         return self.place.create(checked(name), data)
