@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.store.folder import Store
+from tests.s3_server import Process
 
 
 @pytest.fixture
@@ -13,24 +14,16 @@ def store(tmp_path):
 @pytest.fixture(scope="session")
 def s3_server():
     """A real S3 API on the loopback, for the whole session."""
-    from tests.s3_server import Server
-
-    server = Server()
-    server.start()
-    yield server
-    server.stop()
+    with Process() as server:
+        yield server
 
 
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """The server with nothing in its bucket, found by environment as any S3 is."""
-    from pipeline import s3
-    from tests.s3_server import BUCKET, CREDENTIALS
-
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": s3_server.url}.items():
+    for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    objects = s3.Prefix(BUCKET, "")
-    objects.delete([facts.name for facts in objects.list()])
+    s3_server.asked("clear")
     s3_server.expect()
     return s3_server
 

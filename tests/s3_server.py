@@ -1,7 +1,7 @@
-"""A real S3 API on the loopback, in memory: moto's server, which may be slow or strike its clients.
+"""A real S3 API on the loopback: moto's server in its own process, with its objects in memory.
 
-In a thread for tests; as a process of its own (`python -m tests.s3_server`) for the crash harness
-and the benchmark, where it is asked under `/-/`.
+It may be slow, careless or deadly to its clients. `Process` starts it and asks it under `/-/`, for
+what others asked, too.
 """
 
 import hashlib
@@ -16,10 +16,6 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
-
-from moto.s3.models import s3_backends
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 ROOT = Path(__file__).parents[1]
 BUCKET = "bucket"
@@ -38,7 +34,6 @@ class Request(NamedTuple):
 
     method: str
     key: str
-    headers: dict[str, str]
 
 
 class Strike(NamedTuple):
@@ -49,91 +44,8 @@ class Strike(NamedTuple):
     phase: str
 
 
-class Server:
-    """The server and what it was asked since the last `expect`."""
-
-    def __init__(self):
-        self.delay, self.requests = 0.0, []  # seconds before anything is done
-        self.heeds_terms = True  # If-Match and If-None-Match
-        self._strike: Strike | None = None
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server(
-            "127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet
-        )
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._counting = threading.Lock()
-
-    def start(self) -> None:
-        """Answer from now on, in a thread."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        request = urllib.request.Request(f"{self.url}/{BUCKET}", method="PUT")
-        urllib.request.urlopen(request).close()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def expect(self, strike: Strike | None = None) -> None:
-        """Forget the requests so far, and strike."""
-        with self._counting:
-            self.requests, self._strike = [], strike
-
-    @property
-    def writes(self) -> int:
-        """Requests so far that change what is stored."""
-        return sum(each.method in WRITING for each in self.requests)
-
-    def _answer(self, environ, start_response):
-        if environ["PATH_INFO"].startswith("/-/"):
-            return self._control(environ, start_response)
-        time.sleep(self.delay)
-        with self._counting:
-            number, strike = self.writes, self._strike
-            key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
-            headers = {name[5:]: environ[name] for name in environ if name.startswith("HTTP_")}
-            self.requests.append(Request(environ["REQUEST_METHOD"], key, headers))
-        if not self.heeds_terms:
-            environ = {name: environ[name] for name in environ if not name.startswith("HTTP_IF_")}
-        writes = environ["REQUEST_METHOD"] in WRITING
-        phase = strike.phase if strike and writes and strike.at == number else None
-        if phase == "before":
-            os.kill(strike.pid, signal.SIGKILL)
-            # Nothing came of it: as if it had been lost on the way.
-            return gone(start_response)
-        if phase == "amid":
-            size = int(environ.get("CONTENT_LENGTH") or 0)
-            begun = environ["wsgi.input"].read(size // 2)
-            os.kill(strike.pid, signal.SIGKILL)
-            rest = b"" if size < 2 else environ["wsgi.input"].read(size - len(begun))
-            # What had left the machine may still come; what had not is lost.
-            environ["wsgi.input"] = io.BytesIO(begun + rest)
-        answer = b"".join(self._moto(environ, start_response))
-        if phase == "after":
-            os.kill(strike.pid, signal.SIGKILL)
-        return [answer]
-
-    def _control(self, environ, start_response):
-        """What a process is asked, answered in JSON: how many writes there were, unless told.
-
-        `/-/expect/PID/AT/PHASE`, `/-/expect`, `/-/delay/SECONDS`, `/-/contents`, `/-/uploads`.
-        """
-        what, *said = environ["PATH_INFO"].removeprefix("/-/").split("/")
-        found: object = self.writes
-        if what == "expect":
-            self.expect(Strike(int(said[0]), int(said[1]), said[2]) if said else None)
-        elif what == "delay":
-            self.delay = float(said[0])
-        elif what == "contents":
-            found = contents()
-        elif what == "uploads":
-            found = len(_bucket().multiparts)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(found).encode()]
-
-
 class Process:
-    """The server as a process of its own, which ends with this object or with who made it."""
+    """The server as its clients know it; it ends with this object, and with who made it."""
 
     def __init__(self):
         self._process = subprocess.Popen(
@@ -151,8 +63,21 @@ class Process:
         return self
 
     def __exit__(self, *_) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
+
+    @property
+    def requests(self) -> list[Request]:
+        """Requests since the last `expect`."""
+        return [Request(*each) for each in self.asked("requests")]
+
+    @property
+    def writes(self) -> int:
+        """How many of them change what is stored."""
+        return sum(each.method in WRITING for each in self.requests)
+
+    def expect(self, strike: Strike | None = None) -> None:
+        """Forget the requests so far, and strike."""
+        self.asked(f"expect/{'/'.join(map(str, strike))}" if strike else "expect")
 
     def asked(self, what: str):
         """The answer under /-/, without any thread here, since who asks may fork."""
@@ -160,35 +85,99 @@ class Process:
             return json.load(answer)
 
 
-class Quiet(WSGIRequestHandler):
-    """Keeps connections open, as S3 does, and says nothing."""
+class Server:
+    """The server from inside."""
 
-    protocol_version = "HTTP/1.1"
+    def __init__(self):
+        from moto.server import DomainDispatcherApplication, create_backend_app
 
-    def log(self, *_):
-        pass
+        self.requests: list[Request] = []
+        self.strike: Strike | None = None
+        self.delay, self.careless = 0.0, False  # seconds; whether it heeds no If-…
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._counting = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if path.startswith("/-/"):
+            found = self._control(*path.removeprefix("/-/").split("/"))
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(found).encode()]
+        time.sleep(self.delay)
+        with self._counting:
+            number = sum(each.method in WRITING for each in self.requests)
+            self.requests.append(Request(method, path.removeprefix(f"/{BUCKET}/")))
+        strike = self.strike
+        if strike is None or method not in WRITING or strike.at != number:
+            return self._done(environ, start_response)
+        return self._struck(strike, environ, start_response)
+
+    def _struck(self, strike: Strike, environ, start_response):
+        if strike.phase == "before":  # nothing came of it: as if it had been lost on the way
+            os.kill(strike.pid, signal.SIGKILL)
+            start_response("503 Service Unavailable", [])
+            return [b""]
+        if strike.phase == "amid":
+            begun = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0) // 2)
+            os.kill(strike.pid, signal.SIGKILL)
+            environ["wsgi.input"] = io.BytesIO(begun)  # the rest never came
+            environ["HTTP_CONNECTION"] = "close"
+        answer = self._done(environ, start_response)
+        os.kill(strike.pid, signal.SIGKILL)
+        return answer
+
+    def _done(self, environ, start_response):
+        if self.careless:
+            environ = {name: environ[name] for name in environ if not name.startswith("HTTP_IF_")}
+        return [b"".join(self._moto(environ, start_response))]
+
+    def _control(self, what: str, *said: str):
+        """What a `Process` asks or tells."""
+        bucket = bucket_of_moto()
+        if what == "expect":
+            self.requests, self.strike = [], None
+            if said:
+                self.strike = Strike(int(said[0]), int(said[1]), said[2])
+        elif what == "delay":
+            self.delay = float(said[0])
+        elif what == "careless":
+            self.careless = said[0] == "yes"
+        elif what == "clear":
+            for key in list(bucket.keys):
+                bucket.keys.pop(key)
+        elif what == "contents":  # SHA-256 by key
+            values = {key: bucket.keys[key].value for key in list(bucket.keys)}
+            return {key: hashlib.sha256(value).hexdigest() for key, value in values.items()}
+        elif what == "uploads":
+            return len(bucket.multiparts)
+        return self.requests
 
 
-def gone(start_response):
-    start_response("503 Service Unavailable", [("Content-Length", "0")])
-    return [b""]
+def bucket_of_moto():
+    from moto.s3.models import s3_backends
 
-
-def contents() -> dict[str, str]:
-    """SHA-256 of every object, by its key."""
-    keys = _bucket().keys
-    return {key: hashlib.sha256(keys[key].value).hexdigest() for key in list(keys)}
-
-
-def _bucket():
     return s3_backends["123456789012"]["aws"].buckets[BUCKET]
 
 
 def main() -> None:
     """Serve until standard input ends; the address is told on standard output."""
-    server = Server()
-    server.start()
-    print(server.url, flush=True)
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        """Keeps connections open, as S3 does, and says nothing."""
+
+        protocol_version = "HTTP/1.1"
+
+        def log(self, *_):
+            pass
+
+    server = make_server("127.0.0.1", 0, Server(), threaded=True, request_handler=Quiet)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    request = urllib.request.Request(f"{url}/{BUCKET}", method="PUT")
+    urllib.request.urlopen(request).close()
+    print(url, flush=True)
     sys.stdin.buffer.read()
 
 

@@ -11,7 +11,7 @@ from pipeline.errors import ArtifactError
 from pipeline.s3 import Prefix, Taken
 from pipeline.store import catalog, parts
 from pipeline.store.features import load_features
-from tests.s3_server import PHASES, Strike
+from tests.s3_server import Strike
 from tests.stored import WIDTH, Stored
 
 OBJECTS = Prefix("bucket", "")
@@ -166,18 +166,16 @@ def test_a_missing_and_a_damaged_part_are_told_in_words(s3_store):
         parts.read_part(s3_store, name, schemas.features(WIDTH))
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_process_killed_around_its_put_leaves_all_of_it_or_nothing(s3, phase):
+def test_a_process_killed_amid_its_put_leaves_nothing(s3):
     script = (
         "import sys; from pipeline.store.folder import Store; sys.stdin.readline()\n"
         "Store('s3://bucket/store').write_bytes('a', bytes(12_000_000))"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stderr=pipe) as process:
-        s3.expect(Strike(process.pid, 0, phase))
+        s3.expect(Strike(process.pid, 0, "amid"))
         process.communicate(b"\n")
     assert process.returncode == -signal.SIGKILL
     s3.expect()
-    found = {facts.name: facts.size for facts in OBJECTS.list()}
-    assert found == ({"store/a": 12_000_000} if phase == "after" else {})
+    assert list(OBJECTS.list()) == []
     assert list(OBJECTS.uploads()) == []

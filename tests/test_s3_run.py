@@ -14,8 +14,10 @@ from pipeline.stages import forget
 from pipeline.stages import process as process_module
 from pipeline.stages.belongings import find_scan
 from pipeline.stages.erasure import every_file, traces_left
+from pipeline.stages.nightly import nightly
 from pipeline.stages.opening import open_for_writing
 from pipeline.stages.plan import deliver
+from pipeline.stages.why import why
 from pipeline.store import catalog
 from tests.batches import KEY, opened, put, scan, without_waiting
 from tests.chaos.victims import FrozenClock
@@ -35,7 +37,6 @@ def opened_on_s3(tmp_path, **changes):
 @pytest.fixture
 def batch(tmp_path, monkeypatch):
     without_waiting(monkeypatch)
-    # For the lists alone: the server of this process needs a clock that goes.
     frozen = SimpleNamespace(datetime=FrozenClock, UTC=datetime.UTC)
     monkeypatch.setattr(delivery, "datetime", frozen)
     same = scan(seed=1)
@@ -45,7 +46,7 @@ def batch(tmp_path, monkeypatch):
     return put(tmp_path / "in", labels_csv="\n".join(["image_id,label", *lines]))
 
 
-def test_a_run_makes_the_same_bytes_as_in_a_folder(batch, tmp_path, s3):
+def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tmp_path, s3):
     here, there = opened(tmp_path), opened_on_s3(tmp_path)
     for each in (here, there):
         summary = process_module.process(each, deliver(batch, "b", each))
@@ -60,20 +61,21 @@ def test_a_run_makes_the_same_bytes_as_in_a_folder(batch, tmp_path, s3):
     again = process_module.process(there, "b")
     assert again.nothing_to_do
     assert not [each for each in s3.requests if each.method == "PUT" and ".locks" not in each.key]
+    forgetting_leaves_nothing(there)
 
 
-def test_forgetting_leaves_nothing_on_s3(batch, tmp_path, s3):
-    there = opened_on_s3(tmp_path)
-    process_module.process(there, deliver(batch, "b", there))
+def forgetting_leaves_nothing(there):
     with catalog.open_store(there.store) as con:
         scans = con.table("scans_now").to_arrow_table().to_pandas()
-    scan_id = scans.loc[scans["status"] == "accepted", "scan_id"].iloc[0]
-    files = every_file(there.store, there.private)
-    found = find_scan(there, scan_id)
-    assert traces_left(files, found.traces, lambda _: None)
+    found = find_scan(there, scans.loc[scans["status"] == "accepted", "scan_id"].iloc[0])
+
+    def left():
+        files = every_file(there.store, there.private)
+        return traces_left(files, found.traces, lambda _: None)
+
+    assert any(where.startswith("s3://bucket/store/crops/") for where in left())
     forget.forget(there, found)
-    files = every_file(there.store, there.private)
-    assert traces_left(files, found.traces, lambda _: None) == []
+    assert left() == []
 
 
 def test_a_store_on_s3_needs_a_private_folder(s3):
@@ -108,13 +110,18 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
     for table in ("crops", "features"):
         for name in here.store.names(table):
             assert there.store.read_bytes(name) == here.store.read_bytes(name), name
-    assert process_module.process(there, "20261123").nothing_to_do
+    night = nightly(opened(tmp_path / "there", inbox="s3://bucket/inbox"))
+    assert {name: each.outcome for name, each in night.batches.items()} == {"20261123": "unchanged"}
+    assert why(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
 
 
-def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3, monkeypatch):
-    monkeypatch.setattr(s3, "heeds_terms", False)
-    with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
-        opened_on_s3(tmp_path)
+def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
+    s3.asked("careless/yes")
+    try:
+        with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
+            opened_on_s3(tmp_path)
+    finally:
+        s3.asked("careless/no")
 
 
 def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import s3  # noqa: F401  (imported once, here, for all victims)
 from tests.chaos import victims
 from tests.chaos.victims import DONE, REFUSED, TABLES
-from tests.s3_server import BUCKET, PHASES, Process
+from tests.s3_server import BUCKET, PHASES, Process, Strike
 
 
 class TrialsOnS3:
@@ -26,7 +26,7 @@ class TrialsOnS3:
         self._server = server
         calm = self._place()
         assert self._run(calm) == DONE, "the undisturbed run failed"
-        self.writes = server.asked("writes")
+        self.writes = server.writes
         self.expected = self._contents(calm)
         assert len(self.expected) >= 10, "the undisturbed run made no parts"
 
@@ -55,7 +55,7 @@ class TrialsOnS3:
     def _work(self, place: str, at: int | None = None, phase: str = ""):
         def work() -> None:
             os.environ.update(self._server.environment)
-            self._server.asked("expect" if at is None else f"expect/{os.getpid()}/{at}/{phase}")
+            self._server.expect(None if at is None else Strike(os.getpid(), at, phase))
             root = self.home / place
             store = {"store": f"s3://{BUCKET}/{place}", "private": root / "store.private"}
             victims.process_batch(root, self.folder, "b", **store)
