@@ -79,9 +79,10 @@ class Prefix:
             data, answer = sync(filesystem().loop, _body, filesystem(), self._key(name))
         return data, _facts(name, answer)
 
-    def get_range(self, name: str, start: int, end: int) -> bytes:
-        """The bytes of an object from `start` to before `end`."""
-        asked = {**self._key(name), "Range": f"bytes={start}-{end - 1}"}
+    def get_range(self, facts: Facts, start: int, end: int) -> bytes:
+        """Bytes `start` to before `end` of an object; OSError when another is there by now."""
+        asked = {**self._key(facts.name), "Range": f"bytes={start}-{end - 1}"}
+        asked["IfMatch"] = facts.etag
         with told():
             return sync(filesystem().loop, _body, filesystem(), asked)[0]
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline import schemas
 from pipeline.errors import ArtifactError
 from pipeline.s3 import Prefix, Taken
-from pipeline.store import catalog, parts
+from pipeline.store import catalog, parts, parts_on_s3
 from pipeline.store.features import load_features
 from tests.s3_server import Strike
 from tests.stored import WIDTH, Stored
@@ -155,6 +155,19 @@ def test_one_question_costs_few_requests(s3_store, s3):
         catalog.query(con, "worklist")
         assert len(s3.requests) == first
     assert (opening, first) < (40, 60)
+
+
+def test_large_parts_are_read_in_ranges(s3_store, s3, monkeypatch):
+    monkeypatch.setattr(parts_on_s3, "SMALL", 1000)
+    monkeypatch.setattr(parts_on_s3, "FOOTER", 4000)
+    Stored(s3_store).trunk()
+    with catalog.open_store(s3_store) as con:
+        rows = con.table("features").to_arrow_table().to_pandas()
+        assert sorted(rows["crop_id"]) == sorted(f"{number:032x}:whole" for number in range(240))
+        assert sorted(row[0] for row in rows["embedding"]) == list(range(240))
+        Stored(s3_store, patients=100).trunk()  # what was listed is no longer there
+        with pytest.raises(Exception, match="S3 says PreconditionFailed"):
+            con.sql("select sum(embedding[1]) from features").fetchall()
 
 
 def test_a_missing_and_a_damaged_part_are_told_in_words(s3_store):

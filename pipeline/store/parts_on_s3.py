@@ -56,12 +56,15 @@ class PartsOnS3(AbstractFileSystem):
             return io.BytesIO(self._whole[name])
         return LargePart(self, path, mode=mode, cache_type="none", size=self.info(path)["size"])
 
-    def footer(self, name: str, size: int) -> tuple[int, bytes]:
-        """Where the end of a large part begins, and its bytes."""
-        start = max(0, size - FOOTER)
-        if name not in self._footers:
-            self._footers[name] = self.objects.get_range(name, start, size)
-        return start, self._footers[name]
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Some bytes of a large part; those at its end are kept."""
+        facts = self._listed[self.name_of(path)]
+        footer = max(0, facts.size - FOOTER)
+        if start < footer:
+            return self.objects.get_range(facts, start, end)
+        if path not in self._footers:
+            self._footers[path] = self.objects.get_range(facts, footer, facts.size)
+        return self._footers[path][start - footer : end - footer]
 
     def name_of(self, path: str) -> str:
         return path.removeprefix(SCHEME).removeprefix(self.objects.url.removeprefix(SCHEME) + "/")
@@ -82,8 +85,4 @@ class LargePart(AbstractBufferedFile):
     """A part of which DuckDB reads some columns: the footer once, the rest as it asks."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        name = self.fs.name_of(self.path)
-        first, footer = self.fs.footer(name, self.size)
-        if start >= first:
-            return footer[start - first : end - first]
-        return self.fs.objects.get_range(name, start, end)
+        return self.fs.read_range(self.path, start, end)
