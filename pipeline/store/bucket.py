@@ -89,18 +89,23 @@ class Bucket:
     def content(self, name: str) -> Iterator[bytes]:
         yield self.read_bytes(name)
 
+    def write(
+        self, name: str, data: bytes, mode: int, publishing: Publishing, replaces: bool
+    ) -> None:
+        with publishing():
+            if replaces:
+                self._put(name, data)
+            else:
+                # The same bytes from another process, or what was erased since: it stays.
+                self.create(name, data)
+
     @contextlib.contextmanager
     def unfinished(
         self, name: str, mode: int, publishing: Publishing, replaces: bool
     ) -> Iterator[BinaryIO]:
         with io.BytesIO() as file:
             yield file
-            with publishing():
-                if replaces:
-                    self._put(name, file.getvalue())
-                else:
-                    # The same bytes from another process, or what was erased since: it stays.
-                    self.create(name, file.getvalue())
+            self.write(name, file.getvalue(), mode, publishing, replaces)
 
     def try_writing(self, name: str) -> None:
         self._objects.put(name, b"")

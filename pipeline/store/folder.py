@@ -99,8 +99,7 @@ class Store:
 
     def write_bytes(self, name: str, data: bytes, mode: int = 0o644) -> None:
         """Write `name` whole or not at all, replacing what was there; S3 knows no mode."""
-        with self.unfinished(name, mode) as file:
-            file.write(data)
+        self.place.write(checked(name), data, mode, self.publishing, self.replaces)
 
     def try_writing(self, name: str) -> None:
         """Write an empty file; OSError when that is not possible.

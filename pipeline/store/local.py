@@ -78,6 +78,12 @@ class Folder:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield data
 
+    def write(
+        self, name: str, data: bytes, mode: int, publishing: Publishing, replaces: bool
+    ) -> None:
+        with self.unfinished(name, mode, publishing, replaces) as file:
+            file.write(data)
+
     def try_writing(self, name: str) -> None:
         with self.unfinished(name, 0o644, contextlib.nullcontext, replaces=True):
             pass
