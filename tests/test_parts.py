@@ -268,3 +268,15 @@ def test_sweep_gives_another_machine_a_day(store):
     os.utime(store.local_path(f".tmp/{elsewhere}.old"), (two_days_ago, two_days_ago))
     assert store.sweep() == 1
     assert [path.suffix for path in all_files(store)] == [".new"]
+
+
+def test_rows_are_found_by_a_key_wherever_they_stand(store, s3_store):
+    for each in (store, s3_store):
+        parts.write_part(each, NAME, features(600), SCHEMA)
+        ids = parts.read_part(each, NAME, SCHEMA, ["crop_id"])["crop_id"].to_pylist()
+        wanted = {ids[3], ids[599], "nobody"}
+        found = parts.find_rows(each, NAME, SCHEMA, "crop_id", wanted, ["crop_id", "embedding"])
+        assert found["crop_id"].to_pylist() == [ids[3], ids[599]]
+        assert found["embedding"][1].as_py()[1] == np.float16(599 * WIDTH + 1)
+        none = parts.find_rows(each, NAME, SCHEMA, "crop_id", {"nobody"}, ["embedding"])
+        assert (none.num_rows, none.column_names) == (0, ["embedding"])

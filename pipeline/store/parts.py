@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schemas
@@ -269,3 +270,22 @@ def iter_part(
     """
     with opened(store, name, schema, columns) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def find_rows(
+    store: Store, name: str, schema: pa.Schema, key: str, wanted: Iterable[str], columns: list[str]
+) -> pa.Table:
+    """Some `columns` of the rows whose `key` is one of `wanted`, in their order.
+
+    Of row groups without any, the key alone is read. Raises ArtifactError like `read_part`.
+    """
+    values = pa.array(sorted(wanted), pa.string())
+    with opened(store, name, schema, [key]) as file:
+        groups = range(file.num_row_groups)
+        keys = (file.read_row_group(group, columns=[key])[key] for group in groups)
+        masks = {group: pc.is_in(ids, values) for group, ids in zip(groups, keys, strict=True)}
+    masks = {group: mask for group, mask in masks.items() if pc.any(mask).as_py()}
+    with opened(store, name, schema, columns, list(masks)) as file:
+        read = (file.read_row_group(group, columns=columns) for group in masks)
+        found = [rows.filter(mask) for rows, mask in zip(read, masks.values(), strict=True)]
+        return pa.concat_tables(found or [file.schema_arrow.empty_table().select(columns)])
