@@ -1,8 +1,7 @@
 """Receiving and embedding on S3 with 50 ms more per request, against the same without: `bench-s3`.
 
 Inbox and store lie on a real S3 API on the loopback, in a process that shares this machine's cores.
-A part is fetched, worked on and written as in a run, locks and fences included. A whole part has
-128 scans; the one measured here is smaller, so that a request weighs more.
+A whole part is fetched, worked on and written as in a run, locks and fences included.
 """
 
 import multiprocessing
@@ -27,7 +26,7 @@ from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.parts import crops_name, features_name, rows_of
 from tests.s3_server import BUCKET, Process
 
-SCANS, REPEATS, DELAY, BAR = 48, 5, 0.05, 0.9
+SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9
 INBOX = f"s3://{BUCKET}/inbox"
 
 
