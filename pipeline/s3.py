@@ -73,10 +73,14 @@ class Prefix:
     def url(self) -> str:
         return f"{SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
 
-    def get(self, name: str) -> tuple[bytes, Facts]:
-        """The bytes of an object and its facts, by one request. Raises FileNotFoundError."""
+    def get(self, name: str, seconds: float | None = None) -> tuple[bytes, Facts]:
+        """The bytes of an object and its facts, by one request. Raises FileNotFoundError.
+
+        After `seconds` without an answer, when they are told, there is an OSError.
+        """
         with told():
-            data, answer = sync(filesystem().loop, _body, filesystem(), self._key(name))
+            client = filesystem()
+            data, answer = sync(client.loop, _body, client, self._key(name), timeout=seconds)
         return data, _facts(name, answer)
 
     def get_range(self, facts: Facts, start: int, end: int) -> bytes:
@@ -93,7 +97,14 @@ class Prefix:
         except FileNotFoundError:
             return None
 
-    def put(self, name: str, data: bytes, new: bool = False, instead_of: str | None = None) -> str:
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        new: bool = False,
+        instead_of: str | None = None,
+        seconds: float | None = None,
+    ) -> str:
         """Write an object with one request, so that it is there whole or not at all; its ETag.
 
         Raises Taken when it is to be `new` and there is one, or when it is to replace the object
@@ -102,7 +113,8 @@ class Prefix:
         """
         terms = {"IfNoneMatch": "*"} if new else {"IfMatch": instead_of} if instead_of else {}
         try:
-            return self._ask("put_object", **self._key(name), Body=data, **terms)["ETag"]
+            asked = {**self._key(name), "Body": data, **terms}
+            return self._ask("put_object", seconds, **asked)["ETag"]
         except FileNotFoundError:
             if instead_of:  # it was removed since
                 raise Taken from None
@@ -161,9 +173,10 @@ class Prefix:
     def _key(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + name}
 
-    def _ask(self, method: str, **asked) -> dict:
+    def _ask(self, method: str, seconds: float | None = None, **asked) -> dict:
         with told():
-            return filesystem().call_s3(method, **asked)
+            client = filesystem()
+            return sync(client.loop, client._call_s3, method, timeout=seconds, **asked)
 
 
 def filesystem() -> S3FileSystem:

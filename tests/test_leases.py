@@ -9,7 +9,7 @@ import pytest
 from filelock import Timeout
 
 from pipeline.errors import BatchBusy, StoreError
-from pipeline.s3 import Prefix
+from pipeline.s3 import Prefix, Taken
 from pipeline.store import leases, locks
 from pipeline.store.leases import Lease
 
@@ -113,6 +113,30 @@ def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatc
             s3_store.write_bytes("a", b"y")
     assert s3_store.read_bytes("a") == b"x"
     assert json.loads(OBJECTS.get(LOCK)[0])["token"] == "theirs"
+
+
+def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
+    """The client asks again when an answer is lost, and hears that the object is there by now."""
+    real, errors, asked = Prefix.put, iter([Taken(), None, OSError()]), []
+
+    def put(*given):
+        etag = real(*given)
+        asked.append(etag)
+        if error := next(errors, None):
+            raise error
+        return etag
+
+    monkeypatch.setattr(Prefix, "put", put)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
+    with lease().held(timeout=0):
+        deadline = time.monotonic() + 10
+        while len(asked) < 5:  # twice to take it; a beat without an answer, and others
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        [mine] = leases._held
+        assert mine.sure
+        with pytest.raises(Timeout), lease().held(timeout=0):
+            pass
 
 
 def test_who_was_stopped_too_long_writes_nothing_more(s3_store, monkeypatch):

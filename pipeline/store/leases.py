@@ -26,6 +26,7 @@ from pipeline.s3 import Facts, Prefix, Taken
 from pipeline.store.local import start_of
 
 BEAT_SECONDS = 10.0
+ANSWER_SECONDS = 10.0  # for a request; a later answer is as good as none
 STALE_SECONDS = 60.0  # by the clock of S3
 SURE_SECONDS = 45.0  # by ours: after a beat so long ago another may be about to take the lock
 LOOK_SECONDS = 0.2
@@ -40,9 +41,9 @@ class Lease:
 
     def __init__(self, store: str, objects: Prefix, name: str):
         self._store, self._objects, self._name = store, objects, name
-        self._etag: str | None = None  # of what we have written
-        self._token: str | None = None  # in what we have written
-        self._lost = False
+        self._us = secrets.token_hex(8)
+        self._etag: str | None = None  # of what we have read or written last
+        self._tried = self._lost = False
 
     @contextlib.contextmanager
     def held(self, timeout: float) -> Iterator[None]:
@@ -80,37 +81,38 @@ class Lease:
 
     def _taken_blindly(self) -> bool:
         """Take a lock that is new, or still as we have left it: one request instead of two."""
-        if self._token is not None:
-            return False  # tried before
+        if self._tried:
+            return False
+        self._tried = True
         self._etag = _left.pop((self._store, self._name), None)
-        try:
-            self._write(held=True)
-        except Taken:
-            return self._was_us()
-        return True
+        return self._written_or_ours()
 
     def _taken(self) -> bool:
         state, facts = self._read()
         if _is_alive(state, facts):
             return False
         self._etag = facts.etag if facts else None
-        try:
-            self._write(held=True)
-        except Taken:
-            return self._was_us()
-        return True
+        return self._written_or_ours()
 
-    def _was_us(self) -> bool:
-        """Whether it is our own writing that stands in our way: its answer was lost."""
-        state, facts = self._read()
-        if facts is None or state.get("token") != self._token:
-            return False
-        self._etag = facts.etag
-        return True
+    def _written_or_ours(self) -> bool:
+        """Write the lock as held; False when another was faster.
+
+        What is in our way may be our own writing, whose answer was lost: then it is replaced.
+        """
+        for _ in range(2):
+            try:
+                self._write(held=True)
+                return True
+            except Taken:
+                state, facts = self._read()
+                if facts is None or not str(state.get("token")).startswith(self._us):
+                    return False
+                self._etag = facts.etag
+        return False
 
     def _read(self) -> tuple[dict, Facts | None]:
         try:
-            data, facts = self._objects.get(self._name)
+            data, facts = self._objects.get(self._name, seconds=ANSWER_SECONDS)
         except FileNotFoundError:
             return {}, None
         try:
@@ -122,23 +124,20 @@ class Lease:
         """Replace what we have read or written last, or make it; Taken when another was faster."""
         begun = Moment.now()
         # Equal bytes have equal ETags, by which one beat could not be told from the next.
-        self._token = secrets.token_hex(8)
-        state = {"held": held, "token": self._token, "writer": _this_process()}
-        data = json.dumps(state).encode()
+        token = f"{self._us}.{secrets.token_hex(8)}"
+        state = {"held": held, "token": token, "writer": _this_process()}
+        new = self._etag is None
         self._etag = self._objects.put(
-            self._name, data, new=self._etag is None, instead_of=self._etag
+            self._name, json.dumps(state).encode(), new, self._etag, ANSWER_SECONDS
         )
         self._written = begun
 
     def _beat(self, ending: threading.Event) -> None:
         while not ending.wait(BEAT_SECONDS):
             try:
-                self._write(held=True)
-            except Taken:
-                if not self._was_us():
+                if not self._written_or_ours():
                     self._lost = True
                     return
-                self._written = Moment.now()
             except OSError:
                 continue  # S3 may answer at the next beat
 
