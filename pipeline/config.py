@@ -27,6 +27,12 @@ Flag = Literal[
 ]
 
 
+# Where something lies: a folder, or s3://…, whose two slashes a Path would make one.
+Address = Annotated[
+    str, BeforeValidator(lambda said: str(said) if isinstance(said, Path) else said)
+]
+
+
 class Group(BaseModel):
     """A table of settings."""
 
@@ -190,7 +196,7 @@ class Settings(BaseSettings):
     # Crops a night that a hash draws for a person to label, whatever any head says of them.
     audits: int = Field(5, ge=0)
     # A folder or s3://BUCKET/PREFIX with batch folders; every nightly run takes what is new there.
-    inbox: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    inbox: Address | None = None
     feedback: Path | None = None  # a folder of reviewers' CSV tables; each content is applied once
     min_new_labels: int = Field(50, ge=1)  # crops labelled anew before a nightly run trains a head
     # By the shell, when a nightly run fails; what happened comes on its standard input. It has
