@@ -180,7 +180,7 @@ def test_no_name_of_theirs_stays_in_the_private_folder(forgotten):
 
 def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
     _, after, found = forgotten
-    lying = {path.name for path in belongings.still_in_inbox(after, found)}
+    lying = {Path(path).name for path in belongings.still_in_inbox(after, found)}
     assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
     assert found.models == ["models/heads/h"]
     assert "models/heads/h" in "\n".join(belongings.in_words(found))
