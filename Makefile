@@ -22,7 +22,7 @@ STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 16
 
-run-flow: $(VENV)/ready ## take BATCH=folder [STORE=path] [NAME=name] to features, predictions and report
+run-flow: $(VENV)/ready ## take BATCH=folder or s3://… [STORE=path] [NAME=name] to features, predictions and report
 	@[ -n "$(BATCH)" ] || [ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
 	@$(RUN) -m flows process_batch "$(or $(BATCH),$(SAMPLE))" $(STORE_OPTION) \
 		$(if $(NAME),--name "$(NAME)",$(if $(BATCH),,--name sample))
@@ -49,7 +49,7 @@ query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list t
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
 test: $(VENV)/ready ## run all tests
-	@$(RUN) -m pytest -q
+	@$(RUN) -m pytest -q -n 2 --dist loadfile
 
 bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks
@@ -66,6 +66,9 @@ bench-dask: $(VENV)/ready ## measure what Dask costs per part, and one worker ag
 dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES="SCANS=1 GPU=1"]
 	@$(RUN) -m dask worker "$(ADDRESS)" --nthreads 1 --no-dashboard \
 		--dashboard-address 127.0.0.1:0 $(if $(RESOURCES),--resources "$(RESOURCES)")
+
+bench-s3: $(VENV)/ready ## measure receiving and embedding on S3 with 50 ms more per request
+	@$(RUN) -m benchmarks.s3
 
 bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
@@ -132,5 +135,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
-	bench-dask dask-worker bench-novelty bench-drift bench-finder bench-hits bench-store \
+	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
 	bench-scale fuzz chaos check lock phantom-trunk phantom-finder clean

@@ -27,16 +27,17 @@ StoreOption = Annotated[str | None, typer.Option(help="The store; default: setti
 
 @app.command("process_batch")
 def process_batch(
-    folder: Annotated[Path, typer.Argument(help="The folder that holds the scans.")],
+    folder: Annotated[str, typer.Argument(help="Where the scans lie: a folder, or s3://…")],
     store: StoreOption = None,
     name: Annotated[str | None, typer.Option(help="The batch's name in the store.")] = None,
 ) -> None:
     """Take a folder of scans to features, predictions and a report; run it again to resume."""
     opened = ready(store)
+    from pipeline.ingest.places import folder_at
     from pipeline.stages.plan import deliver
     from pipeline.stages.summary import progress_in_words
 
-    batch = deliver(folder, name, opened)
+    batch = deliver(folder_at(folder), name, opened)
     from flows.process_batch import process_batch as flow
 
     stop_in_words(lambda: progress_in_words(opened.settings, batch))

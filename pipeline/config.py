@@ -7,9 +7,9 @@ import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.errors import ConfigError
@@ -24,6 +24,12 @@ BYTES_PER_PIXEL = 26
 
 Flag = Literal[
     "blank", "low_contrast", "blurred", "overexposed", "underexposed", "odd_shape", "burned_in_text"
+]
+
+
+# Where something lies: a folder, or s3://…, whose two slashes a Path would make one.
+Address = Annotated[
+    str, BeforeValidator(lambda said: str(said) if isinstance(said, Path) else said)
 ]
 
 
@@ -174,8 +180,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    store: str = "data/store"  # a folder
-    private: Path | None = None  # default: STORE.private beside the store
+    store: str = "data/store"  # a folder, or s3://BUCKET/PREFIX
+    private: Path | None = None  # a folder; default: STORE.private beside the store, none for S3
     normal_class: str = "healthy"
     class_folders: tuple[str, ...] = ()  # names of sub-folders that are classes
     classes: tuple[str, ...] = ()  # a reviewer may use, besides those that were ever delivered
@@ -189,7 +195,8 @@ class Settings(BaseSettings):
     near_duplicate_bits: int = Field(4, ge=0, le=64)  # of 64; scans whose hashes differ in no more
     # Crops a night that a hash draws for a person to label, whatever any head says of them.
     audits: int = Field(5, ge=0)
-    inbox: Path | None = None  # of batch folders; every nightly run takes what is new there
+    # A folder or s3://BUCKET/PREFIX with batch folders; every nightly run takes what is new there.
+    inbox: Address | None = None
     feedback: Path | None = None  # a folder of reviewers' CSV tables; each content is applied once
     min_new_labels: int = Field(50, ge=1)  # crops labelled anew before a nightly run trains a head
     # By the shell, when a nightly run fails; what happened comes on its standard input. It has
@@ -209,7 +216,16 @@ class Settings(BaseSettings):
 
     @property
     def private_folder(self) -> Path:
-        """Where the key, the delivery lists and the messages lie; never inside the store."""
+        """Where the key, the delivery lists and the messages lie; never inside the store.
+
+        Raises ConfigError for a store on S3 without the setting: nothing lies beside a bucket.
+        """
+        if self.private is None and "://" in self.store:
+            raise ConfigError(
+                f"The store {self.store} needs a private folder of this machine or of a share, for "
+                "its key and the names of delivered files. Set DENTAL_PRIVATE to one, mode 0700, "
+                "which you back up; the same one for every run of this store."
+            )
         store = Path(self.store)
         return self.private or store.with_name(store.name + ".private")
 

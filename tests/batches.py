@@ -1,6 +1,7 @@
 """Small real batches and settings for tests; pictures differ, so that no two are duplicates."""
 
 import itertools
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -50,7 +51,7 @@ def put(folder: Path, **files) -> Path:
 def opened(root: Path, key: str | None = KEY, **changes):
     """A small store below `root`, open for writing, with this key when it has none yet."""
     given = {"recipe": RECIPE, "trunk": TRUNK, "head": HEAD, "workers": 2, "part_size": 3}
-    settings = config.load(store=str(root / "store"), **{**given, **changes})
+    settings = config.load(**{"store": str(root / "store"), **given, **changes})
     if key and not (root / "store" / "store.json").exists():
         settings.private_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (settings.private_folder / "key").write_text(key + "\n")
@@ -67,7 +68,7 @@ class InPlace:
     def map(self, work, items):
         for item in items:
             try:
-                yield work(item)
+                yield work(item.result() if isinstance(item, Future) else item)
             except ScanRejected as rejection:
                 yield rejection
 

@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.store.folder import Store
+from tests.s3_server import Process
 
 
 @pytest.fixture
@@ -8,3 +9,26 @@ def store(tmp_path):
     """An empty store."""
     (tmp_path / "store").mkdir()
     return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A real S3 API on the loopback, for the whole session."""
+    with Process() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The server with nothing in its bucket, found by environment as any S3 is."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.asked("clear")
+    s3_server.expect()
+    return s3_server
+
+
+@pytest.fixture
+def s3_store(s3):
+    """An empty store on S3."""
+    return Store("s3://bucket/store")

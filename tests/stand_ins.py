@@ -86,4 +86,5 @@ def slow_imports(_):
     from pipeline.stages import reading  # noqa: F401
 
     slow = ("pandas", "tensorflow", "keras", "pyarrow", "prefect", "duckdb", "sklearn", "skimage")
+    slow += ("s3fs", "botocore")
     return [name for name in slow if name in sys.modules]

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # From below: a module may import from floors under its own, and from its own.
 FLOORS = [
     {"errors", "schemas"},
-    {"config"},
+    {"config", "s3"},
     {"ingest", "imaging", "model"},
     {"store", "report"},
     {"stages"},
@@ -22,6 +22,7 @@ ONLY_IN = {
     "keras": {"model"},
     "tensorflow": set(),
     "duckdb": {"store"},
+    "s3fs": {"s3"},
     "pydicom": {"ingest", "imaging"},
 }
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -18,7 +18,7 @@ from pipeline.errors import BatchBusy
 from pipeline.stages import belongings, erasure, forget
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
-from pipeline.store import catalog, folder
+from pipeline.store import catalog, local
 from pipeline.store.locks import batch_lock
 from pipeline.store.parts import predictions_name, read_part, write_part
 from tests.batches import opened, panoramic, put, scan, without_waiting
@@ -180,7 +180,7 @@ def test_no_name_of_theirs_stays_in_the_private_folder(forgotten):
 
 def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
     _, after, found = forgotten
-    lying = {path.name for path in belongings.still_in_inbox(after, found)}
+    lying = {Path(path).name for path in belongings.still_in_inbox(after, found)}
     assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
     assert found.models == ["models/heads/h"]
     assert "models/heads/h" in "\n".join(belongings.in_words(found))
@@ -248,7 +248,7 @@ class Killed(BaseException):
 def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch, step):
     store = filled.opened()
     found, steps = belongings.find_patient(store, PATIENT), iter(range(step + 1))
-    real = folder.os.replace
+    real = local.os.replace
 
     def replace(*arguments):
         if next(steps, None) is None:
@@ -256,7 +256,7 @@ def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch
         real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(folder.os, "replace", replace)
+        patched.setattr(local.os, "replace", replace)
         try:
             forget.forget(store, found)
         except Killed:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import folder, parts
+from pipeline.store import local, parts
 from pipeline.store.parts import Store
 
 WIDTH = 8
@@ -33,7 +34,7 @@ def features(count, start=0, values=None):
 
 
 def all_files(store):
-    return sorted(path for path in folder.Path(store.root).rglob("*") if path.is_file())
+    return sorted(path for path in Path(store.root).rglob("*") if path.is_file())
 
 
 def leave_unfinished(store, code="os._exit(9)"):
@@ -113,7 +114,7 @@ def test_a_full_disk_leaves_the_part_that_was_there(store, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(folder.os, "fsync", full)
+    monkeypatch.setattr(local.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         parts.write_part(store, NAME, features(2), SCHEMA)
     assert all_files(store) == [store.local_path(NAME)]
@@ -202,8 +203,8 @@ def test_a_name_cannot_leave_the_store(store, name):
 
 
 def test_a_store_elsewhere_is_refused_in_words():
-    with pytest.raises(ConfigError, match="s3://bucket/store, but this version"):
-        Store("s3://bucket/store")
+    with pytest.raises(ConfigError, match="gs://bucket/store; expected a folder or s3://"):
+        Store("gs://bucket/store")
 
 
 def test_write_bytes_replaces_and_keeps_the_mode(store):
@@ -254,16 +255,28 @@ def test_sweep_leaves_what_a_living_process_writes(store):
 
 
 def test_sweep_tells_a_process_from_an_older_one_of_the_same_number(store):
-    older = folder.Writer.this()._replace(started="1")
+    older = local.Writer.this()._replace(started="1")
     store.write_bytes(f".tmp/{older}.aaaa", b"")
     assert store.sweep() == 1
 
 
 def test_sweep_gives_another_machine_a_day(store):
-    elsewhere = folder.Writer.this()._replace(host="0" * 8, pid=2**22 + 1)
+    elsewhere = local.Writer.this()._replace(host="0" * 8, pid=2**22 + 1)
     for token in ("new", "old"):
         store.write_bytes(f".tmp/{elsewhere}.{token}", b"")
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(store.local_path(f".tmp/{elsewhere}.old"), (two_days_ago, two_days_ago))
     assert store.sweep() == 1
     assert [path.suffix for path in all_files(store)] == [".new"]
+
+
+def test_rows_are_found_by_a_key_wherever_they_stand(store, s3_store):
+    for each in (store, s3_store):
+        parts.write_part(each, NAME, features(600), SCHEMA)
+        ids = parts.read_part(each, NAME, SCHEMA, ["crop_id"])["crop_id"].to_pylist()
+        wanted = {ids[3], ids[599], "nobody"}
+        found = parts.find_rows(each, NAME, SCHEMA, "crop_id", wanted, ["crop_id", "embedding"])
+        assert found["crop_id"].to_pylist() == [ids[3], ids[599]]
+        assert found["embedding"][1].as_py()[1] == np.float16(599 * WIDTH + 1)
+        none = parts.find_rows(each, NAME, SCHEMA, "crop_id", {"nobody"}, ["embedding"])
+        assert (none.num_rows, none.column_names) == (0, ["embedding"])

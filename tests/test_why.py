@@ -12,7 +12,7 @@ from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.retry import retry
 from pipeline.stages.why import why
-from pipeline.store import catalog, folder
+from pipeline.store import catalog, local
 from tests.batches import opened, panoramic, put, scan, without_waiting
 
 
@@ -165,7 +165,7 @@ class Killed(BaseException):
 def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
     store, root = two
     calls = iter(range(step))
-    real = {name: getattr(folder.os, name) for name in ("replace", "unlink")}
+    real = {name: getattr(local.os, name) for name in ("replace", "unlink")}
 
     def counted(name):
         def call(*arguments, **named):
@@ -177,7 +177,7 @@ def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
 
     with monkeypatch.context() as patched:
         for name in real:
-            patched.setattr(folder.os, name, counted(name))
+            patched.setattr(local.os, name, counted(name))
         with pytest.raises(Killed):
             undo.undo(store, "one")
     if "one" in {path.name for path in (store.private.root / "deliveries").iterdir()}:

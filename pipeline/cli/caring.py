@@ -3,7 +3,6 @@
 These commands answer a person, so they name delivered files where the answer is about files.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -165,10 +164,11 @@ def _forgotten(opened: Opened, found) -> None:
 
 def _scan_id(said: str) -> str:
     """A scan_id, given itself or by a file."""
+    from pipeline.ingest.places import content_at
     from pipeline.stages.reading import scan_id_of
 
-    if Path(said).is_file():
-        return scan_id_of(Path(said).read_bytes())
+    if (data := content_at(said)) is not None:
+        return scan_id_of(data)
     scan_id = said.partition(":")[0]  # a crop_id is scan_id:region
     if len(scan_id) != 32 or set(scan_id) - set("0123456789abcdef"):
         raise ConfigError(f"{said} is no file and no scan_id (32 hex digits); give either of them.")

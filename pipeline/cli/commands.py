@@ -1,7 +1,6 @@
 """What all commands of `dental` share: the groups they belong to and the store they ask."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from pipeline import config
 from pipeline.errors import ConfigError
+from pipeline.store.folder import Store
 
 commands = typer.Typer(
     add_completion=False,
@@ -27,7 +27,7 @@ StoreOption = Annotated[str | None, typer.Option(help="The store; default: setti
 def settings_of(store: str | None) -> config.Settings:
     """Settings of a store that must be there."""
     settings = config.load(**({"store": store} if store else {}))
-    if not Path(settings.store).is_dir():
+    if not Store(settings.store).exists():
         raise ConfigError(
             f"There is no store {settings.store}. Make one with make run-flow, or name yours: "
             "--store PATH"

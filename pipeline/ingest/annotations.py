@@ -12,9 +12,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from pipeline.ingest.listing import Entry, Listing, open_below
+from pipeline.ingest.places import BatchFolder, S3Folder
 
 # Labels are stored as delivered, so they must be words for findings, not room for free text.
 LABEL = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
@@ -122,18 +122,24 @@ def clean_label(text: str) -> str | None:
     return label if LABEL.fullmatch(label) else None
 
 
-def read_lines(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> list[str]:
+def read_lines(
+    folder: BatchFolder, entry: Entry, complain: Callable[[str, str, str], None]
+) -> list[str]:
     """Lines of a label file; an unreadable one is a problem, not an end."""
     return (read_text(folder, entry, complain) or "").splitlines()
 
 
-def read_text(folder: Path, entry: Entry, complain: Callable[[str, str, str], None]) -> str | None:
+def read_text(
+    folder: BatchFolder, entry: Entry, complain: Callable[[str, str, str], None]
+) -> str | None:
     """A label file as text; None when it cannot be read, which is told."""
     name = os.fsdecode(entry.path)
     if entry.size > LARGEST:
         complain("unreadable", name, f"has more than {LARGEST} bytes; its labels are missing")
         return None
     try:
+        if isinstance(folder, S3Folder):
+            return folder.read_kept(entry.path).decode("utf-8-sig")
         # As scans are, so that no path is too long and a pipe in its place holds nothing.
         below = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links=True)
         with open(below, "rb") as file:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import ConfigError
 from pipeline.ingest.annotations import Annotation, Annotations, Box
 from pipeline.ingest.listing import Entry, Listing
+from pipeline.ingest.places import BatchFolder, folder_at
 from pipeline.ingest.private import Private
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -67,7 +68,7 @@ class Known:
     attempt: int
 
 
-def batch_name(folder: Path, given: str | None, private: Private) -> str:
+def batch_name(folder: BatchFolder, given: str | None, private: Private) -> str:
     """The name a batch is stored under: given, a date, or a keyed hash of where it lies."""
     if given is not None:
         if not BATCH_NAME.fullmatch(given) or given.startswith("."):
@@ -90,17 +91,17 @@ class Deliveries:
         self._home = private.root / "deliveries" / batch
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> BatchFolder:
         """Where the batch lies, as it was named last."""
         try:
-            return Path(os.fsdecode((self._home / "folder").read_bytes()))
+            return folder_at(os.fsdecode((self._home / "folder").read_bytes()))
         except FileNotFoundError:
             raise ConfigError(
                 f"No batch `{self.batch}` was delivered to this store. Deliver it with "
                 f"make run-flow BATCH=path/to/folder NAME={self.batch}"
             ) from None
 
-    def lies_in(self, folder: Path) -> None:
+    def lies_in(self, folder: BatchFolder) -> None:
         """Remember where the batch lies; flows are told its name only."""
         where = os.fsencode(folder.resolve())
         self._private.write(f"deliveries/{self.batch}/folder", where)

@@ -3,6 +3,7 @@
 Paths are relative to the batch folder, as bytes, because names need not be valid text. They may
 be longer than the system takes in one call (4,096 bytes on Linux, 1,024 on macOS), so they are
 opened name by name, which also keeps every step inside the batch. Nothing here reads a file.
+On S3 an object is there whole or not at all, so none is ever growing.
 """
 
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ConfigError
+from pipeline.ingest.places import BatchFolder, S3Folder, state_of
 
 NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
 ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
@@ -48,31 +50,48 @@ class Listing:
     growing: int = 0  # still being written; left for the next run
 
 
-def list_batch(folder: Path, follow_links: bool = False) -> Listing:
+def list_batch(folder: BatchFolder, follow_links: bool = False) -> Listing:
     """List a batch folder, sub-folders included.
 
     Symbolic links are entries of their own unless they are to be followed; then one that leads
     nowhere, or back to a folder that holds it, still is.
     """
-    root = _root(folder)
     listing = Listing()
     entries = []
-    for entry in _walk(root, follow_links):
+    for entry in _found(folder, follow_links):
         if _ignored(entry):
             listing.ignored += 1
         else:
             entries.append(entry)
-    entries, listing.growing = _settled(root, entries, follow_links)
+    if isinstance(folder, Path):
+        entries, listing.growing = _settled(_root(folder), entries, follow_links)
     _sort_out(sorted(entries, key=lambda entry: entry.path), listing)
     return listing
 
 
-def has_scans(folder: Path) -> bool:
+def has_scans(folder: BatchFolder) -> bool:
     """Whether anything in a batch folder counts as a scan; looks no further than the first."""
     return any(
         suffix(entry) not in LABEL_SUFFIXES and not _ignored(entry)
-        for entry in _walk(_root(folder), follow_links=False)
+        for entry in _found(folder, follow_links=False)
     )
+
+
+def _found(folder: BatchFolder, follow_links: bool) -> Iterator[Entry]:
+    return _objects(folder) if isinstance(folder, S3Folder) else _walk(_root(folder), follow_links)
+
+
+def _objects(folder: S3Folder) -> Iterator[Entry]:
+    """Every object; the empty ones that stand for folders are none."""
+    try:
+        for facts in folder.objects.list():
+            if not facts.name.endswith("/"):
+                yield Entry(facts.name.encode(), *state_of(facts), "file")
+    except OSError as error:
+        raise ConfigError(
+            f"The batch folder {folder} cannot be listed: {error.strerror}. Correct its name; or "
+            "look at AWS_ENDPOINT_URL, the credentials and the right to list the bucket."
+        ) from None
 
 
 def _root(folder: Path) -> bytes:
@@ -87,8 +106,9 @@ def _root(folder: Path) -> bytes:
 
 
 def _ignored(entry: Entry) -> bool:
-    name = os.path.basename(entry.path)
-    return name.startswith(b".") or name.lower() in NOT_SCANS
+    *folders, name = entry.path.split(b"/")
+    hidden = any(step.startswith(b".") for step in (*folders, name))
+    return hidden or name.lower() in NOT_SCANS
 
 
 def open_below(root: bytes, path: bytes, flags: int, follow_links: bool) -> int:

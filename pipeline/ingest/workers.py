@@ -111,11 +111,12 @@ class Workers:
         self._closed = False
 
     def map(
-        self, work: Callable[[Item], Result], items: Iterable[Item]
+        self, work: Callable[[Item], Result], items: Iterable[Item | Future[Item]]
     ) -> Iterator[Result | ScanRejected]:
         """Results in the order of `items`; a ScanRejected in place of a result that failed.
 
-        Any other exception of `work` is our bug and is raised.
+        An item may come as a Future of itself, which is awaited when its turn has come. Any other
+        exception of `work` is our bug and is raised.
         """
         waiting: deque[Future] = deque()
         try:
@@ -130,7 +131,16 @@ class Workers:
             for future in waiting:
                 future.cancel()
 
-    def _do(self, work: Callable[[Item], Result], item: Item) -> Result | ScanRejected:
+    def _do(
+        self, work: Callable[[Item], Result], item: Item | Future[Item]
+    ) -> Result | ScanRejected:
+        try:
+            ready = item.result() if isinstance(item, Future) else item
+        except ScanRejected as rejection:
+            return rejection
+        return self._asked(work, ready)
+
+    def _asked(self, work: Callable[[Item], Result], item: Item) -> Result | ScanRejected:
         for attempt in range(ATTEMPTS):
             process = self._take(work.__module__, fresh=attempt > 0)
             try:

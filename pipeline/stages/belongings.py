@@ -2,16 +2,15 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.ingest.delivery import Deliveries, batches
 from pipeline.ingest.listing import Entry
+from pipeline.ingest.places import address_of, state_at
 from pipeline.stages.erasure import Traces, rows_in, tables
 from pipeline.stages.opening import Opened
 from pipeline.store.parts import read_part
@@ -161,20 +160,20 @@ def models_of(opened: Opened, keys: set[str]) -> Iterator[str]:
     """Models whose list of patients names any of these."""
     for name in opened.store.names("models"):
         if name.endswith("/patients.parquet"):
-            known = pq.read_table(opened.store.local_path(name), columns=["patient_key"])
+            known = pq.read_table(opened.store.parquet(name), columns=["patient_key"])
             if keys.intersection(known["patient_key"].to_pylist()):
                 yield name.removesuffix("/patients.parquet")
 
 
-def still_in_inbox(opened: Opened, found: Found) -> list[Path]:
+def still_in_inbox(opened: Opened, found: Found) -> list[str]:
     """Their files that still lie where they were delivered, for a person to delete."""
     lying = set()
     for place in found.places:
-        folder = os.fsencode(Deliveries(opened.private, place.batch).folder)
-        path = os.path.join(folder, place.path)
+        folder = Deliveries(opened.private, place.batch).folder
+        now = state_at(folder, place.path)
         # Another file may lie there by now.
-        if os.path.isfile(path) and os.path.getsize(path) == place.size:
-            lying.add(Path(os.fsdecode(path)))
+        if now is not None and now.size == place.size:
+            lying.add(address_of(folder, place.path))
     return sorted(lying)
 
 

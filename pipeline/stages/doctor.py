@@ -26,6 +26,7 @@ from pipeline.stages.opening import Opened, open_for_writing
 from pipeline.stages.plan import BYTES_PER_SCAN
 from pipeline.stages.registry import choose, embedder, trunk_home
 from pipeline.store import catalog
+from pipeline.store.folder import Store
 from pipeline.store.locks import SERVER, is_held
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -51,16 +52,16 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _of_store(settings: Settings) -> Iterator[Finding]:
-    if not Path(settings.store).is_dir():
-        yield Finding("store", WARNING, f"there is no {settings.store} yet", "make run-flow")
-        return
     try:
+        if not Store(settings.store).exists():
+            yield Finding("store", WARNING, f"there is no {settings.store} yet", "make run-flow")
+            return
         opened = open_for_writing(settings)
-    except PipelineError as error:
+    except (PipelineError, OSError) as error:
         yield Finding("store and key", FAILED, str(error), "see there; then ask again")
         return
     yield Finding("store and key", OK, f"{settings.store}, and the key is this store's")
-    for question in (permissions, room, checks, forgetting, schedule, trunk):
+    for question in (permissions, versions, room, checks, forgetting, schedule, trunk):
         yield from _asked(question, opened)
 
 
@@ -133,14 +134,30 @@ def permissions(opened: Opened) -> Iterator[Finding]:
     """The private folder and the pages are for their owner alone."""
     root, store = opened.private.root, opened.store
     owned = [root, root / "key", *root.glob("deliveries/*/*"), *root.glob("messages.log")]
-    owned += [store.local_path(name) for name in store.names("reports")]
-    open_to = [path for path in owned if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    open_to = [str(path) for path in owned if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    pages = store.open_to_others("reports")
+    open_to += pages or []
     if open_to:
         words = f"others may read {open_to[0]}"
         words += f" and {len(open_to) - 1} more" if len(open_to) > 1 else ""
         yield Finding("privacy", FAILED, words, f"chmod -R go= {root} {store.root}/reports")
+    elif pages is None:
+        words = "the private folder is yours alone; who reads the pages, the bucket's policy says"
+        yield Finding("privacy", OK, words)
     else:
         yield Finding("privacy", OK, "the private folder and the pages are yours alone")
+
+
+def versions(opened: Opened) -> Iterator[Finding]:
+    """Does what is forgotten live on as an earlier version?"""
+    try:
+        kept = opened.store.keeps_versions()
+    except PermissionError:
+        return  # who may not ask is no administrator of the bucket
+    if kept:
+        words = "the bucket keeps earlier versions, so what is forgotten stays in them"
+        to_do = "let a lifecycle rule expire noncurrent versions after a day"
+        yield Finding("versions", WARNING, words, to_do)
 
 
 def room(opened: Opened) -> Iterator[Finding]:

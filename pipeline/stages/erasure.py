@@ -5,11 +5,9 @@ part is, whole or not at all. Rows are known by the columns scan_id, crop_id and
 whatever the table, so a table that is added later is covered too.
 """
 
-import mmap
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -72,7 +70,7 @@ def tables(store: Store) -> list[str]:
 
 def rows_in(store: Store, name: str, traces: Traces) -> int:
     """How many rows of a part are theirs; reads the columns that tell, and no other."""
-    with pq.ParquetFile(store.local_path(name)) as file:
+    with pq.ParquetFile(store.parquet(name, groups=[])) as file:
         telling = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
     slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(telling)) if telling else ()
     return sum(pc.sum(traces.rows(rows)).as_py() or 0 for rows in slices)
@@ -94,7 +92,7 @@ def _schema(store: Store, name: str) -> pa.Schema:
     """What the part was written with. Parquet calls the items of lists otherwise than Arrow does,
     so that what was read and written again would have other bytes."""
     known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
-    return known.get(name.split("/")[0]) or pq.read_schema(store.local_path(name))
+    return known.get(name.split("/")[0]) or pq.read_schema(store.parquet(name, groups=[]))
 
 
 def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
@@ -117,40 +115,37 @@ def erase_from_index(private: Private, batch: str, traces: Traces, paths: Contai
             private.write(name, data.getvalue().to_pybytes())
 
 
-def traces_left(files: Iterable[Path], traces: Traces, advance: Advance) -> list[Path]:
-    """Those of the files in which any of the traces still stands.
+def traces_left(files: Iterable[tuple[Store, str]], traces: Traces, advance: Advance) -> list[str]:
+    """Where any of the traces still stands, of these names in their stores.
 
     Every byte of every file is looked at, and every column of Parquet files once more, decoded.
     """
     left = []
-    for path in files:
-        if _stands_in(path, traces.texts):
-            left.append(path)
+    for store, name in files:
+        if _stands_in(store, name, traces.texts):
+            left.append(store.address(name))
         advance(1)
     return left
 
 
-def every_file(store: Store, private: Private) -> list[Path]:
+def every_file(store: Store, private: Private) -> list[tuple[Store, str]]:
     """All files of a store and its private folder, hidden and unfinished ones too."""
-    roots = (Path(store.root), private.root)
-    return sorted(path for root in roots for path in root.rglob("*") if path.is_file())
+    places = (store, Store(str(private.root)))
+    return [(place, name) for place in places for name in place.everything()]
 
 
-def _stands_in(path: Path, texts: tuple[bytes, ...]) -> bool:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if any(data.find(text) >= 0 for text in texts):
-                return True
-    return path.suffix == ".parquet" and any(
-        text in buffer for buffer in _decoded(path) for text in texts
+def _stands_in(store: Store, name: str, texts: tuple[bytes, ...]) -> bool:
+    with store.content(name) as data:
+        if any(data.find(text) >= 0 for text in texts):
+            return True
+    return name.endswith(".parquet") and any(
+        text in buffer for buffer in _decoded(store, name) for text in texts
     )
 
 
-def _decoded(path: Path) -> Iterator[bytes]:
+def _decoded(store: Store, name: str) -> Iterator[bytes]:
     """The values of all columns of a Parquet file, one after the other, as bytes."""
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+    with pq.ParquetFile(store.parquet(name), pre_buffer=False) as file:
         for rows in file.iter_batches(batch_size=256):
             for column in rows.columns:
                 yield from (buffer.to_pybytes() for buffer in column.buffers() if buffer)

@@ -18,7 +18,7 @@ from pipeline.stages.pictures import read_pictures
 from pipeline.stages.registry import champion, head_home, read_card, trunk_card
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, opened
+from pipeline.store.parts import features_name, find_rows
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,11 @@ def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
 def _embedding(store: Store, place: dict, width: int) -> np.ndarray:
     """The stored row, float16 (width,)."""
     name = features_name(place["trunk"], place["batch"], place["part"])
-    with opened(store, name, schemas.features(width)) as part:
-        for group in range(part.num_row_groups):
-            ids = part.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
-            if place["crop_id"] in ids:
-                column = part.read_row_group(group, columns=["embedding"])["embedding"]
-                values = column.combine_chunks().flatten().to_numpy().reshape(-1, width)
-                return values[ids.index(place["crop_id"])]
-    raise ConfigError(f"{name} was replaced while it was read; ask again.")
+    schema, wanted = schemas.features(width), [place["crop_id"]]
+    rows = find_rows(store, name, schema, "crop_id", wanted, ["embedding"])
+    if not rows.num_rows:
+        raise ConfigError(f"{name} was replaced while it was read; ask again.")
+    return rows["embedding"].combine_chunks().flatten().to_numpy()[:width]
 
 
 def _frame(region: str) -> int:

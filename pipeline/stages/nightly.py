@@ -9,13 +9,14 @@ import hashlib
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
 from pipeline.ingest.delivery import Deliveries, batches
 from pipeline.ingest.listing import has_scans
+from pipeline.ingest.places import BatchFolder, S3Folder, folder_at
 from pipeline.stages.alarm import alarmed, sound
 from pipeline.stages.feedback import take_feedback
 from pipeline.stages.labelled import require_enough
@@ -89,10 +90,11 @@ class Run:
 
     def take_batches(self) -> None:
         """Every folder of the inbox through the main job, in the order of names."""
-        inbox = self.settings.inbox
+        said = self.settings.inbox
+        inbox = None if said is None else folder_at(said)
         if inbox is None or not inbox.is_dir():
             raise ConfigError(
-                f"The setting `inbox` is {inbox}, expected a folder whose folders are batches. Set "
+                f"The setting `inbox` is {said}, expected a folder whose folders are batches. Set "
                 "it in dental.toml or in DENTAL_INBOX."
             )
         private = self.opened.private
@@ -101,7 +103,7 @@ class Run:
             # A batch that was delivered by hand keeps the name that it was given then.
             self._take_batch(folder, known.get(folder.resolve()))
 
-    def _take_batch(self, folder: Path, name: str | None) -> None:
+    def _take_batch(self, folder: BatchFolder, name: str | None) -> None:
         place = f"folder {len(self.night.batches) + 1} of the inbox"  # its name may name people
         with self._told(name or place):
             if not has_scans(folder):
@@ -195,8 +197,10 @@ class Run:
             write_report(self.store, summary)
 
 
-def folders_of(inbox: Path, follow_links: bool) -> list[Path]:
+def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
     """The batch folders of an inbox, by name; hidden ones are none, links only when followed."""
+    if isinstance(inbox, S3Folder):
+        return [folder for folder in inbox.folders() if not folder.name.startswith(".")]
     return sorted(
         path
         for path in inbox.iterdir()

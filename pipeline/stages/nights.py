@@ -83,9 +83,9 @@ def last_night(store: Store) -> Night | None:
     One from the future says that a clock was wrong. It would silence the watchdog until then, so it
     does not count.
     """
-    folder = store.local_path("runs")
-    for path in sorted(folder.glob("night-*.json"), reverse=True):
-        record = json.loads(path.read_bytes())
+    records = [name for name in store.names("runs") if name.startswith("runs/night-")]
+    for name in reversed(records):
+        record = json.loads(store.read_bytes(name))
         batches = {name: BatchNight(**batch) for name, batch in record.pop("batches").items()}
         night = Night(**record, batches=batches)
         if age(night) > -CLOCKS:

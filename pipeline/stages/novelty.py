@@ -44,7 +44,7 @@ class Fitted:
     @cached_property
     def learned_from(self) -> frozenset[str]:
         """Ids of the crops that it learned from."""
-        file = self.store.local_path(f"{novelty_home(self.novelty_id)}/learned.parquet")
+        file = self.store.parquet(f"{novelty_home(self.novelty_id)}/learned.parquet")
         return frozenset(pq.read_table(file)["crop_id"].to_pylist())
 
 

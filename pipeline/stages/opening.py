@@ -1,6 +1,8 @@
 """Open a store with its private folder, and refuse one that was written with another key."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +27,16 @@ class Opened:
 def open_for_writing(settings: Settings) -> Opened:
     """Open the store, made when missing. Raises StoreError in words when it cannot be used."""
     store = Store(settings.store)
+    private_folder = settings.private_folder  # first of all: S3 needs the setting
     about = _about(store)
-    if about is None and store.names("scans"):
+    with _readable(store):
+        lost = about is None and store.names("scans")
+    if lost:
         raise StoreError(
             f"{settings.store} holds scans but no {ABOUT}, so its key cannot be checked. Restore "
             f"{ABOUT} from your backup, or set `store` to another folder."
         )
-    private_folder = settings.private_folder
-    if Path(settings.store).resolve() in private_folder.resolve().parents:
+    if Path(store.everywhere()).resolve() in private_folder.resolve().parents:
         raise StoreError(
             f"The private folder {private_folder} lies inside the store {settings.store}, and who "
             "reads the store would read it too. Set DENTAL_PRIVATE to a folder elsewhere."
@@ -42,7 +46,7 @@ def open_for_writing(settings: Settings) -> Opened:
         if about is None:
             store.create(ABOUT, _described(private))
             about = _about(store)  # another run may have been first
-        store.write_bytes(".locks/writable", b"")
+        store.try_writing(".locks/writable")
     except OSError as error:
         raise StoreError(
             f"The store {settings.store} cannot be written: {error.strerror}. Give yourself the "
@@ -54,17 +58,31 @@ def open_for_writing(settings: Settings) -> Opened:
 
 def _about(store: Store) -> dict | None:
     try:
-        return json.loads(store.read_bytes(ABOUT))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        with _readable(store):
+            try:
+                return json.loads(store.read_bytes(ABOUT))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+    except ValueError:
+        raise StoreError(
+            f"{store.root}/{ABOUT} is damaged: not JSON. Restore it from your backup."
+        ) from None
+
+
+@contextmanager
+def _readable(store: Store) -> Iterator[None]:
+    """Say in words why a store cannot be read."""
+    try:
+        yield
     except PermissionError:
         raise StoreError(
             f"The store {store.root} may not be read. Give yourself the right to read it, or set "
             "`store` to another folder."
         ) from None
-    except ValueError:
+    except OSError as error:
         raise StoreError(
-            f"{store.root}/{ABOUT} is damaged: not JSON. Restore it from your backup."
+            f"The store {store.root} cannot be read: {error.strerror}. Correct `store`; on S3 look "
+            "at the bucket, AWS_ENDPOINT_URL and the credentials."
         ) from None
 
 

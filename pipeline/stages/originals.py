@@ -1,7 +1,6 @@
 """The scan behind a row, found through the private index, read and decoded again."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.delivery import Deliveries
+from pipeline.ingest.places import address_of, content_at
 from pipeline.ingest.private import open_private
 from pipeline.ingest.upright import upright
 
@@ -26,14 +26,16 @@ def original(
     decode.
     """
     path, about = _delivered(settings, scan_id, batch, part)
-    path = file or path
+    path = str(file or path)
     try:
-        data = path.read_bytes()
+        data, why = content_at(path), "there is no such file"
     except OSError as error:
+        data, why = None, error.strerror
+    if data is None:
         raise ConfigError(
-            f"The scan cannot be read at {path} ({error.strerror}). Put it back, or say where it "
-            "lies now: --scan FILE"
-        ) from None
+            f"The scan cannot be read at {path} ({why}). Put it back, or say where it lies now: "
+            "--scan FILE"
+        )
     if hashlib.sha256(data).hexdigest()[:32] != scan_id:
         raise ConfigError(
             f"{path} is another scan than {scan_id}, or was changed since it was delivered. Name "
@@ -43,7 +45,7 @@ def original(
     return (picture if about.boxes else upright(picture)).frames
 
 
-def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[Path, Annotation]:
+def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[str, Annotation]:
     """Where the scan was delivered, and what the delivery says of it."""
     private = open_private(settings.private_folder, may_create=False)
     deliveries = Deliveries(private, batch)
@@ -52,8 +54,7 @@ def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple
     paths = pq.read_table(index, filters=[("scan_id", "==", scan_id)])["path"].to_pylist()
     for each in listed:
         if each.entry.path in paths:
-            path = os.path.join(os.fsencode(deliveries.folder), each.entry.path)
-            return Path(os.fsdecode(path)), each.annotation
+            return address_of(deliveries.folder, each.entry.path), each.annotation
     raise ConfigError(
         f"The private folder {settings.private_folder} does not know where scan {scan_id} lies. "
         "Set DENTAL_PRIVATE to the private folder of this store."

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.annotations import Annotation, Annotations
+from pipeline.ingest.annotations import LARGEST, Annotation, Annotations
 from pipeline.ingest.coco import read_coco
 from pipeline.ingest.delivery import Deliveries, batch_name
 from pipeline.ingest.folders import read_folders
 from pipeline.ingest.forgotten import Forgotten
 from pipeline.ingest.listing import Entry, Listing, has_scans, list_batch
+from pipeline.ingest.places import BatchFolder, S3Folder
 from pipeline.ingest.private import Private
 from pipeline.ingest.tables import read_tables
 from pipeline.ingest.yolo import read_yolo
@@ -36,7 +36,7 @@ class Planned:
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
-def deliver(folder: Path, name: str | None, opened: Opened) -> str:
+def deliver(folder: BatchFolder, name: str | None, opened: Opened) -> str:
     """Name a batch and remember where it lies; flows take the name only.
 
     Raises ConfigError for a folder that is missing or holds nothing to receive.
@@ -81,10 +81,12 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
 
 
 def read_annotations(
-    folder: Path, listing: Listing, class_folders: tuple[str, ...] = ()
+    folder: BatchFolder, listing: Listing, class_folders: tuple[str, ...] = ()
 ) -> Annotations:
     """Everything that the batch's label files say, and its folders when they are classes."""
     annotations = Annotations(listing)
+    if isinstance(folder, S3Folder):
+        folder.fetch([entry.path for entry in listing.labels if entry.size <= LARGEST])
     classes = read_yolo(folder, listing, annotations)
     read_coco(folder, listing, classes, annotations)
     read_tables(folder, listing, classes, annotations)

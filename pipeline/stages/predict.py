@@ -38,7 +38,7 @@ class Head:
     @cached_property
     def learned_from(self) -> frozenset[str]:
         """Keyed patients on the training and validation side that it learned from."""
-        file = self.store.local_path(f"{head_home(self.head_id)}/patients.parquet")
+        file = self.store.parquet(f"{head_home(self.head_id)}/patients.parquet")
         return frozenset(pq.read_table(file)["patient_key"].to_pylist())
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:

@@ -233,10 +233,12 @@ class Run:
         return self._with(parts, lambda number: scans_name(self.batch, number))
 
     def _with(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        return [number for number in parts if self.store.has(name(number))]
+        standing = self.store.standing(map(name, parts))
+        return [number for number in parts if name(number) in standing]
 
     def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        return [number for number in parts if not self.store.has(name(number))]
+        standing = self.store.standing(map(name, parts))
+        return [number for number in parts if name(number) not in standing]
 
     def _each(
         self,

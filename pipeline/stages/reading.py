@@ -7,8 +7,9 @@ the caller, and the PatientID is keyed by the caller before it goes anywhere.
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from pipeline.ingest.annotations import Annotation
 from pipeline.ingest.decode import decode
 from pipeline.ingest.listing import DEEPEST, Entry, open_below
 from pipeline.ingest.picture import Picture
+from pipeline.ingest.places import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.upright import upright
 
 
@@ -39,7 +41,7 @@ from pipeline.ingest.upright import upright
 class Order:
     """A file to read and how."""
 
-    folder: Path
+    folder: BatchFolder
     entry: Entry
     annotation: Annotation
     recipe: Recipe
@@ -47,6 +49,7 @@ class Order:
     max_pixels: int
     max_bytes: int
     follow_links: bool
+    data: bytes | None = field(default=None, repr=False)  # of the file, when they are here already
 
 
 @dataclass
@@ -68,7 +71,7 @@ def read_scan(order: Order) -> Read:
     """Read, hash, decode and cut one file. A rejected file comes back with its rejection."""
     read = Read()
     try:
-        data = _bytes(order)
+        data = content(order) if order.data is None else order.data
         read.scan_id = scan_id_of(data)
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
@@ -94,7 +97,24 @@ def scan_id_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _bytes(order: Order) -> bytes:
+def orders_ahead(orders: Iterable[Order]) -> Iterator[Order | Future[Order]]:
+    """Orders for worker processes, which read files of a folder themselves.
+
+    Objects are fetched here, as soon as their order is taken, so that they come while others are
+    decoded; whoever takes the orders bounds how many wait in memory.
+    """
+    with ThreadPoolExecutor(AT_ONCE, "fetching") as threads:
+        for order in orders:
+            far = isinstance(order.folder, S3Folder)
+            yield threads.submit(_with_content, order) if far else order
+
+
+def _with_content(order: Order) -> Order:
+    # Without its folder, since workers have no way to S3: importing one would cost each a second.
+    return replace(order, data=content(order), folder=Path())
+
+
+def content(order: Order) -> bytes:
     """The file's bytes, when it is still the file that was listed."""
     entry = order.entry
     if entry.kind != "file":
@@ -106,12 +126,7 @@ def _bytes(order: Order) -> bytes:
             "this is a real scan",
         )
     try:
-        descriptor = open_below(
-            os.fsencode(order.folder), entry.path, os.O_RDONLY, order.follow_links
-        )
-        with open(descriptor, "rb") as file:
-            data = file.read(entry.size + 1)
-            now = os.fstat(descriptor)
+        data, now = _content_now(order)
     except FileNotFoundError:
         raise ScanRejected("vanished", "listed, but gone when it was read") from None
     except PermissionError:
@@ -121,9 +136,21 @@ def _bytes(order: Order) -> bytes:
             raise  # of the disk, not of the file: trying again may help
         words = errno.errorcode.get(error.errno or 0, "unknown error")
         raise ScanRejected("unreadable", f"cannot be read ({words})") from None
-    if (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns):
+    if now != (entry.size, entry.mtime_ns):
         raise ScanRejected("changed", "changed after it was listed; it comes with the next run")
     return data
+
+
+def _content_now(order: Order) -> tuple[bytes, State]:
+    """Bytes and state of the file that lies there now."""
+    folder, entry = order.folder, order.entry
+    if isinstance(folder, S3Folder):
+        return folder.read(entry.path)
+    descriptor = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, order.follow_links)
+    with open(descriptor, "rb") as file:
+        data = file.read(entry.size + 1)
+        now = os.fstat(descriptor)
+    return data, State(now.st_size, now.st_mtime_ns)
 
 
 def _not_a_file(kind: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from pipeline.ingest.workers import Workers
 from pipeline.stages.accepted import Accepted, Seen
 from pipeline.stages.opening import Opened
 from pipeline.stages.progress import Advance
-from pipeline.stages.reading import Order, Read, read_scan
+from pipeline.stages.reading import Order, Read, orders_ahead, read_scan
 from pipeline.stages.registry import Chosen
 from pipeline.stages.rows import REJECTED, RowMaker
 from pipeline.store.folder import Store
@@ -108,7 +108,7 @@ class Receiver:
             Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, *limits)
             for file in listed
         )
-        outcomes = self.workers.map(read_scan, orders)
+        outcomes = self.workers.map(read_scan, orders_ahead(orders))
         forgotten = Forgotten(self.opened.private)
         for file, outcome in zip(listed, outcomes, strict=True):
             read = outcome if isinstance(outcome, Read) else Read(rejection=outcome)

@@ -75,7 +75,7 @@ class StoredCrops:
 
     def _of_part(self, name: str, wanted: pd.DataFrame, random):
         rows, classes = wanted["row"].to_numpy(), wanted["class"].to_numpy()
-        with opened(self.store, name, schemas.crops(self.side)) as file:
+        with opened(self.store, name, schemas.crops(self.side), ["pixels"]) as file:
             sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
             starts = np.cumsum([0, *sizes])
             groups = range(len(sizes)) if random is None else random.permutation(len(sizes))

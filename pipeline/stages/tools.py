@@ -44,7 +44,7 @@ def job_for(run: str, batch: str, opened: Opened, chosen: Chosen) -> Job:
     """The job of a run; folders in it are absolute, since others work in other places."""
     settings = opened.settings
     where = {
-        "store": str(Path(settings.store).absolute()),
+        "store": opened.store.everywhere(),
         "private": settings.private_folder.absolute(),
     }
     return Job(run, batch, settings.model_copy(update=where), chosen, made_with())

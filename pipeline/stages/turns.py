@@ -6,7 +6,6 @@ since its process was killed, is received by the process that waits: the place i
 be the very one that waits for it. A part that failed is waited for no longer.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -65,4 +64,4 @@ class Turns:
 
 def forget_turns(store: Store, batch: str) -> None:
     """Forget which parts failed, and remove their locks; for the holder of the batch's lock."""
-    shutil.rmtree(store.local_path(f"{FOLDER}/parts-{batch}"), ignore_errors=True)
+    store.remove_all(f"{FOLDER}/parts-{batch}")

@@ -9,15 +9,14 @@ Everything is found again from what is still there, so after a kill the same cal
 delivery lists of the batch go last.
 """
 
-import os
 import re
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipeline import schemas
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.delivery import Deliveries, Listed, batches
+from pipeline.ingest.places import BatchFolder, state_at
 from pipeline.stages.belongings import models_of
 from pipeline.stages.drift_reference import made_of
 from pipeline.stages.erasure import Traces, erase_rows, replace_rows, rows_in
@@ -166,12 +165,8 @@ def _refuse_loss(opened: Opened, undoing: Undoing) -> None:
             )
 
 
-def _gone(folder: Path, file: Listed) -> bool:
-    try:
-        now = os.stat(os.path.join(os.fsencode(folder), file.entry.path))
-    except OSError:
-        return True
-    return (now.st_size, now.st_mtime_ns) != (file.entry.size, file.entry.mtime_ns)
+def _gone(folder: BatchFolder, file: Listed) -> bool:
+    return state_at(folder, file.entry.path) != (file.entry.size, file.entry.mtime_ns)
 
 
 def _list_again(opened: Opened, undoing: Undoing) -> None:

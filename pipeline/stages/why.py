@@ -7,11 +7,11 @@ The answer names files, so it is for a person who asks, never for a log.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipeline.ingest.delivery import Deliveries, Listed, batches
 from pipeline.ingest.forgotten import Forgotten
 from pipeline.ingest.listing import Entry, list_batch
+from pipeline.ingest.places import BatchFolder, content_at, full_address, state_at
 from pipeline.stages.opening import Opened
 from pipeline.stages.reading import scan_id_of
 from pipeline.store import catalog
@@ -69,10 +69,10 @@ class Answer:
 
 def why(opened: Opened, said: str) -> Answer:
     """What became of the file `said`, which may also be a scan_id or a crop_id."""
-    path, answer = Path(said), Answer()
-    places = dict(_places(opened, path))
-    if path.is_file():
-        answer.scan_id = scan_id_of(path.read_bytes())
+    answer = Answer()
+    places = dict(_places(opened, said))
+    if (data := content_at(said)) is not None:
+        answer.scan_id = scan_id_of(data)
     elif not places:
         answer.scan_id = said.partition(":")[0]
     with catalog.open_store(opened.store) as con:
@@ -87,16 +87,15 @@ def why(opened: Opened, said: str) -> Answer:
     }
     answer.messages = list(_messages(opened, names))
     if not answer.attempts:
-        answer.where = list(_without_attempt(opened, path, places, answer.scan_id))
+        answer.where = list(_without_attempt(opened, said, places, answer.scan_id))
     return answer
 
 
-def _places(opened: Opened, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Batches whose folder holds the path, and the path in each; the file may be gone."""
+def _places(opened: Opened, said: str) -> Iterator[tuple[str, bytes]]:
+    """Batches whose folder holds the file, and its path in each; the file may be gone."""
+    full = full_address(said)
     for batch in batches(opened.private):
         folder = os.fsencode(Deliveries(opened.private, batch).folder)
-        # The file's own link is not followed: a link is delivered as a link.
-        full = os.path.join(os.fsencode(path.absolute().parent.resolve()), os.fsencode(path.name))
         if full.startswith(folder + b"/"):
             yield batch, full.removeprefix(folder + b"/")
 
@@ -153,9 +152,7 @@ def _messages(opened: Opened, names: set[str]) -> Iterator[str]:
                 yield line.rstrip("\n")
 
 
-def _without_attempt(
-    opened: Opened, path: Path, places: dict, scan_id: str | None
-) -> Iterator[str]:
+def _without_attempt(opened: Opened, said: str, places: dict, scan_id: str | None) -> Iterator[str]:
     """Why no delivery list has the file."""
     forgotten = Forgotten(opened.private)
     if forgotten.has_scan(scan_id):
@@ -166,12 +163,12 @@ def _without_attempt(
         yield from _in_folder(batch, relative, folder, forgotten)
     if not places:
         yield (
-            f"{path} lies in no batch that was delivered, and its bytes are not known. Deliver its "
+            f"{said} lies in no batch that was delivered, and its bytes are not known. Deliver its "
             "folder with make run-flow BATCH=path/to/folder"
         )
 
 
-def _in_folder(batch: str, path: bytes, folder: Path, forgotten: Forgotten) -> Iterator[str]:
+def _in_folder(batch: str, path: bytes, folder: BatchFolder, forgotten: Forgotten) -> Iterator[str]:
     if not folder.is_dir():
         yield f"The folder of batch {batch} is gone, and its lists never had such a file."
         return
@@ -183,7 +180,7 @@ def _in_folder(batch: str, path: bytes, folder: Path, forgotten: Forgotten) -> I
         yield f"It was forgotten in batch {batch} and is not taken again; delete the file."
     elif scans:
         yield f"It came to the folder of batch {batch} after the last run; run the batch again."
-    elif os.path.lexists(os.path.join(os.fsencode(folder), path)):
+    elif state_at(folder, path) is not None:
         yield (
             f"It is passed over in batch {batch}: a hidden or system file, or one that is still "
             "being written."

@@ -63,8 +63,10 @@ class Query(NamedTuple):
 
 def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     """Connect in memory and make every view over the parts of `store`; a view may be empty."""
-    store = as_store(store)
+    store = as_store(store).as_it_is()
     con = duckdb.connect()
+    if files := store.place.filesystem:
+        con.register_filesystem(files)
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
@@ -80,10 +82,10 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
 def as_store(store: str | Path | Store) -> Store:
     """The store that a path names; ConfigError when there is no such folder."""
     store = store if isinstance(store, Store) else Store(str(store))
-    if not Path(store.root).is_dir():
+    if not store.exists():
         raise ConfigError(
-            f"There is no store at {store.root}, expected a folder; correct `store`, or run a "
-            "batch to make one."
+            f"There is no store at {store.root}, expected a folder or s3://BUCKET/PREFIX; correct "
+            "`store`, or run a batch to make one."
         )
     return store
 
@@ -91,7 +93,7 @@ def as_store(store: str | Path | Store) -> Store:
 def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns: pa.Schema) -> None:
     """Name the rows of all parts of `table` TABLE_parts, each with the filename of its part."""
     names = [name for name in store.names(table) if name.endswith(".parquet")]
-    files = [str(store.local_path(name)) for name in names]
+    files = [store.address(name) for name in names]
     if files:
         # Folder names are no columns here: 20261123 would be read as a number.
         parts = con.read_parquet(files, hive_partitioning=False, filename=True)

@@ -37,7 +37,7 @@ class StoredEmbeddings:
         """
         groups = []
         for name, here in numbers.items():
-            with parts.opened(store, name, schemas.features(width)) as file:
+            with parts.opened(store, name, schemas.features(width), groups=[]) as file:
                 sizes = group_sizes(file)
             if sum(sizes) != len(here):
                 raise ArtifactError(
@@ -61,8 +61,9 @@ class StoredEmbeddings:
             kept = numbers >= 0
             kept[kept] = wanted[numbers[kept]]
             if kept.any():
-                with parts.opened(self.store, name, schemas.features(self.width)) as file:
-                    column = file.read_row_group(group, columns=["embedding"]).column(0)
+                schema, columns = schemas.features(self.width), ["embedding"]
+                with parts.opened(self.store, name, schema, columns, [group]) as file:
+                    column = file.read_row_group(group, columns=columns).column(0)
                 # The values lie one after the other: no row is ever a Python object.
                 values = column.combine_chunks().flatten().to_numpy()
                 yield numbers[kept], values.reshape(len(numbers), -1)[kept]

@@ -154,7 +154,7 @@ def chosen(kind: str, given: str | list[str], known: list[str]) -> list[str]:
 
 def width_of(store: Store, name: str) -> int:
     """Values per embedding in the part `name`; ArtifactError when it holds none."""
-    with parts.opened(store, name, pa.schema([])) as file:
+    with parts.opened(store, name, pa.schema([]), groups=[]) as file:
         found = file.schema_arrow
     place = found.get_field_index("embedding")
     if place < 0 or not pa.types.is_fixed_size_list(found.field(place).type):
@@ -177,7 +177,7 @@ def fill(
     """Put the kept rows of every part into `embeddings`, which has room for exactly those."""
     place = 0
     for name, kept in kept_rows.items():
-        with parts.opened(store, name, schema) as file:
+        with parts.opened(store, name, schema, ["embedding"]) as file:
             if file.metadata.num_rows != len(kept):
                 raise ArtifactError(
                     f"{name} was replaced while it was read: {len(kept)} rows first, then "

@@ -1,8 +1,8 @@
 """Who may write: one run per batch, one nightly, and one commit at a time in the whole store.
 
-Locks are the kernel's (flock on files under STORE/.locks): they end with their owner, however it
-ends, so none is ever stale and none needs breaking. The owner's JSON beside a lock (pid, started)
-is for the message alone.
+Locks lie under STORE/.locks and end with their owner, however it ends: in a folder at once, on S3
+when its heart-beat has been missing for a minute. The owner's JSON beside a lock (pid, started) is
+for the message alone.
 """
 
 import contextlib
@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from pipeline.errors import BatchBusy, NightBusy, PipelineError, StoreError
-from pipeline.store.folder import Store, make_folder
+from pipeline.store.folder import Store
 
 FOLDER = ".locks"
 SERVER = "server"  # the lock that is held while a Prefect server stands for a store
@@ -87,32 +87,26 @@ def commit_lock(store: Store) -> Iterator[None]:
 @contextlib.contextmanager
 def held(store: Store, key: str, timeout: float) -> Iterator[None]:
     """Hold the lock `key`; Timeout when another keeps it, StoreError when none can be made."""
-    path = store.local_path(f"{FOLDER}/{key}.lock")
-    # Where there is no flock, filelock would fall back to a lock that outlives a killed owner.
-    lock = FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
-    try:
-        make_folder(path.parent)
-        lock.acquire()
-    except Timeout:
-        raise
-    except (OSError, NotImplementedError) as error:
-        raise StoreError(
-            f"The store {store.root} cannot be locked ({error}); expected a folder that this "
-            "user may write. Correct its permissions, or set `store` to another folder."
-        ) from None
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock(_lock_name(key), timeout))
+        except Timeout:
+            raise
+        except (OSError, NotImplementedError) as error:
+            raise StoreError(
+                f"The store {store.root} cannot be locked ({error}); expected a folder or bucket "
+                "that this user may write. Correct its permissions, or set `store` to another one."
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 def is_held(store: Store, key: str) -> bool:
     """Whether anybody holds the lock `key` now."""
-    try:
-        with held(store, key, timeout=0):
-            return False
-    except Timeout:
-        return True
+    return store.is_locked(_lock_name(key))
+
+
+def _lock_name(key: str) -> str:
+    return f"{FOLDER}/{key}.lock"
 
 
 def in_words(store: Store, owner: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schemas
@@ -225,11 +226,21 @@ def refuse_non_finite(name: str, embeddings: pa.ChunkedArray) -> None:
 
 
 @contextlib.contextmanager
-def opened(store: Store, name: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
-    """The part `name`, open for reading, after insisting on `schema`."""
+def opened(
+    store: Store,
+    name: str,
+    schema: pa.Schema,
+    columns: list[str] | None = None,
+    groups: list[int] | None = None,
+) -> Iterator[pq.ParquetFile]:
+    """The part `name`, open for reading, after insisting on `schema`.
+
+    What will be read may be told: `columns` and row `groups`, all by default. On S3 no more than
+    that is fetched, and none but the footer for no groups.
+    """
     try:
         # Buffering ahead would hold every row group at once.
-        file = pq.ParquetFile(store.local_path(name), pre_buffer=False)
+        file = pq.ParquetFile(store.parquet(name, columns, groups), pre_buffer=False)
     except FileNotFoundError:
         raise ArtifactError(f"{name} is missing, expected a part; run its batch again.") from None
     except (pa.ArrowInvalid, OSError) as error:
@@ -251,13 +262,13 @@ def read_part(
     store: Store, name: str, schema: pa.Schema, columns: list[str] | None = None
 ) -> pa.Table:
     """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
-    with opened(store, name, schema) as file:
+    with opened(store, name, schema, columns) as file:
         return file.read(columns=columns)
 
 
 def rows_of(store: Store, name: str) -> int:
     """How many rows a part has, from its footer alone."""
-    return pq.read_metadata(store.local_path(name)).num_rows
+    return pq.read_metadata(store.parquet(name, groups=[])).num_rows
 
 
 def iter_part(
@@ -267,5 +278,24 @@ def iter_part(
 
     Raises ArtifactError like `read_part`, at the first slice.
     """
-    with opened(store, name, schema) as file:
+    with opened(store, name, schema, columns) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def find_rows(
+    store: Store, name: str, schema: pa.Schema, key: str, wanted: Iterable[str], columns: list[str]
+) -> pa.Table:
+    """Some `columns` of the rows whose `key` is one of `wanted`, in their order.
+
+    Of row groups without any, the key alone is read. Raises ArtifactError like `read_part`.
+    """
+    values = pa.array(sorted(wanted), pa.string())
+    with opened(store, name, schema, [key]) as file:
+        groups = range(file.num_row_groups)
+        keys = (file.read_row_group(group, columns=[key])[key] for group in groups)
+        masks = {group: pc.is_in(ids, values) for group, ids in zip(groups, keys, strict=True)}
+    masks = {group: mask for group, mask in masks.items() if pc.any(mask).as_py()}
+    with opened(store, name, schema, columns, list(masks)) as file:
+        read = (file.read_row_group(group, columns=columns) for group in masks)
+        found = [rows.filter(mask) for rows, mask in zip(read, masks.values(), strict=True)]
+        return pa.concat_tables(found or [file.schema_arrow.empty_table().select(columns)])

@@ -7,6 +7,7 @@ then, another run or `forget`, must not find rows that were decided before.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pipeline.errors import StoreError
 from pipeline.store.folder import Store
@@ -17,6 +18,7 @@ from pipeline.store.locks import commit_lock, is_running
 class RunStore(Store):
     """A store whose files appear under the commit lock, while `run` holds its batch."""
 
+    replaces: ClassVar[bool] = False  # what stands is the same, or came after this run
     batch: str
     run: str
 

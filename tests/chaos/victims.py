@@ -47,14 +47,16 @@ class Ended:
     moments: int
 
 
-def process_batch(root: Path, folder: Path, batch: str, real_workers: bool = False) -> None:
+def process_batch(
+    root: Path, folder: Path, batch: str, real_workers: bool = False, **settings
+) -> None:
     """What is struck: one batch from its folder to its report. Raises what the stages raise."""
     listing.SECOND_LOOK_SECONDS = 0
     delivery.datetime.datetime = FrozenClock
     tools.embedder = lambda store, chosen: Halved
     if not real_workers:
         tools.Workers = InPlace
-    store = opened(root, part_size=4)
+    store = opened(root, part_size=4, **settings)
     summary = process_module.process(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:
         raise StageFailure(summary.failures + summary.broken_checks)

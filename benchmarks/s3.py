@@ -1,0 +1,130 @@
+"""Receiving and embedding on S3 with 50 ms more per request, against the same without: `bench-s3`.
+
+Inbox and store lie on a real S3 API on the loopback, in a process that shares this machine's cores.
+A whole part is fetched, worked on and written as in a run, locks and fences included.
+"""
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import scans, table
+from benchmarks.comparison import Comparison, clocked, rates
+from benchmarks.stores import BATCH, planned_parts
+from pipeline import config
+from pipeline.ingest.places import folder_at
+from pipeline.ingest.workers import Workers
+from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.stages.plan import deliver
+from pipeline.stages.registry import choose
+from pipeline.stages.tools import Tools, finished, job_for, tools_for
+from pipeline.stages.work import Embed, PartWork, Receive
+from pipeline.store.locks import batch_lock, begin_run
+from pipeline.store.parts import crops_name, features_name, rows_of
+from tests.s3_server import BUCKET, Process
+
+SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9
+INBOX = f"s3://{BUCKET}/inbox"
+
+
+def main() -> None:
+    """Measure, and print two rows. Takes some minutes on two cores."""
+    count = os.cpu_count() or 1
+    fields = config.Settings.model_fields
+    workers = Workers(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
+    try:
+        with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Process() as server:
+            os.environ.update(server.environment)
+            with multiprocessing.get_context("spawn").Pool() as pool:
+                put_on_s3(scans.panoramics(Path(root), pool, SCANS)["png"])
+            opened = store_at(Path(root))
+            rows = [receiving(opened, workers, server), embedding(opened, workers, server)]
+            table.show(rows)
+    finally:
+        workers.close()
+    print(table.machine(count))
+
+
+def put_on_s3(folder: Path) -> None:
+    """The scans of a folder, in the inbox."""
+    objects = folder_at(INBOX).objects
+    for path in sorted(folder.iterdir()):
+        objects.put(path.name, path.read_bytes())
+
+
+def store_at(root: Path) -> Opened:
+    """A store on S3 to which the inbox was delivered, one part, with the default settings."""
+    groups = {"recipe": config.Recipe(), "trunk": config.Trunk(), "head": config.Head()}
+    settings = config.load(store=f"s3://{BUCKET}/store", private=root / "private", **groups)
+    opened = open_for_writing(settings)
+    deliver(folder_at(INBOX), BATCH, opened)
+    assert planned_parts(opened) == [0]
+    return opened
+
+
+def receiving(opened: Opened, workers: Workers, server: Process) -> Comparison:
+    """Scans received per second."""
+
+    def received() -> float:
+        for folder in ("scans", "crops", "labels"):
+            opened.store.remove_all(folder)
+        return of_one_part(Receive, opened, workers)
+
+    received()  # warms the workers
+    return compared("receive: phantom panoramics", (SCANS, "scans"), received, server)
+
+
+def embedding(opened: Opened, workers: Workers, server: Process) -> Comparison:
+    """Crops embedded per second."""
+    chosen = choose(opened.settings, opened.store)
+    crops = rows_of(opened.store, crops_name(chosen.recipe_id, BATCH, 0))
+
+    def embedded() -> float:
+        opened.store.remove(features_name(chosen.trunk_id, BATCH, 0))
+        return of_one_part(Embed, opened, workers)
+
+    embedded()  # imports TensorFlow
+    return compared("embed: crops part to features part", (crops, "crops"), embedded, server)
+
+
+def compared(
+    what: str, count: tuple[int, str], work: Callable[[], float], server: Process
+) -> Comparison:
+    """The same work with and without the delay, in turns."""
+
+    def delayed() -> float:
+        server.asked(f"delay/{DELAY}")
+        try:
+            return work()
+        finally:
+            server.asked("delay/0")
+
+    return rates(what, count, delayed, ("without delay", work), BAR, REPEATS)
+
+
+def of_one_part(work: type[PartWork], opened: Opened, workers: Workers) -> float:
+    """Seconds that a run's work on its only part takes; what a run makes once is left out."""
+    with one_run(opened, workers) as tools:
+        return clocked(lambda: work(tools.job)(0, lambda _: None))
+
+
+@contextmanager
+def one_run(opened: Opened, workers: Workers) -> Iterator[Tools]:
+    """What a run has made by the time it works on a part."""
+    chosen = choose(opened.settings, opened.store)
+    with batch_lock(opened.store, BATCH):
+        job = job_for(begin_run(opened.store, BATCH), BATCH, opened, chosen)
+        tools = tools_for(job)
+        tools.opened, tools.workers = opened, workers
+        if opened.store.names("crops"):
+            assert tools.embed  # the trunk, read and tried
+        yield tools
+        del tools.workers  # they serve the next run too
+        finished(job)
+
+
+if __name__ == "__main__":
+    main()
