@@ -23,7 +23,8 @@ from pipeline.stages.embed import embed_part
 from pipeline.stages.opening import Opened
 from pipeline.stages.receive import Receiver
 from pipeline.stages.registry import Chosen, choose, embedder
-from pipeline.store.parts import crops_name, features_name, read_part
+from pipeline.store.part_names import crops_name, features_name
+from pipeline.store.parts import read_part
 
 PART = 0
 EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000

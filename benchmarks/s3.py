@@ -23,7 +23,8 @@ from pipeline.stages.registry import choose
 from pipeline.stages.tools import Tools, finished, job_for, tools_for
 from pipeline.stages.work import Embed, PartWork, Receive
 from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.parts import crops_name, features_name, rows_of
+from pipeline.store.part_names import crops_name, features_name
+from pipeline.store.parts import rows_of
 from tests.s3_server import BUCKET, Process
 
 SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9

@@ -26,14 +26,8 @@ from pipeline.stages.embed import embed_part
 from pipeline.stages.opening import Opened, open_for_writing
 from pipeline.stages.plan import deliver, plan_batch
 from pipeline.stages.registry import Chosen, embedder
-from pipeline.store.parts import (
-    crops_name,
-    features_name,
-    labels_name,
-    read_part,
-    scans_name,
-    write_part,
-)
+from pipeline.store.part_names import crops_name, features_name, labels_name, scans_name
+from pipeline.store.parts import read_part, write_part
 
 PART, NIGHT, BIG = 128, 1000, 10_000  # scans of a part, of a night, of the night that comes again
 AGAIN = "again"  # the name of that night

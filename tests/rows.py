@@ -5,7 +5,8 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.stages.registry import choose
-from pipeline.store.parts import features_name, labels_name, write_part
+from pipeline.store.part_names import features_name, labels_name
+from pipeline.store.parts import write_part
 
 GRID = (8, 8, 8)  # of the trunk in tests.batches
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import config, schemas
-from pipeline.store import parts
+from pipeline.store import part_names, parts
 
 SIDE, WIDTH, RECIPE = 8, 4, "r0"
 CLASSES = ("healthy", "abscess", "caries")
@@ -62,7 +62,7 @@ class Stored:
                 }
                 for number in self.numbers(batch)
             ]
-            write(self.store, parts.scans_name(f"b{batch}", 0), rows, schemas.SCANS)
+            write(self.store, part_names.scans_name(f"b{batch}", 0), rows, schemas.SCANS)
 
     def trunk(self, trunk_id="t0", batches=(0, 1)):
         """A trunk's card and its features; an embedding's first value is the crop's number."""
@@ -86,7 +86,7 @@ class Stored:
             table = table.set_column(
                 table.schema.get_field_index("trunk"), "trunk", pa.array([trunk_id] * len(numbers))
             )
-            name = parts.features_name(trunk_id, f"b{batch}", 0)
+            name = part_names.features_name(trunk_id, f"b{batch}", 0)
             parts.write_part(self.store, name, table, schemas.features(WIDTH))
         return self
 
@@ -125,7 +125,7 @@ class Stored:
                 }
                 for n in self.numbers(batch)
             ]
-            name = parts.predictions_name(head_id, f"b{batch}", 0)
+            name = part_names.predictions_name(head_id, f"b{batch}", 0)
             write(self.store, name, rows, schemas.PREDICTIONS)
         return self
 
@@ -159,4 +159,4 @@ def write_labels(store, labels, source="delivered"):
         }
         for crop_id, label in labels.items()
     ]
-    write(store, parts.labels_name(source, 0), rows, schemas.LABELS)
+    write(store, part_names.labels_name(source, 0), rows, schemas.LABELS)

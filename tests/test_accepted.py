@@ -2,7 +2,8 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.stages.accepted import Accepted
-from pipeline.store.parts import scans_name, write_part
+from pipeline.store.part_names import scans_name
+from pipeline.store.parts import write_part
 
 
 def scan(scan_id, size, status="accepted", boxes=()):

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, parts
+from pipeline.store import catalog, part_names, parts
 
 WIDTH = 4
 A, B, C, D, E, F = (letter * 32 for letter in "abcdef")
@@ -67,12 +67,12 @@ def write(store, table, rows, number=0, batch="b"):
     """Store `rows` as one part of `table`."""
     schema = SCHEMA_OF[table]
     name = {
-        "scans": parts.scans_name(batch, number),
-        "crops": parts.crops_name("r0", batch, number),
-        "features": parts.features_name(rows[0].get("trunk", "t0"), batch, number),
-        "predictions": parts.predictions_name(rows[0].get("head", "h0"), batch, number),
-        "novelty": parts.novelty_name("n0", batch, number),
-        "labels": parts.labels_name(batch, number),
+        "scans": part_names.scans_name(batch, number),
+        "crops": part_names.crops_name("r0", batch, number),
+        "features": part_names.features_name(rows[0].get("trunk", "t0"), batch, number),
+        "predictions": part_names.predictions_name(rows[0].get("head", "h0"), batch, number),
+        "novelty": part_names.novelty_name("n0", batch, number),
+        "labels": part_names.labels_name(batch, number),
     }[table]
     parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
 

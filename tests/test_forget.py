@@ -20,7 +20,8 @@ from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.store import catalog, local
 from pipeline.store.locks import batch_lock
-from pipeline.store.parts import predictions_name, read_part, write_part
+from pipeline.store.part_names import predictions_name
+from pipeline.store.parts import read_part, write_part
 from tests.batches import opened, panoramic, put, scan, without_waiting
 
 PATIENT = "Zoe/77"

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, parts
+from pipeline.store import catalog, part_names, parts
 from pipeline.store.neighbours import Neighbours
 from tests.stored import write_labels
 
@@ -23,7 +23,7 @@ def write(store, embeddings, start, batch, trunk="t0"):
     columns["patient_key"] = pa.array([f"p{(start + row) // 2}" for row in range(count)])
     values = pa.array(embeddings.astype(np.float16).ravel())
     columns["embedding"] = pa.FixedSizeListArray.from_arrays(values, WIDTH)
-    parts.write_part(store, parts.features_name(trunk, batch, 0), pa.table(columns), SCHEMA)
+    parts.write_part(store, part_names.features_name(trunk, batch, 0), pa.table(columns), SCHEMA)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_no_part_is_read_twice_while_there_is_room(store, embeddings):
 
 def test_a_part_that_is_gone_is_told_when_it_was_not_kept(store, embeddings):
     like = Neighbours(store, memory=0)
-    store.remove(parts.features_name("t0", "c", 0))
+    store.remove(part_names.features_name("t0", "c", 0))
     with pytest.raises(ArtifactError, match=r"features/t0/c/part-00000\.parquet is missing"):
         like.of(CROPS[10])
 

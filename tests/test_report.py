@@ -16,7 +16,7 @@ from pipeline.report import cards
 from pipeline.stages.plan import Planned
 from pipeline.stages.report import write_report
 from pipeline.stages.summary import Summary
-from pipeline.store import catalog, parts
+from pipeline.store import catalog, part_names, parts
 
 SIDE, WIDTH, RECIPE, TRUNK, HEAD = 32, 4, "r0", "t0", "h0"
 HOSTILE = '<script>alert("x")</script>'
@@ -92,22 +92,22 @@ def write(store, name, rows, schema):
 
 
 def write_scans(store, rows):
-    write(store, parts.scans_name("b", 0), rows, schemas.SCANS)
+    write(store, part_names.scans_name("b", 0), rows, schemas.SCANS)
 
 
 def write_crops(store, rows, number=0):
     """Crops of random pixels, and their features."""
     noise = np.random.default_rng(number)
     pixels = [{**row, "pixels": noise.bytes(SIDE * SIDE)} for row in rows]
-    write(store, parts.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
+    write(store, part_names.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
     embedded = [{**row, "trunk": TRUNK, "embedding": np.ones(WIDTH, np.float16)} for row in rows]
-    write(store, parts.features_name(TRUNK, "b", number), embedded, schemas.features(WIDTH))
+    write(store, part_names.features_name(TRUNK, "b", number), embedded, schemas.features(WIDTH))
 
 
 def write_labels(store, labels):
     kept = {"scan_id": "s", "batch": "b", "source": "delivered", "labelled_at": 0}
     rows = [{"crop_id": crop_id(number), "label": word, **kept} for number, word in labels.items()]
-    write(store, parts.labels_name("b", 0), rows, schemas.LABELS)
+    write(store, part_names.labels_name("b", 0), rows, schemas.LABELS)
 
 
 def write_card(store, home, card):
@@ -195,7 +195,7 @@ IN_ORDER = [3, 2, 1, 0]  # unseen first, then the likeliest abnormal
 def ranked(unranked):
     write_head(unranked)
     rows = [prediction(number, *score) for number, score in SCORES.items()]
-    write(unranked, parts.predictions_name(HEAD, "b", 0), rows, schemas.PREDICTIONS)
+    write(unranked, part_names.predictions_name(HEAD, "b", 0), rows, schemas.PREDICTIONS)
     return unranked
 
 
@@ -246,7 +246,7 @@ def test_the_gallery_is_in_the_order_of_the_work_list(ranked):
 
 def test_crops_of_the_audit_are_marked_and_stand_behind_the_first(ranked):
     drawn = {name: facts(1)[name] for name in ("batch", "crop_id", "scan_id", "patient_key")}
-    write(ranked, parts.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
+    write(ranked, part_names.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
     assert "4. p 0.200 audit unseen" in visible(text)
@@ -267,7 +267,7 @@ def test_every_picture_is_that_of_its_own_crop(ranked):
         row["crop_id"]: row["pixels"]
         for number in range(2)
         for row in parts.read_part(
-            ranked, parts.crops_name(RECIPE, "b", number), schemas.crops(SIDE)
+            ranked, part_names.crops_name(RECIPE, "b", number), schemas.crops(SIDE)
         ).to_pylist()
     }
     shown = re.findall(r'base64,([^"]*)" alt="box crop ([^"]*)"', text)
@@ -377,7 +377,7 @@ def test_what_was_delivered_is_counted_by_kind(ranked):
 
 def test_the_page_tells_of_this_batch_alone(ranked):
     other = {"batch": "other", "scan_id": "f" * 32, "file_key": "x", "format": "bmp"}
-    write(ranked, parts.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
+    write(ranked, part_names.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
     summary = summary_of(ranked, HEAD)
     assert "bmp" not in page(ranked, summary)
 
@@ -388,7 +388,7 @@ def test_the_page_shows_where_teeth_were_looked_for(ranked):
     rows = [{**facts(9), **around, "crop_id": n, "box_x": x} for n, (x, _) in places.items()]
     write_crops(ranked, rows, number=2)
     said = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
-    write(ranked, parts.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
+    write(ranked, part_names.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
     text = page(ranked, summary_of(ranked, HEAD))
     figure = re.search('<figure class="searched">.*?</figure>', text, re.DOTALL).group()
     circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)

@@ -11,7 +11,7 @@ from pipeline.stages.tools import Tools, job_for
 from pipeline.stages.turns import Turns
 from pipeline.stages.work import Receive, attempt_elsewhere
 from pipeline.store.locks import batch_lock, begin_run, commit_lock, held
-from pipeline.store.parts import scans_name
+from pipeline.store.part_names import scans_name
 from pipeline.store.running import RunStore
 from tests.batches import opened
 

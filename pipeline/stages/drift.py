@@ -27,7 +27,8 @@ from pipeline.stages.registry import Chosen
 from pipeline.stages.rows import ACCEPTED
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import drift_name, read_part, write_part
+from pipeline.store.part_names import drift_name
+from pipeline.store.parts import read_part, write_part
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
 MOST_TOLD = 4  # facts in one alert; the query `drift` has all

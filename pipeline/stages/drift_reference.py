@@ -38,7 +38,8 @@ from pipeline.stages.rows import ACCEPTED
 from pipeline.store import catalog
 from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import features_name, iter_part, part_numbers, read_part, write_part
+from pipeline.store.part_names import features_name
+from pipeline.store.parts import iter_part, part_numbers, read_part, write_part
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference

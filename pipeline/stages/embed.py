@@ -9,14 +9,13 @@ from pipeline import schemas
 from pipeline.stages.progress import Advance
 from pipeline.stages.registry import Chosen
 from pipeline.store.folder import Store
-from pipeline.store.parts import (
+from pipeline.store.part_names import (
     background_crops_name,
     background_features_name,
     crops_name,
     features_name,
-    iter_part,
-    part_writer,
 )
+from pipeline.store.parts import iter_part, part_writer
 
 ROWS = 256  # crops in memory at a time: 16 MB of pixels, 4 MB of embeddings
 

@@ -18,7 +18,8 @@ from pipeline.stages.pictures import read_pictures
 from pipeline.stages.registry import champion, head_home, read_card, trunk_card
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, find_rows
+from pipeline.store.part_names import features_name
+from pipeline.store.parts import find_rows
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from pipeline.stages.receive import emptied
 from pipeline.stages.report import rewrite_report
 from pipeline.stages.rows import RowMaker
 from pipeline.store.locks import batch_lock, commit_lock
-from pipeline.store.parts import scans_name
+from pipeline.store.part_names import scans_name
 
 JOURNAL = "forgetting.json"
 

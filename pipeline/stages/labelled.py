@@ -20,7 +20,8 @@ from pipeline.store import catalog
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
 from pipeline.store.folder import Store
-from pipeline.store.parts import iter_part, part_name, part_numbers, read_part
+from pipeline.store.part_names import part_name
+from pipeline.store.parts import iter_part, part_numbers, read_part
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen, read_card
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, iter_part, read_part, rows_of
+from pipeline.store.part_names import features_name
+from pipeline.store.parts import iter_part, read_part, rows_of
 
 FORM = 1  # raise when the same rows and settings would give other scores
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")

@@ -43,7 +43,8 @@ from pipeline.stages.stored_crops import StoredCrops, stored_crops
 from pipeline.stages.train_head import Trained
 from pipeline.stages.training import learn_and_predict
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, features_name, part_numbers, rows_of
+from pipeline.store.part_names import crops_name, features_name
+from pipeline.store.parts import part_numbers, rows_of
 
 
 @dataclass

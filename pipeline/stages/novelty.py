@@ -19,7 +19,8 @@ from pipeline.stages.progress import progress
 from pipeline.stages.registry import Chosen
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, iter_part, novelty_name, part_numbers, part_writer
+from pipeline.store.part_names import features_name, novelty_name
+from pipeline.store.parts import iter_part, part_numbers, part_writer
 
 ROWS = 256  # embeddings in memory at a time
 

@@ -11,7 +11,8 @@ from pipeline.model.label_errors import averaged, judge
 from pipeline.stages.registry import Chosen
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, iter_part, out_of_fold_name, write_part
+from pipeline.store.part_names import features_name, out_of_fold_name
+from pipeline.store.parts import iter_part, write_part
 
 ROWS = 256  # embeddings in memory at a time
 

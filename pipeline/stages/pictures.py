@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.store.folder import Store
-from pipeline.store.parts import crops_name, find_rows, part_numbers
+from pipeline.store.part_names import crops_name
+from pipeline.store.parts import find_rows, part_numbers
 
 COLUMNS = pa.schema([("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())])
 

@@ -12,7 +12,8 @@ from pipeline import schemas
 from pipeline.model.background import apart, p_abnormal
 from pipeline.stages.registry import Chosen, head_home, read_card, read_model
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, iter_part, part_writer, predictions_name
+from pipeline.store.part_names import features_name, predictions_name
+from pipeline.store.parts import iter_part, part_writer
 
 if TYPE_CHECKING:
     import keras

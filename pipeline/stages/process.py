@@ -27,15 +27,15 @@ from pipeline.stages.turns import forget_turns
 from pipeline.stages.work import Embed, Predict, Receive, Recut, Score
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.parts import (
+from pipeline.store.part_names import (
     audits_name,
     crops_name,
     features_name,
     novelty_name,
     predictions_name,
-    rows_of,
     scans_name,
 )
+from pipeline.store.parts import rows_of
 
 
 def process(

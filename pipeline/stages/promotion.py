@@ -18,7 +18,8 @@ from pipeline.stages.progress import progress
 from pipeline.stages.registry import champion, stored_choice
 from pipeline.stages.scored import scored_rows
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, part_numbers, predictions_name
+from pipeline.store.part_names import features_name, predictions_name
+from pipeline.store.parts import part_numbers
 
 FEW_PATIENTS = 30  # on the test side; with fewer a head must be far worse to be told as worse
 

@@ -27,14 +27,8 @@ from pipeline.stages.registry import Chosen
 from pipeline.stages.rows import REJECTED, RowMaker
 from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import (
-    PackedPart,
-    background_crops_name,
-    crops_name,
-    labels_name,
-    read_part,
-    scans_name,
-)
+from pipeline.store.part_names import background_crops_name, crops_name, labels_name, scans_name
+from pipeline.store.parts import PackedPart, read_part
 
 Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])

@@ -14,7 +14,8 @@ from pipeline.stages.plan import plan_batch
 from pipeline.stages.rows import REJECTED
 from pipeline.store.folder import Store
 from pipeline.store.locks import batch_lock
-from pipeline.store.parts import read_part, scans_name
+from pipeline.store.part_names import scans_name
+from pipeline.store.parts import read_part
 
 COLUMNS = ["part", "row", "status", "reason"]
 

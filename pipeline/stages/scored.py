@@ -17,7 +17,8 @@ from pipeline.stages.progress import progress
 from pipeline.stages.registry import stored_choice
 from pipeline.store import catalog
 from pipeline.store.folder import Store
-from pipeline.store.parts import features_name, iter_part, part_numbers, predictions_name
+from pipeline.store.part_names import features_name, predictions_name
+from pipeline.store.parts import iter_part, part_numbers
 
 PREDICTED = ["crop_id", "probabilities"]
 

@@ -8,7 +8,8 @@ from pipeline.stages.predict import Head, predict_part
 from pipeline.stages.progress import log
 from pipeline.stages.registry import Chosen, champion, choose
 from pipeline.stages.train_head import Trained, train_head
-from pipeline.store.parts import part_numbers, predictions_name
+from pipeline.store.part_names import predictions_name
+from pipeline.store.parts import part_numbers
 
 
 def learn_and_predict(

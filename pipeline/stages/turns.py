@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipeline.stages.receive import Commits
 from pipeline.store.folder import Store
 from pipeline.store.locks import FOLDER, held, is_held
-from pipeline.store.parts import scans_name
+from pipeline.store.part_names import scans_name
 from pipeline.store.running import RunStore
 
 LOOK_SECONDS = 0.2

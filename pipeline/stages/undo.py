@@ -25,7 +25,8 @@ from pipeline.stages.opening import Opened
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import read_part, scans_name
+from pipeline.store.part_names import scans_name
+from pipeline.store.parts import read_part
 
 TAKEN_BACK = "taken_back"
 WORDS = "a duplicate of a scan whose batch was taken back; listed for another attempt"
