@@ -96,7 +96,8 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     from pipeline.stages.embed import embed_part
     from pipeline.stages.receive import Receiver
     from pipeline.stages.registry import choose, embedder
-    from pipeline.store.parts import crops_name, features_name, rows_of, scans_name
+    from pipeline.store.part_names import crops_name, features_name, scans_name
+    from pipeline.store.parts import rows_of
 
     with fresh_store(root, folder) as opened:
         store, chosen = opened.store, choose(opened.settings, opened.store)
