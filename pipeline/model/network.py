@@ -94,7 +94,9 @@ def in_batches(model: keras.Model, rows: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         padding = [(0, BATCH - len(batch))] + [(0, 0)] * (rows.ndim - 1)
-        yield np.asarray(model.predict_on_batch(np.pad(batch, padding)))[: len(batch)]
+        # Padding by nothing would still copy every row.
+        full = np.pad(batch, padding) if len(batch) < BATCH else batch
+        yield np.asarray(model.predict_on_batch(full))[: len(batch)]
 
 
 class Embedder:
