@@ -4,8 +4,12 @@ Facts come as a DataFrame with one row per crop, embeddings as one array of shap
 row i belongs to the frame's row i. Only the parts, columns and row groups asked for are read.
 """
 
+import collections
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -174,22 +178,35 @@ def labels_in_force(store: Store) -> pd.Series:
 def fill(
     embeddings: np.ndarray, store: Store, schema: pa.Schema, kept_rows: dict[str, np.ndarray]
 ) -> None:
-    """Put the kept rows of every part into `embeddings`, which has room for exactly those."""
-    place = 0
-    for name, kept in kept_rows.items():
-        with parts.opened(store, name, schema, ["embedding"]) as file:
-            if file.metadata.num_rows != len(kept):
-                raise ArtifactError(
-                    f"{name} was replaced while it was read: {len(kept)} rows first, then "
-                    f"{file.metadata.num_rows}. Load the features again."
-                )
-            for rows in kept_embeddings(file, kept):
-                here = embeddings[place : place + len(rows)]
-                if here.dtype == np.float32:
-                    widen(rows, here)
-                else:
-                    here[:] = rows
-                place += len(rows)
+    """Put the kept rows of every part into `embeddings`, which has room for exactly those.
+
+    A part per core at a time: decoding and copying leave Python's lock to others.
+    """
+    ends = np.cumsum([np.count_nonzero(kept) for kept in kept_rows.values()])
+    places = np.split(embeddings, ends[:-1])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        filled = pool.map(partial(fill_part, store, schema), kept_rows.items(), places)
+        collections.deque(filled, maxlen=0)
+
+
+def fill_part(
+    store: Store, schema: pa.Schema, part: tuple[str, np.ndarray], embeddings: np.ndarray
+) -> None:
+    """Put the kept rows of one part into `embeddings`, which has room for exactly those."""
+    (name, kept), place = part, 0
+    with parts.opened(store, name, schema, ["embedding"]) as file:
+        if file.metadata.num_rows != len(kept):
+            raise ArtifactError(
+                f"{name} was replaced while it was read: {len(kept)} rows first, then "
+                f"{file.metadata.num_rows}. Load the features again."
+            )
+        for rows in kept_embeddings(file, kept):
+            here = embeddings[place : place + len(rows)]
+            if here.dtype == np.float32:
+                widen(rows, here)
+            else:
+                here[:] = rows
+            place += len(rows)
 
 
 def kept_embeddings(file: pq.ParquetFile, kept: np.ndarray) -> Iterator[np.ndarray]:
@@ -201,5 +218,5 @@ def kept_embeddings(file: pq.ParquetFile, kept: np.ndarray) -> Iterator[np.ndarr
         if here.any():
             column = file.read_row_group(group, columns=["embedding"]).column(0)
             # The values lie one after the other: no row is ever a Python object.
-            values = column.combine_chunks().flatten().to_numpy()
-            yield values.reshape(len(here), -1)[here]
+            values = column.combine_chunks().flatten().to_numpy().reshape(len(here), -1)
+            yield values if here.all() else values[here]

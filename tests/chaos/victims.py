@@ -23,10 +23,19 @@ from pipeline.stages import process as process_module
 from pipeline.stages import tools
 from pipeline.stages.plan import deliver
 from pipeline.store.folder import Store
-from tests.batches import Halved, InPlace, opened, put, scan
+from tests.batches import Halved, InPlace, opened, panoramic, put, scan
 from tests.chaos.moments import Moments
 
-TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
+TABLES = (
+    "scans",
+    "crops",
+    "background_crops",
+    "features",
+    "background_features",
+    "labels",
+    "audits",
+    "drift",
+)
 DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a victim
 PATIENCE = 120.0  # seconds; a victim that takes longer hangs
 
@@ -147,13 +156,15 @@ def _unfinished(path: Path) -> bool:
 def batch(folder: Path) -> Path:
     """Scans with boxes, classes, patients, a duplicate and two that cannot be used."""
     same = scan(seed=1)
-    pictures = {f"s{number:02d}_png": scan(seed=10 + number) for number in range(9)}
+    pictures = {f"s{number:02d}_png": scan(seed=10 + number) for number in range(8)}
+    pictures["s08_png"] = panoramic(seed=18)  # with a box, so it has a background too
     put(folder, **pictures, t_png=same, u_png=same, v_png=b"broken", w_png=b"")
     lines = [
-        f"s{number:02d},{'healthy' if number % 2 else 'caries'},p{number // 2}"
-        for number in range(9)
+        f"s{number:02d},{'healthy' if number % 2 else 'caries'},p{number // 2},,,,"
+        for number in range(8)
     ]
-    put(folder, labels_csv="\n".join(["image_id,label,patient", *lines]))
+    lines.append("s08,caries,p4,40,20,12,20")
+    put(folder, labels_csv="\n".join(["image_id,label,patient,x,y,w,h", *lines]))
     for path in folder.iterdir():
         os.utime(path, (1_000_000_000, 1_000_000_000))
     return folder
