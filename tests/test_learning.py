@@ -1,11 +1,14 @@
 """Learning a trunk on pictures whose classes a small network can see."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.model import augment, learning, network, trainable
+from pipeline.model.objectives import Labelled
 
 SIDE = 32
 TRUNK = config.Trunk(
@@ -13,6 +16,28 @@ TRUNK = config.Trunk(
     layers=(config.Layer(filters=4, kernel=5), config.Layer(filters=8, kernel=3)),
 )
 SETTINGS = config.Learn(epochs=3, batch_size=16, learning_rate=1e-2)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A source that is in memory: uint8 (N, side, side), class numbers (N,), boolean masks (N,)."""
+
+    crops: np.ndarray
+    truth: np.ndarray
+    learn: np.ndarray
+    judge: np.ndarray
+    class_count: int
+    background: bool = False
+
+    @property
+    def classes(self) -> np.ndarray:
+        return self.truth[self.learn]
+
+    def training(self, random: np.random.Generator) -> learning.Pieces:
+        yield self.crops[self.learn], self.classes
+
+    def validation(self) -> learning.Pieces:
+        yield self.crops[self.judge], self.truth[self.judge]
 
 
 def discs(count, seed=0):
@@ -29,7 +54,7 @@ def discs(count, seed=0):
 def source():
     crops, classes = discs(96)
     learn = np.arange(96) < 64
-    return learning.Arrays(crops, classes, learn, ~learn, class_count=2)
+    return Arrays(crops, classes, learn, ~learn, class_count=2)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +185,22 @@ def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
     assert np.abs(one - other).mean() > 0.01
     # Another exposure of the same picture, not another picture.
     assert np.abs(one.mean(axis=(1, 2)) - augment.plain(crops).mean(axis=(1, 2))).max() < 0.3
+
+
+def test_what_moves_into_a_view_is_no_darker_than_the_picture():
+    # Black corners would tell which crops had been moved.
+    bright = np.full((16, SIDE, SIDE), 200, np.uint8)
+    assert augment.augmented(bright, np.random.default_rng(0)).min() > 0.25
+
+
+def test_background_is_not_counted_as_abnormal():
+    objective = Labelled(np.ones(3), SETTINGS, background=True)
+    taken_for_background = np.array([[0, 0, 8]], np.float32)
+    as_abnormal = np.array([[0, 8, 0]], np.float32)
+    normal = np.array([0])
+    by_class = 8  # what both lose by naming the wrong class
+    assert float(objective.loss(normal, taken_for_background)[0]) < by_class + 1
+    assert float(objective.loss(normal, as_abnormal)[0]) > by_class + 6
 
 
 def test_half_of_the_views_are_mirrored_about_the_middle():

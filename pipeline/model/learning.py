@@ -45,28 +45,6 @@ class Source(Protocol):
     def validation(self) -> Pieces: ...
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """A source that is in memory: uint8 (N, side, side), class numbers (N,), boolean masks (N,)."""
-
-    crops: np.ndarray
-    truth: np.ndarray
-    learn: np.ndarray
-    judge: np.ndarray
-    class_count: int
-    background: bool = False
-
-    @property
-    def classes(self) -> np.ndarray:
-        return self.truth[self.learn]
-
-    def training(self, random: np.random.Generator) -> Pieces:
-        yield self.crops[self.learn], self.classes
-
-    def validation(self) -> Pieces:
-        yield self.crops[self.judge], self.truth[self.judge]
-
-
 class Memory(Protocol):
     """Where a run remembers its last epoch; bytes appear whole or not at all."""
 
