@@ -101,6 +101,15 @@ def test_every_epoch_draws_as_much_background_as_there_are_labelled_crops(filled
     assert np.concatenate([classes for _, classes in source.validation()]).tolist() == [0]
 
 
+def test_without_labels_no_background_is_learned(filled):
+    store, chosen = filled
+    labelled = rows_of(store, chosen, "crops", schemas.crops(32))
+    sides = np.array(["train", "train", "validation"])
+    source = on_sides(store.store, chosen, labelled["crop_id"], np.zeros(3, int), sides, ("",))
+    assert (source.class_count, source.background, len(source.beside)) == (1, False, 0)
+    assert source.classes.tolist() == [0, 0]
+
+
 def test_at_a_found_place_there_may_be_nothing_around_a_box_there_is_a_tooth():
     said = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
     known, nothing = background.apart(said, 2)

@@ -45,7 +45,7 @@ class StoredCrops:
 
     @property
     def background(self) -> bool:
-        return self.labels and len(self.beside) > 0
+        return len(self.beside) > 0
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -55,7 +55,7 @@ class StoredCrops:
     @property
     def _drawn(self) -> int:
         """Rows of background in an epoch."""
-        return min(len(self.beside), len(self._of("train"))) if self.background else 0
+        return min(len(self.beside), len(self._of("train")))
 
     def training(self, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         drawn = random.choice(len(self.beside), self._drawn, replace=False) if self._drawn else []
@@ -127,8 +127,9 @@ def on_sides(
 def _with_background(
     store: Store, chosen: Chosen, facts: pd.DataFrame, class_names: tuple[str, ...]
 ) -> StoredCrops:
-    """With the background of the patients from whom something is learned."""
-    patients = set(facts.loc[facts["split"] == "train", "patient_key"])
+    """With the background of the patients from whom classes are learned; none without labels."""
+    taught = (facts["split"] == "train") & (len(class_names) > 1)
+    patients = set(facts.loc[taught, "patient_key"])
     beside = _where(store, f"background_crops/{chosen.recipe_id}", chosen.recipe.side)
     beside = beside[beside["patient_key"].isin(patients)].assign(**{"class": len(class_names)})
     side = chosen.recipe.side
