@@ -202,6 +202,30 @@ def test_a_better_score_shows_in_the_paired_difference():
     assert metrics.paired_difference(abnormal & False, noise, score, patients).reason
 
 
+def test_folds_are_ranked_apart_because_each_has_a_scale_of_its_own():
+    truth, probabilities, patients, _ = made_up()
+    abnormal, score = truth != 0, 1 - probabilities[:, 0]
+    folds = np.array([int(name[1:]) % 3 for name in patients])
+    per_fold = [reference.roc_auc_score(abnormal[folds == n], score[folds == n]) for n in range(3)]
+    pairs = [abnormal[folds == n].sum() * (~abnormal[folds == n]).sum() for n in range(3)]
+    shifted = score + 10 * folds
+
+    found = metrics.two_classes(abnormal, shifted, patients, 0.5, folds)["auroc"]
+    same = metrics.paired_difference(abnormal, shifted, score, patients, folds)
+
+    assert found.value == pytest.approx(np.average(per_fold, weights=pairs))
+    assert found.low < found.value < found.high
+    assert (same.value, same.low, same.high) == pytest.approx((0, 0, 0))
+    assert metrics.two_classes(abnormal, shifted, patients, 0.5)["auroc"].value < found.value - 0.1
+
+
+def test_a_fold_of_one_kind_has_no_pairs_and_counts_nothing():
+    abnormal = np.array([True, False, True, True])
+    folds = np.array([0, 0, 1, 1])
+    found = resampling.auroc_within(abnormal, np.array([2.0, 1, 0, 0]), np.ones((1, 4)), folds)
+    assert found == [1.0]
+
+
 def test_pairing_makes_the_interval_narrower():
     truth, probabilities, patients, _ = made_up()
     abnormal, score = truth != 0, 1 - probabilities[:, 0]

@@ -14,7 +14,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.model.resampling import TOO_FEW_DRAWS, flagging, interval, ranking, resampled
+from pipeline.model.resampling import (
+    TOO_FEW_DRAWS,
+    auroc_within,
+    flagging,
+    interval,
+    ranking,
+    resampled,
+)
 
 ONE_PATIENT = "one patient gives no interval"
 NO_ROWS = "there are no test rows"
@@ -129,17 +136,25 @@ def operating_point(abnormal: np.ndarray, scores: np.ndarray) -> OperatingPoint:
 
 
 def two_classes(
-    abnormal: np.ndarray, scores: np.ndarray, patients: np.ndarray, threshold: float
+    abnormal: np.ndarray,
+    scores: np.ndarray,
+    patients: np.ndarray,
+    threshold: float | np.ndarray,
+    folds: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
     """The five numbers for normal against abnormal, with intervals and baselines.
 
-    A guess never looks at the picture: it reaches an AUROC of 0.5, the AUPRC and F1 of calling
+    With `folds` (N,) the AUROC ranks rows within their fold, and the threshold is one per row. A
+    guess never looks at the picture: it reaches an AUROC of 0.5, the AUPRC and F1 of calling
     every row abnormal, and the sensitivity and specificity of flagging as many rows blindly.
     """
     flagged = scores >= threshold
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return ranking(abnormal, scores, weights) | flagging(abnormal, flagged, weights)
+        found = ranking(abnormal, scores, weights) | flagging(abnormal, flagged, weights)
+        if folds is not None:
+            found["auroc"] = auroc_within(abnormal, scores, weights, folds)
+        return found
 
     if not len(abnormal):
         empty = Estimate(None, reason=NO_ROWS)
@@ -186,15 +201,21 @@ def against_the_others(is_class: np.ndarray, scores: np.ndarray) -> Estimate:
 
 
 def paired_difference(
-    abnormal: np.ndarray, first: np.ndarray, second: np.ndarray, patients: Sequence[str]
+    abnormal: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    patients: Sequence[str],
+    folds: np.ndarray | None = None,
 ) -> Estimate:
-    """AUROC of the scores `second` minus that of `first` on the same rows.
+    """AUROC of the scores `second` minus that of `first` on the same rows, within `folds` if any.
 
     Both are measured on the same draws of patients, so what makes a draw easy cancels out.
     """
 
+    rows = np.zeros(len(abnormal)) if folds is None else folds
+
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        one, other = (ranking(abnormal, scores, weights)["auroc"] for scores in (first, second))
+        one, other = (auroc_within(abnormal, each, weights, rows) for each in (first, second))
         return {"difference": other - one}
 
     if not len(abnormal):

@@ -65,6 +65,25 @@ def ranking(abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> di
     }
 
 
+def auroc_within(
+    abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """AUROC (B,) over the pairs of rows that stand in the same one of `folds` (N,).
+
+    Scores of different folds come from different networks, each with a scale of its own; ranking
+    them together measures the scales too. Source: Forman & Scholz, "Apples-to-apples in
+    cross-validation studies", SIGKDD Explorations 12 (2010).
+    """
+    right, pairs = np.zeros((2, len(weights)))
+    for fold in np.unique(folds):
+        here = folds == fold
+        some, kind = weights[:, here], abnormal[here]
+        count = (some @ kind) * (some @ ~kind)
+        right += count * np.nan_to_num(ranking(kind, scores[here], some)["auroc"])
+        pairs += count
+    return ratio(right, pairs)
+
+
 def flagging(abnormal: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> dict:
     """`f1`, `sensitivity` and `specificity` of boolean `flagged` (N,)."""
     found = weights @ (abnormal & flagged)

@@ -3,8 +3,8 @@
 Patients are dealt into folds, with as equal shares of abnormal crops as can be. Each fold is once
 the test side: a head and all baselines are learned on the others, a fifth of whose patients are
 the validation side. So every crop is scored by methods that never saw its patient, and the scores
-of all folds together are measured. A trunk that was learned from the store is learned again in
-every fold, the same way. Nothing becomes a champion here.
+of all folds are measured, each crop ranked among those of its own fold. A trunk that was learned
+from the store is learned again in every fold, the same way. Nothing becomes a champion here.
 
 A finished fold is kept under runs/, and the same command goes on after it.
 """
@@ -52,22 +52,21 @@ def cross_validate(
     rows = labelled_rows(store, chosen, settings)
     dealt = folds_of(rows, folds)
     run = run_of(rows, chosen, settings, dealt)
-    if not store.has(f"{run}.json"):
-        beside = seen(store, chosen, rows)
-        results = [
-            _fold(store, f"{run}/fold-{number}.json", rows, sides, beside, chosen, settings, say)
-            for number, sides in enumerate(dealt, start=1)
-        ]
-        record = {
-            "trunk": chosen.trunk_id,
-            "trunk_learned_in_folds": how_learned(store, chosen) is not None,
-            "settings": settings.head.model_dump(mode="json"),
-            "classes": list(rows.classes),
-            **measured(rows, dealt, beside, results),
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        store.write_bytes(f"{run}.json", json.dumps(record, indent=1).encode())
-    return CrossValidated(f"{run}.json", json.loads(store.read_bytes(f"{run}.json")))
+    beside = seen(store, chosen, rows)
+    results = [
+        _fold(store, f"{run}/fold-{number}.json", rows, sides, beside, chosen, settings, say)
+        for number, sides in enumerate(dealt, start=1)
+    ]
+    record = {
+        "trunk": chosen.trunk_id,
+        "trunk_learned_in_folds": how_learned(store, chosen) is not None,
+        "settings": settings.head.model_dump(mode="json"),
+        "classes": list(rows.classes),
+        **measured(rows, dealt, beside, results),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    store.write_bytes(f"{run}.json", json.dumps(record, indent=1).encode())
+    return CrossValidated(f"{run}.json", record)
 
 
 def folds_of(rows: Rows, folds: int) -> list[np.ndarray]:
@@ -128,8 +127,12 @@ def _scored(rows: Rows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:
 
 
 def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[dict]) -> dict:
-    """All folds together: scores with intervals over patients, support, paired differences."""
+    """All folds together: scores with intervals over patients, support, paired differences.
+
+    AUROCs and their differences are those within the folds; `auroc_pooled` ranks all rows together.
+    """
     kept = beside.kept
+    fold = sum(number * (sides == "test") for number, sides in enumerate(dealt))[kept]
     abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
     pooled = {}
     for method in results[0]:
@@ -141,7 +144,8 @@ def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[di
         pooled[method] = scores[kept], thresholds[kept]
     head = pooled["head"][0]
     estimates = {
-        method: metrics.two_classes(abnormal, scores, patients, thresholds)
+        method: metrics.two_classes(abnormal, scores, patients, thresholds, fold)
+        | {"auroc_pooled": metrics.two_classes(abnormal, scores, patients, thresholds)["auroc"]}
         for method, (scores, thresholds) in pooled.items()
     }
     return {
@@ -154,7 +158,7 @@ def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[di
             for method, found in estimates.items()
         },
         "differences": {
-            method: asdict(metrics.paired_difference(abnormal, scores, head, patients))
+            method: asdict(metrics.paired_difference(abnormal, scores, head, patients, fold))
             for method, (scores, _) in pooled.items()
             if method != "head"
         },

@@ -55,7 +55,7 @@ def cross_validated_in_words(record: dict, name: str, settings: Settings) -> lis
         f"Every crop is scored by methods that never saw its patient: {record['rows']} crops "
         f"({record['abnormal_rows']} abnormal) of {record['patients']} patients, "
         f"`{record['classes'][0]}` against the rest, 95 % intervals over patients; thresholds come "
-        "from each fold's validation side.",
+        "from each fold's validation side, and an AUROC ranks crops within their fold.",
         *table(record["scores"], record["differences"]),
         *beside(record["differences"]),
         f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
