@@ -1,4 +1,4 @@
--- Places where a tooth was looked for on panoramics without boxes, and what the champion says.
+-- Where teeth were looked for on panoramics without boxes, which they may be, and their scores.
 -- $batch = null
 -- $recipe = null
 -- $limit = 4
@@ -8,6 +8,8 @@ with places as (
         crops.scan_id,
         regexp_extract(crops.region, '^f\d+') as frame,
         crops.crop_id,
+        crops.tooth_guess,
+        crops.tooth_confidence,
         crops.box_x,
         crops.box_y,
         crops.box_w,

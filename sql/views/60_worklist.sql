@@ -11,6 +11,8 @@ with places as (
         features.region,
         features.region_kind,
         features.tooth,
+        features.tooth_guess,
+        features.tooth_confidence,
         features.box_x,
         features.box_y,
         features.box_w,
