@@ -15,12 +15,12 @@ import numpy as np
 
 from pipeline.config import Recipe
 from pipeline.imaging import finder
-from pipeline.imaging.anatomy import exposed_area, is_panoramic
+from pipeline.imaging.anatomy import is_panoramic, picture_area
 from pipeline.imaging.crops import Place, square_around, within
 from pipeline.imaging.numbering import guess_teeth
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 6
+CODE_VERSION = 7
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 # Of the finder's places, likeliest first, those after this many are hardly ever teeth.
 TEETH = 28
@@ -82,7 +82,7 @@ def find_regions(
         return [_around(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
         return _teeth(pixels, recipe)
-    area = exposed_area(pixels)
+    area = picture_area(pixels)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
 
