@@ -9,6 +9,7 @@ a child's jaws, since it knows the 32 permanent teeth alone. Places are (x, y) i
 picture's width and height; x grows to the right, which is the patient's left.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,7 +38,7 @@ ANYWHERE = 2.3  # density of places without a tooth: evenly over the arch
 MIDLINES, WIDTHS = np.linspace(0.44, 0.56, 13), np.linspace(0.75, 1.45, 29)
 USUAL_MIDLINE, USUAL_WIDTH = (0.5, 0.03), (1.07, 0.15)
 BINS = 256  # of the width, for which is kept what a pair explains
-NEGLIGIBLE = 0.01  # weight of a pair, as a share of the greatest
+NEGLIGIBLE = 0.03  # weight of a pair, as a share of the greatest
 
 # The bite is sought among curves y = y0 + tilt · u − bend · u² with u = x − 0.5.
 CURVES = [(tilt, bend) for tilt in (-0.05, 0.0, 0.05) for bend in (-0.3, 0.0, 0.3, 0.6, 0.9, 1.3)]
@@ -103,11 +104,14 @@ def _shares(x: np.ndarray, lower: np.ndarray, tooth: np.ndarray, other: np.ndarr
     weights = np.log(likely).sum(axis=0) + _usual()
     weights = np.exp(weights - weights.max())
     tried = weights >= NEGLIGIBLE
-    middles = _middles(_pairs()[tried])[:, lower]
+    shares = weights[tried] / weights[tried].sum() * tooth[:, np.newaxis] / likely[:, tried]
     binned = (column + np.float32(0.5)) / np.float32(BINS)  # as in the table, else shares exceed 1
-    shares = THERE * _normal(binned[:, np.newaxis] - middles, ASTRAY)  # (pairs, n, 16)
-    shares *= (tooth[:, np.newaxis] / likely[:, tried]).T[..., np.newaxis]
-    return np.tensordot(weights[tried] / weights[tried].sum(), shares, 1)
+    near = binned[:, np.newaxis, np.newaxis] - _middles(_pairs()[tried]).swapaxes(0, 1)[lower]
+    # Of all pairs at once, and in place: this is most of the work.
+    np.multiply(near, near, out=near)
+    np.multiply(near, np.float32(-0.5 / ASTRAY**2), out=near)
+    np.exp(near, out=near)  # (n, pairs, 16)
+    return (shares[:, np.newaxis] @ near)[:, 0] * THERE * _peak(ASTRAY)
 
 
 def find_bite(picture: np.ndarray, chances: np.ndarray) -> Bite:
@@ -186,4 +190,8 @@ def _numbers() -> np.ndarray:
 
 
 def _normal(away: np.ndarray, spread: float) -> np.ndarray:
-    return np.exp(away * away * (-0.5 / spread**2)) / float(spread * np.sqrt(2 * np.pi))
+    return np.exp(away * away * (-0.5 / spread**2)) * _peak(spread)
+
+
+def _peak(spread: float) -> float:
+    return 1 / (spread * math.sqrt(2 * math.pi))
