@@ -16,13 +16,15 @@ with places as (
         crops.box_h,
         crops.scan_w,
         crops.scan_h,
-        predictions_now.p_abnormal
+        predictions_now.p_abnormal,
+        again.crop_id is not null as again
 
     from crops
     left join predictions_now
         on
             crops.crop_id = predictions_now.crop_id
             and crops.recipe = predictions_now.recipe
+    left join again on crops.crop_id = again.crop_id
     where
         crops.region_kind = 'tooth'
         and ($batch::varchar is null or crops.batch = $batch)
@@ -44,4 +46,4 @@ select places.*
 from places
 inner join pictures on places.scan_id = pictures.scan_id and places.frame = pictures.frame
 where pictures.place <= $limit::bigint
-order by pictures.place, places.p_abnormal desc nulls last, places.crop_id
+order by pictures.place, places.again, places.p_abnormal desc nulls last, places.crop_id
