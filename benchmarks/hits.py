@@ -3,7 +3,8 @@
 The store holds panoramics with boxes, and `make cross-validate` was run on it with a trunk learned
 from it: the trunks of its folds are used again. On each panoramic of a fold's test side every
 method proposes places, trunk and head of the fold rank them, and a place hits when it lies in the
-box of an annotated abnormal tooth. Teeth without a box are unlabelled, so some misses may be
+box of an annotated abnormal tooth. As in the work-list, a place that shows the tooth of a likelier
+one again comes after all others. Teeth without a box are unlabelled, so some misses may be
 findings that nobody drew. Intervals are over patients.
 """
 
@@ -11,8 +12,9 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import comb
+from functools import cache
 
+import duckdb
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE
@@ -32,6 +34,7 @@ from pipeline.stages.originals import original
 from pipeline.stages.registry import Chosen, choose
 from pipeline.stages.relearned import how_learned, relearned
 from pipeline.stages.train_head import learned_head
+from pipeline.store.catalog import SQL
 from pipeline.store.folder import Store
 from pipeline.store.parts import read_part
 
@@ -42,6 +45,7 @@ METHODS = {
     "blind tiles": lambda pixels: tiled(pixels, MOST // 2),
 }
 FIRST = (1, 3, 5)  # places that are looked at
+SHUFFLES = 100
 FALSE = (1, 2, 4, 8)  # places off every abnormal box that are put up with, per panoramic
 
 
@@ -51,17 +55,17 @@ class Looked:
 
     patient: str
     method: str
-    inside: np.ndarray  # boolean (places, abnormal boxes), the likeliest place first
-    scores: np.ndarray  # (places,), falling
+    inside: np.ndarray  # boolean (places, abnormal boxes), in the order in which they are looked at
+    scores: np.ndarray  # (places,)
+    shuffled: np.ndarray  # boolean (SHUFFLES, places): whether inside any, were scores random
 
     def hit(self, first: int) -> bool:
         """Whether one of the first places lies in an abnormal box."""
         return bool(self.inside[:first].any())
 
     def by_chance(self, first: int) -> float:
-        """The same for the same places in random order."""
-        count, hits = len(self.inside), int(self.inside.any(axis=1).sum())
-        return 1 - comb(count - hits, first) / comb(count, first)
+        """The same for the same places with random scores."""
+        return float(self.shuffled[:, :first].any(axis=1).mean())
 
 
 def looked_at(store: Store, settings: config.Settings, chosen: Chosen, folds: int) -> list[Looked]:
@@ -114,8 +118,43 @@ def looks(
         scores = chances(np.stack(list(cut_alike(pixels, squares, chosen.recipe.side))))
         across, down = x[:, np.newaxis] - left, y[:, np.newaxis] - top
         inside = (across >= 0) & (across <= w) & (down >= 0) & (down <= h)
-        order = np.argsort(-scores, kind="stable")
-        yield Looked(patient, method, inside[order], scores[order])
+        drawn = np.random.default_rng(0).random((SHUFFLES, len(scores)))
+        order, *others = in_order(x, y, height, np.vstack([scores, drawn]))
+        shuffled = inside.any(axis=1)[np.stack(others)]
+        yield Looked(patient, method, inside[order], scores[order], shuffled)
+
+
+def in_order(x: np.ndarray, y: np.ndarray, height: int, scores: np.ndarray) -> Iterator[np.ndarray]:
+    """Numbers of the places as the work-list orders them, for each row of `scores` (n, places)."""
+    count, places = scores.shape
+    found = pd.DataFrame(
+        {
+            "crop_id": np.tile(np.arange(places), count),
+            "scan_id": np.repeat(np.arange(count), places),
+            "frame": "",
+            "x": np.tile(x, count),
+            "y": np.tile(y, count),
+            "height": height,
+            "p_abnormal": scores.ravel(),
+        }
+    )
+    con = database()
+    con.register("found_places", found)
+    ids = con.sql("select scan_id, crop_id from again").df()
+    again = np.zeros(scores.shape, bool)
+    again[ids["scan_id"], ids["crop_id"]] = True
+    for row, later in zip(scores, again, strict=True):
+        yield np.lexsort((-row, later))
+
+
+@cache
+def database() -> duckdb.DuckDBPyConnection:
+    """Where the view of the work-list that tells places apart is made over places of our own."""
+    con = duckdb.connect()
+    columns = ("crop_id", "scan_id", "frame", "x", "y", "height", "p_abnormal")
+    con.register("found_places", pd.DataFrame(columns=columns))
+    con.execute((SQL / "views" / "56_again.sql").read_text())
+    return con
 
 
 def with_interval(values: np.ndarray, patients: list[str]) -> str:

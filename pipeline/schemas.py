@@ -70,7 +70,9 @@ CROP_FACTS = [
     ("patient_key", pa.string()),
     ("region", pa.string()),  # whole, or box-, tooth- or background-x-y-w-h
     ("region_kind", pa.string()),  # whole, box (annotated), tooth (found) or background
-    ("tooth", pa.int8()),
+    ("tooth", pa.int8()),  # FDI number as delivered; null when nobody said
+    ("tooth_guess", pa.int8()),  # of a found place, from its position alone; null when unsure
+    ("tooth_confidence", pa.float32()),  # the chance that the guess is right; null without one
     ("box_x", pa.int32()),  # the square that was cut; may reach outside the scan
     ("box_y", pa.int32()),
     ("box_w", pa.int32()),
@@ -85,6 +87,9 @@ CROP_FACTS = [
     ("panoramic", pa.bool_()),
     ("label", pa.string()),  # as delivered; the labels table has the last word
 ]
+
+# What parts of earlier versions lack; it is read as null.
+LATER = pa.schema([field for field in CROP_FACTS if field[0].startswith("tooth_")])
 
 PREDICTIONS = pa.schema(
     [
@@ -220,10 +225,15 @@ def features(width: int) -> pa.Schema:
 
 
 def require(found: pa.Schema, expected: pa.Schema) -> list[str]:
-    """Names of the expected columns that `found` lacks or has with another type."""
+    """Names of the expected columns that `found` lacks or has with another type.
+
+    Those of `LATER` may be lacking.
+    """
     wrong = []
     for field in expected:
         place = found.get_field_index(field.name)
+        if place < 0 and field.name in LATER.names:
+            continue
         if place < 0 or found.field(place).type != field.type:
             wrong.append(field.name)
     return wrong

@@ -225,6 +225,38 @@ def test_the_worklist_shows_unseen_crops_first_then_the_likeliest_abnormal(full)
     assert [row[6:] for row in rows] == [(3, 5)] * 3
 
 
+def found(name, x, p_abnormal, **more):
+    """A found place of scan A, 100 pixels wide on a scan 1000 high, and its prediction."""
+    place = {"crop_id": f"{A}:{name}", "region": name, "region_kind": "tooth", "box_x": x}
+    place |= {"box_y": 0, "box_w": 100, "box_h": 100, "scan_h": 1000}
+    return feature(A, **place), prediction(A, p_abnormal, crop_id=place["crop_id"], **more)
+
+
+def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_are_new(store):
+    places = [
+        found("tooth-0", 0, 0.9),
+        found("tooth-99", 99, 0.8),
+        found("tooth-100", 100, 0.7),  # beside a likelier one that is itself listed again
+        found("tooth-300", 300, 0.2),
+        found("tooth-301", 301, 0.2),  # of two that are equally likely one comes first
+        found("f0001-tooth-0", 0, 0.1),  # another picture
+    ]
+    write(store, "features", [place for place, _ in places])
+    write(store, "predictions", [said for _, said in places])
+    promote(store, 1)
+
+    rows = sorted(view(store, "worklist", "rank", "region", "again"))
+
+    assert [row[1:] for row in rows] == [
+        ("tooth-0", False),
+        ("tooth-301", False),
+        ("f0001-tooth-0", False),
+        ("tooth-99", True),
+        ("tooth-100", True),
+        ("tooth-300", True),
+    ]
+
+
 def test_a_prediction_of_another_trunks_crop_is_listed_once(full):
     write(full, "features", [feature(each, trunk="t1") for each in (A, B, C)])
     assert len(view(full, "worklist", "crop_id")) == 3

@@ -66,7 +66,8 @@ def test_numpy_computes_what_the_network_computes(phantom, tmp_path, monkeypatch
         model.train_on_batch(picture[np.newaxis, ..., np.newaxis], hills[np.newaxis])
     np.savez(tmp_path / "weights.npz", *finder_network.learned(model))
     monkeypatch.setattr(finder, "WEIGHTS", tmp_path / "weights.npz")
-    monkeypatch.setattr(finder, "_weights", finder._weights.__wrapped__)
+    for cached in ("_weights", "_kernels"):
+        monkeypatch.setattr(finder, cached, getattr(finder, cached).__wrapped__)
     logits = np.asarray(model(picture[np.newaxis, ..., np.newaxis]))[0, ..., 0]
     np.testing.assert_allclose(finder.tooth_chances(picture), 1 / (1 + np.exp(-logits)), atol=1e-5)
 

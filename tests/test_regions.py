@@ -9,6 +9,8 @@ from pipeline.config import Recipe
 from pipeline.imaging import finder
 from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, cut, cut_alike, square_around
+from pipeline.imaging.phantoms import draw_panoramic
+from pipeline.imaging.phantoms.views import drawn
 from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
 from pipeline.ingest.annotations import Box
 
@@ -89,6 +91,21 @@ def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of
     assert len(regions) == len({region.name for region in regions}) == len(found)
     squares = [square_around(x * 200, y * 100, 28) for x, y in found]
     assert [region.square for region in regions] == squares
+
+
+def test_a_guessed_tooth_stands_apart_from_a_delivered_one():
+    regions = find_regions(drawn(draw_panoramic(7, 300)).pixels, None, [], RECIPE)
+    guessed = [region for region in regions if region.guess]
+    assert 5 < len(guessed) < len(regions)
+    assert all(0.5 <= region.confidence <= 1 for region in guessed)
+    assert all(region.confidence is None for region in regions if not region.guess)
+    assert {region.tooth for region in regions} == {None}
+    whole = find_regions(np.full((90, 100), 99, np.uint8), "IO", [], RECIPE, tooth=11)
+    boxed = find_regions(PANORAMIC, None, [Annotated(Place(90, 40, 20, 20), None, 36)], RECIPE)
+    assert [(r.tooth, r.guess, r.confidence) for r in (*whole, *boxed)] == [
+        (11, None, None),
+        (36, None, None),
+    ]
 
 
 def test_two_places_on_one_pixel_of_a_tiny_panoramic_are_one_region():

@@ -386,6 +386,7 @@ def test_the_page_shows_where_teeth_were_looked_for(ranked):
     around = {"scan_id": "a" * 32, "region_kind": "tooth", "box_w": 84, "box_h": 84}
     places = {"a" * 32 + f":tooth-{x}-10-84-84": (x, p) for x, p in ((10, 0.2), (150, 0.9))}
     rows = [{**facts(9), **around, "crop_id": n, "box_x": x} for n, (x, _) in places.items()]
+    rows[1] |= {"tooth_guess": 27, "tooth_confidence": 0.625}
     write_crops(ranked, rows, number=2)
     said = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
     write(ranked, part_names.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
@@ -394,6 +395,8 @@ def test_the_page_shows_where_teeth_were_looked_for(ranked):
     circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)
     assert circles == [("192", "52"), ("52", "52")]  # the likeliest abnormal first
     assert "a" * 32 in figure
+    assert "perhaps tooth 27 (62 %)" in visible(text)
+    assert re.findall('text-anchor="middle"[^>]*>([^<]*)<', figure) == ["27"]
 
 
 def test_quality_flags_and_near_duplicates_are_counted(ranked):

@@ -15,15 +15,17 @@ import numpy as np
 
 from pipeline.config import Recipe
 from pipeline.imaging import finder
-from pipeline.imaging.anatomy import exposed_area, is_panoramic
+from pipeline.imaging.anatomy import is_panoramic, picture_area
 from pipeline.imaging.crops import Place, square_around, within
+from pipeline.imaging.numbering import guess_teeth
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 6
+CODE_VERSION = 7
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 # Of the finder's places, likeliest first, those after this many are hardly ever teeth.
 TEETH = 28
 AROUND = 1.5  # times a box's size is not background
+UNSURE = None, None  # no tooth is guessed, with no confidence
 SLACK = 0.01  # share of the picture's size by which a box may overshoot; it is clipped
 
 
@@ -46,7 +48,9 @@ class Region:
     square: Place
     area: Place
     label: str | None
-    tooth: int | None
+    tooth: int | None  # as it was said
+    guess: int | None = None  # FDI number of a found place, by its position
+    confidence: float | None = None  # the chance that the guess is right
 
     def named(self, name: str) -> "Region":
         return replace(self, name=name)
@@ -77,10 +81,21 @@ def find_regions(
     if boxes:
         return [_around(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
-        return _found(pixels, finder.find_teeth(pixels), "tooth", recipe)
-    area = exposed_area(pixels)
+        return _teeth(pixels, recipe)
+    area = picture_area(pixels)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
+
+
+def _teeth(pixels: np.ndarray, recipe: Recipe) -> list[Region]:
+    """Where teeth may be, and which these may be."""
+    picture, chances = finder.look(pixels)
+    places = finder.middles(chances)
+    guesses = [
+        (int(tooth), float(confidence)) if tooth else UNSURE
+        for tooth, confidence in zip(*guess_teeth(picture, chances, places), strict=True)
+    ]
+    return _found(pixels, places, guesses, "tooth", recipe)
 
 
 def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Recipe) -> Region:
@@ -107,20 +122,23 @@ def find_background(
     places = finder.find_teeth(pixels)[TEETH:]
     away = np.abs(places[:, np.newaxis] * [width, height] - [box.place.centre for box in boxes])
     taken = (away < AROUND / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
-    return _found(pixels, places[~taken.any(axis=1)], "background", recipe)
+    free = places[~taken.any(axis=1)]
+    return _found(pixels, free, [UNSURE] * len(free), "background", recipe)
 
 
-def _found(pixels: np.ndarray, places: np.ndarray, kind: str, recipe: Recipe) -> list[Region]:
+def _found(
+    pixels: np.ndarray, places: np.ndarray, guesses: Sequence, kind: str, recipe: Recipe
+) -> list[Region]:
     """The same square as around a box, around every place (n, 2), in shares of the scan."""
     height, width = pixels.shape
     side = max(1, round(recipe.panoramic_share * height))
     scan = Place(0, 0, width, height)
     regions: dict[str, Region] = {}  # on a tiny picture two places may be the same pixel
-    for x, y in places:
+    for (x, y), guess in zip(places, guesses, strict=True):
         square = square_around(float(x) * width, float(y) * height, side)
         place = within(square, width, height)
         name = "{}-{}-{}-{}-{}".format(kind, *place)
-        regions[name] = Region(name, kind, place, square, scan, None, None)
+        regions[name] = Region(name, kind, place, square, scan, None, None, *guess)
     return list(regions.values())
 
 

@@ -22,6 +22,8 @@ class Shown:
     region_kind: str
     place: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
     tooth: int | None
+    tooth_guess: int | None  # by its position alone
+    tooth_confidence: float | None
     label: str | None  # the one in force
     p_abnormal: float | None = None  # None without a head, as are the next four
     predicted: str | None = None
@@ -44,6 +46,7 @@ class Searched:
     scan_id: str
     scan: tuple[int, int]  # width and height
     places: Sequence[tuple[int, int]]  # in the order of p(abnormal), where there is a head
+    guesses: Sequence[int | None]  # which tooth each may be
     ranked: bool  # whether there is one
     png: bytes  # the scan put together from its crops
 

@@ -148,6 +148,7 @@ def searched(store: Store, summary: Summary, rows: list[dict]) -> list[Searched]
                 scan_id=scan_id,
                 scan=size,
                 places=[tuple(map(round, square.centre)) for square in squares],
+                guesses=[row["tooth_guess"] for row in here],
                 ranked=here[0]["p_abnormal"] is not None,
                 png=png(mosaic(crops, squares, size)),
             )
@@ -159,6 +160,8 @@ def shown(row: dict, picture: Picture | None) -> Shown:
     """One row of the work-list, or of the examples, as it stands in the gallery."""
     return Shown(
         **{name: row[name] for name in ("crop_id", "region_kind", "tooth", "label")},
+        tooth_guess=row["tooth_guess"],
+        tooth_confidence=row["tooth_confidence"],
         **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen", "audit")},
         place=(row["box_x"], row["box_y"], row["box_w"], row["box_h"]),
         png=picture and png(picture.pixels),

@@ -93,6 +93,8 @@ class RowMaker:
             "region": region.name,
             "region_kind": region.kind,
             "tooth": region.tooth,
+            "tooth_guess": region.guess,
+            "tooth_confidence": region.confidence,
             **{f"box_{side}": value for side, value in region.square._asdict().items()},
             **{f"region_{side}": value for side, value in region.place._asdict().items()},
             "scan_w": scan["width"],

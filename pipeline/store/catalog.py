@@ -1,6 +1,7 @@
 """Open a store as a DuckDB database in memory. Python never spells SQL; `sql/` does.
 
     sql/views/    what one may query, made in the order of their numbers
+    sql/older/    what stands in for columns that parts of earlier versions lack
     sql/macros/   what several questions share
     sql/queries/  named questions; `-- $name = default` in the header declares a parameter
     sql/checks/   each must return no rows
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.config import nearest
@@ -67,6 +69,7 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     if files := store.place.filesystem:
         con.register_filesystem(files)
+    con.register("later_columns", schemas.LATER.empty_table())
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
@@ -96,11 +99,22 @@ def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns:
     files = [store.address(name) for name in names]
     if files:
         # Folder names are no columns here: 20261123 would be read as a number.
-        parts = con.read_parquet(files, hive_partitioning=False, filename=True)
-        parts.create_view(f"{table}_parts")
+        older = older_parts(store, names, columns)
+        parts = con.read_parquet(files, hive_partitioning=False, filename=True, union_by_name=older)
+        parts.create_view(f"{table}_written" if older else f"{table}_parts")
+        if older:
+            con.execute((SQL / "older" / f"{table}.sql").read_text())
     else:
         empty = columns.append(pa.field("filename", pa.string())).empty_table()
         con.register(f"{table}_parts", empty)
+
+
+def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
+    """Whether some parts lack columns that came later. A recipe's or trunk's are all alike."""
+    later = set(schemas.LATER.names).intersection(columns.names)
+    first = {name.split("/")[1]: name for name in reversed(names)} if later else {}
+    footers = (pq.read_schema(store.parquet(name, groups=[])) for name in first.values())
+    return any(later.difference(footer.names) for footer in footers)
 
 
 def promotions(store: Store) -> list[dict]:

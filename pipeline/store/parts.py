@@ -203,7 +203,7 @@ def read_part(
 ) -> pa.Table:
     """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
     with opened(store, name, schema, columns) as file:
-        return file.read(columns=columns)
+        return _completed(file.read(columns=columns), schema, columns)
 
 
 def rows_of(store: Store, name: str) -> int:
@@ -219,7 +219,19 @@ def iter_part(
     Raises ArtifactError like `read_part`, at the first slice.
     """
     with opened(store, name, schema, columns) as file:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
+        for batch in file.iter_batches(batch_size=rows, columns=columns):
+            yield _completed(batch, schema, columns)
+
+
+def _completed(rows, schema: pa.Schema, columns: list[str] | None):
+    """A table or batch with nulls for the columns that came into `schema` after it was written."""
+    wanted = schema.names if columns is None else columns
+    lacking = [name for name in schemas.LATER.names if name in set(wanted) - {*rows.schema.names}]
+    for name in lacking:
+        field = schemas.LATER.field(name)
+        rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    # In the order that parts of this version are read in, so that both can be put together.
+    return rows.select([name for name in wanted if name in rows.schema.names]) if lacking else rows
 
 
 def find_rows(

@@ -6,7 +6,9 @@ with places as (
         recipe,
         region,
         region_kind,
-        tooth
+        tooth,
+        tooth_guess,
+        tooth_confidence
 
     from features
     where scan_id = $scan_id
@@ -16,7 +18,9 @@ with places as (
         recipe,
         region,
         region_kind,
-        tooth
+        tooth,
+        tooth_guess,
+        tooth_confidence
 
     from crops
     where scan_id = $scan_id

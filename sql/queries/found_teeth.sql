@@ -1,4 +1,4 @@
--- Places where a tooth was looked for on panoramics without boxes, and what the champion says.
+-- Where teeth were looked for on panoramics without boxes, which they may be, and their scores.
 -- $batch = null
 -- $recipe = null
 -- $limit = 4
@@ -8,19 +8,23 @@ with places as (
         crops.scan_id,
         regexp_extract(crops.region, '^f\d+') as frame,
         crops.crop_id,
+        crops.tooth_guess,
+        crops.tooth_confidence,
         crops.box_x,
         crops.box_y,
         crops.box_w,
         crops.box_h,
         crops.scan_w,
         crops.scan_h,
-        predictions_now.p_abnormal
+        predictions_now.p_abnormal,
+        again.crop_id is not null as again
 
     from crops
     left join predictions_now
         on
             crops.crop_id = predictions_now.crop_id
             and crops.recipe = predictions_now.recipe
+    left join again on crops.crop_id = again.crop_id
     where
         crops.region_kind = 'tooth'
         and ($batch::varchar is null or crops.batch = $batch)
@@ -42,4 +46,4 @@ select places.*
 from places
 inner join pictures on places.scan_id = pictures.scan_id and places.frame = pictures.frame
 where pictures.place <= $limit::bigint
-order by pictures.place, places.p_abnormal desc nulls last, places.crop_id
+order by pictures.place, places.again, places.p_abnormal desc nulls last, places.crop_id

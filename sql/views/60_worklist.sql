@@ -1,5 +1,6 @@
--- What to look at, in this order: unseen in training first, then the likeliest abnormal. Crops of
--- the audit stand among the first of their batch, whatever their score: one after every third.
+-- What to look at, in this order: unseen in training first, then the likeliest abnormal. What shows
+-- the tooth of a likelier place again comes after all that is new. Crops of the audit stand among
+-- the first of their batch, whatever their score: one after every third.
 --
 -- What a reviewer has labelled has left the list. A delivered label takes nothing off it: it came
 -- with the scan and may be wrong, and where everything came labelled nothing would be left.
@@ -11,6 +12,8 @@ with places as (
         features.region,
         features.region_kind,
         features.tooth,
+        features.tooth_guess,
+        features.tooth_confidence,
         features.box_x,
         features.box_y,
         features.box_w,
@@ -28,11 +31,13 @@ listed as (
     select
         predictions_now.*,
         audits.crop_id is not null as audit,
+        again.crop_id is not null as again,
         labels_now.label
 
     from predictions_now
     left join audits on predictions_now.crop_id = audits.crop_id
     left join labels_now on predictions_now.crop_id = labels_now.crop_id
+    left join again on predictions_now.crop_id = again.crop_id
     where labels_now.source is null or labels_now.source = 'delivered'
 ),
 
@@ -41,7 +46,7 @@ numbered as (
         *,
         row_number() over (
             partition by batch, audit
-            order by seen, p_abnormal desc, crop_id
+            order by seen, again, p_abnormal desc, crop_id
         ) as number,
         count(*) filter (where not audit) over (partition by batch) as ranked
 
@@ -53,6 +58,7 @@ standing as (
     select
         numbered.*,
         coalesce(before.seen, numbered.seen) as stands_seen,
+        coalesce(before.again, numbered.again) as stands_again,
         coalesce(before.p_abnormal, numbered.p_abnormal) as stands_at
 
     from numbered
@@ -68,6 +74,7 @@ select
     row_number() over (
         order by
             standing.stands_seen,
+            standing.stands_again,
             standing.stands_at desc,
             standing.audit,
             standing.crop_id
@@ -81,6 +88,7 @@ select
     standing.p_abnormal,
     standing.flagged,
     standing.seen,
+    standing.again,
     standing.audit,
     standing.label
 
