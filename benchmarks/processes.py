@@ -1,6 +1,6 @@
 """Reading scans in worker processes against the same work in as many threads of one process.
 
-What the processes cost is the way through the pipe: crops are pickled there and unpickled here.
+What the processes cost is the way of the crops from one memory into another.
 Threads cost nothing of the kind, and one crash or hang among them ends everything.
 """
 

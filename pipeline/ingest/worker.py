@@ -6,17 +6,17 @@ would hold a patient's scan.
 """
 
 import importlib
-import pickle
 import resource
 import signal
+import socket
 import sys
 import traceback
 from contextlib import suppress
 from enum import Enum, auto
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pipeline.errors import ScanRejected
+from pipeline.ingest import messages
 
 MB = 2**20
 # An orphan that hangs ends itself; while its master lives, that one is the first to act.
@@ -47,12 +47,12 @@ def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None
     if started_with is not None:
         room = started_with + memory_mb * MB
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
-    pipe = Connection(pipe_number)
-    pipe.send(None)  # ready
+    pipe = socket.socket(fileno=pipe_number)
+    messages.send(pipe, messages.packed(None))  # ready
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         retiring = False
         while not retiring:
-            task = pipe.recv_bytes()
+            task = messages.receive(pipe)
             signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
             outcome, value = attempt(task)
             retiring = bloated(started_with, memory_mb)
@@ -60,10 +60,10 @@ def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def attempt(task: bytes) -> tuple[Outcome, object]:
-    """Do one pickled task. What goes wrong is an answer too, unless it ends the process."""
+def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
+    """Do one packed task. What goes wrong is an answer too, unless it ends the process."""
     try:
-        work, item = pickle.loads(task)
+        work, item = messages.unpacked(task)
         return Outcome.DONE, work(item)
     except ScanRejected as rejection:
         return Outcome.DONE, rejection
@@ -75,18 +75,19 @@ def attempt(task: bytes) -> tuple[Outcome, object]:
         return Outcome.FAILED, error
 
 
-def send(pipe: Connection, outcome: Outcome, value: object, retiring: bool) -> None:
+def send(pipe: socket.socket, outcome: Outcome, value: object, retiring: bool) -> None:
     """Send an answer; one that cannot be pickled, or not in the memory left, is told as such."""
     try:
-        answer = pickle.dumps((outcome, value, retiring))
+        answer = messages.packed((outcome, value, retiring))
         if outcome is Outcome.FAILED:
-            pickle.loads(answer)  # exceptions of other people's classes often cannot be rebuilt
+            # Exceptions of other people's classes often cannot be rebuilt.
+            messages.unpacked(answer)
     except MemoryError:
-        answer = pickle.dumps((Outcome.NO_MEMORY, None, True))
+        answer = messages.packed((Outcome.NO_MEMORY, None, True))
     except Exception as error:
         what = RuntimeError(f"a {type(value).__name__} that cannot be sent ({error!r}): {value!r}")
-        answer = pickle.dumps((Outcome.FAILED, what, retiring))
-    pipe.send_bytes(answer)
+        answer = messages.packed((Outcome.FAILED, what, retiring))
+    messages.send(pipe, answer)
 
 
 def address_space() -> int | None:

@@ -8,6 +8,7 @@ the master that feeds it, so whatever happens to a process happens to one task.
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing import Pipe
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from pipeline.errors import ScanRejected
+from pipeline.ingest import messages
 from pipeline.ingest.worker import Outcome
 
 Item = TypeVar("Item")
@@ -48,7 +49,7 @@ class Process:
 
     def __init__(self, module: str, seconds: float, memory_mb: int):
         self.ready = False
-        self._pipe, theirs = Pipe()
+        self._pipe, theirs = socket.socketpair()
         # Not multiprocessing: its children import the main module again, all of Prefect for some.
         begin = (
             f"import sys; sys.path[:] = {sys.path!r}; from pipeline.ingest.worker import serve; "
@@ -71,16 +72,17 @@ class Process:
             self._answer(START_SECONDS)
             self.ready = True
         try:
-            self._pipe.send_bytes(pickle.dumps((work, item)))
+            messages.send(self._pipe, messages.packed((work, item)))
         except OSError:
             raise Died from None
         return self._answer(seconds)
 
     def _answer(self, seconds: float):
         try:
-            if not self._pipe.poll(seconds):
-                raise TookTooLong
-            return pickle.loads(self._pipe.recv_bytes())
+            self._pipe.settimeout(seconds)
+            return messages.unpacked(messages.receive(self._pipe))
+        except TimeoutError:
+            raise TookTooLong from None
         except (OSError, EOFError, pickle.UnpicklingError):
             raise Died from None
 

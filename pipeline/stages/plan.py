@@ -17,9 +17,9 @@ from pipeline.ingest.yolo import read_yolo
 from pipeline.stages.opening import Opened
 from pipeline.store.parts import part_numbers
 
-# Measured on real panoramics: 48 crops of 34 KB and 48 embeddings of 10 KB a scan; a batch of
+# Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan; a batch of
 # unknown kind is taken to be panoramics, so the estimate errs on the safe side.
-BYTES_PER_SCAN = 48 * (34_000 + 10_000)
+BYTES_PER_SCAN = 48 * (24_000 + 10_000)
 
 
 @dataclass

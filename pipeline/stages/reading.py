@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ class Read:
     patient: str | None = None  # as the file says it; never stored
     boxes: list[Annotated] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
-    crops: list[bytes] = field(default_factory=list)  # side × side uint8, one per region
+    # uint8 (regions, side, side), one array: it comes from its process as it lies in memory
+    crops: np.ndarray = field(default_factory=partial(np.empty, (0, 0, 0), np.uint8))
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # kind, where, what: private
     notes: tuple[str, ...] = ()  # the decoder's warnings: private
     rejection: ScanRejected | None = None
@@ -209,25 +211,29 @@ def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
 def _cut(picture: Picture, order: Order, read: Read) -> None:
     about = order.annotation
     read.boxes, read.problems = place_boxes(about.boxes, picture.width, picture.height)
+    crops: list[np.ndarray] = []
     for number, frame in enumerate(picture.frames):
         seen = without_border(frame, order.recipe.mask_border)
         found = find_regions(
             seen, picture.modality, read.boxes, order.recipe, about.label, about.tooth
         )
         rest = find_background(seen, picture.modality, read.boxes, order.recipe)
-        for region in (*found, *rest):
-            name = f"f{number:04d}-{region.name}" if len(picture.frames) > 1 else region.name
-            read.regions.append(region.named(name))
         for regions in (found, rest):
-            read.crops += _pixels(seen, regions, order.recipe.side)
+            # From left to right, since what neighbours share is packed once when they lie close:
+            # the 48 crops of a real panoramic take 24 KB each, 35 in the order of their chances.
+            regions.sort(key=lambda region: region.square.x)
+            crops += _pixels(seen, regions, order.recipe.side)
+            if len(picture.frames) > 1:
+                regions = [region.named(f"f{number:04d}-{region.name}") for region in regions]
+            read.regions += regions
+    if crops:
+        read.crops = np.stack(crops)
 
 
-def _pixels(frame: np.ndarray, regions: Sequence[Region], side: int) -> list[bytes]:
+def _pixels(frame: np.ndarray, regions: Sequence[Region], side: int) -> Iterable[np.ndarray]:
     """Found places are many and overlap; a tiny scan is not made large for them."""
     if not regions:
         return []
     if regions[0].kind in ("tooth", "background") and side <= 2 * regions[0].square.w:
-        crops = cut_alike(frame, [region.square for region in regions], side)
-    else:
-        crops = (cut(frame, region.square, region.area, side) for region in regions)
-    return [crop.tobytes() for crop in crops]
+        return cut_alike(frame, [region.square for region in regions], side)
+    return (cut(frame, region.square, region.area, side) for region in regions)

@@ -75,13 +75,13 @@ class RowMaker:
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
             if brought and scan["status"] != REJECTED and region.kind != "background":
-                yield self._crop(scan, region) | {"pixels": pixels}
+                yield self._crop(scan, region) | {"pixels": pixels.data}
 
     def background(self, scan: dict, read: Read) -> Iterator[dict]:
         """Rows like those of crops, of the background of an accepted scan."""
         for region, pixels in zip(read.regions, read.crops, strict=True):
             if region.kind == "background" and scan["status"] == ACCEPTED:
-                yield self._crop(scan, region) | {"pixels": pixels}
+                yield self._crop(scan, region) | {"pixels": pixels.data}
 
     def _crop(self, scan: dict, region: Region) -> dict:
         return {

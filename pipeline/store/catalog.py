@@ -184,21 +184,22 @@ def read_query(path: Path) -> Query:
 
 def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFrame:
     """Ask the named question; ConfigError for an unknown name or wrong parameters."""
-    known = queries()
-    if name not in known:
-        raise ConfigError(f"There is no query `{name}`. {nearest(name, list(known))}")
-    expected = known[name].parameters
+    files = {path.stem: path for path in sorted((SQL / "queries").glob("*.sql"))}
+    if name not in files:
+        raise ConfigError(f"There is no query `{name}`. {nearest(name, list(files))}")
+    asked = read_query(files[name])
+    expected = asked.parameters
     for given in parameters.keys() - expected.keys():
         hint = nearest(given, list(expected)) if expected else "It takes none."
         raise ConfigError(f"Query `{name}` has no parameter `{given}`. {hint}")
     values = expected | parameters
     if missing := [each for each, value in values.items() if value is REQUIRED]:
         raise ConfigError(
-            f"Query `{name}` lacks {', '.join(missing)}: {known[name].description} "
+            f"Query `{name}` lacks {', '.join(missing)}: {asked.description} "
             f"Give {', '.join(f'{each}=…' for each in missing)}."
         )
     try:
-        return run(con, SQL / "queries" / f"{name}.sql", values)
+        return run(con, files[name], values)
     except duckdb.ConversionException as error:
         given = ", ".join(f"{each}={value!r}" for each, value in parameters.items())
         raise ConfigError(
