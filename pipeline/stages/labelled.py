@@ -73,8 +73,16 @@ def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
 
 
 def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
-    """Every crop with an embedding and a label in force, in an order that does not change."""
+    """Every crop with an embedding and a label in force, in an order that does not change.
+
+    Raises NotEnoughData when nothing was embedded with the trunk.
+    """
     names = parts_of(store, chosen.trunk_id, None)
+    if not names:
+        raise NotEnoughData(
+            f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it first: "
+            "make run-flow BATCH=path/to/folder"
+        )
     columns = [name for name in FACTS if name != "label"]
     schema = schemas.features(chosen.width)
     tables = [read_part(store, name, schema, columns) for name in names]
