@@ -76,8 +76,9 @@ bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding no
 bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift finds
 	@$(RUN) -m benchmarks.drift
 
-bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/
+bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/ [FOLDS=5]
 	@$(RUN) -m benchmarks.finder
+	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.boxes,:)
 
 bench-hits: $(VENV)/ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
 	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.hits

@@ -99,13 +99,18 @@ def milliseconds(work: Callable[[np.ndarray], np.ndarray], pictures: Sequence[np
     return median(times)
 
 
-def main() -> None:
-    """Measure and print."""
+def annotated() -> list[Scan]:
+    """The panoramics of DENTAL_TEST_DATA."""
     data = os.environ.get("DENTAL_TEST_DATA")
     if data is None:
         sys.exit("DENTAL_TEST_DATA names no folder with real scans; name one that has opg/.")
+    return scans(Path(data, "opg"))
+
+
+def main() -> None:
+    """Measure and print."""
+    measured = annotated()
     cv2.setNumThreads(1)  # as in the processes that read scans
-    measured = scans(Path(data, "opg"))
     table = Table(
         box=SIMPLE, title="Annotated teeth with a place inside their box / near its middle"
     )
