@@ -1,6 +1,7 @@
 """Labelled rows held or read again from Parquet, and folds in which nobody stands on two sides."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,13 @@ def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
 def test_too_few_patients_for_the_folds_are_told_in_numbers(rows):
     with pytest.raises(NotEnoughData, match=r"12 patients have abnormal .* 13 folds need .* 13"):
         cross_validate.folds_of(rows, 13)
+
+
+def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
+    store, chosen = filled
+    other = replace(chosen, trunk_id="0" * 12)
+    with pytest.raises(NotEnoughData, match=r"no embedding by trunk 000000000000.* make run-flow"):
+        labelled.labelled_rows(store.store, other, store.settings)
 
 
 def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, monkeypatch):

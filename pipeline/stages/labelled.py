@@ -80,8 +80,8 @@ def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
     names = parts_of(store, chosen.trunk_id, None)
     if not names:
         raise NotEnoughData(
-            f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it first: "
-            "make run-flow BATCH=path/to/folder"
+            f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it "
+            "first: make run-flow BATCH=path/to/folder"
         )
     columns = [name for name in FACTS if name != "label"]
     schema = schemas.features(chosen.width)
