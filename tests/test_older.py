@@ -70,6 +70,12 @@ def test_questions_are_answered_on_stores_of_either_version_and_of_both(store, o
         assert len(catalog.query(con, "crops_of_scan", scan_id="old")) == old
 
 
+def test_a_champion_that_outlives_a_version_has_parts_of_both_in_any_order(store):
+    put(store, "t", older=False, batch="a", guess=46)
+    put(store, "t", older=True, batch="b")
+    assert sorted(guesses(store), key=str) == [46, None]
+
+
 def test_only_columns_that_came_later_may_lack(store):
     schema = pa.schema([field for field in schemas.features(WIDTH) if field.name != "tooth"])
     table = schema.empty_table()

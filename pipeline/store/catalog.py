@@ -110,9 +110,13 @@ def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns:
 
 
 def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
-    """Whether some parts lack columns that came later. A recipe's or trunk's are all alike."""
+    """Whether some parts lack columns that came later.
+
+    The first of every batch is looked at: a champion outlives a version, so parts of both may lie
+    below its recipe and trunk, and a batch that grew began with the older ones.
+    """
     later = set(schemas.LATER.names).intersection(columns.names)
-    first = {name.split("/")[1]: name for name in reversed(names)} if later else {}
+    first = {name.rsplit("/", 1)[0]: name for name in reversed(names)} if later else {}
     footers = (pq.read_schema(store.parquet(name, groups=[])) for name in first.values())
     return any(later.difference(footer.names) for footer in footers)
 
