@@ -26,7 +26,7 @@ from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
 from pipeline.imaging.finder import MOST, find_teeth
 from pipeline.model.background import apart, p_abnormal
-from pipeline.model.head import predict
+from pipeline.model.head_layers import predict
 from pipeline.model.resampling import draws
 from pipeline.stages.cross_validate import folds_of, run_of
 from pipeline.stages.labelled import labelled_rows

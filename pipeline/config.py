@@ -127,6 +127,8 @@ class Head(Group):
     dropout: float = Field(0.3, ge=0, lt=1)
     shift: int = Field(1, ge=0)  # cells by which training maps move at most, when shared
     mirror: bool = True  # whether half of the training maps are mirrored, when shared
+    # Steps in which it then learns to say the mean of itself and a support-vector machine.
+    taught: int = Field(100, ge=0)
     seed: int = Field(0, ge=0)
     min_patients: int = Field(10, ge=1)  # with labels, on each side, before a head is trained
 

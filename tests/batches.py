@@ -19,7 +19,7 @@ TRUNK = config.Trunk(
     weights="random",
     layers=(config.Layer(filters=4, kernel=3), config.Layer(filters=8, kernel=3)),
 )
-HEAD = config.Head(units=(16,), epochs=3, min_patients=2)
+HEAD = config.Head(units=(16,), epochs=3, taught=2, min_patients=2)
 # The key decides who stands on which side. A random one gave a side of one kind now and then.
 KEY = "7a" * 32
 

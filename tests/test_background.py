@@ -7,7 +7,7 @@ import pytest
 from pipeline import config, schemas
 from pipeline.imaging import regions
 from pipeline.imaging.crops import Place
-from pipeline.model import background, head
+from pipeline.model import background, head, head_layers
 from pipeline.model.head_rows import Background, Held, Joined
 from pipeline.stages.background import background_rows
 from pipeline.stages.plan import deliver
@@ -132,17 +132,17 @@ def test_a_head_tells_background_from_classes_and_is_judged_without_it():
     rows = (np.eye(3)[truth].repeat(4, axis=1) + random.normal(0, 0.2, (120, 12))).astype("float16")
     nothing = (np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))).astype("float16")
     learn, judge = np.arange(120) < 80, np.arange(120) >= 80
-    settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2)
+    settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2, taught=5)
     beside = Background(Held(nothing), np.arange(40) < 30)
     names = ("healthy", "caries")
     trained = head.train(Held(rows), truth, learn, judge, names, settings, background=beside)
     assert (trained.class_names, trained.background) == (names, 30)
-    known, share = background.apart(head.predict(trained.model, rows), 2)
+    known, share = background.apart(head_layers.predict(trained.model, rows), 2)
     assert (known.argmax(axis=1) == truth).mean() > 0.95
     assert (
         share[judge].max()
         < 0.5
-        < background.apart(head.predict(trained.model, nothing), 2)[1].min()
+        < background.apart(head_layers.predict(trained.model, nothing), 2)[1].min()
     )
     assert trained.epochs[-1]["validation_accuracy"] > 0.95
 

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
 from pipeline.errors import NotEnoughData
-from pipeline.model import baseline_features, baselines
+from pipeline.model import baseline_features, baselines, vector_machine
+from pipeline.model.vector_machine import Standard
 
 WIDTH = 40
 
@@ -41,7 +42,8 @@ def test_the_probe_learns_what_the_head_learns(toy):
 def test_rotating_to_the_span_of_the_training_rows_changes_no_probability(toy):
     embeddings, classes, _, judge = toy
     few = np.arange(200) < 30  # fewer rows than features
-    features = baselines.standardised(np.asarray(embeddings, np.float32), few)
+    features = embeddings.astype(np.float32)
+    features = Standard.of(features[few])(features)
     rotated = baselines.rotated(features, few)
     assert rotated.shape[1] < 30
     np.testing.assert_allclose(
@@ -84,9 +86,10 @@ def test_a_machine_tells_normal_from_the_rest_as_scikit_learn_does(toy):
     found = baselines.machine(embeddings, classes, learn, judge)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    features = baselines.standardised(embeddings.astype(np.float32), learn)
+    features = embeddings.astype(np.float32)
+    features = Standard.of(features[learn])(features)
     aurocs = []
-    for strength in baselines.SVM_STRENGTHS:
+    for strength in vector_machine.STRENGTHS:
         model = SVC(C=strength, class_weight="balanced").fit(features[learn], classes[learn] > 0)
         scores = model.decision_function(features)
         aurocs.append(roc_auc_score(classes[judge] > 0, scores[judge]))

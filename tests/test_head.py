@@ -3,14 +3,14 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
-from pipeline.model import dense, explain, head, head_layers, network
+from pipeline.model import dense, explain, head, head_layers, head_learner, network
 from pipeline.model.backend import keras
 from pipeline.model.fingerprints import head_fingerprint
 from pipeline.model.head_rows import Held
 
 WIDTH = 40
 SETTINGS = config.Head(
-    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1
+    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1, taught=5
 )
 NAMES = ("healthy", "caries", "abscess")
 
@@ -42,7 +42,7 @@ def learned(toy, settings=SETTINGS, on_epoch=None):
 def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, trained):
     embeddings, classes, learn, judge = toy
     unseen = ~(learn | judge)
-    found = head.predict(trained.model, embeddings)
+    found = head_layers.predict(trained.model, embeddings)
 
     assert trained.class_names == NAMES
     assert found.dtype == np.float32
@@ -62,7 +62,7 @@ def test_the_head_is_the_one_of_the_notes():
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(toy, trained):
     short = SETTINGS.model_copy(update={"epochs": 3})
     first, again, other = (
-        head.predict(learned(toy, settings).model, toy[0])
+        head_layers.predict(learned(toy, settings).model, toy[0])
         for settings in (short, short, short.model_copy(update={"seed": 1}))
     )
     assert (first == again).all()
@@ -86,15 +86,15 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     def on_epoch(number, losses):
         seen.append((number, losses))
 
-    settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4})
+    settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4, "taught": 0})
     trained = learned((embeddings, wrong, learn, judge), settings, on_epoch)
 
     losses = [epoch["validation_loss"] for epoch in trained.epochs]
     assert seen == list(enumerate(trained.epochs, start=1))
     assert trained.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == trained.best_epoch + 4 < 60
-    found = head.predict(trained.model, embeddings[judge])
-    weights = head.balanced(wrong[learn], 3)[wrong[judge]]
+    found = head_layers.predict(trained.model, embeddings[judge])
+    weights = head_learner.balanced(wrong[learn], 3)[wrong[judge]]
     before = found**trained.temperature  # the losses told are those before calibration
     before /= before.sum(axis=1, keepdims=True)
     loss = -np.log(before[np.arange(judge.sum()), wrong[judge]])
@@ -102,7 +102,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
 
 
 def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
-    weights = head.balanced(np.array([0, 0, 0, 0, 1]), 3)
+    weights = head_learner.balanced(np.array([0, 0, 0, 0, 1]), 3)
     assert weights[1] / weights[0] == pytest.approx(2)
     assert weights[2] == 1
     assert weights[[0, 0, 0, 0, 1]].mean() == pytest.approx(1)
@@ -110,16 +110,16 @@ def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
 
 def test_a_prediction_does_not_depend_on_its_neighbours(toy, trained):
     embeddings = toy[0]
-    together = head.predict(trained.model, embeddings)
-    assert (head.predict(trained.model, embeddings[:1]) == together[:1]).all()
-    assert (head.predict(trained.model, embeddings[63:130]) == together[63:130]).all()
-    assert head.predict(trained.model, embeddings[:0]).shape == (0, 3)
+    together = head_layers.predict(trained.model, embeddings)
+    assert (head_layers.predict(trained.model, embeddings[:1]) == together[:1]).all()
+    assert (head_layers.predict(trained.model, embeddings[63:130]) == together[63:130]).all()
+    assert head_layers.predict(trained.model, embeddings[:0]).shape == (0, 3)
 
 
 def test_a_head_survives_the_keras_format(toy, trained):
     data = network.to_bytes(trained.model)
     again = network.from_bytes(data)
-    assert (head.predict(again, toy[0]) == head.predict(trained.model, toy[0])).all()
+    assert (head_layers.predict(again, toy[0]) == head.predict(trained.model, toy[0])).all()
     # The weights and little else: an optimizer's state would triple the file.
     assert len(data) < 4 * again.count_params() + 60_000
     assert isinstance(again, keras.Model)
@@ -128,7 +128,7 @@ def test_a_head_survives_the_keras_format(toy, trained):
 def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(toy, trained):
     embeddings = toy[0]
     plain = dense.from_bytes(network.to_bytes(trained.model))
-    found = head.predict(trained.model, embeddings)
+    found = head_layers.predict(trained.model, embeddings)
     for row in range(0, 200, 9):
         logits = plain.logits(embeddings[row])
         np.testing.assert_allclose(dense.softmax(logits), found[row], atol=1e-5)
@@ -139,7 +139,7 @@ def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(to
 
 def test_embeddings_of_another_width_are_refused(trained):
     with pytest.raises(ArtifactError, match=r"takes embeddings of 40 values.*\(2, 41\).*trunk"):
-        head.predict(trained.model, np.zeros((2, WIDTH + 1), np.float16))
+        head_layers.predict(trained.model, np.zeros((2, WIDTH + 1), np.float16))
 
 
 @pytest.mark.parametrize("missing", ["classes", "validation"])

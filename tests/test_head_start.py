@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from pipeline import config
-from pipeline.model import head, head_layers, head_start, network
+from pipeline.model import head, head_layers, head_learner, head_start, network
 from pipeline.model.head_rows import Held
 
 ROWS = np.random.default_rng(1).standard_normal((90, 90)).astype(np.float16)
 GRID = (6, 5, 3)
-SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16)
+SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16, taught=0)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def above():
     weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()]
     model.set_weights(weights)
     # Half of all rows are of either class, and nearly all of them clearly.
-    said = np.log(head.predict(network.ready(model), ROWS))
+    said = np.log(head_layers.predict(network.ready(model), ROWS))
     weights[-2], weights[-1] = 20 * weights[-2], 20 * (weights[-1] - np.median(said, axis=0))
     model.set_weights(weights)
     return network.ready(model), head_start.Start(("healthy", "caries"), tuple(model.get_weights()))
@@ -29,15 +29,15 @@ def above():
 
 def test_it_is_kept_when_learning_makes_nothing_better(above, monkeypatch):
     model, start = above
-    monkeypatch.setattr(head, "CAREFUL", 100)  # steps that spoil whatever they touch
-    said = head.predict(model, ROWS)
+    monkeypatch.setattr(head_learner, "CAREFUL", 100)  # steps that spoil whatever they touch
+    said = head_layers.predict(model, ROWS)
     truth, learn = said.argmax(axis=1), np.arange(90) < 60
     truth[learn] = 1 - truth[learn]
     trained = head.train(
         Held(ROWS), truth, learn, ~learn, start.class_names, SETTINGS, GRID, start=start
     )
     assert trained.best_epoch == 0
-    found = head.predict(trained.model, ROWS)
+    found = head_layers.predict(trained.model, ROWS)
     assert (found.argmax(axis=1) == said.argmax(axis=1)).all()
 
 

@@ -20,7 +20,7 @@ from tests.batches import opened, put, scan
 
 LEARN = config.Learn(epochs=2, batch_size=16)
 # What two convolutions make of maps of 8 × 8, so that it can begin with the trunk's own network.
-HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, min_patients=2)
+HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, taught=2, min_patients=2)
 
 
 def batch(folder, patients=100, labels=True):

@@ -9,14 +9,13 @@ and give (N, 2), whose values are scores between 0 and 1 rather than calibrated 
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import NotEnoughData
+from pipeline.model import vector_machine
+from pipeline.model.vector_machine import Standard
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C, on standardised features
-SVM_STRENGTHS = (0.3, 1, 3, 10)
 # Rows of a side that baselines see, so that large stores do not take hours.
 MOST_ROWS = 4000
 
@@ -33,53 +32,26 @@ def capped(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
 
 def regression(features, classes, train, validation, class_count: int) -> np.ndarray:
     """Logistic regression on features (N, width) of any float type."""
-    features = standardised(np.asarray(features, np.float32), train)
+    features = np.asarray(features, np.float32)
+    features = Standard.of(features[train])(features)
     return logistic(rotated(features, train), classes, train, validation, class_count)
 
 
 def machine(features, classes, train, validation) -> np.ndarray:
     """A support-vector machine with a Gaussian kernel on features (N, width) of any float type.
 
-    Of the penalties, the one with the highest AUROC on the validation rows counts, of equal ones
-    the strongest. Raises NotEnoughData like `logistic`, and when the normal class or the rest has
-    no validation row.
+    Raises NotEnoughData like `logistic`, and when the normal class or the rest has no validation
+    row.
     """
-    features = standardised(np.asarray(features, np.float32), train)
+    features = np.asarray(features, np.float32)
     train, validation = train & (classes >= 0), validation & (classes >= 0)
     abnormal = classes > 0
     require(len(np.unique(abnormal[train])), validation)
-    similar = gaussian(features, features[train])
-    judged = len(np.unique(abnormal[validation])) == 2
-    best, most = None, -np.inf
-    for strength in SVM_STRENGTHS:
-        model = SVC(C=strength, kernel="precomputed", class_weight="balanced")
-        model.fit(similar[train], abnormal[train])
-        scores = model.decision_function(similar)
-        # With one kind only there is nothing to choose by: the strongest penalty stays.
-        found = roc_auc_score(abnormal[validation], scores[validation]) if judged else 0.0
-        if found > most:
-            best, most = scores, found
-    flagged = 1 / (1 + np.exp(-best))
+    model = vector_machine.fitted(
+        features[train], abnormal[train], features[validation], abnormal[validation]
+    )
+    flagged = 1 / (1 + np.exp(-model.scores(features)))
     return np.stack([1 - flagged, flagged], axis=1).astype(np.float32)
-
-
-def gaussian(features: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """exp(-d²/s) of the distances d to the `known` rows, float64 (N, known).
-
-    s is the number of features times their variance, scikit-learn's `gamma="scale"`. Computed
-    here because libsvm would take a minute where a product of matrices takes a second.
-    """
-    spread = features.shape[1] * known.var()
-    lengths, theirs = (np.einsum("ij,ij->i", rows, rows) for rows in (features, known))
-    distances = lengths[:, np.newaxis] + theirs - 2 * (features @ known.T)
-    return np.exp(-np.maximum(distances, 0).astype(np.float64) / (spread or 1))
-
-
-def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Features with mean 0 and deviation 1 over the training rows; constant ones become 0."""
-    mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
-    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
-    return (features - mean) * scale
 
 
 def rotated(features: np.ndarray, train: np.ndarray) -> np.ndarray:

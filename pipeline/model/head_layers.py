@@ -16,7 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline import config
+from pipeline.errors import ArtifactError
 from pipeline.model.backend import keras
+from pipeline.model.network import in_batches
 
 Grid = tuple[int, int, int]  # row, column, channel of an embedding before it is flattened
 EPSILON = 1e-3  # of the normalisation
@@ -159,3 +161,29 @@ def normalised(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray, np.ndar
     """Kernel and bias of a convolution that does what a normalised one does once it has learned."""
     scale = gamma / np.sqrt(variance + EPSILON)
     return kernel * scale, beta - mean * scale
+
+
+def divide(model: keras.Model, temperature: float) -> None:
+    """Divide what the softmax gets."""
+    *before, kernel, bias = model.get_weights()
+    model.set_weights([*before, kernel / temperature, bias / temperature])
+
+
+def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
+    """What a network says, float32 (N, outputs), of embeddings (N, width), row for row.
+
+    A background, where it was learned, is the last column. Raises ArtifactError when the
+    embeddings are not as wide as the head expects.
+    """
+    if embeddings.shape[1:] != model.input_shape[1:]:
+        raise ArtifactError(
+            f"The head takes embeddings of {model.input_shape[1]} values, these have the shape "
+            f"{embeddings.shape}. Use the trunk that the head's card names, or train a head on "
+            "these embeddings."
+        )
+    found = np.empty((len(embeddings), model.output_shape[-1]), np.float32)
+    start = 0
+    for batch in in_batches(model, embeddings):
+        found[start : start + len(batch)] = batch
+        start += len(batch)
+    return found

@@ -48,7 +48,7 @@ class Head:
 
     def said(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, and the probability of background (N,); 0 when the head knows of none."""
-        from pipeline.model.head import predict
+        from pipeline.model.head_layers import predict
 
         return apart(predict(self.model, embeddings), len(self.card["classes"]))
 

@@ -18,7 +18,8 @@ from pipeline.model import splits
 from pipeline.model.architecture import grid
 from pipeline.model.background import apart
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
-from pipeline.model.head import TrainedHead, predict, train
+from pipeline.model.head import TrainedHead, train
+from pipeline.model.head_layers import predict
 from pipeline.model.head_rows import over_rows
 from pipeline.model.head_start import Start, from_bytes
 from pipeline.stages.baselines import compared, seen
@@ -119,18 +120,20 @@ def learned_head(
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
     background = rows.background and rows.background.taught(rows.patients, sides)
-    return train(
-        rows.embeddings,
-        rows.truth,
-        learn,
-        judge,
-        rows.classes,
-        settings.head,
-        grid(chosen.trunk, chosen.recipe.side),
-        _losses(say),
-        start,
-        background,
-    )
+    with progress("teach", settings.head.taught) as advance:
+        return train(
+            rows.embeddings,
+            rows.truth,
+            learn,
+            judge,
+            rows.classes,
+            settings.head,
+            grid(chosen.trunk, chosen.recipe.side),
+            _losses(say),
+            start,
+            background,
+            advance,
+        )
 
 
 def probabilities_of(trained: TrainedHead, rows: Rows) -> np.ndarray:
@@ -149,6 +152,7 @@ def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
         "settings": settings.head.model_dump(mode="json"),
         "learned_as": "shared weights, unrolled" if trained.shared else "dense layers",
         "free_parameters": trained.free_parameters,
+        "taught_steps": trained.taught,  # by itself and a support-vector machine, afterwards
         "background_rows": trained.background,  # learned from as what is no finding
         # In the last layer already: the probabilities are calibrated on the validation side.
         "temperature": trained.temperature,

@@ -1,0 +1,122 @@
+"""What a head is taught after it has learned from labels: the mean of itself and a machine.
+
+A support-vector machine on the same embeddings errs on other crops than the network does, and the
+mean of their log-odds is better than either. What is stored has to be dense layers, so the network
+is taught to say that mean. Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural
+network", arXiv:1503.02531.
+
+A teacher needs no labels, so it is asked about mixtures of two training rows too: a few hundred
+rows alone do not tell a function. Source: Beyer et al., "Knowledge distillation: a good teacher is
+patient and consistent", arXiv:2106.05237.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count, islice
+
+import numpy as np
+
+from pipeline.model import vector_machine
+from pipeline.model.backend import keras
+from pipeline.model.background import apart
+from pipeline.model.baselines import MOST_ROWS
+from pipeline.model.head_augment import moved
+from pipeline.model.head_layers import dense, predict
+from pipeline.model.head_learner import Learner, compiled_to_learn
+from pipeline.model.head_rows import shuffled
+from pipeline.model.network import ready
+from pipeline.model.vector_machine import Machine
+
+ROWS = 128  # of a step; fewer take as long, since most of it is changing 18.9 million weights
+RATE = 1e-4  # of learning, at the start
+SMALLEST = 1e-7  # probability whose log-odds are taken instead of those of zero or one
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The mean of a network and a machine."""
+
+    network: keras.Model  # on raw embeddings, calibrated
+    machine: Machine
+    scale: (
+        float  # a score of the machine times this, and the offset, is like the network's log-odds
+    )
+    offset: float
+    class_count: int
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Probabilities of raw embeddings, float32 (n, outputs).
+
+        How likely a row is abnormal comes from both. How likely it is background, and which
+        finding it shows if it is abnormal, the network alone can tell.
+        """
+        known, nothing = apart(predict(self.network, rows), self.class_count)
+        scores = self.machine.scores(rows) * self.scale + self.offset
+        abnormal = 1 / (1 + np.exp(-(log_odds(known) + scores) / 2))
+        known *= (abnormal / np.maximum(1 - known[:, 0], SMALLEST))[:, np.newaxis]
+        known[:, 0] = 1 - abnormal
+        outputs = self.network.output_shape[-1]
+        nothing = nothing[:, np.newaxis]
+        return np.hstack([known * (1 - nothing), nothing])[:, :outputs].astype(np.float32)
+
+
+def teacher(network: keras.Model, learner: Learner, judge: np.ndarray) -> Teacher | None:
+    """The calibrated `network` and a machine, which is chosen on the validation rows (N,).
+
+    The machine learns from the learner's training rows with a label. Its scores get the mean and
+    the spread of the network's log-odds. None when those rows are of one kind, or more than a
+    machine can take: it would have learned from less than the network.
+    """
+    learn, abnormal = learner.learn[: len(judge)], learner.classes[: len(judge)] > 0
+    if len(np.unique(abnormal[learn])) < 2 or learn.sum() > MOST_ROWS:
+        return None
+    rows, judged = (learner.over(mask, as_floats) for mask in (learn, judge))
+    machine = vector_machine.fitted(rows, abnormal[learn], judged, abnormal[judge])
+    scores = machine.scores(judged)
+    said = log_odds(apart(predict(network, judged), learner.class_count)[0])
+    scale = float(said.std() / max(scores.std(), SMALLEST))
+    offset = float(said.mean() - scores.mean() * scale)
+    return Teacher(network, machine, scale, offset, learner.class_count)
+
+
+def taught(
+    teacher: Teacher, learner: Learner, steps: int, on_step: Callable[[int], None]
+) -> keras.Model:
+    """The teacher's network, as it says after `steps` what the teacher says."""
+    settings, standard = learner.settings, learner.measured
+    student = dense(learner.source.width, settings, learner.outputs)
+    student.set_weights(standard.folded_out_of(teacher.network.get_weights()))
+    settings = settings.model_copy(update={"learning_rate": RATE})
+    compiled_to_learn(student, settings, steps, keras.losses.CategoricalCrossentropy())
+    for rows in islice(mixtures(learner), steps):
+        student.train_on_batch(rows, teacher(standard.undone(rows)))
+        on_step(1)
+    student.set_weights(standard.folded_into(student.get_weights()))
+    return ready(student)
+
+
+def mixtures(learner: Learner) -> Iterator[np.ndarray]:
+    """Without end: standardised training rows, float32 (ROWS, width), moved, mixed in pairs.
+
+    Shares are a sine and a cosine, since their squares add up to one: mixtures are as far from the
+    mean as rows are.
+    """
+    random, grid = learner.random, learner.grid
+    epochs = (shuffled(learner.source, learner.learn, ROWS, random) for _ in count())
+    for _, rows in chain.from_iterable(epochs):
+        # Few rows come again within a step, so that all steps are of one size.
+        rows = np.resize(learner.measured(rows), (ROWS, rows.shape[1]))
+        if grid:
+            rows = moved(rows, grid, learner.settings, random)
+        angle = random.uniform(0, np.pi / 2, (ROWS, 1)).astype(np.float32)
+        yield np.cos(angle) * rows + np.sin(angle) * rows[random.permutation(ROWS)]
+
+
+def log_odds(known: np.ndarray) -> np.ndarray:
+    """Of abnormal against normal, float64 (n,); class 0 of probabilities (n, classes) is normal."""
+    normal = np.clip(known[:, 0].astype(np.float64), SMALLEST, 1 - SMALLEST)
+    return np.log(1 - normal) - np.log(normal)
+
+
+def as_floats(rows: np.ndarray) -> np.ndarray:
+    return rows.astype(np.float32)

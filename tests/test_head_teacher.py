@@ -1,0 +1,116 @@
+"""A head learns to say the mean of itself and of a support-vector machine."""
+
+import numpy as np
+import pytest
+
+from pipeline import config
+from pipeline.model import background, head, head_layers, head_teacher
+from pipeline.model.head_learner import Learner
+from pipeline.model.head_rows import Background, Held, Standardisation
+
+WIDTH = 6
+SETTINGS = config.Head(units=(64, 32), epochs=10, batch_size=32, learning_rate=3e-3, dropout=0)
+NAMES = ("healthy", "caries", "abscess")
+
+
+@pytest.fixture(scope="module")
+def inside_a_sphere():
+    """Rows, classes, masks of both sides, and rows of background, off in one direction."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((400, WIDTH)) * np.linspace(0.5, 2, WIDTH) + 3
+    away = ((rows - 3) ** 2 / np.linspace(0.5, 2, WIDTH) ** 2).sum(axis=1)
+    classes = np.where(away > np.median(away), 1 + (rows[:, 0] > 3), 0)
+    nothing = random.standard_normal((60, WIDTH)) + 3 - 9 * (np.arange(WIDTH) == 5)
+    number = np.arange(400)
+    judge = (number >= 200) & (number < 300)
+    return rows.astype(np.float16), classes, number < 200, judge, nothing.astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def learner(inside_a_sphere):
+    rows, classes, learn, _, nothing = inside_a_sphere
+    beside = Background(Held(nothing), np.ones(60, bool))
+    return Learner(Held(rows), classes, learn, 3, SETTINGS, None, beside)
+
+
+@pytest.fixture(scope="module")
+def taught_by(inside_a_sphere, learner):
+    for _ in range(10):
+        learner.epoch()
+    return head_teacher.teacher(learner.as_dense(1.0), learner, inside_a_sphere[3])
+
+
+def test_a_teacher_says_the_mean_of_the_log_odds_of_a_network_and_a_machine(
+    inside_a_sphere, taught_by
+):
+    rows, _, _, judge, _ = inside_a_sphere
+    said = background.apart(head_layers.predict(taught_by.network, rows), 3)[0]
+    scores = taught_by.machine.scores(rows.astype(np.float32)) * taught_by.scale + taught_by.offset
+    network, both = (head_teacher.log_odds(each) for each in (said, known_of(taught_by, rows)))
+    np.testing.assert_allclose(both, (network + scores) / 2, atol=1e-3)
+    # On validation rows the machine is as sure as the network, and as often on either side.
+    assert scores[judge].std() == pytest.approx(network[judge].std(), rel=1e-3)
+    assert scores[judge].mean() == pytest.approx(network[judge].mean(), abs=1e-3)
+
+
+def test_a_teacher_leaves_to_the_network_what_only_that_can_tell(inside_a_sphere, taught_by):
+    rows, _, _, _, nothing = inside_a_sphere
+    every = np.concatenate([rows, nothing])
+    network, told = head_layers.predict(taught_by.network, every), taught_by(every)
+    assert told.shape == network.shape
+    assert told.dtype == np.float32
+    np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(told[:, 3], network[:, 3], atol=1e-6)
+    ratio, expected = (np.log(each[:400, 2] / each[:400, 1]) for each in (told, network))
+    np.testing.assert_allclose(ratio, expected, atol=1e-3)
+
+
+def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
+    inside_a_sphere, learner, taught_by, monkeypatch
+):
+    monkeypatch.setattr(head_teacher, "RATE", 3e-3)  # a small network needs larger steps
+    rows = inside_a_sphere[0][300:]
+    student = head_teacher.taught(taught_by, learner, 400, lambda _: None)
+    expected = head_teacher.log_odds(known_of(taught_by, rows))
+    before, after = (
+        head_teacher.log_odds(background.apart(head_layers.predict(each, rows), 3)[0])
+        for each in (taught_by.network, student)
+    )
+    assert np.abs(after - expected).mean() < np.abs(before - expected).mean() / 2
+    assert student.count_params() == taught_by.network.count_params()
+
+
+def test_training_rows_of_one_kind_teach_no_machine(inside_a_sphere):
+    rows, classes, learn, judge, _ = inside_a_sphere
+    learner = Learner(Held(rows), classes, learn & (classes > 0), 3, SETTINGS, None)
+    assert head_teacher.teacher(learner.as_dense(1.0), learner, judge) is None
+
+
+def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(inside_a_sphere):
+    rows, classes, learn, judge, _ = inside_a_sphere
+    plain, again, taught = (
+        head.train(
+            Held(rows), classes, learn, judge, NAMES, SETTINGS.model_copy(update={"taught": steps})
+        )
+        for steps in (0, 5, 5)
+    )
+    assert (plain.taught, taught.taught) == (0, 5)
+    found = [head_layers.predict(each.model, rows) for each in (again, taught)]
+    assert (found[0] == found[1]).all()
+    sure = head.temperature_of(found[1][judge], classes[judge])
+    assert sure == pytest.approx(1, abs=0.01)
+
+
+def test_weights_for_standardised_rows_come_back_from_weights_for_raw_ones():
+    random = np.random.default_rng(0)
+    standard = Standardisation(random.random(5), random.random(5) + 0.5)
+    weights = [random.random((5, 3)).astype(np.float32), random.random(3).astype(np.float32)]
+    again = standard.folded_out_of(standard.folded_into(weights))
+    for one, other in zip(again, weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    rows = random.random((4, 5)).astype(np.float32)
+    np.testing.assert_allclose(standard.undone(standard(rows)), rows, rtol=1e-5)
+
+
+def known_of(teacher, rows):
+    return background.apart(teacher(rows), 3)[0]
