@@ -1,6 +1,7 @@
 """`make bench-finder`: how many annotated teeth the finder proposes, and what a scan costs.
 
-Below stands how often the tooth guessed for a place is right, on phantoms.
+Below stands how often the tooth guessed for a place is right, on phantoms, and what finding and
+guessing take beside decoding, on one core.
 
 The boxes of the panoramics in DENTAL_TEST_DATA/opg are hidden from every method. A tooth is hit
 when a place lies in its box, and met when a place is within a quarter of a crop's edge of the box's
@@ -26,7 +27,13 @@ from rich.table import Table
 
 from benchmarks import numbering
 from benchmarks.places import at_random, between_gaps, tiled
-from pipeline.imaging.finder import MOST, find_teeth
+from pipeline.imaging.finder import MOST, find_teeth, look, middles
+from pipeline.imaging.numbering import guess_teeth
+from pipeline.imaging.phantoms import draw_panoramic
+from pipeline.imaging.phantoms.files import encode
+
+QUARTER = 0.25  # of the decoding, which finding and guessing may take
+DRAWN, LEAST = 4, 24  # phantoms of 2900 × 1400 pixels; times that a median is taken of
 
 METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "chance": at_random,
@@ -88,7 +95,7 @@ def interval(found: Sequence[np.ndarray], groups: Sequence[str]) -> tuple[float,
     return float(hits.sum() / teeth.sum()), *np.percentile(shares, [2.5, 97.5])
 
 
-def milliseconds(work: Callable[[np.ndarray], np.ndarray], pictures: Sequence[np.ndarray]) -> float:
+def milliseconds(work: Callable, pictures: Sequence) -> float:
     """Median time per picture, after one that warms up."""
     work(pictures[0])
     times = []
@@ -122,11 +129,35 @@ def main() -> None:
     console.print(table)
     for guesses in numbering.tables():
         console.print(guesses)
-    files = [scan.file.read_bytes() for scan in measured]
+    console.print(costs([scan.file.read_bytes() for scan in measured]))
     print(
-        f"{len(measured)} panoramics, {sum(len(scan.boxes) for scan in measured)} boxes. Decoding "
-        f"takes {milliseconds(decoded, files):.1f} ms (median). 95 % intervals over groups."
+        f"{len(measured)} panoramics, {sum(len(scan.boxes) for scan in measured)} boxes. "
+        "95 % intervals over groups."
     )
+
+
+def costs(real: Sequence[bytes]) -> Table:
+    """Median times per scan of decoding, and of finding and guessing what was decoded."""
+    table = Table(title=f"Finding and guessing beside decoding: at most {QUARTER} of it")
+    for heading in ("scans", "pixels", "decode, ms", "find, ms", "guess, ms", "share"):
+        table.add_column(heading, justify="left" if heading == "scans" else "right")
+    drawn = [draw_panoramic(seed) for seed in range(DRAWN)]
+    kinds = {"real panoramics, as delivered": real}
+    for form in ("jpeg", "png"):
+        kinds[f"phantoms, {form}"] = [encode(each, form, "", 0) for each in drawn]
+    for kind, files in kinds.items():
+        files = list(files) * -(-LEAST // len(files))
+        pictures = [decoded(data) for data in files]
+        seen = [look(pixels) for pixels in pictures]
+        places = [(*both, middles(both[1])) for both in seen]
+        decode = milliseconds(decoded, files)
+        find = milliseconds(find_teeth, pictures)
+        guess = milliseconds(lambda each: guess_teeth(*each), places)
+        height, width = pictures[0].shape
+        share = (find + guess) / decode
+        cells = [f"{each:.2f}" for each in (decode, find, guess, share)]
+        table.add_row(kind, f"{width} × {height}", *cells)
+    return table
 
 
 def row(method: Callable[[np.ndarray], np.ndarray], measured: Sequence[Scan]) -> list[str]:

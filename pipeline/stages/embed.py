@@ -1,11 +1,12 @@
 """One crops part in, one features part out: the trunk's embedding of every crop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
+from pipeline.stages.ahead import ahead
 from pipeline.stages.progress import Advance
 from pipeline.stages.registry import Chosen
 from pipeline.store.folder import Store
@@ -41,17 +42,28 @@ def _embed(
 ) -> str:
     if store.has(name):
         return name
-    side, schema = chosen.recipe.side, schemas.features(chosen.width)
+    schema = schemas.features(chosen.width)
+    # The network waits neither for crops to be unpacked nor for embeddings to be packed.
+    slices = ahead(iter_part(store, crops, schemas.crops(chosen.recipe.side), ROWS))
+    tables = ahead(_embedded(slices, chosen, embed, schema))
     with part_writer(store, name, schema) as features:
-        for rows in iter_part(store, crops, schemas.crops(side), ROWS):
-            pixels = rows.column("pixels")
-            # Fixed-size values lie one after the other: no copy, whatever the slice.
-            start = pixels.offset * side * side
-            view = np.frombuffer(pixels.buffers()[1], np.uint8, len(pixels) * side * side, start)
-            embeddings = embed(view.reshape(-1, side, side))
-            features.write(_with_embeddings(rows, embeddings, chosen.trunk_id, schema))
-            advance(rows.num_rows)
+        for table in tables:
+            features.write(table)
+            advance(table.num_rows)
     return name
+
+
+def _embedded(
+    slices: Iterator[pa.RecordBatch], chosen: Chosen, embed: Callable, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    side = chosen.recipe.side
+    for rows in slices:
+        pixels = rows.column("pixels")
+        # Fixed-size values lie one after the other: no copy, whatever the slice.
+        start = pixels.offset * side * side
+        view = np.frombuffer(pixels.buffers()[1], np.uint8, len(pixels) * side * side, start)
+        embeddings = embed(view.reshape(-1, side, side))
+        yield _with_embeddings(rows, embeddings, chosen.trunk_id, schema)
 
 
 def _with_embeddings(
