@@ -3,7 +3,9 @@
 A support-vector machine on the same embeddings errs on other crops than the network does, and the
 mean of their log-odds is better than either. What is stored has to be dense layers, so the network
 is taught to say that mean. Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural
-network", arXiv:1503.02531.
+network", arXiv:1503.02531. Over five grouped folds of 601 crops the machine had an AUROC of 0.886,
+the network 0.907 before and 0.911 after; it was ahead of the machine by 0.021 (-0.001 to 0.042)
+before and by 0.025 (0.006 to 0.043) after.
 
 A teacher needs no labels, so it is asked about mixtures of two training rows too: a few hundred
 rows alone do not tell a function. Source: Beyer et al., "Knowledge distillation: a good teacher is
@@ -38,9 +40,8 @@ class Teacher:
 
     network: keras.Model  # on raw embeddings, calibrated
     machine: Machine
-    scale: (
-        float  # a score of the machine times this, and the offset, is like the network's log-odds
-    )
+    # What makes a score of the machine like the network's log-odds.
+    scale: float
     offset: float
     class_count: int
 
