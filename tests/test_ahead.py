@@ -1,6 +1,7 @@
 """The next thing is made while the one before is used."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -41,3 +42,18 @@ def test_an_error_is_raised_where_the_thing_would_have_come():
     assert next(coming) == "good"
     with pytest.raises(ValueError, match="bad"):
         next(coming)
+
+
+def test_what_is_abandoned_makes_no_more_and_leaves_no_thread():
+    made, before = [], threading.active_count()
+
+    def things():
+        for number in range(5):
+            made.append(number)
+            yield number
+
+    with pytest.raises(ZeroDivisionError), closing(ahead(things())) as coming:
+        for number in coming:
+            1 / number
+    assert len(made) <= 2
+    assert threading.active_count() == before

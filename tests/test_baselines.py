@@ -11,7 +11,6 @@ from sklearn.svm import SVC
 
 from pipeline.errors import NotEnoughData
 from pipeline.model import baseline_features, baselines, vector_machine
-from pipeline.model.vector_machine import Standard
 
 WIDTH = 40
 
@@ -42,8 +41,7 @@ def test_the_probe_learns_what_the_head_learns(toy):
 def test_rotating_to_the_span_of_the_training_rows_changes_no_probability(toy):
     embeddings, classes, _, judge = toy
     few = np.arange(200) < 30  # fewer rows than features
-    features = embeddings.astype(np.float32)
-    features = Standard.of(features[few])(features)
+    features = baselines.standardised(np.asarray(embeddings, np.float32), few)
     rotated = baselines.rotated(features, few)
     assert rotated.shape[1] < 30
     np.testing.assert_allclose(
@@ -86,8 +84,7 @@ def test_a_machine_tells_normal_from_the_rest_as_scikit_learn_does(toy):
     found = baselines.machine(embeddings, classes, learn, judge)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    features = embeddings.astype(np.float32)
-    features = Standard.of(features[learn])(features)
+    features = baselines.standardised(embeddings.astype(np.float32), learn)
     aurocs = []
     for strength in vector_machine.STRENGTHS:
         model = SVC(C=strength, class_weight="balanced").fit(features[learn], classes[learn] > 0)

@@ -119,7 +119,7 @@ def test_a_prediction_does_not_depend_on_its_neighbours(toy, trained):
 def test_a_head_survives_the_keras_format(toy, trained):
     data = network.to_bytes(trained.model)
     again = network.from_bytes(data)
-    assert (head_layers.predict(again, toy[0]) == head.predict(trained.model, toy[0])).all()
+    assert (head_layers.predict(again, toy[0]) == head_layers.predict(trained.model, toy[0])).all()
     # The weights and little else: an optimizer's state would triple the file.
     assert len(data) < 4 * again.count_params() + 60_000
     assert isinstance(again, keras.Model)

@@ -1,10 +1,16 @@
 """A head learns to say the mean of itself and of a support-vector machine."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pipeline import config
-from pipeline.model import background, head, head_layers, head_teacher
+from pipeline.model import background, head, head_layers, head_teacher, network
+from pipeline.model.calibration import temperature_of
+from pipeline.model.head_augment import moved
 from pipeline.model.head_learner import Learner
 from pipeline.model.head_rows import Background, Held, Standardisation
 
@@ -37,32 +43,42 @@ def learner(inside_a_sphere):
 def taught_by(inside_a_sphere, learner):
     for _ in range(10):
         learner.epoch()
-    return head_teacher.teacher(learner.as_dense(1.0), learner, inside_a_sphere[3])
+    return head_teacher.teacher_beside(learner.as_dense(1.0), learner, inside_a_sphere[3])
 
 
 def test_a_teacher_says_the_mean_of_the_log_odds_of_a_network_and_a_machine(
     inside_a_sphere, taught_by
 ):
     rows, _, _, judge, _ = inside_a_sphere
-    said = background.apart(head_layers.predict(taught_by.network, rows), 3)[0]
-    scores = taught_by.machine.scores(rows.astype(np.float32)) * taught_by.scale + taught_by.offset
-    network, both = (head_teacher.log_odds(each) for each in (said, known_of(taught_by, rows)))
-    np.testing.assert_allclose(both, (network + scores) / 2, atol=1e-3)
+    standard = taught_by.standard(rows)
+    scores = taught_by.machine.scores(standard) * taught_by.scale + taught_by.offset
+    own = log_odds(head_layers.predict(taught_by.network, rows))
+    np.testing.assert_allclose(log_odds(taught_by(standard)), (own + scores) / 2, atol=1e-3)
     # On validation rows the machine is as sure as the network, and as often on either side.
-    assert scores[judge].std() == pytest.approx(network[judge].std(), rel=1e-3)
-    assert scores[judge].mean() == pytest.approx(network[judge].mean(), abs=1e-3)
+    assert scores[judge].std() == pytest.approx(own[judge].std(), rel=1e-3)
+    assert scores[judge].mean() == pytest.approx(own[judge].mean(), abs=1e-3)
 
 
 def test_a_teacher_leaves_to_the_network_what_only_that_can_tell(inside_a_sphere, taught_by):
     rows, _, _, _, nothing = inside_a_sphere
     every = np.concatenate([rows, nothing])
-    network, told = head_layers.predict(taught_by.network, every), taught_by(every)
-    assert told.shape == network.shape
+    own = head_layers.predict(taught_by.network, every)
+    told = taught_by(taught_by.standard(every))
+    assert told.shape == own.shape
     assert told.dtype == np.float32
     np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(told[:, 3], network[:, 3], atol=1e-6)
-    ratio, expected = (np.log(each[:400, 2] / each[:400, 1]) for each in (told, network))
+    np.testing.assert_allclose(told[:, 3], own[:, 3], atol=1e-6)
+    ratio, expected = (np.log(each[:400, 2] / each[:400, 1]) for each in (told, own))
     np.testing.assert_allclose(ratio, expected, atol=1e-3)
+
+
+def test_a_teacher_of_a_network_that_is_sure_gives_probabilities_too(inside_a_sphere, taught_by):
+    rows = inside_a_sphere[0]
+    *before, kernel, bias = taught_by.network.get_weights()
+    sure = head_layers.dense(WIDTH, SETTINGS, 4)
+    sure.set_weights([*before, kernel, bias + np.float32([40, 0, 0, 0])])
+    told = replace(taught_by, network=network.ready(sure))(taught_by.standard(rows))
+    np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
@@ -71,10 +87,9 @@ def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
     monkeypatch.setattr(head_teacher, "RATE", 3e-3)  # a small network needs larger steps
     rows = inside_a_sphere[0][300:]
     student = head_teacher.taught(taught_by, learner, 400, lambda _: None)
-    expected = head_teacher.log_odds(known_of(taught_by, rows))
+    expected = log_odds(taught_by(taught_by.standard(rows)))
     before, after = (
-        head_teacher.log_odds(background.apart(head_layers.predict(each, rows), 3)[0])
-        for each in (taught_by.network, student)
+        log_odds(head_layers.predict(each, rows)) for each in (taught_by.network, student)
     )
     assert np.abs(after - expected).mean() < np.abs(before - expected).mean() / 2
     assert student.count_params() == taught_by.network.count_params()
@@ -83,21 +98,75 @@ def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
 def test_training_rows_of_one_kind_teach_no_machine(inside_a_sphere):
     rows, classes, learn, judge, _ = inside_a_sphere
     learner = Learner(Held(rows), classes, learn & (classes > 0), 3, SETTINGS, None)
-    assert head_teacher.teacher(learner.as_dense(1.0), learner, judge) is None
+    assert head_teacher.teacher_beside(learner.as_dense(1.0), learner, judge) is None
+
+
+def test_more_training_rows_than_a_machine_takes_have_no_teacher(
+    inside_a_sphere, learner, monkeypatch
+):
+    judge = inside_a_sphere[3]
+    model = learner.as_dense(1.0)
+    monkeypatch.setattr(head_teacher, "MOST_ROWS", 200)
+    assert head_teacher.teacher_beside(model, learner, judge)
+    monkeypatch.setattr(head_teacher, "MOST_ROWS", 199)
+    assert head_teacher.teacher_beside(model, learner, judge) is None
+
+
+@pytest.mark.parametrize("kept", ["one row", "one kind"])
+def test_few_validation_rows_are_enough_for_a_teacher(inside_a_sphere, learner, kept):
+    rows, classes, _, judge, _ = inside_a_sphere
+    judge = judge & (classes == 1)
+    if kept == "one row":
+        judge = np.arange(400) == np.flatnonzero(judge)[0]
+    teacher = head_teacher.teacher_beside(learner.as_dense(1.0), learner, judge)
+    assert np.isfinite(teacher(teacher.standard(rows))).all()
+
+
+def test_a_machine_still_tells_maps_apart_that_were_moved():
+    """What stands in one place in training comes to stand where nothing ever did."""
+    random = np.random.default_rng(0)
+    grid = (8, 8, 4)
+    maps = random.standard_normal((300, *grid)) * 0.01
+    classes = np.arange(300) % 2
+    maps[:, 2:5, 2:5, 0] += (1 + 2 * classes[:, np.newaxis, np.newaxis]) * random.random(
+        (300, 3, 3)
+    )
+    rows = (maps + 1).reshape(300, -1).astype(np.float16)
+    settings = SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
+    number = np.arange(300)
+    judge = (number >= 150) & (number < 200)
+    learner = Learner(Held(rows), classes, number < 150, 2, settings, grid)
+    machine = head_teacher.teacher_beside(learner.as_dense(1.0), learner, judge).machine
+    shifted = moved(learner.measured(rows[200:]), grid, settings, random)
+    assert roc_auc_score(classes[200:], machine.scores(shifted)) > 0.95
 
 
 def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(inside_a_sphere):
     rows, classes, learn, judge, _ = inside_a_sphere
+    steps = []
+
+    @contextmanager
+    def teaching(count):
+        steps.append(count)
+        yield steps.append
+
     plain, again, taught = (
         head.train(
-            Held(rows), classes, learn, judge, NAMES, SETTINGS.model_copy(update={"taught": steps})
+            Held(rows),
+            classes,
+            learn,
+            judge,
+            NAMES,
+            SETTINGS.model_copy(update={"taught": count}),
+            teaching=teaching,
         )
-        for steps in (0, 5, 5)
+        for count in (0, 3, 3)
     )
-    assert (plain.taught, taught.taught) == (0, 5)
+    assert (plain.taught, taught.taught) == (0, 3)
+    assert steps == [3, 1, 1, 1] * 2
     found = [head_layers.predict(each.model, rows) for each in (again, taught)]
     assert (found[0] == found[1]).all()
-    sure = head.temperature_of(found[1][judge], classes[judge])
+    sure = temperature_of(found[1][judge], classes[judge])
     assert sure == pytest.approx(1, abs=0.01)
 
 
@@ -112,5 +181,5 @@ def test_weights_for_standardised_rows_come_back_from_weights_for_raw_ones():
     np.testing.assert_allclose(standard.undone(standard(rows)), rows, rtol=1e-5)
 
 
-def known_of(teacher, rows):
-    return background.apart(teacher(rows), 3)[0]
+def log_odds(said):
+    return head_teacher.log_odds(background.apart(said, 3)[0])

@@ -13,11 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.errors import NotEnoughData
 from pipeline.model import vector_machine
-from pipeline.model.vector_machine import Standard
+from pipeline.model.vector_machine import MOST_ROWS
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C, on standardised features
-# Rows of a side that baselines see, so that large stores do not take hours.
-MOST_ROWS = 4000
 
 
 def capped(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
@@ -32,18 +30,17 @@ def capped(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
 
 def regression(features, classes, train, validation, class_count: int) -> np.ndarray:
     """Logistic regression on features (N, width) of any float type."""
-    features = np.asarray(features, np.float32)
-    features = Standard.of(features[train])(features)
+    features = standardised(np.asarray(features, np.float32), train)
     return logistic(rotated(features, train), classes, train, validation, class_count)
 
 
 def machine(features, classes, train, validation) -> np.ndarray:
     """A support-vector machine with a Gaussian kernel on features (N, width) of any float type.
 
-    Raises NotEnoughData like `logistic`, and when the normal class or the rest has no validation
-    row.
+    Raises NotEnoughData when the training rows lack the normal class or the rest, or there are no
+    validation rows.
     """
-    features = np.asarray(features, np.float32)
+    features = standardised(np.asarray(features, np.float32), train)
     train, validation = train & (classes >= 0), validation & (classes >= 0)
     abnormal = classes > 0
     require(len(np.unique(abnormal[train])), validation)
@@ -52,6 +49,13 @@ def machine(features, classes, train, validation) -> np.ndarray:
     )
     flagged = 1 / (1 + np.exp(-model.scores(features)))
     return np.stack([1 - flagged, flagged], axis=1).astype(np.float32)
+
+
+def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Features with mean 0 and deviation 1 over the training rows; constant ones become 0."""
+    mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
+    return (features - mean) * scale
 
 
 def rotated(features: np.ndarray, train: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """The dense network that learns classes from stored embeddings.
 
-Training sees standardised features, because raw ones differ in size from channel to channel.
-Afterwards shared weights are unrolled, and standardisation and temperature folded in, so the
-stored network is the one of the notes (dense, dense, softmax) on raw embeddings. Nothing here
-changes a global seed.
+Training sees standardised features, because raw ones differ in size from channel to channel. What
+was learned from labels with shared weights is unrolled into dense layers, and these are taught by
+themselves and a machine. Standardisation and temperature are folded in, so the stored network is
+the one of the notes (dense, dense, softmax) on raw embeddings. Nothing here changes a global seed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,13 @@ from pipeline.model.head_layers import Grid, predict
 from pipeline.model.head_learner import Learner
 from pipeline.model.head_rows import Background, Embeddings
 from pipeline.model.head_start import Start
-from pipeline.model.head_teacher import taught, teacher
+from pipeline.model.head_teacher import taught, teacher_beside
+
+
+@contextmanager
+def silence(_: int) -> Iterator[Callable[[int], None]]:
+    """Nobody is told how far teaching has come."""
+    yield lambda _: None
 
 
 @dataclass(frozen=True)
@@ -50,23 +57,17 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     start: Start | None = None,
     background: Background | None = None,
-    on_step: Callable[[int], None] = lambda _: None,
+    teaching: Callable[[int], AbstractContextManager] = silence,
 ) -> TrainedHead:
     """Learn `classes` (N,), numbers into `class_names`, from the N embeddings of `source`.
 
-    With a `background` the network has one class more, the last one; it is judged and calibrated
-    as if it had not, since validation rows are known to be none.
+    Class 0 is the normal one. With a `background` the network has one class more, the last one; it
+    is judged and calibrated as if it had not, since validation rows are known to be none.
 
-    AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
-    validation loss and keeps the best weights. With the `grid` of an embedding, weights are shared
-    over the map when `settings.units` allow it, and begin from `start` when they fit it; they then
-    stay as they were unless the validation loss falls. `on_epoch(number, losses)` is called after
-    every epoch.
-
-    Then it is taught for `settings.taught` steps, as `head_teacher` says; `on_step(1)` is called
-    after each. The same arguments give the same head on the same machine. Raises NotEnoughData when
-    the training rows hold fewer than two classes or there are no validation rows, ConfigError when
-    the loss diverges.
+    `labels_learned` and `teach` say how. `on_epoch(number, losses)` is called after every epoch;
+    `teaching(steps)` gives what is called with 1 after every step. The same arguments give the same
+    head on the same machine. Raises NotEnoughData when the training rows hold fewer than two
+    classes or there are no validation rows, ConfigError when the loss diverges.
     """
     require_enough(classes[train_mask], validation_mask)
     tied = bool(settings.shared and grid and head_layers.filters_of(grid, settings.units))
@@ -78,25 +79,24 @@ def train(
     if begun:
         learned_names = (*names, NAME) if background else names
         learner.begin(start.for_classes(learned_names), validation_mask)
-    history, best = learned(learner, validation_mask, begun, on_epoch)
-    temperature = temperature_of(learner.probabilities(validation_mask), classes[validation_mask])
-    model, steps = learner.as_dense(temperature), 0
-    if settings.taught and (both := teacher(model, learner, validation_mask)):
-        steps = settings.taught
-        model = taught(both, learner, steps, on_step)
-        temperature = calibrated(model, learner, validation_mask)
+    history, best = labels_learned(learner, validation_mask, begun, on_epoch)
+    model, temperature, steps = teach(learner, validation_mask, teaching)
     free = head_layers.free_parameters(learner.model)
     rows = int(background.learn.sum()) if background else 0
     return TrainedHead(model, names, tuple(history), best, temperature, tied, steps, rows, free)
 
 
-def learned(
+def labels_learned(
     learner: Learner,
     judge: np.ndarray,
     begun: bool,
     on_epoch: Callable[[int, dict[str, float]], None] | None,
 ) -> tuple[list[dict[str, float]], int]:
-    """Losses of every epoch, and the one whose weights the learner has at the end."""
+    """Losses of every epoch, and the one whose weights the learner has at the end.
+
+    AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
+    validation loss. A learner that has `begun` with learned weights keeps them unless it falls.
+    """
     settings, history, best = learner.settings, [], 0
     kept = learner.model.get_weights()
     least = learner.judged(judge)["validation_loss"] if begun else np.inf
@@ -114,13 +114,25 @@ def learned(
     return history, best
 
 
-def calibrated(model: keras.Model, learner: Learner, judge: np.ndarray) -> float:
-    """Make a dense head on raw embeddings as sure as it is right; returns the temperature."""
+def teach(
+    learner: Learner, judge: np.ndarray, teaching: Callable[[int], AbstractContextManager]
+) -> tuple[keras.Model, float, int]:
+    """The dense head, calibrated, its temperature, and the steps in which it was taught.
+
+    What was learned from labels is unrolled, then taught as `head_teacher` says; every weight is
+    free there. No step is taken when the settings ask for none or there is no teacher.
+    """
+    temperature = temperature_of(learner.probabilities(judge), learner.truth_of(judge))
+    model, steps = learner.as_dense(temperature), learner.settings.taught
+    teacher = teacher_beside(model, learner, judge) if steps else None
+    if teacher is None:
+        return model, temperature, 0
+    with teaching(steps) as on_step:
+        model = taught(teacher, learner, steps, on_step)
     said = learner.over(judge, lambda rows: predict(model, rows))
-    known = apart(said, learner.class_count)[0]
-    temperature = temperature_of(known, learner.truth_of(judge))
+    temperature = temperature_of(apart(said, learner.class_count)[0], learner.truth_of(judge))
     head_layers.divide(model, temperature)
-    return temperature
+    return model, temperature, steps
 
 
 def require_enough(learned: np.ndarray, judge: np.ndarray) -> None:

@@ -8,7 +8,7 @@ map twice with few weights fits into exactly these sizes:
 
 A convolution is a dense layer whose weights are tied: 28 thousand of them are free instead of
 18.9 million. So a head can be learned in that shape and unrolled into dense layers that give the
-same output, which is what is stored. The mean is a weighted one, and where to look is learned.
+same output. The mean is a weighted one, and where to look is learned.
 """
 
 from collections.abc import Sequence

@@ -21,63 +21,71 @@ import numpy as np
 from pipeline.model import vector_machine
 from pipeline.model.backend import keras
 from pipeline.model.background import apart
-from pipeline.model.baselines import MOST_ROWS
 from pipeline.model.head_augment import moved
 from pipeline.model.head_layers import dense, predict
 from pipeline.model.head_learner import Learner, compiled_to_learn
-from pipeline.model.head_rows import shuffled
+from pipeline.model.head_rows import Standardisation, shuffled
 from pipeline.model.network import ready
-from pipeline.model.vector_machine import Machine
+from pipeline.model.vector_machine import MOST_ROWS, Machine
 
 ROWS = 128  # of a step; fewer take as long, since most of it is changing 18.9 million weights
 RATE = 1e-4  # of learning, at the start
 SMALLEST = 1e-7  # probability whose log-odds are taken instead of those of zero or one
+LEAST_SPREAD = 1e-3  # of a machine's scores, about 1 as a rule: with less it tells nothing apart
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The mean of a network and a machine."""
+    """The mean of a network and a machine, for standardised embeddings."""
 
     network: keras.Model  # on raw embeddings, calibrated
-    machine: Machine
+    standard: Standardisation
+    machine: Machine  # on standardised ones
     # What makes a score of the machine like the network's log-odds.
     scale: float
     offset: float
     class_count: int
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Probabilities of raw embeddings, float32 (n, outputs).
+        """Probabilities of standardised rows (n, width), float32 (n, outputs).
 
         How likely a row is abnormal comes from both. How likely it is background, and which
         finding it shows if it is abnormal, the network alone can tell.
         """
-        known, nothing = apart(predict(self.network, rows), self.class_count)
+        said = predict(self.network, self.standard.undone(rows))
+        known, nothing = apart(said.astype(np.float64), self.class_count)
         scores = self.machine.scores(rows) * self.scale + self.offset
-        abnormal = 1 / (1 + np.exp(-(log_odds(known) + scores) / 2))
-        known *= (abnormal / np.maximum(1 - known[:, 0], SMALLEST))[:, np.newaxis]
-        known[:, 0] = 1 - abnormal
-        outputs = self.network.output_shape[-1]
+        abnormal = 1 / (1 + np.exp(-(log_odds(known) + scores) / 2))[:, np.newaxis]
+        findings = known[:, 1:] + SMALLEST
+        findings *= abnormal / findings.sum(axis=1, keepdims=True)
         nothing = nothing[:, np.newaxis]
-        return np.hstack([known * (1 - nothing), nothing])[:, :outputs].astype(np.float32)
+        every = np.hstack([np.hstack([1 - abnormal, findings]) * (1 - nothing), nothing])
+        return every[:, : said.shape[1]].astype(np.float32)
 
 
-def teacher(network: keras.Model, learner: Learner, judge: np.ndarray) -> Teacher | None:
+def teacher_beside(network: keras.Model, learner: Learner, judge: np.ndarray) -> Teacher | None:
     """The calibrated `network` and a machine, which is chosen on the validation rows (N,).
 
     The machine learns from the learner's training rows with a label. Its scores get the mean and
     the spread of the network's log-odds. None when those rows are of one kind, or more than a
     machine can take: it would have learned from less than the network.
+
+    Features are standardised as for the network, channel by channel: were it cell by cell, a map
+    that is moved would have values where training rows hardly vary, and lie far from all of them.
     """
     learn, abnormal = learner.learn[: len(judge)], learner.classes[: len(judge)] > 0
     if len(np.unique(abnormal[learn])) < 2 or learn.sum() > MOST_ROWS:
         return None
-    rows, judged = (learner.over(mask, as_floats) for mask in (learn, judge))
+    rows, judged = (learner.over(mask, learner.measured) for mask in (learn, judge))
     machine = vector_machine.fitted(rows, abnormal[learn], judged, abnormal[judge])
     scores = machine.scores(judged)
-    said = log_odds(apart(predict(network, judged), learner.class_count)[0])
-    scale = float(said.std() / max(scores.std(), SMALLEST))
+    if len(scores) > 1 and scores.std() < LEAST_SPREAD:
+        return None
+    said = learner.over(judge, lambda raw: predict(network, raw))
+    said = log_odds(apart(said, learner.class_count)[0])
+    scale = float(said.std() / max(scores.std(), LEAST_SPREAD))
     offset = float(said.mean() - scores.mean() * scale)
-    return Teacher(network, machine, scale, offset, learner.class_count)
+    return Teacher(network, learner.measured, machine, scale, offset, learner.class_count)
 
 
 def taught(
@@ -90,7 +98,7 @@ def taught(
     settings = settings.model_copy(update={"learning_rate": RATE})
     compiled_to_learn(student, settings, steps, keras.losses.CategoricalCrossentropy())
     for rows in islice(mixtures(learner), steps):
-        student.train_on_batch(rows, teacher(standard.undone(rows)))
+        student.train_on_batch(rows, teacher(rows))
         on_step(1)
     student.set_weights(standard.folded_into(student.get_weights()))
     return ready(student)
@@ -117,7 +125,3 @@ def log_odds(known: np.ndarray) -> np.ndarray:
     """Of abnormal against normal, float64 (n,); class 0 of probabilities (n, classes) is normal."""
     normal = np.clip(known[:, 0].astype(np.float64), SMALLEST, 1 - SMALLEST)
     return np.log(1 - normal) - np.log(normal)
-
-
-def as_floats(rows: np.ndarray) -> np.ndarray:
-    return rows.astype(np.float32)

@@ -1,6 +1,7 @@
 """One crops part in, one features part out: the trunk's embedding of every crop."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,9 @@ from pipeline.store.part_names import (
 )
 from pipeline.store.parts import iter_part, part_writer
 
-ROWS = 256  # crops in memory at a time: 16 MB of pixels, 4 MB of embeddings
+# Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three are in memory: one being unpacked,
+# one being embedded, one being packed.
+ROWS = 256
 
 
 def embed_part(
@@ -44,9 +47,12 @@ def _embed(
         return name
     schema = schemas.features(chosen.width)
     # The network waits neither for crops to be unpacked nor for embeddings to be packed.
-    slices = ahead(iter_part(store, crops, schemas.crops(chosen.recipe.side), ROWS))
-    tables = ahead(_embedded(slices, chosen, embed, schema))
-    with part_writer(store, name, schema) as features:
+    unpacked = iter_part(store, crops, schemas.crops(chosen.recipe.side), ROWS)
+    with (
+        closing(ahead(unpacked)) as slices,
+        closing(ahead(_embedded(slices, chosen, embed, schema))) as tables,
+        part_writer(store, name, schema) as features,
+    ):
         for table in tables:
             features.write(table)
             advance(table.num_rows)

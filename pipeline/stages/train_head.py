@@ -22,6 +22,7 @@ from pipeline.model.head import TrainedHead, train
 from pipeline.model.head_layers import predict
 from pipeline.model.head_rows import over_rows
 from pipeline.model.head_start import Start, from_bytes
+from pipeline.model.vector_machine import MOST_ROWS
 from pipeline.stages.baselines import compared, seen
 from pipeline.stages.labelled import Rows, labelled_rows, require_enough
 from pipeline.stages.out_of_fold import judge_labels
@@ -120,20 +121,25 @@ def learned_head(
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
     background = rows.background and rows.background.taught(rows.patients, sides)
-    with progress("teach", settings.head.taught) as advance:
-        return train(
-            rows.embeddings,
-            rows.truth,
-            learn,
-            judge,
-            rows.classes,
-            settings.head,
-            grid(chosen.trunk, chosen.recipe.side),
-            _losses(say),
-            start,
-            background,
-            advance,
+    trained = train(
+        rows.embeddings,
+        rows.truth,
+        learn,
+        judge,
+        rows.classes,
+        settings.head,
+        grid(chosen.trunk, chosen.recipe.side),
+        _losses(say),
+        start,
+        background,
+        lambda steps: progress("teach", steps),
+    )
+    if settings.head.taught and not trained.taught:
+        say(
+            f"Not taught by a support-vector machine, which learns from at most {MOST_ROWS} labelled "
+            f"crops of both kinds: the training side has {learn.sum()}."
         )
+    return trained
 
 
 def probabilities_of(trained: TrainedHead, rows: Rows) -> np.ndarray:
