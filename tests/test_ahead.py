@@ -52,8 +52,12 @@ def test_what_is_abandoned_makes_no_more_and_leaves_no_thread():
             made.append(number)
             yield number
 
-    with pytest.raises(ZeroDivisionError), closing(ahead(things())) as coming:
-        for number in coming:
-            1 / number
+    def use():
+        with closing(ahead(things())) as coming:
+            for number in coming:
+                1 / number
+
+    with pytest.raises(ZeroDivisionError):
+        use()
     assert len(made) <= 2
     assert threading.active_count() == before

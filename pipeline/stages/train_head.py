@@ -136,8 +136,8 @@ def learned_head(
     )
     if settings.head.taught and not trained.taught:
         say(
-            f"Not taught by a support-vector machine, which learns from at most {MOST_ROWS} labelled "
-            f"crops of both kinds: the training side has {learn.sum()}."
+            f"Not taught by a support-vector machine: the training side has {learn.sum()} labelled "
+            f"crops, and a machine learns from at most {MOST_ROWS}, of both kinds."
         )
     return trained
 
