@@ -157,7 +157,7 @@ def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(insi
             learn,
             judge,
             NAMES,
-            SETTINGS.model_copy(update={"taught": count}),
+            SETTINGS.model_copy(update={"epochs": 2, "taught": count}),
             teaching=teaching,
         )
         for count in (0, 3, 3)
