@@ -153,10 +153,10 @@ def costs(real: Sequence[bytes]) -> Table:
         decode = milliseconds(decoded, files)
         find = milliseconds(find_teeth, pictures)
         guess = milliseconds(lambda each: guess_teeth(*each), places)
-        height, width = pictures[0].shape
+        height, width = np.median([pixels.shape for pixels in pictures], axis=0)
         share = (find + guess) / decode
         cells = [f"{each:.2f}" for each in (decode, find, guess, share)]
-        table.add_row(kind, f"{width} × {height}", *cells)
+        table.add_row(kind, f"{width:.0f} × {height:.0f}", *cells)
     return table
 
 

@@ -141,6 +141,40 @@ def test_a_machine_still_tells_maps_apart_that_were_moved():
     assert roc_auc_score(classes[200:], machine.scores(shifted)) > 0.95
 
 
+def test_teaching_goes_on_from_what_a_head_says_that_began_with_its_trunks_network(monkeypatch):
+    """It sees raw embeddings with shared weights until then, and standardised dense ones after."""
+    random = np.random.default_rng(0)
+    grid, settings = (8, 8, 4), SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
+    rows = (random.standard_normal((90, 256)) * np.tile([0.5, 1, 2, 4], 64) + 3).astype(np.float16)
+    classes, number = np.arange(90) % 2, np.arange(90)
+    learner = Learner(Held(rows), classes, number < 60, 2, settings, grid)
+    weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in learner.model.get_weights()]
+    weights[-2] /= 10  # else it is sure of every row
+    learner.model.set_weights(weights)
+    said = head_layers.predict(network.ready(learner.model), rows.astype(np.float32))
+    weights[-1] += [
+        np.median(head_teacher.log_odds(said)),
+        0,
+    ]  # half of the rows are of either class
+    learner.begin(weights, number >= 60)
+    expected = learner.probabilities(np.ones(90, bool))
+    teacher = head_teacher.teacher_beside(learner.as_dense(1.0), learner, number >= 60)
+    wanted = head_teacher.log_odds(teacher(teacher.standard(rows)))
+    monkeypatch.setattr(head_teacher, "RATE", 0.0)  # so that a step changes nothing
+    same = head_layers.predict(head_teacher.taught(teacher, learner, 1, lambda _: None), rows)
+    assert expected[:, 0].std() > 0.03
+    np.testing.assert_allclose(same, expected, atol=1e-3)
+    monkeypatch.setattr(head_teacher, "RATE", 1e-3)
+    student = head_teacher.taught(teacher, learner, 100, lambda _: None)
+    before, after = (
+        np.abs(head_teacher.log_odds(said) - wanted).mean()
+        for said in (same, head_layers.predict(student, rows))
+    )
+    assert (
+        after < 1.5 * before
+    )  # labels are noise here, so little is learned; astray it would be 9 times
+
+
 def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(inside_a_sphere):
     rows, classes, learn, judge, _ = inside_a_sphere
     steps = []

@@ -92,7 +92,7 @@ def taught(
     teacher: Teacher, learner: Learner, steps: int, on_step: Callable[[int], None]
 ) -> keras.Model:
     """The teacher's network, as it says after `steps` what the teacher says."""
-    settings, standard = learner.settings, learner.measured
+    settings, standard = learner.settings, teacher.standard
     student = dense(learner.source.width, settings, learner.outputs)
     student.set_weights(standard.folded_out_of(teacher.network.get_weights()))
     settings = settings.model_copy(update={"learning_rate": RATE})

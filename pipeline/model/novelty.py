@@ -217,14 +217,14 @@ def spread(rows: np.ndarray, size: int) -> np.ndarray:
     choice. Source: Gonzalez, "Clustering to minimize the maximum intercluster distance" (1985).
     """
     chosen, least = [0], np.full(len(rows), np.inf, np.float32)
-    squares, squared = (rows**2).sum(axis=1), np.empty_like(least)
+    squares, away = (rows**2).sum(axis=1), np.empty_like(least)
     while True:
         latest = rows[chosen[-1]]
         # In place, and the few are doubled instead of the many: a fifth of the time.
-        np.matmul(rows, -2 * latest, out=squared)
-        squared += squares
-        squared += latest @ latest
-        np.minimum(least, squared, out=least)
+        np.matmul(rows, -2 * latest, out=away)
+        away += squares
+        away += latest @ latest
+        np.minimum(least, away, out=least)
         farthest = int(least.argmax())
         if len(chosen) == size or least[farthest] <= 0:
             return rows[chosen]

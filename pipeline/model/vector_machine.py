@@ -19,7 +19,9 @@ class Kernel:
     """Likeness to known rows (n, width): exp(-d²/s) of the distance d.
 
     s is the number of features times their variance, scikit-learn's `gamma="scale"`. Computed
-    here because libsvm would take a minute where a product of matrices takes a second.
+    here because libsvm would take a minute where a product of matrices takes a second, and
+    scikit-learn's `rbf_kernel`, which makes float64 of float32, 0.9 CPU seconds instead of 0.16 for
+    128 rows to 444.
     """
 
     known: np.ndarray  # float32 (n, width)
