@@ -11,7 +11,7 @@ from pipeline.ingest import listing
 from pipeline.stages import plan, registry
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
-from pipeline.stages.summary import in_words
+from pipeline.stages.summary import Summary, in_words, last_summary, write_record
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
 from tests.batches import opened, panoramic, put, scan
@@ -302,3 +302,12 @@ def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
     page = store.store.read_bytes(summary.report).decode()
     assert "may be misfiled" in page
     assert "1 pairs of accepted scans look alike" in page
+
+
+def test_records_of_one_second_stand_in_the_order_in_which_they_were_written(tmp_path):
+    store = opened(tmp_path).store
+    for number in range(20):
+        write_record(store, Summary("batch", "recipe", "trunk", notes=[str(number)]))
+    assert last_summary(store, "batch").notes == ["19"]
+    notes = [json.loads(store.read_bytes(name))["notes"] for name in store.names("runs/batch")]
+    assert notes == [[str(number)] for number in range(20)]

@@ -55,7 +55,8 @@ def write_record(store: Store, summary: Summary) -> None:
     """Keep counts and timings under runs/; the settings' values are in the cards."""
     now = datetime.now(UTC)
     record = {"finished_at": now.isoformat(timespec="seconds"), **asdict(summary)}
-    name = f"runs/{summary.batch}/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+    # Microseconds, since records are told apart by their names: two small runs take one second.
+    name = f"runs/{summary.batch}/{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}.json"
     store.write_bytes(name, json.dumps(record, indent=1).encode())
 
 
