@@ -22,8 +22,16 @@ from sklearn.model_selection import GroupKFold
 
 from benchmarks.finder import Scan, annotated, found_teeth, interval
 from pipeline.imaging import finder
-from pipeline.imaging.anatomy import ARCH_BOTTOM, ARCH_LEFT, ARCH_RIGHT, ARCH_TOP
-from pipeline.imaging.finder import CELL, DILATIONS, FIRST_KERNEL, HEIGHT, MARGIN, WIDTH
+from pipeline.imaging.finder import (
+    ARCH_MIDDLE,
+    ARCH_REACH,
+    CELL,
+    DILATIONS,
+    FIRST_KERNEL,
+    GRID,
+    HEIGHT,
+    WIDTH,
+)
 from pipeline.imaging.phantoms.views import DRAWN, Drawn, view
 from pipeline.imaging.shrink import averaged, shrink
 from pipeline.model import finder_network
@@ -31,15 +39,8 @@ from pipeline.model.backend import keras
 from pipeline.stages.learn_finder import BATCH, draw
 
 COUNTS = (16, 24, 32, 48)  # places that are looked at
-CELLS = HEIGHT // CELL, WIDTH // CELL
-ARCH = np.array(
-    [
-        (ARCH_LEFT + ARCH_RIGHT) / 2,
-        (ARCH_TOP + ARCH_BOTTOM) / 2,
-        ARCH_RIGHT - ARCH_LEFT + 2 * MARGIN,
-        ARCH_BOTTOM - ARCH_TOP + 2 * MARGIN,
-    ]
-)  # as a box: x and y of the middle, width and height
+# As a box: x and y of the middle, width and height.
+ARCH = np.concatenate([ARCH_MIDDLE, 2 * np.array(ARCH_REACH)])
 TEETH = 26  # of a panoramic, about; five of them have a box
 CORE = 0.8  # of a box's edges: in it no other tooth has its middle
 VIEWS = 6  # of every picture
@@ -69,7 +70,7 @@ Example = tuple[np.ndarray, np.ndarray]  # what the network sees, and what is kn
 
 def labelled(boxes: np.ndarray, arch: np.ndarray) -> np.ndarray:
     """What is known of the cells, float32 (rows, columns, 3): hills, labelled, surely no tooth."""
-    hills = finder_network.target(boxes, CELLS)[..., 0]
+    hills = finder_network.target(boxes, GRID)[..., 0]
     known = (hills >= 1) | within(boxes * [1, 1, CORE, CORE])
     off = ~within(arch[np.newaxis]) & ~known
     return np.stack([hills, known, off], axis=-1).astype(np.float32)
@@ -77,8 +78,8 @@ def labelled(boxes: np.ndarray, arch: np.ndarray) -> np.ndarray:
 
 def within(boxes: np.ndarray) -> np.ndarray:
     """Which cells have their middle in any box (x and y of the middle, width and height)."""
-    row, column = np.indices(CELLS)
-    places = (np.stack([column, row], axis=-1) + 0.5) / CELLS[::-1]
+    row, column = np.indices(GRID)
+    places = (np.stack([column, row], axis=-1) + 0.5) / GRID[::-1]
     away = np.abs(places[:, :, np.newaxis] - boxes[:, :2])
     return (away <= boxes[:, 2:] / 2).all(axis=-1).any(axis=-1)
 
@@ -129,8 +130,8 @@ def of_phantom(seed: int, random: np.random.Generator) -> Iterator[Example]:
     scan = draw(seed)
     for _ in range(VIEWS):
         pixels, teeth = view(scan, random)
-        known = np.zeros((*CELLS, 3), np.float32)
-        known[..., 0] = finder_network.target(teeth, CELLS)[..., 0]
+        known = np.zeros((*GRID, 3), np.float32)
+        known[..., 0] = finder_network.target(teeth, GRID)[..., 0]
         known[..., 1] = 1
         yield finder.contrasted(pixels), known
 

@@ -24,6 +24,7 @@ from scipy.stats import binomtest
 
 from pipeline import config
 from pipeline.imaging.crops import cut
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.phantoms import draw_periapical
 from pipeline.imaging.quality import measure
 from pipeline.imaging.regions import find_regions
@@ -70,9 +71,9 @@ def drawn(seed: int, recipe: config.Recipe) -> list[tuple[np.ndarray, dict[str, 
     pixels, found = to_eight_bits(phantom.pixels, BITS), []
     for change in CHANGES.values():
         changed = change(pixels)
-        (region,) = find_regions(changed, None, [], recipe)
+        (region,) = find_regions(Frame(changed), None, [], recipe)
         crop = cut(changed, region.square, region.area, recipe.side)
-        found.append((crop, asdict(measure(thumbnail(changed)))))
+        found.append((crop, asdict(measure(thumbnail(Frame(changed))))))
     return found
 
 

@@ -1,7 +1,8 @@
 """`make bench-finder`: how many annotated teeth the finder proposes, and what a scan costs.
 
 Below stands how often the tooth guessed for a place is right, on phantoms, and what finding and
-guessing take beside decoding, on one core.
+guessing take beside decoding, on one core. Both begin with the overview that is made to judge a
+scan's quality.
 
 The boxes of the panoramics in DENTAL_TEST_DATA/opg are hidden from every method. A tooth is hit
 when a place lies in its box, and met when a place is within a quarter of a crop's edge of the box's
@@ -28,6 +29,7 @@ from rich.table import Table
 from benchmarks import numbering
 from benchmarks.places import at_random, between_gaps, tiled
 from pipeline.imaging.finder import MOST, find_teeth, look, middles
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.numbering import guess_teeth
 from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.files import encode
@@ -148,10 +150,11 @@ def costs(real: Sequence[bytes]) -> Table:
     for kind, files in kinds.items():
         files = list(files) * -(-LEAST // len(files))
         pictures = [decoded(data) for data in files]
-        seen = [look(pixels) for pixels in pictures]
+        overviews = [Frame(pixels).overview for pixels in pictures]
+        seen = [look(overview) for overview in overviews]
         places = [(*both, middles(both[1])) for both in seen]
         decode = milliseconds(decoded, files)
-        find = milliseconds(find_teeth, pictures)
+        find = milliseconds(find_teeth, overviews)
         guess = milliseconds(lambda each: guess_teeth(*each), places)
         height, width = np.median([pixels.shape for pixels in pictures], axis=0)
         share = (find + guess) / decode

@@ -23,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import config
 from pipeline.imaging.crops import Place, cut
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.phantoms import Phantom, draw_panoramic
 from pipeline.imaging.phantoms.phantom import CARIES, LESION
 from pipeline.imaging.regions import Annotated, find_regions
@@ -80,7 +81,7 @@ def place_of(box) -> Place:
 def around(phantom: Phantom, place: Place, recipe: config.Recipe) -> tuple[np.ndarray, Place]:
     """The crop around a box, and the square that was cut."""
     pixels = to_eight_bits(phantom.pixels, BITS)
-    (region,) = find_regions(pixels, None, [Annotated(place, None, None)], recipe)
+    (region,) = find_regions(Frame(pixels), None, [Annotated(place, None, None)], recipe)
     return cut(pixels, region.square, region.area, recipe.side), region.square
 
 

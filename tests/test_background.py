@@ -7,6 +7,7 @@ import pytest
 from pipeline import config, schemas
 from pipeline.imaging import regions
 from pipeline.imaging.crops import Place
+from pipeline.imaging.frame import Frame
 from pipeline.model import background, head, head_layers
 from pipeline.model.head_rows import Background, Held, Joined
 from pipeline.stages.background import background_rows
@@ -22,8 +23,8 @@ BOXES = [regions.Annotated(Place(20, 20, 12, 20), "caries", None)]
 
 def test_the_background_is_what_the_finder_likes_least_and_lies_in_no_box():
     pixels = panoramic(seed=1)
-    found = regions.find_background(pixels, None, BOXES, RECIPE)
-    teeth = regions.find_regions(pixels, None, [], RECIPE)
+    found = regions.find_background(Frame(pixels), None, BOXES, RECIPE)
+    teeth = regions.find_regions(Frame(pixels), None, [], RECIPE)
     assert found
     assert {(each.kind, each.label) for each in found} == {("background", None)}
     assert {each.square for each in found} <= {each.square for each in teeth[regions.TEETH :]}
@@ -33,8 +34,8 @@ def test_the_background_is_what_the_finder_likes_least_and_lies_in_no_box():
 
 
 def test_only_annotated_panoramics_have_a_background():
-    assert regions.find_background(panoramic(seed=1), None, [], RECIPE) == []
-    assert regions.find_background(panoramic(seed=1)[:, :60], None, BOXES, RECIPE) == []
+    assert regions.find_background(Frame(panoramic(seed=1)), None, [], RECIPE) == []
+    assert regions.find_background(Frame(panoramic(seed=1)[:, :60]), None, BOXES, RECIPE) == []
 
 
 @pytest.fixture(scope="module")

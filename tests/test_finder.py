@@ -58,10 +58,12 @@ def test_another_exposure_proposes_the_same_places(phantom):
 def test_numpy_computes_what_the_network_computes(phantom, tmp_path, monkeypatch):
     from pipeline.model import finder_network
 
-    model = finder_network.network((128, 256), finder.FIRST_KERNEL, finder.CELL, (1, 2, 4, 8), 3)
+    model = finder_network.network(
+        (128, 256), finder.FIRST_KERNEL, finder.CELL, finder.DILATIONS, seed=3
+    )
     finder_network.prepare(model, 12)
     picture = finder.contrasted(finder.shrink(phantom.pixels, 256, 128))
-    hills = finder_network.target(phantom.teeth, (32, 64))
+    hills = finder_network.target(phantom.teeth, finder.GRID)
     for _ in range(2):
         model.train_on_batch(picture[np.newaxis, ..., np.newaxis], hills[np.newaxis])
     np.savez(tmp_path / "weights.npz", *finder_network.learned(model))
@@ -83,9 +85,9 @@ def test_what_is_learned_has_the_shape_of_what_the_package_has(phantom):
 def test_a_target_is_highest_in_the_cells_of_the_middles():
     from pipeline.model.finder_network import target
 
-    hills = target(np.array([[0.25, 0.5, 0.1, 0.2], [2.0, 2.0, 0.1, 0.1]]), (32, 64))[..., 0]
-    assert np.argwhere(hills == 1).tolist() == [[16, 16]]
-    assert hills[16, 17] > hills[16, 19] > hills[16, 25]
+    hills = target(np.array([[0.25, 0.5, 0.1, 0.2], [2.0, 2.0, 0.1, 0.1]]), (16, 64))[..., 0]
+    assert np.argwhere(hills == 1).tolist() == [[8, 16]]
+    assert hills[8, 17] > hills[8, 19] > hills[8, 25]
 
 
 def test_the_teeth_of_a_view_move_with_its_pixels():

@@ -6,6 +6,7 @@ import pytest
 from pipeline.config import Recipe
 from pipeline.imaging.anatomy import exposed_area, picture_area
 from pipeline.imaging.crops import Place
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.phantoms import draw_periapical
 from pipeline.imaging.phantoms.phantom import generator
 from pipeline.imaging.regions import find_regions
@@ -38,7 +39,7 @@ def film(shape=(300, 400)):
 def test_a_bar_at_any_edge_is_cut_away(turns):
     pixels = film()
     pixels[:20] += 60
-    area = picture_area(np.rot90(pixels, turns))
+    area = picture_area(Frame(np.rot90(pixels, turns)))
     left = [Place(0, 20, 400, 280), Place(20, 0, 280, 400), Place(0, 0, 400, 280)]
     assert area == [*left, Place(0, 0, 280, 400)][turns]
 
@@ -48,20 +49,20 @@ def test_a_bar_within_the_collimation_border_is_cut_away_too():
     pixels[:20] += 60
     framed = np.pad(pixels, 9)
     assert exposed_area(framed) == Place(9, 9, 400, 300)
-    assert picture_area(framed) == Place(9, 29, 400, 280)
+    assert picture_area(Frame(framed)) == Place(9, 29, 400, 280)
 
 
 def test_a_bar_into_which_a_tooth_reaches_stays():
     pixels = film()
     pixels[:20] += 40
     pixels[:, 150:190] = 190
-    assert picture_area(pixels) == Place(0, 0, 400, 300)
+    assert picture_area(Frame(pixels)) == Place(0, 0, 400, 300)
 
 
 def test_a_bar_across_half_the_edge_stays():
     pixels = film()
     pixels[:20, :200] += 60
-    assert picture_area(pixels) == Place(0, 0, 400, 300)
+    assert picture_area(Frame(pixels)) == Place(0, 0, 400, 300)
 
 
 def test_where_no_holder_was_drawn_nothing_is_cut(periapicals):
@@ -69,7 +70,7 @@ def test_where_no_holder_was_drawn_nothing_is_cut(periapicals):
     assert len(without) > 25
     for phantom in without:
         pixels = eight_bits(phantom)
-        assert picture_area(pixels) == exposed_area(pixels)
+        assert picture_area(Frame(pixels)) == exposed_area(pixels)
 
 
 def test_holders_are_found_and_no_tooth_is_ever_cut(periapicals):
@@ -78,7 +79,7 @@ def test_holders_are_found_and_no_tooth_is_ever_cut(periapicals):
         if not has_holder(seed):
             continue
         pixels = eight_bits(phantom)
-        area, before = picture_area(pixels), exposed_area(pixels)
+        area, before = picture_area(Frame(pixels)), exposed_area(pixels)
         changed += area != before
         for tooth in phantom.teeth:
             # Boxes have a margin of up to 2.6 mm around their tooth, of 16 to 28 mm.
@@ -91,11 +92,11 @@ def test_holders_are_found_and_no_tooth_is_ever_cut(periapicals):
 def test_a_tiny_picture_is_looked_at_whole(shape):
     rows, columns = shape
     noise = np.random.default_rng(1).integers(40, 200, shape).astype(np.uint8)
-    assert picture_area(noise) == Place(0, 0, columns, rows)
+    assert picture_area(Frame(noise)) == Place(0, 0, columns, rows)
 
 
 def test_the_region_of_the_whole_scan_is_without_the_holder():
     pixels = film()
     pixels[:20] += 60
-    [region] = find_regions(pixels, "IO", [], Recipe())
+    [region] = find_regions(Frame(pixels), "IO", [], Recipe())
     assert (region.name, region.area) == ("whole", Place(0, 20, 400, 280))

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.likeness import likeness
 from pipeline.imaging.thumbnail import thumbnail
 from tests.batches import scan
 
 
 def bits(pixels):
-    return int(likeness(thumbnail(pixels)), 16)
+    return int(likeness(thumbnail(Frame(pixels))), 16)
 
 
 def apart(one, other):
@@ -45,7 +46,7 @@ def test_the_bits_are_those_of_imagehash():
     import imagehash
     from PIL import Image
 
-    small = thumbnail(film())
+    small = thumbnail(Frame(film()))
     square = cv2.resize(cv2.equalizeHist(small), (32, 32), interpolation=cv2.INTER_AREA)
     theirs = imagehash.phash(Image.fromarray(square))
     # imagehash leaves its cosines unscaled, which moves the median between two of them.
@@ -54,7 +55,7 @@ def test_the_bits_are_those_of_imagehash():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (300, 300), (2000, 700)])
 def test_every_shape_has_a_thumbnail_of_at_most_256_pixels(shape):
-    small = thumbnail(np.full(shape, 128, np.uint8))
+    small = thumbnail(Frame(np.full(shape, 128, np.uint8)))
     assert max(small.shape) <= 256
     assert min(small.shape) >= 1
     assert (small == 128).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Quality, Recipe
-from pipeline.imaging.crops import without_border
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.lettering import seems_lettered
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import fingerprint
@@ -23,7 +23,7 @@ def film():
 
 def flagged(pixels, **bounds):
     height, width = pixels.shape
-    facts = measure(thumbnail(pixels))
+    facts = measure(thumbnail(Frame(pixels)))
     return list(flags(facts, width, height, width >= 1.5 * height, Quality(**bounds)))
 
 
@@ -52,9 +52,9 @@ def test_each_flaw_has_its_flag(flag, pixels):
 
 def test_facts_are_measured_without_a_collimation_border():
     framed = cv2.copyMakeBorder(film(), 30, 30, 30, 30, 0, value=255)
-    assert measure(thumbnail(framed)).bright_share < 0.02
-    assert measure(thumbnail(framed)).brightness == pytest.approx(
-        measure(thumbnail(film())).brightness, abs=5
+    assert measure(thumbnail(Frame(framed))).bright_share < 0.02
+    assert measure(thumbnail(Frame(framed))).brightness == pytest.approx(
+        measure(thumbnail(Frame(film()))).brightness, abs=5
     )
 
 
@@ -83,7 +83,7 @@ def test_bright_things_between_the_edges_are_no_letters():
 
 
 def test_the_border_mask_blacks_a_share_of_every_edge_and_is_part_of_the_recipe():
-    masked = without_border(np.full((20, 40), 9, np.uint8), 0.1)
+    masked = Frame(np.full((20, 40), 9, np.uint8)).without_border(0.1).pixels
     assert masked[2:18, 4:36].min() == 9
     assert masked.sum() == 9 * 16 * 32
     assert fingerprint(Recipe(mask_border=0.1)) != fingerprint(Recipe())

@@ -9,6 +9,7 @@ from pipeline.config import Recipe
 from pipeline.imaging import finder
 from pipeline.imaging.anatomy import exposed_area, is_panoramic
 from pipeline.imaging.crops import Place, cut, cut_alike, square_around
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.views import drawn
 from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
@@ -31,7 +32,7 @@ def pixel_box(x, y, w, h, label="healthy", where="t.csv line 2"):
 def test_a_boxs_width_and_height_do_not_change_the_crop(centre, one, other):
     def crop(half):
         place = Place(centre[0] - half[0], centre[1] - half[1], 2 * half[0], 2 * half[1])
-        [region] = find_regions(PANORAMIC, None, [Annotated(place, None, None)], RECIPE)
+        [region] = find_regions(Frame(PANORAMIC), None, [Annotated(place, None, None)], RECIPE)
         return region.square, cut(PANORAMIC, region.square, region.area, 32).tolist()
 
     assert crop(one) == crop(other)
@@ -39,7 +40,7 @@ def test_a_boxs_width_and_height_do_not_change_the_crop(centre, one, other):
 
 def test_the_square_is_a_fixed_share_of_a_panoramics_height():
     [region] = find_regions(
-        PANORAMIC, None, [Annotated(Place(90, 40, 20, 20), "caries", 36)], RECIPE
+        Frame(PANORAMIC), None, [Annotated(Place(90, 40, 20, 20), "caries", 36)], RECIPE
     )
     assert region.square == Place(86, 36, 28, 28)
     assert (region.name, region.label, region.tooth) == ("box-90-40-20-20", "caries", 36)
@@ -83,7 +84,7 @@ def test_squares_cut_together_are_moved_by_at_most_half_a_pixel_of_the_crop(edge
 
 
 def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of_a_tooth():
-    regions = find_regions(PANORAMIC, None, [], RECIPE, label="caries", tooth=36)
+    regions = find_regions(Frame(PANORAMIC), None, [], RECIPE, label="caries", tooth=36)
     found = finder.find_teeth(PANORAMIC)
     assert {(region.kind, region.label, region.tooth) for region in regions} == {
         ("tooth", None, None)
@@ -94,14 +95,16 @@ def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of
 
 
 def test_a_guessed_tooth_stands_apart_from_a_delivered_one():
-    regions = find_regions(drawn(draw_panoramic(7, 300)).pixels, None, [], RECIPE)
+    regions = find_regions(Frame(drawn(draw_panoramic(7, 300)).pixels), None, [], RECIPE)
     guessed = [region for region in regions if region.guess]
     assert 5 < len(guessed) < len(regions)
     assert all(0.5 <= region.confidence <= 1 for region in guessed)
     assert all(region.confidence is None for region in regions if not region.guess)
     assert {region.tooth for region in regions} == {None}
-    whole = find_regions(np.full((90, 100), 99, np.uint8), "IO", [], RECIPE, tooth=11)
-    boxed = find_regions(PANORAMIC, None, [Annotated(Place(90, 40, 20, 20), None, 36)], RECIPE)
+    whole = find_regions(Frame(np.full((90, 100), 99, np.uint8)), "IO", [], RECIPE, tooth=11)
+    boxed = find_regions(
+        Frame(PANORAMIC), None, [Annotated(Place(90, 40, 20, 20), None, 36)], RECIPE
+    )
     assert [(r.tooth, r.guess, r.confidence) for r in (*whole, *boxed)] == [
         (11, None, None),
         (36, None, None),
@@ -109,14 +112,14 @@ def test_a_guessed_tooth_stands_apart_from_a_delivered_one():
 
 
 def test_two_places_on_one_pixel_of_a_tiny_panoramic_are_one_region():
-    regions = find_regions(np.zeros((2, 4), np.uint8), None, [], RECIPE)
+    regions = find_regions(Frame(np.zeros((2, 4), np.uint8)), None, [], RECIPE)
     assert len(regions) == len({region.name for region in regions}) > 0
 
 
 def test_another_scan_is_one_region_without_its_collimation_border():
     pixels = np.zeros((120, 100), np.uint8)
     pixels[20:100, 10:90] = np.random.default_rng(0).integers(60, 200, (80, 80))
-    [region] = find_regions(pixels, "IO", [], RECIPE, label="caries", tooth=11)
+    [region] = find_regions(Frame(pixels), "IO", [], RECIPE, label="caries", tooth=11)
     assert (region.name, region.kind, region.label, region.tooth) == (
         "whole",
         "whole",

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from pipeline.imaging.crops import Place
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.frame import Frame
 
 PANORAMIC_RATIO = 1.5  # width / height from which a scan counts as a panoramic
 # Projections under names that devices give panoramics too. A wide slice of a CT has no row of
@@ -14,7 +14,6 @@ MAY_BE_PANORAMIC = {None, "CR", "DX", "OT", "RG", "SC"}
 # 116 real panoramics have their centre in it.
 ARCH_LEFT, ARCH_RIGHT, ARCH_TOP, ARCH_BOTTOM = 0.17, 0.83, 0.28, 0.80
 
-EDGE = 512  # pixels that the longer edge has at least when a border is sought, unless it is shorter
 LEAST_LEFT = 0.25  # of the edges, else it is no border
 # Nothing was cut from 158 periapical phantoms without a holder. Of 6960 windows of real panoramics,
 # as large as a periapical, 5 lost something: the bright palate at their edge, never a tooth.
@@ -30,32 +29,27 @@ def is_panoramic(width: int, height: int, modality: str | None) -> bool:
     return modality == "PX" or (wide and modality in MAY_BE_PANORAMIC)
 
 
-def exposed_area(pixels: np.ndarray) -> Place:
-    """The scan without its collimation border: edge rows and columns of one extreme tone.
-
-    A row belongs to the border when 95 % of its pixels are nearly black or nearly white. A scan
-    that would vanish altogether is returned whole.
-    """
-    small = _halved(pixels)
-    return _enlarged(_exposed(small), small, pixels)
-
-
-def picture_area(pixels: np.ndarray) -> Place:
-    """The exposed area without the shadow of a film holder at its edges."""
-    small = _halved(pixels)
-    x, y, w, h = _exposed(small)
+def picture_area(frame: Frame) -> Place:
+    """The exposed area of a frame without the shadow of a film holder at its edges."""
+    small = frame.overview
+    x, y, w, h = exposed_area(small)
     upright = small[y : y + h, x : x + w]
     lying = np.ascontiguousarray(upright.T)
     top, bottom = _shadow(upright), _shadow(upright[::-1])
     left, right = _shadow(lying), _shadow(lying[::-1])
     inner = Place(x + left, y + top, w - left - right, h - top - bottom)
-    return _enlarged(inner, small, pixels)
+    return _enlarged(inner, small, frame.pixels)
 
 
-def _exposed(small: np.ndarray) -> Place:
-    rows, columns = small.shape
-    top, bottom = _inner(small, axis=1)
-    left, right = _inner(small, axis=0)
+def exposed_area(pixels: np.ndarray) -> Place:
+    """A picture without its collimation border: edge rows and columns of one extreme tone.
+
+    A row belongs to the border when 95 % of its pixels are nearly black or nearly white. A picture
+    that would vanish altogether is returned whole.
+    """
+    rows, columns = pixels.shape
+    top, bottom = _inner(pixels, axis=1)
+    left, right = _inner(pixels, axis=0)
     if bottom - top < LEAST_LEFT * rows or right - left < LEAST_LEFT * columns:
         return Place(0, 0, columns, rows)
     return Place(left, top, right - left, bottom - top)
@@ -68,14 +62,6 @@ def _enlarged(place: Place, small: np.ndarray, pixels: np.ndarray) -> Place:
     x, y = round(place.x * across), round(place.y * down)
     right, bottom = round((place.x + place.w) * across), round((place.y + place.h) * down)
     return Place(x, y, min(width, right) - x, min(height, bottom) - y)
-
-
-def _halved(pixels: np.ndarray) -> np.ndarray:
-    """A scan halved until its longer edge is below 1024, which costs a tenth of reaching 512."""
-    height, width = pixels.shape
-    while max(height, width) >= 2 * EDGE:
-        height, width = height // 2, width // 2
-    return shrink(pixels, max(1, width), max(1, height))
 
 
 def _shadow(lines: np.ndarray) -> int:

@@ -85,17 +85,6 @@ def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def without_border(pixels: np.ndarray, share: float) -> np.ndarray:
-    """The scan with this share of its height and width blacked at each edge."""
-    if not share:
-        return pixels
-    down, across = (round(share * side) for side in pixels.shape)
-    kept = np.s_[down : pixels.shape[0] - down, across : pixels.shape[1] - across]
-    masked = np.zeros_like(pixels)
-    masked[kept] = pixels[kept]
-    return masked
-
-
 def png(pixels: np.ndarray) -> bytes:
     """A picture as the bytes of a PNG file, for reports."""
     return cv2.imencode(".png", pixels)[1].tobytes()

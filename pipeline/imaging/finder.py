@@ -1,9 +1,9 @@
 """Find the teeth of a panoramic that nobody annotated: places to look at, likeliest first.
 
-A fully convolutional network sees the panoramic as 128 × 256 pixels and says for every 4 × 4 of
-them how likely a tooth has its middle there. It was learned from phantoms alone (`make
-phantom-finder`), and is computed with NumPy and OpenCV, since the processes that read scans know
-no Keras. Places are (x, y) in shares of the picture's width and height.
+A fully convolutional network sees the panoramic as 128 × 256 pixels and says for every cell, 8 high
+and 4 wide since teeth are upright, how likely a tooth has its middle there. It was learned from
+phantoms alone (`make phantom-finder`), and is computed with NumPy and OpenCV, since the processes
+that read scans know no Keras. Places are (x, y) in shares of the picture's width and height.
 """
 
 import hashlib
@@ -19,10 +19,13 @@ from pipeline.imaging.shrink import shrink
 
 WEIGHTS = Path(__file__).with_name("finder.npz")
 WIDTH, HEIGHT = 256, 128  # pixels of what the network sees
-CELL = 4  # pixels between neighbouring outputs
-FIRST_KERNEL = 8
-DILATIONS = (1, 2, 4, 8)  # of the 3 × 3 convolutions; together they see half of the picture's width
-REACH = max(DILATIONS)  # cells
+CELL = 8, 4  # pixels between neighbouring outputs, down and across
+FIRST_KERNEL = 16, 8
+GRID = HEIGHT // CELL[0], WIDTH // CELL[1]  # rows and columns of cells
+# Of the 3 × 3 convolutions, cells down and across. Square cells of 4 × 4 pixels and a fourth
+# convolution take three times as long and find no more teeth.
+DILATIONS = (1, 1), (2, 4), (4, 8)
+REACH = DILATIONS[-1]
 NEIGHBOURHOOD = 33  # pixels over which contrast is made equal
 MOST = 48  # places of a scan
 # Teeth stand in the arch, give or take this share: it leaves out eye sockets and jaw joints.
@@ -32,6 +35,9 @@ MARGIN = 0.03
 # on along their slopes reaches 96 % with 48.
 APART = np.array([0.027, 0.10])
 ACROSS = np.tile(np.float32([-1, 0, 1]), (3, 1))
+ROW, COLUMN = (np.indices(GRID) + 0.5) / np.reshape(GRID, (2, 1, 1))  # middles of cells
+ARCH_MIDDLE = (ARCH_LEFT + ARCH_RIGHT) / 2, (ARCH_TOP + ARCH_BOTTOM) / 2
+ARCH_REACH = (ARCH_RIGHT - ARCH_LEFT) / 2 + MARGIN, (ARCH_BOTTOM - ARCH_TOP) / 2 + MARGIN
 
 
 def find_teeth(pixels: np.ndarray) -> np.ndarray:
@@ -45,7 +51,7 @@ def find_teeth(pixels: np.ndarray) -> np.ndarray:
 
 
 def look(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A panoramic as the network sees it, float32 (128, 256), and its answer, float32 (32, 64)."""
+    """A panoramic as the network sees it, float32 (128, 256), and its answer, float32 (16, 64)."""
     picture = contrasted(shrink(pixels, WIDTH, HEIGHT))
     return picture, tooth_chances(picture)
 
@@ -59,18 +65,24 @@ def contrasted(small: np.ndarray) -> np.ndarray:
     size = (NEIGHBOURHOOD, NEIGHBOURHOOD)
     mean = cv2.blur(grey, size, borderType=cv2.BORDER_REFLECT_101)
     square = cv2.sqrBoxFilter(grey, cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT_101)
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0) + 100)  # a flat area stays flat
-    return (grey - mean) / deviation
+    # In place, which takes half the time.
+    square -= mean * mean
+    np.maximum(square, 0, out=square)
+    square += 100  # a flat area stays flat
+    grey -= mean
+    grey /= np.sqrt(square, out=square)
+    return grey
 
 
 def tooth_chances(picture: np.ndarray) -> np.ndarray:
-    """For every cell, float32 (32, 64), how likely the middle of a tooth is there, from 0 to 1."""
+    """For every cell, float32 (16, 64), how likely the middle of a tooth is there, from 0 to 1."""
     kernels = iter(_kernels())
     first = _first(picture, next(kernels), next(kernels))
     rows, columns, channels = first.shape
     # Rows share their margins of zeros: what lies right of one is what lies left of the next.
-    x = np.zeros((rows + 2 * REACH + 1, REACH + columns, channels), np.float32)
-    inner = x[REACH : REACH + rows, REACH:]
+    down, across = REACH
+    x = np.zeros((rows + 2 * down + 1, across + columns, channels), np.float32)
+    inner = x[down : down + rows, across:]
     inner[:] = first
     for dilation in DILATIONS:
         # Each adds to what was there: the network learns faster so.
@@ -80,19 +92,17 @@ def tooth_chances(picture: np.ndarray) -> np.ndarray:
 
 
 def middles(chances: np.ndarray) -> np.ndarray:
-    """Places of the greatest chances (32, 64), apart, in the arch: float (n, 2), at most 48."""
-    size = np.array(chances.shape[::-1])
-    row, column = np.indices(chances.shape).reshape(2, -1)
+    """Places of the greatest chances (16, 64), apart, in the arch: float (n, 2), at most 48."""
     # Between cells: the centre of mass of a cell and its eight neighbours.
     mass = cv2.boxFilter(chances, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     across = cv2.filter2D(chances, -1, ACROSS, borderType=cv2.BORDER_CONSTANT) / mass
     down = cv2.filter2D(chances, -1, ACROSS.T, borderType=cv2.BORDER_CONSTANT) / mass
-    moved = np.stack([across.ravel(), down.ravel()], axis=1)
-    places = (np.stack([column, row], axis=1) + 0.5 + moved) / size
-    inside = (places > [ARCH_LEFT - MARGIN, ARCH_TOP - MARGIN]).all(axis=1)
-    inside &= (places < [ARCH_RIGHT + MARGIN, ARCH_BOTTOM + MARGIN]).all(axis=1)
-    places = places[inside][np.argsort(-chances[row, column][inside], kind="stable")]
-    left, taken = (places / APART) @ [1, 1j], []  # distances of complex numbers are one call
+    # As complex numbers, whose distances are one call.
+    x, y = COLUMN + across / GRID[1], ROW + down / GRID[0]
+    inside = np.abs(x - ARCH_MIDDLE[0]) < ARCH_REACH[0]
+    inside &= np.abs(y - ARCH_MIDDLE[1]) < ARCH_REACH[1]
+    left = x[inside] / APART[0] + 1j * (y[inside] / APART[1])
+    left, taken = left[np.argsort(-chances[inside], kind="stable")], []
     while len(left) and len(taken) < MOST:
         taken.append(left[0])
         left = left[np.abs(left - left[0]) >= 1]
@@ -114,43 +124,49 @@ def _weights() -> tuple[np.ndarray, ...]:
 
 @cache
 def _kernels() -> tuple[np.ndarray, ...]:
-    """The weights in the order of the computation: kernels by tap (taps, values in, values out)."""
+    """The weights in the order of the computation.
+
+    The first kernel is (values in, taps · values out), the others (taps, values in, values out).
+    """
     first, bias, *rest = _weights()
-    half = FIRST_KERNEL // CELL
-    blocks = first.reshape(half, CELL, half, CELL, -1).swapaxes(1, 2)
-    taps = [blocks.reshape(half * half, CELL * CELL, -1), bias]
+    blocks = first.reshape(2, CELL[0], 2, CELL[1], -1).transpose(1, 3, 0, 2, 4)
+    taps = [blocks.reshape(CELL[0] * CELL[1], -1), bias]
     for kernel, values in zip(rest[:-2:2], rest[1:-2:2], strict=True):
         taps += [kernel.reshape(9, -1, kernel.shape[-1]), values]
     return *map(np.ascontiguousarray, taps), *rest[-2:]
 
 
 def _first(picture: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """The first convolution with ReLU: it sees 2 × 2 blocks of 4 × 4 pixels."""
-    padding = (FIRST_KERNEL - CELL) // 2
-    padded = cv2.copyMakeBorder(picture, *[padding] * 4, cv2.BORDER_CONSTANT, value=0)
-    rows, columns = (side // CELL for side in padded.shape)
-    blocks = padded.reshape(rows, CELL, columns, CELL).swapaxes(1, 2).reshape(rows, columns, -1)
-    corners = [blocks[i : rows - 1 + i, j : columns - 1 + j] for i in (0, 1) for j in (0, 1)]
-    out = bias + sum(seen @ weights for seen, weights in zip(corners, kernel, strict=True))
+    """The first convolution with ReLU: it sees 2 × 2 blocks as large as a cell."""
+    high, wide = CELL
+    edges = high // 2, high // 2, wide // 2, wide // 2
+    padded = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=0)
+    rows, columns = GRID[0] + 1, GRID[1] + 1
+    blocks = padded.reshape(rows, high, columns, wide).swapaxes(1, 2).reshape(rows * columns, -1)
+    seen = (blocks @ kernel).reshape(rows, columns, 2, 2, -1)
+    out = seen[:-1, :-1, 0, 0] + bias
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        out += seen[i : rows - 1 + i, j : columns - 1 + j, i, j]
     return np.maximum(out, 0, out=out)
 
 
-def _rectified(x: np.ndarray, dilation: int, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _rectified(
+    x: np.ndarray, dilation: tuple[int, int], kernel: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """What a 3 × 3 convolution with ReLU makes of the inner part of maps with margins.
 
     Cells lie in one row after the other, so a neighbour is a fixed number of cells away and is
     multiplied where it lies: laying all neighbours out first took 4 times as long as multiplying.
     """
     wide, channels = x.shape[1:]
-    rows = x.shape[0] - 2 * REACH - 1
-    cells, first = x.reshape(-1, channels), REACH * wide + REACH
+    rows = x.shape[0] - 2 * REACH[0] - 1
+    cells, first = x.reshape(-1, channels), REACH[0] * wide + REACH[1]
     out = np.empty((rows * wide, channels), np.float32)
     out[:] = bias
     product = np.empty_like(out)  # one for all: new memory costs more than the multiplying
-    steps = (-dilation, 0, dilation)
-    for weights, (down, across) in zip(kernel, pairs(steps, repeat=2), strict=True):
-        start = first + down * wide + across
+    for weights, (down, across) in zip(kernel, pairs((-1, 0, 1), repeat=2), strict=True):
+        start = first + dilation[0] * down * wide + dilation[1] * across
         np.matmul(cells[start : start + rows * wide], weights, out=product)
         out += product
     np.maximum(out, 0, out=out)
-    return out.reshape(rows, wide, channels)[:, : wide - REACH]
+    return out.reshape(rows, wide, channels)[:, : wide - REACH[1]]

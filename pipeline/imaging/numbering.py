@@ -73,7 +73,7 @@ def guess_teeth(
 ) -> tuple[np.ndarray, np.ndarray]:
     """FDI numbers (n,) of places (n, 2), 0 where none is guessed, and confidences, float32 (n,).
 
-    `picture` (128, 256) and `chances` (32, 64) are what the finder sees and says. The confidence is
+    `picture` (128, 256) and `chances` (16, 64) are what the finder sees and says. The confidence is
     the chance that the guess is right: `make bench-finder` compares the two on phantoms.
     """
     teeth, confidences = np.zeros(len(places), np.int8), np.zeros(len(places), np.float32)
@@ -86,32 +86,39 @@ def guess_teeth(
     cells = chances[(y * chances.shape[0]).astype(int), (x * chances.shape[1]).astype(int)]
     # What lies far from both rows is no tooth, however likely it looked.
     tooth = cells * _normal(away - ROWS[lower], ROWS_VARY) / 2
-    shares = _shares(x, lower, tooth, (1 - cells) * ANYWHERE)
+    likely, shares = _shares(x, lower, tooth, (1 - cells) * ANYWHERE)
     best = shares.argmax(axis=1)
-    confidences[:] = shares[np.arange(len(best)), best]
+    confidences[likely] = shares.max(axis=1)
+    teeth[likely] = _numbers()[lower[likely], best]
     sure = confidences >= LEAST
-    teeth[sure] = _numbers()[lower, best][sure]
-    return teeth, np.where(sure, confidences, 0)
+    return np.where(sure, teeth, 0), np.where(sure, confidences, 0)
 
 
-def _shares(x: np.ndarray, lower: np.ndarray, tooth: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """For every place the chance of each of the 16 teeth of its row, from left to right: (n, 16).
+def _shares(
+    x: np.ndarray, lower: np.ndarray, tooth: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (n,) of places that are likely teeth, and the chance of each of the 16 of their rows.
 
-    `tooth` and `other` say how likely a place is with and without a tooth, but for its x.
+    The chances are (n, 16), from left to right. `tooth` and `other` say how likely a place is with
+    and without a tooth, but for its x.
     """
     column = np.minimum((x * BINS).astype(int), BINS - 1)
-    likely = tooth[:, np.newaxis] * _explained()[lower, column] + other[:, np.newaxis]
+    explained = _explained()[lower, column]
+    likely = tooth[:, np.newaxis] * explained + other[:, np.newaxis]
     weights = np.log(likely).sum(axis=0) + _usual()
     weights = np.exp(weights - weights.max())
     tried = weights >= NEGLIGIBLE
     shares = weights[tried] / weights[tried].sum() * tooth[:, np.newaxis] / likely[:, tried]
+    # What is no tooth with half a chance is none of the 16 with as much.
+    [places] = np.nonzero((shares * explained[:, tried]).sum(axis=1) >= LEAST)
     binned = (column + np.float32(0.5)) / np.float32(BINS)  # as in the table, else shares exceed 1
-    near = binned[:, np.newaxis, np.newaxis] - _middles(_pairs()[tried]).swapaxes(0, 1)[lower]
+    middles = _middles(_pairs()[tried]).swapaxes(0, 1)[lower[places]]
+    near = binned[places, np.newaxis, np.newaxis] - middles
     # Of all pairs at once, and in place: this is most of the work.
     np.multiply(near, near, out=near)
     np.multiply(near, np.float32(-0.5 / ASTRAY**2), out=near)
     np.exp(near, out=near)  # (n, pairs, 16)
-    return (shares[:, np.newaxis] @ near)[:, 0] * THERE * _peak(ASTRAY)
+    return places, (shares[places, np.newaxis] @ near)[:, 0] * THERE * _peak(ASTRAY)
 
 
 def find_bite(picture: np.ndarray, chances: np.ndarray) -> Bite:
@@ -130,26 +137,19 @@ def find_bite(picture: np.ndarray, chances: np.ndarray) -> Bite:
 
 def _along(picture: np.ndarray) -> np.ndarray:
     """Means of a picture along the curves through every line of its middle: (curves, lines)."""
-    rows, columns = picture.shape
-    across, down = _curves()
-    seen = cv2.remap(
-        picture,
-        across * columns - 0.5,
-        down * rows - 0.5,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    points = _curves(*picture.shape)
+    seen = cv2.remap(picture, *points, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.reduce(seen, 1, cv2.REDUCE_AVG).reshape(len(CURVES), LINES)
 
 
 @cache
-def _curves() -> tuple[np.ndarray, np.ndarray]:
-    """x and y in shares, float32 (curves · lines, columns), of all points of all curves."""
+def _curves(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y in pixels, float32 (curves · lines, points), of all points of all curves."""
     u = COLUMNS - 0.5
     offsets = np.array([tilt * u - bend * u**2 for tilt, bend in CURVES])
     y = (np.arange(LINES)[:, np.newaxis] + 0.5) / LINES + offsets[:, np.newaxis]
     y = y.reshape(-1, len(u)).astype(np.float32)
-    return np.broadcast_to(COLUMNS, y.shape), y
+    return np.broadcast_to(COLUMNS * columns - 0.5, y.shape).copy(), y * rows - 0.5
 
 
 @cache

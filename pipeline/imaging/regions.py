@@ -17,10 +17,11 @@ from pipeline.config import Recipe
 from pipeline.imaging import finder
 from pipeline.imaging.anatomy import is_panoramic, picture_area
 from pipeline.imaging.crops import Place, square_around, within
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.numbering import guess_teeth
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
-CODE_VERSION = 7
+CODE_VERSION = 8
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
 # Of the finder's places, likeliest first, those after this many are hardly ever teeth.
 TEETH = 28
@@ -64,38 +65,38 @@ def fingerprint(recipe: Recipe) -> str:
 
 
 def find_regions(
-    pixels: np.ndarray,
+    frame: Frame,
     modality: str | None,
     boxes: Sequence[Annotated],
     recipe: Recipe,
     label: str | None = None,
     tooth: int | None = None,
 ) -> list[Region]:
-    """Regions of one frame (uint8, height × width), in a fixed order.
+    """Regions of one frame, in a fixed order.
 
     `label` and `tooth` were said of the whole scan; the teeth of a panoramic do not inherit them,
     since a finding somewhere on it is not on every tooth.
     """
-    height, width = pixels.shape
+    height, width = frame.pixels.shape
     panoramic = is_panoramic(width, height, modality)
     if boxes:
         return [_around(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
-        return _teeth(pixels, recipe)
-    area = picture_area(pixels)
+        return _teeth(frame, recipe)
+    area = picture_area(frame)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
 
 
-def _teeth(pixels: np.ndarray, recipe: Recipe) -> list[Region]:
+def _teeth(frame: Frame, recipe: Recipe) -> list[Region]:
     """Where teeth may be, and which these may be."""
-    picture, chances = finder.look(pixels)
+    picture, chances = finder.look(frame.overview)
     places = finder.middles(chances)
     guesses = [
         (int(tooth), float(confidence)) if tooth else UNSURE
         for tooth, confidence in zip(*guess_teeth(picture, chances, places), strict=True)
     ]
-    return _found(pixels, places, guesses, "tooth", recipe)
+    return _found(frame, places, guesses, "tooth", recipe)
 
 
 def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Recipe) -> Region:
@@ -109,28 +110,28 @@ def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Re
 
 
 def find_background(
-    pixels: np.ndarray, modality: str | None, boxes: Sequence[Annotated], recipe: Recipe
+    frame: Frame, modality: str | None, boxes: Sequence[Annotated], recipe: Recipe
 ) -> list[Region]:
     """Places of a frame with boxes that the finder likes least and that lie in no box, 20 at most.
 
     They are what it proposes by mistake on scans without boxes: off the arch and between teeth.
     Only panoramics have them.
     """
-    height, width = pixels.shape
+    height, width = frame.pixels.shape
     if not boxes or not is_panoramic(width, height, modality):
         return []
-    places = finder.find_teeth(pixels)[TEETH:]
+    places = finder.find_teeth(frame.overview)[TEETH:]
     away = np.abs(places[:, np.newaxis] * [width, height] - [box.place.centre for box in boxes])
     taken = (away < AROUND / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
     free = places[~taken.any(axis=1)]
-    return _found(pixels, free, [UNSURE] * len(free), "background", recipe)
+    return _found(frame, free, [UNSURE] * len(free), "background", recipe)
 
 
 def _found(
-    pixels: np.ndarray, places: np.ndarray, guesses: Sequence, kind: str, recipe: Recipe
+    frame: Frame, places: np.ndarray, guesses: Sequence, kind: str, recipe: Recipe
 ) -> list[Region]:
     """The same square as around a box, around every place (n, 2), in shares of the scan."""
-    height, width = pixels.shape
+    height, width = frame.pixels.shape
     side = max(1, round(recipe.panoramic_share * height))
     scan = Place(0, 0, width, height)
     regions: dict[str, Region] = {}  # on a tiny picture two places may be the same pixel

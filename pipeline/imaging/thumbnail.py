@@ -6,15 +6,16 @@ Pictures are uint8 of shape (height, width).
 import numpy as np
 
 from pipeline.imaging.anatomy import exposed_area
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.shrink import shrink
 
 THUMBNAIL = 256  # pixels of the longer edge
 
 
-def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """The scan with its longer edge at 256 pixels (or as it is), then without its border."""
-    height, width = pixels.shape
+def thumbnail(frame: Frame) -> np.ndarray:
+    """The frame with its longer edge at 256 pixels (or as it is), then without its border."""
+    height, width = frame.pixels.shape
     scale = min(1.0, THUMBNAIL / max(height, width))
-    small = shrink(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    small = shrink(frame.overview, max(1, round(width * scale)), max(1, round(height * scale)))
     area = exposed_area(small)
     return small[area.y : area.y + area.h, area.x : area.x + area.w]

@@ -15,7 +15,7 @@ from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.views import Drawn, drawn, view
 from pipeline.stages.progress import progress
 
-SCANS, EPOCHS, BATCH, SEED = 600, 30, 16, 0
+SCANS, EPOCHS, BATCH, SEED = 600, 60, 16, 0
 DRAWN_HEIGHT = 300  # pixels; the finder sees 128
 
 
@@ -29,9 +29,9 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
     # Drawing starts processes that would import Keras too, for nothing.
     from pipeline.model import finder_network
 
-    shape = finder.HEIGHT, finder.WIDTH
-    cells = shape[0] // finder.CELL, shape[1] // finder.CELL
-    model = finder_network.network(shape, finder.FIRST_KERNEL, finder.CELL, finder.DILATIONS, seed)
+    model = finder_network.network(
+        (finder.HEIGHT, finder.WIDTH), finder.FIRST_KERNEL, finder.CELL, finder.DILATIONS, seed
+    )
     steps = len(scans) // BATCH
     finder_network.prepare(model, epochs * steps)
     random = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
             for numbers in random.permutation(len(scans))[: steps * BATCH].reshape(steps, BATCH):
                 views = [view(scans[number], random) for number in numbers]
                 pictures = np.stack([finder.contrasted(pixels) for pixels, _ in views])
-                hills = np.stack([finder_network.target(teeth, cells) for _, teeth in views])
+                hills = np.stack([finder_network.target(teeth, finder.GRID) for _, teeth in views])
                 model.train_on_batch(pictures[..., np.newaxis], hills)
             advance(1)
     return finder_network.learned(model)

@@ -18,7 +18,8 @@ import numpy as np
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.anatomy import is_panoramic
-from pipeline.imaging.crops import cut, cut_alike, without_border
+from pipeline.imaging.crops import cut, cut_alike
+from pipeline.imaging.frame import Frame
 from pipeline.imaging.lettering import seems_lettered
 from pipeline.imaging.likeness import likeness
 from pipeline.imaging.quality import flags, measure
@@ -81,8 +82,9 @@ def read_scan(order: Order) -> Read:
         if not order.annotation.boxes:
             picture = upright(picture)
         _note_facts(picture, read)
-        _judge(picture, order.quality, read)
-        _cut(picture, order, read)
+        frames = [Frame(pixels) for pixels in picture.frames]
+        _judge(frames[0], order.quality, read)
+        _cut(frames, picture.modality, order, read)
     except ScanRejected as rejection:
         read.rejection = rejection
     except MemoryError:
@@ -191,12 +193,12 @@ def _note_facts(picture: Picture, read: Read) -> None:
     }
 
 
-def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
+def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
     """Note quality and likeness; a scan with a flag that is not wanted is rejected."""
-    small = thumbnail(picture.frames[0])
+    small, (height, width) = thumbnail(frame), frame.pixels.shape
     facts = measure(small)
-    found = flags(facts, picture.width, picture.height, read.picture_facts["panoramic"], bounds)
-    if "blank" not in found and seems_lettered(picture.frames[0]):
+    found = flags(facts, width, height, read.picture_facts["panoramic"], bounds)
+    if "blank" not in found and seems_lettered(frame.pixels):
         found["burned_in_text"] = "letters seem to be burned in"
     read.picture_facts |= {
         **asdict(facts),
@@ -208,32 +210,31 @@ def _judge(picture: Picture, bounds: Quality, read: Read) -> None:
         raise ScanRejected("quality", "; ".join(unwanted))
 
 
-def _cut(picture: Picture, order: Order, read: Read) -> None:
-    about = order.annotation
-    read.boxes, read.problems = place_boxes(about.boxes, picture.width, picture.height)
+def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read) -> None:
+    about, recipe = order.annotation, order.recipe
+    height, width = frames[0].pixels.shape
+    read.boxes, read.problems = place_boxes(about.boxes, width, height)
     crops: list[np.ndarray] = []
-    for number, frame in enumerate(picture.frames):
-        seen = without_border(frame, order.recipe.mask_border)
-        found = find_regions(
-            seen, picture.modality, read.boxes, order.recipe, about.label, about.tooth
-        )
-        rest = find_background(seen, picture.modality, read.boxes, order.recipe)
+    for number, frame in enumerate(frames):
+        seen = frame.without_border(recipe.mask_border)
+        found = find_regions(seen, modality, read.boxes, recipe, about.label, about.tooth)
+        rest = find_background(seen, modality, read.boxes, recipe)
         for regions in (found, rest):
             # From left to right, since what neighbours share is packed once when they lie close:
             # the 48 crops of a real panoramic take 24 KB each, 35 in the order of their chances.
             regions.sort(key=lambda region: region.square.x)
-            crops += _pixels(seen, regions, order.recipe.side)
-            if len(picture.frames) > 1:
+            crops += _pixels(seen.pixels, regions, recipe.side)
+            if len(frames) > 1:
                 regions = [region.named(f"f{number:04d}-{region.name}") for region in regions]
             read.regions += regions
     if crops:
         read.crops = np.stack(crops)
 
 
-def _pixels(frame: np.ndarray, regions: Sequence[Region], side: int) -> Iterable[np.ndarray]:
+def _pixels(pixels: np.ndarray, regions: Sequence[Region], side: int) -> Iterable[np.ndarray]:
     """Found places are many and overlap; a tiny scan is not made large for them."""
     if not regions:
         return []
     if regions[0].kind in ("tooth", "background") and side <= 2 * regions[0].square.w:
-        return cut_alike(frame, [region.square for region in regions], side)
-    return (cut(frame, region.square, region.area, side) for region in regions)
+        return cut_alike(pixels, [region.square for region in regions], side)
+    return (cut(pixels, region.square, region.area, side) for region in regions)
