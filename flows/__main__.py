@@ -169,7 +169,12 @@ def stop_in_words(done: Callable[[], str]) -> None:
 def finish(flow, *parameters) -> None:
     """Run the flow and leave with its exit status."""
     server.wait()
+    # Private to Prefect 3.8, which has no other way to end its thread in order. Left running, it
+    # holds on to what the flow knew, and DuckDB tells of 117 leaks on the terminal.
+    from prefect._internal.concurrency.threads import wait_for_global_loop_exit
+
     state = flow(*parameters, return_state=True)
+    wait_for_global_loop_exit(server.LAST_WORDS)
     raise typer.Exit(state.result() if state.is_completed() else 1)
 
 
