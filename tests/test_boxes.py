@@ -11,12 +11,12 @@ from pipeline.imaging import finder
 from pipeline.model.finder_network import focal_loss, target
 
 BOX = np.array([[0.5, 0.5, 0.06, 0.2]])
-IN_BOX, NEXT_TOOTH, OFF_ARCH = (8, 32), (8, 40), (1, 2)
+IN_BOX, NEXT_TOOTH, OFF_ARCH = (16, 32), (16, 40), (2, 2)
 
 
 def cost(unlabelled, cell=None, logit=4.0, known=None):
     """What a picture costs when the finder is unsure everywhere but in one cell."""
-    logits = np.full((1, 16, 64, 1), -2, np.float32)
+    logits = np.full((1, 32, 64, 1), -2, np.float32)
     if cell is not None:
         logits[0, *cell, 0] = logit
     known = boxes.labelled(BOX, boxes.ARCH) if known is None else known
@@ -31,7 +31,7 @@ def test_a_place_on_an_unlabelled_tooth_costs_nothing():
 
 def test_beside_its_middle_a_box_holds_no_other_tooth():
     row, column = IN_BOX
-    assert cost(False, (row - 1, column + 1)) > cost(False)
+    assert cost(False, (row + 2, column + 1)) > cost(False)
 
 
 def test_the_mixture_of_teeth_and_gaps_costs_what_is_above_the_share_of_teeth():
@@ -43,7 +43,7 @@ def test_the_mixture_of_teeth_and_gaps_costs_what_is_above_the_share_of_teeth():
 def test_a_phantom_costs_what_it_costs_the_finder_of_the_package():
     hills = target(np.array([[0.5, 0.5, 0.06, 0.2], [0.2, 0.4, 0.05, 0.2]]), boxes.GRID)
     known = np.concatenate([hills, np.ones_like(hills), np.zeros_like(hills)], axis=-1)
-    logits = np.random.default_rng(0).normal(size=(1, 16, 64, 1)).astype(np.float32)
+    logits = np.random.default_rng(0).normal(size=(1, 32, 64, 1)).astype(np.float32)
     expected = float(focal_loss(hills[np.newaxis], logits)[0])
     for unlabelled in (False, True):
         found = float(boxes.loss_of(unlabelled)(known[np.newaxis], logits)[0])
@@ -60,9 +60,9 @@ def test_the_arch_moves_with_the_picture():
         rows, columns = np.nonzero(off == 0)
         sizes.add((np.ptp(rows) + 1, np.ptp(columns) + 1))
     heights, widths = zip(*sizes, strict=True)
-    # 0.58 of 16 rows and 0.72 of 64 columns, stretched by 0.68 to 1.6 and partly out of sight.
+    # 0.58 of 32 rows and 0.72 of 64 columns, stretched by 0.68 to 1.6 and partly out of sight.
     assert len(sizes) > 1
-    assert 6 <= min(heights) <= max(heights) <= 15
+    assert 12 <= min(heights) <= max(heights) <= 30
     assert 31 <= min(widths) <= max(widths) <= 64
 
 

@@ -85,9 +85,9 @@ def test_what_is_learned_has_the_shape_of_what_the_package_has(phantom):
 def test_a_target_is_highest_in_the_cells_of_the_middles():
     from pipeline.model.finder_network import target
 
-    hills = target(np.array([[0.25, 0.5, 0.1, 0.2], [2.0, 2.0, 0.1, 0.1]]), (16, 64))[..., 0]
-    assert np.argwhere(hills == 1).tolist() == [[8, 16]]
-    assert hills[8, 17] > hills[8, 19] > hills[8, 25]
+    hills = target(np.array([[0.25, 0.5, 0.1, 0.2], [2.0, 2.0, 0.1, 0.1]]), (32, 64))[..., 0]
+    assert np.argwhere(hills == 1).tolist() == [[16, 16]]
+    assert hills[16, 17] > hills[16, 19] > hills[16, 25]
 
 
 def test_the_teeth_of_a_view_move_with_its_pixels():

@@ -1,9 +1,9 @@
 """Find the teeth of a panoramic that nobody annotated: places to look at, likeliest first.
 
-A fully convolutional network sees the panoramic as 128 × 256 pixels and says for every cell, 8 high
-and 4 wide since teeth are upright, how likely a tooth has its middle there. It was learned from
-phantoms alone (`make phantom-finder`), and is computed with NumPy and OpenCV, since the processes
-that read scans know no Keras. Places are (x, y) in shares of the picture's width and height.
+A fully convolutional network sees the panoramic as 128 × 256 pixels and says for every 4 × 4 of
+them how likely a tooth has its middle there. It was learned from phantoms alone (`make
+phantom-finder`), and is computed with NumPy and OpenCV, since the processes that read scans know
+no Keras. Places are (x, y) in shares of the picture's width and height.
 """
 
 import hashlib
@@ -19,12 +19,14 @@ from pipeline.imaging.shrink import shrink
 
 WEIGHTS = Path(__file__).with_name("finder.npz")
 WIDTH, HEIGHT = 256, 128  # pixels of what the network sees
-CELL = 8, 4  # pixels between neighbouring outputs, down and across
-FIRST_KERNEL = 16, 8
+# Cells of 8 × 4 pixels and a convolution less found as many teeth in two thirds of the time. But
+# heads that learned from their least likely places what is no finding had an AUROC of 0.892 instead
+# of 0.908 over five folds of real panoramics, less in each, so they were not taken.
+CELL = 4, 4  # pixels between neighbouring outputs, down and across
+FIRST_KERNEL = 8, 8
 GRID = HEIGHT // CELL[0], WIDTH // CELL[1]  # rows and columns of cells
-# Of the 3 × 3 convolutions, cells down and across. Square cells of 4 × 4 pixels and a fourth
-# convolution take three times as long and find no more teeth.
-DILATIONS = (1, 1), (2, 4), (4, 8)
+# Of the 3 × 3 convolutions; together they see half of the picture's width.
+DILATIONS = (1, 1), (2, 2), (4, 4), (8, 8)
 REACH = DILATIONS[-1]
 NEIGHBOURHOOD = 33  # pixels over which contrast is made equal
 MOST = 48  # places of a scan
@@ -51,7 +53,7 @@ def find_teeth(pixels: np.ndarray) -> np.ndarray:
 
 
 def look(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A panoramic as the network sees it, float32 (128, 256), and its answer, float32 (16, 64)."""
+    """A panoramic as the network sees it, float32 (128, 256), and its answer, float32 (32, 64)."""
     picture = contrasted(shrink(pixels, WIDTH, HEIGHT))
     return picture, tooth_chances(picture)
 
@@ -75,7 +77,7 @@ def contrasted(small: np.ndarray) -> np.ndarray:
 
 
 def tooth_chances(picture: np.ndarray) -> np.ndarray:
-    """For every cell, float32 (16, 64), how likely the middle of a tooth is there, from 0 to 1."""
+    """For every cell, float32 (32, 64), how likely the middle of a tooth is there, from 0 to 1."""
     kernels = iter(_kernels())
     first = _first(picture, next(kernels), next(kernels))
     rows, columns, channels = first.shape
@@ -92,7 +94,7 @@ def tooth_chances(picture: np.ndarray) -> np.ndarray:
 
 
 def middles(chances: np.ndarray) -> np.ndarray:
-    """Places of the greatest chances (16, 64), apart, in the arch: float (n, 2), at most 48."""
+    """Places of the greatest chances (32, 64), apart, in the arch: float (n, 2), at most 48."""
     # Between cells: the centre of mass of a cell and its eight neighbours.
     mass = cv2.boxFilter(chances, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     across = cv2.filter2D(chances, -1, ACROSS, borderType=cv2.BORDER_CONSTANT) / mass

@@ -73,7 +73,7 @@ def guess_teeth(
 ) -> tuple[np.ndarray, np.ndarray]:
     """FDI numbers (n,) of places (n, 2), 0 where none is guessed, and confidences, float32 (n,).
 
-    `picture` (128, 256) and `chances` (16, 64) are what the finder sees and says. The confidence is
+    `picture` (128, 256) and `chances` (32, 64) are what the finder sees and says. The confidence is
     the chance that the guess is right: `make bench-finder` compares the two on phantoms.
     """
     teeth, confidences = np.zeros(len(places), np.int8), np.zeros(len(places), np.float32)

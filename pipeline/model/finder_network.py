@@ -1,7 +1,7 @@
 """The finder of teeth while it learns. `imaging.finder` computes the same with NumPy.
 
 Input is what `imaging.finder.contrasted` makes, float32 (N, 128, 256, 1); output one logit per cell
-of 8 × 4 pixels, (N, 16, 64, 1): whether a tooth has its middle there.
+of 4 × 4 pixels, (N, 32, 64, 1): whether a tooth has its middle there.
 """
 
 from collections.abc import Sequence

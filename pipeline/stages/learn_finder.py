@@ -15,7 +15,7 @@ from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.views import Drawn, drawn, view
 from pipeline.stages.progress import progress
 
-SCANS, EPOCHS, BATCH, SEED = 600, 60, 16, 0
+SCANS, EPOCHS, BATCH, SEED = 600, 30, 16, 0
 DRAWN_HEIGHT = 300  # pixels; the finder sees 128
 
 
