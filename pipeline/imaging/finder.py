@@ -126,13 +126,10 @@ def _weights() -> tuple[np.ndarray, ...]:
 
 @cache
 def _kernels() -> tuple[np.ndarray, ...]:
-    """The weights in the order of the computation.
-
-    The first kernel is (values in, taps · values out), the others (taps, values in, values out).
-    """
+    """The weights in the order of the computation: kernels by tap (taps, values in, values out)."""
     first, bias, *rest = _weights()
-    blocks = first.reshape(2, CELL[0], 2, CELL[1], -1).transpose(1, 3, 0, 2, 4)
-    taps = [blocks.reshape(CELL[0] * CELL[1], -1), bias]
+    blocks = first.reshape(2, CELL[0], 2, CELL[1], -1).swapaxes(1, 2)
+    taps = [blocks.reshape(4, CELL[0] * CELL[1], -1), bias]
     for kernel, values in zip(rest[:-2:2], rest[1:-2:2], strict=True):
         taps += [kernel.reshape(9, -1, kernel.shape[-1]), values]
     return *map(np.ascontiguousarray, taps), *rest[-2:]
@@ -144,11 +141,10 @@ def _first(picture: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndar
     edges = high // 2, high // 2, wide // 2, wide // 2
     padded = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=0)
     rows, columns = GRID[0] + 1, GRID[1] + 1
-    blocks = padded.reshape(rows, high, columns, wide).swapaxes(1, 2).reshape(rows * columns, -1)
-    seen = (blocks @ kernel).reshape(rows, columns, 2, 2, -1)
-    out = seen[:-1, :-1, 0, 0] + bias
-    for i, j in ((0, 1), (1, 0), (1, 1)):
-        out += seen[i : rows - 1 + i, j : columns - 1 + j, i, j]
+    blocks = padded.reshape(rows, high, columns, wide).swapaxes(1, 2).reshape(rows, columns, -1)
+    corners = [blocks[i : rows - 1 + i, j : columns - 1 + j] for i in (0, 1) for j in (0, 1)]
+    # Piece by piece: for all of it at once OpenBLAS starts threads, which then wait busily.
+    out = bias + sum(seen @ weights for seen, weights in zip(corners, kernel, strict=True))
     return np.maximum(out, 0, out=out)
 
 
