@@ -75,15 +75,16 @@ class RowMaker:
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
             if brought and scan["status"] != REJECTED and region.kind != "background":
-                yield self._crop(scan, region) | {"pixels": pixels.data}
+                yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
 
     def background(self, scan: dict, read: Read) -> Iterator[dict]:
         """Rows like those of crops, of the background of an accepted scan."""
         for region, pixels in zip(read.regions, read.crops, strict=True):
             if region.kind == "background" and scan["status"] == ACCEPTED:
-                yield self._crop(scan, region) | {"pixels": pixels.data}
+                yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
 
     def _crop(self, scan: dict, region: Region) -> dict:
+        """All but the pixels. They come as bytes: pyarrow 26 never lets go of a memoryview."""
         return {
             "crop_id": f"{scan['scan_id']}:{region.name}",
             "scan_id": scan["scan_id"],
