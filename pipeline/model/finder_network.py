@@ -19,16 +19,14 @@ WARM_UP = 1 / 12  # of the steps
 MEAN_OVER = 0.995  # of each step's weights this share is kept in their running mean
 RARE = 1 / 64  # the chance with which learning begins: there are few middles
 
-Pair = tuple[int, int]
-
 
 def network(
-    shape: Pair, kernel: Pair, strides: Pair, dilations: Sequence[Pair], seed: int
+    shape: tuple[int, int], kernel: int, stride: int, dilations: Sequence[int], seed: int
 ) -> keras.Model:
-    """The network with random weights for pictures of `shape`; pairs are rows and columns."""
+    """The network with random weights for pictures of `shape` (rows, columns)."""
     inputs = keras.Input((*shape, 1))
 
-    def convolution(size: Pair, number: int, **how) -> keras.layers.Conv2D:
+    def convolution(size: int, number: int, **how) -> keras.layers.Conv2D:
         start = keras.initializers.HeNormal(seed=seed + number)
         return keras.layers.Conv2D(
             FILTERS,
@@ -40,9 +38,9 @@ def network(
             **how,
         )
 
-    x = convolution(kernel, 0, strides=strides)(inputs)
+    x = convolution(kernel, 0, strides=stride)(inputs)
     for number, dilation in enumerate(dilations, start=1):
-        x = x + convolution((3, 3), number, dilation_rate=dilation)(x)
+        x = x + convolution(3, number, dilation_rate=dilation)(x)
     rare = keras.initializers.Constant(float(np.log(RARE / (1 - RARE))))
     outputs = keras.layers.Conv2D(1, 1, bias_initializer=rare, data_format="channels_last")(x)
     return keras.Model(inputs, outputs, name="finder")
@@ -73,7 +71,7 @@ def learned(model: keras.Model) -> list[np.ndarray]:
     ]
 
 
-def target(teeth: np.ndarray, shape: Pair) -> np.ndarray:
+def target(teeth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """One hill per tooth, float32 `shape` + (1,): 1 in the cell of its middle, less around.
 
     `teeth` is (n, 4): x and y of the middle, width and height, in shares of the picture.

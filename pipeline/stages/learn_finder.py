@@ -29,9 +29,8 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
     # Drawing starts processes that would import Keras too, for nothing.
     from pipeline.model import finder_network
 
-    model = finder_network.network(
-        (finder.HEIGHT, finder.WIDTH), finder.FIRST_KERNEL, finder.CELL, finder.DILATIONS, seed
-    )
+    shape = finder.HEIGHT, finder.WIDTH
+    model = finder_network.network(shape, finder.FIRST_KERNEL, finder.CELL, finder.DILATIONS, seed)
     steps = len(scans) // BATCH
     finder_network.prepare(model, epochs * steps)
     random = np.random.default_rng(seed)
