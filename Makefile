@@ -20,7 +20,7 @@ EMBEDDINGS ?=
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 16
 
 run-flow: $(VENV)/ready ## take BATCH=folder or s3://… [STORE=path] [NAME=name] to features, predictions and report
 	@[ -n "$(BATCH)" ] || [ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
@@ -31,6 +31,7 @@ train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it
 	@$(RUN) -m flows train $(STORE_OPTION)
 
 feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
+	@[ -n "$(CSV)" ] || { echo "Name the table: make feedback CSV=reviewed.csv" >&2; exit 1; }
 	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
 
 nightly: $(VENV)/ready ## take what is new in the inbox, reviewers' labels, train when due; see README

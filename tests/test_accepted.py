@@ -9,7 +9,8 @@ from pipeline.store.parts import write_part
 def scan(scan_id, size, status="accepted", boxes=()):
     box = {"label": None, "tooth": None, "new": True}
     regions = [dict(zip("xywh", place, strict=True), **box) for place in boxes]
-    return {"scan_id": scan_id, "bytes": size, "status": status, "batch": "b", "regions": regions}
+    row = {"scan_id": scan_id, "bytes": size, "status": status, "batch": "b", "regions": regions}
+    return row | {"patient_key": f"{status} {scan_id}"}
 
 
 def put(store, number, *rows):
@@ -27,6 +28,7 @@ def test_scans_as_long_as_a_delivered_file_are_known_with_their_boxes(store):
     put(store, 1, scan("two", 100), scan("one", 100, "duplicate", boxes=[later]))
     accepted.refresh()
     assert (accepted.batch_of("two"), accepted.has_box("one", later)) == ("b", True)
+    assert accepted.patient_of("one") == "accepted one"
 
 
 def test_scans_of_other_lengths_take_no_memory(store):

@@ -448,6 +448,10 @@ VIOLATIONS = {
         "scans",
         [later(0, D, reason="blurred"), later(1, None, "rejected", reason=None)],
     ),
+    "scan_has_one_patient": (
+        "features",
+        [feature(A, crop_id=f"{A}:box", region="box", patient_key="p-other")],
+    ),
     "scan_is_accepted_once": ("scans", [later(0, A)]),
     "status_is_known": ("scans", [later(0, D, "pending"), later(1, None), later(2, D, None)]),
 }

@@ -78,6 +78,13 @@ def test_a_file_that_is_still_growing_waits_for_the_next_run(folder, monkeypatch
     assert found.growing == 1
 
 
+def test_scans_wait_for_a_growing_table_that_may_tell_whose_they_are(folder, monkeypatch):
+    put(folder, "a.png", "b.png", "who.csv")
+    monkeypatch.setattr(listing.time, "sleep", lambda _: put(folder, "who.csv", text="xx"))
+    found = list_batch(folder)
+    assert (found.scans, found.labels, found.growing) == ([], [], 3)
+
+
 @pytest.mark.parametrize(("name", "says"), [("gone", "does not exist"), ("file", "not a folder")])
 def test_a_batch_that_is_no_folder_is_refused_in_words(folder, name, says):
     put(folder, "file")

@@ -12,6 +12,7 @@ from pipeline.stages import plan, registry
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
 from pipeline.stages.summary import Summary, in_words, last_summary, write_record
+from pipeline.stages.undo import undo
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
 from tests.batches import opened, panoramic, put, scan
@@ -302,6 +303,42 @@ def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
     page = store.store.read_bytes(summary.report).decode()
     assert "may be misfiled" in page
     assert "1 pairs of accepted scans look alike" in page
+
+
+def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do(tmp_path):
+    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=scan())
+    ran(store, folder)
+    put(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
+    summary = ran(store, folder)
+    [note] = [note for note in summary.notes if "`dental undo`" in note]
+    assert note.startswith("2 scans came again as another patient's") and "take b back" in note
+    undo(store, "b")
+    assert not any("`dental undo`" in note for note in ran(store, folder).notes)
+    assert table(store, "features")["patient_key"].nunique() == 1
+
+
+def test_a_table_that_names_the_first_patient_again_leaves_nothing_to_correct(tmp_path):
+    store, film = opened(tmp_path), scan()
+    folder = put(tmp_path / "in", a_png=film, t_csv="file,patient\na.png,ann\n")
+    for patient, told in (("ann", 0), ("bob", 1), ("ann", 0)):
+        put(folder, t_csv=f"file,patient\na.png,{patient}\n")
+        summary = ran(store, folder)
+        assert sum("`dental undo`" in note for note in summary.notes) == told
+
+
+def test_new_boxes_of_a_scan_stay_with_the_patient_as_whose_it_was_accepted(tmp_path):
+    store, same = opened(tmp_path), panoramic()
+    boxes = "file,label,x,y,w,h,patient\na.png,healthy,40,20,10,10,\n"
+    ran(store, put(tmp_path / "one", a_png=same, t_csv=boxes))
+    boxes = "file,label,x,y,w,h,patient\na.png,caries,70,20,10,10,zoe\n"
+    summary = ran(store, put(tmp_path / "two", a_png=same, t_csv=boxes), name="c")
+    assert table(store, "features")["patient_key"].nunique() == 1
+    assert summary.broken_checks == []
+    for kind in ("crops", "features"):
+        store.store.remove_all(kind)
+    ran(store, tmp_path / "two", name="c")  # cut again
+    ran(store, tmp_path / "one")
+    assert table(store, "features")["patient_key"].nunique() == 1
 
 
 def test_records_of_one_second_stand_in_the_order_in_which_they_were_written(tmp_path):

@@ -47,7 +47,7 @@ class Listing:
     scans: list[Entry] = field(default_factory=list)
     labels: list[Entry] = field(default_factory=list)
     ignored: int = 0  # hidden files, Thumbs.db, desktop.ini
-    growing: int = 0  # still being written; left for the next run
+    growing: int = 0  # still being written, or waiting for a table that is; left for the next run
 
 
 def list_batch(folder: BatchFolder, follow_links: bool = False) -> Listing:
@@ -217,13 +217,19 @@ def _kind(mode: int) -> str:
 
 
 def _settled(root: bytes, entries: list[Entry], follow_links: bool) -> tuple[list[Entry], int]:
-    """Leave out files that change between two looks; only fresh ones are looked at twice."""
+    """Leave out files that change between two looks; only fresh ones are looked at twice.
+
+    While a table does, everything waits: it may tell whose the scans are, and once a scan is
+    taken it stays its patient's.
+    """
     fresh_since = time.time_ns() - int(FRESH_SECONDS * 1e9)
     fresh = [entry for entry in entries if entry.mtime_ns > fresh_since and entry.kind == "file"]
     if not fresh:
         return entries, 0
     time.sleep(SECOND_LOOK_SECONDS)
     growing = {entry.path for entry in fresh if _changed(root, entry, follow_links)}
+    if any(suffix(entry) == b".csv" for entry in fresh if entry.path in growing):
+        return [], len(entries)
     return [entry for entry in entries if entry.path not in growing], len(growing)
 
 

@@ -1,4 +1,4 @@
-"""Which scans the store has accepted, and which boxes of them were delivered."""
+"""Which scans the store has accepted, as whose, and which boxes of them were delivered."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from pipeline import schemas
 from pipeline.store.folder import Store
 from pipeline.store.parts import opened
 
-COLUMNS = ["batch", "scan_id", "status", "regions"]
+COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]
 
 
 class Seen:
@@ -18,12 +18,14 @@ class Seen:
     def __init__(self, before: "Seen | None" = None):
         self._before = before
         self._batch_of: dict[str, str] = {}
+        self._patient_of: dict[str, str] = {}
         self._boxes: dict[str, set[tuple[int, int, int, int]]] = {}
 
     def add(self, row: dict) -> None:
         """Take in one row of the ledger."""
         if row["status"] == "accepted":
             self._batch_of[row["scan_id"]] = row["batch"]
+            self._patient_of[row["scan_id"]] = row["patient_key"]
         if row["status"] != "rejected" and row["regions"]:
             places = {(box["x"], box["y"], box["w"], box["h"]) for box in row["regions"]}
             self._boxes.setdefault(row["scan_id"], set()).update(places)
@@ -32,6 +34,11 @@ class Seen:
         """The batch where these bytes were accepted, if they were."""
         found = self._batch_of.get(scan_id)
         return found if found or self._before is None else self._before.batch_of(scan_id)
+
+    def patient_of(self, scan_id: str) -> str | None:
+        """The keyed patient as whose these bytes were accepted, if they were."""
+        found = self._patient_of.get(scan_id)
+        return found if found or self._before is None else self._before.patient_of(scan_id)
 
     def has_box(self, scan_id: str | None, place: tuple[int, int, int, int]) -> bool:
         """Whether this box was delivered with this scan before, and so has its crop."""

@@ -204,15 +204,29 @@ class Run:
             self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
                 return
-            if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
-                self.summary.notes.append(
-                    f"{misfiled} pairs of scans look alike but were said to be of different "
-                    "patients; one of each may be misfiled. See them with: make query "
-                    f'Q="misfiled batch={self.batch}"'
-                )
+            self._tell_of_patients(con)
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]
+
+    def _tell_of_patients(self, con) -> None:
+        """Note scans that may stand under the wrong patient, and so on the wrong side of a split."""
+        if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
+            self.summary.notes.append(
+                f"{misfiled} pairs of scans look alike but were said to be of different patients; "
+                "one of each may be misfiled. See them with: make query "
+                f'Q="misfiled batch={self.batch}"'
+            )
+        corrected = catalog.query(con, "patients_corrected", batch=self.batch)
+        if len(corrected):
+            taken = ", ".join(sorted(set(corrected["batch"])))
+            self.summary.notes.append(
+                f"{corrected['scan_id'].nunique()} scans came again as another patient's than "
+                "they were taken as, or with a patient where none was said; a scan stays where it "
+                "is, so one person may stand on two sides of a split. To correct it, take "
+                f"{taken} back with `dental undo` and run it again. See them with: make query "
+                f'Q="patients_corrected batch={self.batch}"'
+            )
 
     def _report(self) -> None:
         name = f"reports/{self.batch}.html"

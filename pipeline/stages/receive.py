@@ -76,6 +76,7 @@ class Receiver:
         name = crops_name(self.chosen.recipe_id, self.batch, number)
         packed, lost = PackedPart(name, schemas.crops(self.chosen.recipe.side)), 0
         background = background_part(maker, self.chosen.recipe.side)
+        self.accepted.refresh()
         # Whether its quality will do was decided when the scan was received.
         for file, read in self._read(deliveries, listed, Quality()):
             scan = ledger[file.row]
@@ -84,7 +85,7 @@ class Receiver:
             if read.scan_id != scan["scan_id"] or read.rejection:
                 lost += 1
                 continue
-            packed.add(maker.crops(scan, read))
+            packed.add(maker.crops(scan, read, self.accepted))
             background.add(maker.background(scan, read))
         for part in (background, packed):
             if part.rows or part is packed:
@@ -160,7 +161,7 @@ class _Part:
         scan = self.maker.scan(listed, read, self.seen)
         self.seen.add(scan)
         self.scans.append(scan)
-        self.crops.add(self.maker.crops(scan, read))
+        self.crops.add(self.maker.crops(scan, read, self.seen))
         self.background.add(self.maker.background(scan, read))
 
     def commit(self, store: Store, commits: Commits) -> None:

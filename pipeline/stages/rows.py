@@ -67,15 +67,21 @@ class RowMaker:
         own = read.scan_id or f"{self.batch}-{listed.part}-{listed.row}"
         return self.private.keyed("scan", own), "scan"
 
-    def crops(self, scan: dict, read: Read) -> Iterator[dict]:
-        """Crop rows that this ledger row brings: all of an accepted scan, new boxes of another."""
+    def crops(self, scan: dict, read: Read, accepted: Seen) -> Iterator[dict]:
+        """Crop rows that this ledger row brings: all of an accepted scan, new boxes of another.
+
+        A scan stays the patient's as whose it was accepted: with two, it would be on two sides of
+        the split.
+        """
+        patient = accepted.patient_of(scan["scan_id"])
         new = {(box["x"], box["y"], box["w"], box["h"]) for box in scan["regions"] if box["new"]}
         for region, pixels in zip(read.regions, read.crops, strict=True):
             brought = (
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
             if brought and scan["status"] != REJECTED and region.kind != "background":
-                yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
+                of_patient = {"patient_key": patient, "pixels": pixels.tobytes()}
+                yield self._crop(scan, region) | of_patient
 
     def background(self, scan: dict, read: Read) -> Iterator[dict]:
         """Rows like those of crops, of the background of an accepted scan."""

@@ -117,7 +117,10 @@ def _besides(summary: Summary) -> list[str]:
     if planned.label_files or planned.ignored:
         lines.append(f"besides {planned.label_files} label files, {planned.ignored} ignored files")
     if planned.growing:
-        lines.append(f"{planned.growing} files are still being written; the next run takes them")
+        lines.append(
+            f"{planned.growing} files are still being written, or wait for a table that is; the "
+            "next run takes them"
+        )
     if planned.forgotten:
         lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
     if planned.problems:

@@ -1,0 +1,8 @@
+-- Crops of one scan belong to one patient, or the scan would be on two sides of a split.
+select
+    scan_id,
+    count(distinct patient_key) as patients
+
+from features
+group by scan_id
+having count(distinct patient_key) > 1

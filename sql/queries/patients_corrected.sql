@@ -1,0 +1,29 @@
+-- Scans that came again as another patient's than the one as whose they were accepted.
+-- $batch = null
+--
+-- They stay where they are, also on their side of a split, until their batch is taken back.
+with last_said as (
+    select
+        scan_id,
+        batch,
+        patient_key
+
+    from scans
+    where status = 'duplicate' and patient_from <> 'scan'
+    qualify row_number() over (partition by batch, file_key, scan_id order by attempt desc) = 1
+)
+
+select distinct
+    accepted.scan_id,
+    accepted.batch,
+    accepted.patient_key,
+    last_said.batch as said_in,
+    last_said.patient_key as said
+
+from scans as accepted
+inner join last_said on accepted.scan_id = last_said.scan_id
+where
+    accepted.status = 'accepted'
+    and accepted.patient_key <> last_said.patient_key
+    and ($batch::varchar is null or $batch in (accepted.batch, last_said.batch))
+order by accepted.batch, accepted.scan_id, said_in, said
