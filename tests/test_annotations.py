@@ -152,6 +152,31 @@ def test_label_files_that_are_no_text_or_no_table_are_told(batch):
     assert kinds(batch.read()) == ["unreadable", "unusable_line"]
 
 
+@pytest.mark.parametrize(
+    ("notes", "says", "unread"),
+    [
+        ('"left" side', "expected after", "b"),
+        ("x" * 200_000, "larger than field limit", "b"),
+        ('"left side', "up to line 4 (unexpected end of data)", "bc"),
+    ],
+)
+def test_table_lines_that_are_no_csv_are_told_and_the_others_count(batch, notes, says, unread):
+    table = f"file,label,notes\na.png,caries,\nb.png,caries,{notes}\nc.png,healthy,\n"
+    batch.write(a_DOT_png="", b_DOT_png="", c_DOT_png="", t_DOT_csv=table)
+    annotations = batch.read()
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == ("unreadable", "t.csv line 3")
+    assert says in problem.what
+    read = {f"{name}.png".encode() for name in "abc" if name not in unread}
+    assert annotations.by_path.keys() == read
+
+
+def test_a_table_whose_header_is_no_csv_is_told(batch):
+    batch.write(a_DOT_png="", t_DOT_csv='"file,label\na.png,caries\n')
+    [problem] = batch.read().problems
+    assert (problem.kind, problem.where) == ("unreadable", "t.csv line 1")
+
+
 def test_the_digest_changes_with_what_is_said_not_with_where(batch):
     def digest(text):
         batch.write(a_DOT_png="", a_DOT_txt=text, classes_DOT_txt="healthy\ncaries")

@@ -87,6 +87,18 @@ def test_lines_that_cannot_be_used_are_told_with_their_number_and_the_rest_goes_
         assert words in problem
 
 
+@pytest.mark.parametrize("note", ["x" * 200_000, '"left" side', '"left'])
+def test_lines_that_are_no_csv_are_told_with_their_number(reviewed, note):
+    a, b, *_ = reviewed.ids
+    header = "crop_id,label,reviewer,note"
+    taken = reviewed(f"{a},caries,kl", f"{b},caries,kl,{note}", header=header)
+    assert taken.appended == 1
+    [problem] = taken.problems
+    assert problem.startswith("line 3: is no CSV")
+    with pytest.raises(ConfigError, match="line 1 is no CSV"):
+        reviewed(header=f'"{header}')
+
+
 def test_semicolons_and_further_columns_are_fine(reviewed):
     a, *_ = reviewed.ids
     taken = reviewed(f"kl;x;{a};caries", header="Reviewer;note;crop_id;label")

@@ -8,6 +8,7 @@ A table has a column `file` (name or path) or `image_id` (name without suffix) a
 import csv
 import math
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.ingest.annotations import FDI, Annotations, Box, clean_label, read_lines
@@ -29,18 +30,53 @@ def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotation
     lines = read_lines(folder, entry, into.problem)
     if not lines:
         return
-    # Spreadsheets of many countries write semicolons; the header tells.
-    delimiter = max(",;\t", key=lines[0].count)
-    rows = csv.DictReader(lines, delimiter=delimiter)
-    rows.fieldnames = [(column or "").strip().lower() for column in rows.fieldnames or []]
-    column = next((column for column in NAME_COLUMNS if column in rows.fieldnames), None)
+    try:
+        table = open_table(lines)
+    except csv.Error as error:
+        into.problem("unreadable", f"{name} line 1", f"is no CSV ({error}); its labels are missing")
+        return
+    column = next((column for column in NAME_COLUMNS if column in table.fieldnames), None)
     if column is None:
         into.problem(
             "unusable_line", name, "has neither a column `file` nor `image_id`; it was not used"
         )
         return
-    for row in rows:
-        _Row(row, f"{name} line {rows.line_num}", into).read(column, entry, classes)
+
+    def complain(line: int, what: str) -> None:
+        into.problem("unreadable", f"{name} line {line}", what)
+
+    for line, row in rows_of(table, complain):
+        _Row(row, f"{name} line {line}", into).read(column, entry, classes)
+
+
+def open_table(lines: list[str]) -> csv.DictReader:
+    """A reader of CSV whose column names are in lower case.
+
+    Raises csv.Error when there is no reading the header.
+    """
+    # Spreadsheets of many countries write semicolons; the header tells.
+    delimiter = max(",;\t", key="".join(lines[:1]).count)
+    # Unless strict, a quote that nobody closes takes the rest of the file into its field.
+    table = csv.DictReader(lines, delimiter=delimiter, strict=True)
+    table.fieldnames = [(column or "").strip().lower() for column in table.fieldnames or []]
+    return table
+
+
+def rows_of(
+    table: csv.DictReader, complain: Callable[[int, str], None]
+) -> Iterator[tuple[int, dict]]:
+    """Rows with their line numbers. Lines that make no row are told, the rest goes on."""
+    while True:
+        first = table.reader.line_num + 1
+        try:
+            row = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            last = table.reader.line_num
+            complain(first, f"is no CSV up to line {last} ({error}); close every quote. Not used")
+        else:
+            yield table.reader.line_num, row
 
 
 class _Row:

@@ -21,6 +21,7 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.ingest.annotations import clean_label
+from pipeline.ingest.tables import open_table, rows_of
 from pipeline.store import catalog
 from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
@@ -85,21 +86,34 @@ def _lines(file: Path, crops: set[str], allowed: set[str], taken: Taken) -> Iter
             f"{file} is no UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
             "in UTF-8."
         ) from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    rows.fieldnames = [(name or "").strip().lower() for name in rows.fieldnames or []]
-    if lacking := [name for name in COLUMNS if name not in rows.fieldnames]:
-        raise ConfigError(
-            f"{file} has the columns {', '.join(rows.fieldnames) or 'none'}; {', '.join(COLUMNS)} "
-            f"are expected. Add {' and '.join(lacking)}."
-        )
-    for row in rows:
+    table = _open(file, text)
+
+    def complain(number: int, what: str) -> None:
+        taken.problems.append(f"line {number}: {what}")
+
+    for number, row in rows_of(table, complain):
         crop_id, label, reviewer = ((row[name] or "").strip() for name in COLUMNS)
         line = Line(crop_id, clean_label(label), reviewer.casefold())
         if wrong := _wrong(line, label, crops, allowed):
-            taken.problems.append(f"line {rows.line_num}: {wrong}")
+            complain(number, wrong)
         else:
             yield line
+
+
+def _open(file: Path, text: str) -> csv.DictReader:
+    """The table, which has all columns."""
+    try:
+        table = open_table(text.splitlines())
+    except csv.Error as error:
+        raise ConfigError(
+            f"{file} line 1 is no CSV ({error}). Save the table as CSV, with every quote closed."
+        ) from None
+    if lacking := [name for name in COLUMNS if name not in table.fieldnames]:
+        raise ConfigError(
+            f"{file} has the columns {', '.join(table.fieldnames) or 'none'}; "
+            f"{', '.join(COLUMNS)} are expected. Add {' and '.join(lacking)}."
+        )
+    return table
 
 
 def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:
