@@ -1,6 +1,7 @@
 """Label files of a batch: what is understood, and that the rest is told, never dropped."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -58,6 +59,7 @@ def test_the_classes_of_a_folder_above_hold_unless_the_folder_has_its_own(batch)
     ("kind", "where", "line", "boxes"),
     [
         ("unknown_class", "a.txt line 2", "7 .5 .5 .1 .1", 2),
+        ("unknown_class", "a.txt line 2", "9" * 5_000 + " .5 .5 .1 .1", 2),
         ("unusable_line", "a.txt line 2", "0 .5 .5 .1", 1),
         ("unusable_line", "a.txt line 2", "0 .5 .5 nan .1", 1),
         ("unusable_line", "a.txt line 2", "0 .5 .5 -0.1 .1", 1),
@@ -271,6 +273,15 @@ def test_a_category_outside_classes_txt_is_told_and_its_box_has_no_label(batch):
     assert annotations.by_path[b"a.png"].boxes[0].label is None
 
 
+def test_a_tooth_of_thousands_of_digits_is_told_and_not_used(batch):
+    said = {"image_id": 7, "category_id_1": 1, "category_id_2": 1, "bbox": [1, 2, 3, 4]}
+    names = {f"categories_{place}": [{"id": 1, "name": "1" * 5_000}] for place in (1, 2)}
+    batch.write(a_DOT_png="", x_DOT_json=coco(annotations=[said], **names))
+    annotations = batch.read()
+    assert kinds(annotations) == ["unusable_line"]
+    assert annotations.by_path[b"a.png"].boxes[0].tooth is None
+
+
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "1" * 5_000])
 def test_a_json_that_is_none_is_told(batch, text):
     batch.write(a_DOT_png="", x_DOT_json=text)
@@ -309,6 +320,15 @@ def test_a_data_yaml_names_the_classes_of_labels_beside_images(batch, names):
         ("unknown_class", "`Ann: Smith` is no class name", "names: [healthy, 'Ann: Smith']"),
         ("unreadable", "is no YAML", "names: [healthy"),
         ("unreadable", "is no YAML", "names: !!python/object/apply:os.getcwd []"),
+        ("unreadable", "is no YAML", "names: [!!bool x]"),
+        ("unreadable", "is no YAML", "names: [!!timestamp foo]"),
+        ("unreadable", "is no YAML", 'names: [!!int ""]'),
+        ("unreadable", "is no YAML", "names: [!!timestamp {=: 1}]"),
+        ("unreadable", "is no YAML", f"names: [1{':0' * 200}.]"),
+        ("unknown_class", "`<list>` is no class name", "names: [[healthy]]"),
+        ("unknown_class", "`<NoneType>` is no class name", "names: [healthy, ~]"),
+        ("unknown_class", "`<int>` is no class name", f"names: [0x{'f' * 5_000}]"),
+        ("unusable_line", "nc is <list>, but 1", "names: [healthy]\nnc: [1]"),
     ],
 )
 def test_a_data_yaml_in_doubt_is_told(batch, kind, says, text):
@@ -316,6 +336,23 @@ def test_a_data_yaml_in_doubt_is_told(batch, kind, says, text):
     [problem] = batch.read().problems
     assert problem.kind == kind
     assert says in problem.what
+
+
+def test_names_of_a_data_yaml_that_are_numbers_count_as_they_read(batch):
+    batch.write(a_DOT_png="", a_DOT_txt="1 .5 .5 .1 .1", data_DOT_yaml="names: [1.5, 36, true]")
+    annotations = batch.read()
+    assert annotations.problems == []
+    assert annotations.by_path[b"a.png"].boxes[0].label == "36"
+
+
+def test_aliases_of_aliases_are_told_without_writing_them_out(batch):
+    lines = ["a: &a [healthy, healthy]"]
+    lines += [
+        f"{key}: &{key} [*{old}, *{old}]" for old, key in pairwise("abcdefghijklmnopqrstuvwx")
+    ]
+    batch.write(a_DOT_png="", data_DOT_yaml="\n".join([*lines, "names: [*x]"]))
+    [problem] = batch.read().problems
+    assert len(problem.what) < 100
 
 
 def test_folders_are_classes_when_every_one_is_listed(batch):

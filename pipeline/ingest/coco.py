@@ -141,7 +141,7 @@ class _File:
             for place, number in enumerate(numbers, start=1)
         ]
         tooth = "".join(name or "?" for name in names)
-        if tooth.isdecimal() and int(tooth) in FDI:
+        if len(tooth) == 2 and tooth.isdecimal() and int(tooth) in FDI:
             return int(tooth)
         what = f"quadrant and tooth {numbers} are `{tooth}`, no FDI number; not used"
         self.into.problem("unusable_line", where, what, path)

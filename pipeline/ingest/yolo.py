@@ -16,6 +16,17 @@ from pipeline.ingest.listing import Entry, Listing, picture_stems, suffix
 
 CLASSES = b"classes.txt"
 MOST_CLASSES = 10_000
+# PyYAML takes a tag's word for what follows: `!!bool x` is a KeyError, `!!int ""` an IndexError,
+# `!!timestamp x` an AttributeError.
+NO_YAML = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def read_yolo(folder: Path, listing: Listing, into: Annotations) -> list[str]:
@@ -62,7 +73,7 @@ def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None
         return None
     try:
         told = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except NO_YAML:
         into.problem("unreadable", where, "is no YAML; its class names are missing")
         return None
     names = told.get("names") if isinstance(told, dict) else None
@@ -75,12 +86,22 @@ def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None
         into.problem("unusable_line", where, what)
         return None
     if told.get("nc") not in (None, len(names)):
-        what = f"nc is {told['nc']}, but {len(names)} names are listed; the names count"
+        what = f"nc is {_scalar(told['nc'])}, but {len(names)} names are listed; the names count"
         into.problem("unusable_line", where, what)
     classes: list[str | None] = [None] * (max(names, default=-1) + 1)
     for number, name in names.items():
-        classes[number] = _class(str(name), where, into)
+        classes[number] = _class(_scalar(name), where, into)
     return classes
+
+
+def _scalar(value: object) -> str:
+    """A value as text; `<its type>`, which is no class name, for what is no text or number.
+
+    A few lines of nested aliases would be gigabytes as text, a number of 5,000 digits is refused.
+    """
+    if isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() < 64):
+        return str(value)
+    return f"<{type(value).__name__}>"
 
 
 def _classes_for(entry: Entry, declared: dict[bytes, list[str | None]]) -> list[str | None] | None:
@@ -130,9 +151,17 @@ def _box(words: list[str], classes: list[str | None], where: str) -> Box | None:
         return None
     if not all(math.isfinite(value) for value in (centre_x, centre_y, w, h)) or w <= 0 or h <= 0:
         return None
-    label = None
-    if words[0].isdecimal():
-        label = classes[int(words[0])] if int(words[0]) < len(classes) else None
-    elif clean_label(words[0]) in classes:
-        label = clean_label(words[0])
+    label = _label(words[0], classes)
     return Box(centre_x - w / 2, centre_y - h / 2, w, h, True, label, None, where)
+
+
+def _label(word: str, classes: list[str | None]) -> str | None:
+    """The class that a line names or numbers; None when there is no such one."""
+    if not word.isdecimal():
+        label = clean_label(word)
+        return label if label in classes else None
+    try:
+        number = int(word)
+    except ValueError:  # more than 4,300 digits
+        return None
+    return classes[number] if number < len(classes) else None
