@@ -160,6 +160,22 @@ def test_a_tooth_that_one_form_of_labels_knows_is_kept():
         assert (box.label, box.tooth) == ("caries", 36)
 
 
+def test_a_class_that_one_form_of_labels_knows_is_kept():
+    known = Box(0.1, 0.2, 0.3, 0.4, True, "caries", None, "a.txt")
+    unknown = Box(10, 20, 30, 40, False, None, 36, "t.csv")
+    for boxes in ([known, unknown], [unknown, known]):
+        [box], problems = place_boxes(boxes, 100, 100)
+        assert (box.label, box.tooth, problems) == ("caries", 36, [])
+
+
+@pytest.mark.parametrize("third", ["caries", None])
+def test_a_third_box_does_not_bring_back_a_label_of_two_classes(third):
+    boxes = [pixel_box(10, 10, 40, 40, label) for label in ("healthy", "caries", third)]
+    placed, problems = place_boxes(boxes, 200, 100)
+    assert [box.label for box in placed] == [None]
+    assert [kind for kind, _, _ in problems] == ["two_classes"]
+
+
 def test_boxes_in_shares_and_in_pixels_mean_the_same_place():
     share = Box(0.45, 0.4, 0.1, 0.2, True, "healthy", None, "a.txt line 1")
     for box in (share, pixel_box(90, 40, 20, 20)):

@@ -152,6 +152,7 @@ def place_boxes(
     their classes differ it has no label. Nearly identical boxes with other classes are told.
     """
     placed: dict[Place, Annotated] = {}
+    withdrawn: set[Place] = set()  # their classes differ
     problems = []
     for box in boxes:
         across, down = (width, height) if box.shares else (1, 1)
@@ -167,15 +168,17 @@ def place_boxes(
         x, y = max(0, round(left)), max(0, round(top))
         place = Place(x, y, min(width, round(right)) - x, min(height, round(bottom)) - y)
         place = place._replace(w=max(1, place.w), h=max(1, place.h))
-        label = box.label
         for other in placed.values():
-            if other.label != label and overlap(place, other.place) >= NEARLY_IDENTICAL:
-                what = f"nearly the same box is `{other.label}` and `{label}`"
+            differ = None not in (box.label, other.label) and box.label != other.label
+            if differ and overlap(place, other.place) >= NEARLY_IDENTICAL:
+                what = f"nearly the same box is `{other.label}` and `{box.label}`"
                 problems.append(("two_classes", box.where, what))
-                label = None if place == other.place else label
-        # One form may know the tooth and another not.
-        earlier = placed.get(place)
-        placed[place] = Annotated(place, label, box.tooth or (earlier and earlier.tooth))
+                if place == other.place:
+                    withdrawn.add(place)
+        # One form may know the tooth or the class and another not.
+        earlier = placed.get(place, Annotated(place, None, None))
+        label = None if place in withdrawn else box.label or earlier.label
+        placed[place] = Annotated(place, label, box.tooth or earlier.tooth)
     return list(placed.values()), problems
 
 
