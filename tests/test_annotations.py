@@ -149,6 +149,15 @@ def test_two_patients_for_one_scan_are_told_and_the_first_stays(batch):
     assert annotations.by_path[b"a.png"].patient == "one"
 
 
+def test_two_labels_for_one_scan_are_told_and_the_later_counts(batch):
+    table = "file,label\na.png,caries\na.png,\na.png,healthy\na.png,healthy\n"
+    batch.write(a_DOT_png="", t_DOT_csv=table)
+    annotations = batch.read()
+    [problem] = annotations.problems
+    assert (problem.kind, problem.where) == ("two_classes", "t.csv line 4")
+    assert annotations.by_path[b"a.png"].label == "healthy"
+
+
 def test_label_files_that_are_no_text_or_no_table_are_told(batch):
     batch.write(a_DOT_png="", bad_DOT_csv=b"\xff\xfe\x00", other_DOT_csv="name\na.png\n")
     assert kinds(batch.read()) == ["unreadable", "unusable_line"]
@@ -209,6 +218,25 @@ def test_coco_boxes_get_their_category_and_their_place_in_pixels(batch):
         [box] = annotations.by_path[name].boxes
         assert (box.x, box.y, box.w, box.h, box.shares) == (1, 2.5, 3, 4, False)
         assert (box.label, box.tooth) == ("root_canal", None)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a", "a"], []),
+        (["a", "b"], ["ambiguous"] * 2),
+        (["a", "b", "a"], ["ambiguous"] * 3),
+        (["a", "gone"], ["ambiguous"]),
+        (["gone", "a"], ["missing_scan", "ambiguous"]),
+    ],
+)
+def test_an_image_id_of_two_images_is_told_and_belongs_to_none(batch, names, told):
+    images = [{"id": 7, "file_name": f"{name}.png"} for name in names]
+    batch.write(a_DOT_png="", b_DOT_png="", x_DOT_json=coco(images=images))
+    annotations = batch.read()
+    assert kinds(annotations) == told
+    boxes = [box for about in annotations.by_path.values() for box in about.boxes]
+    assert len(boxes) == (0 if told else 1)
 
 
 def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):

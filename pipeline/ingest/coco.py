@@ -62,8 +62,8 @@ class _File:
         self.names = {
             key: self._named(key) for key in ("categories", *(f"categories_{n}" for n in (1, 2, 3)))
         }
-        self.images: dict[int | str, bytes] = {}  # scan of each image id
-        self.untold: set[int | str] = set()  # image ids whose scan is missing, told already
+        # Scan of each image id; None when it is missing or unclear, which was told.
+        self.images: dict[int | str, bytes | None] = {}
 
     def read(self) -> None:
         for place, image in enumerate(self.document["images"], start=1):
@@ -86,10 +86,16 @@ class _File:
             return
         name = image.get("file_name")
         scans = self.into.find(name, self.below) if isinstance(name, str) else []
-        if len(scans) == 1:
-            self.images[image["id"]] = scans[0]
+        scan = scans[0] if len(scans) == 1 else None
+        earlier = self.images.setdefault(image["id"], scan)
+        if earlier != scan:
+            self.images[image["id"]] = None
+            what = f"id `{image['id']}` is another image's too; no box of it was used"
+            for path in filter(None, (earlier, scan)):
+                self.into.problem("ambiguous", where, what, path)
             return
-        self.untold.add(image["id"])
+        if scan:
+            return
         self.into.problem(
             "ambiguous" if scans else "missing_scan",
             where,
@@ -103,7 +109,7 @@ class _File:
         image = said.get("image_id")
         path = self.images.get(image) if _is_id(image) else None
         if path is None:
-            if not _is_id(image) or image not in self.untold:
+            if not _is_id(image) or image not in self.images:
                 self.into.problem("missing_scan", where, f"there is no image with id `{image}`")
             return
         place = said.get("bbox")

@@ -109,6 +109,9 @@ class _Row:
         if any(place):
             self._box(place, label, tooth)
         else:
+            if label and about.label not in (None, label):
+                what = f"the scan was `{about.label}` before; `{label}` counts, as it is read later"
+                self._problem("two_classes", what)
             about.label = label or about.label
             about.tooth = tooth or about.tooth
 
