@@ -142,6 +142,16 @@ def test_a_name_that_means_two_scans_is_told_until_the_path_is_given(batch):
     assert annotations.by_path[b"one/a.png"].label == "healthy"
 
 
+def test_names_that_begin_with_signs_are_names_like_any_other(batch):
+    batch.write(**{"a.png": "", "~a.png": "", "=a.png": ""})
+    batch.write(t_DOT_csv="file,tooth\na.png,36\n", sub__u_DOT_csv="file,bits\na.png,12\n")
+    batch.write(a_DOT_txt="0 .5 .5 .1 .1", classes_DOT_txt="healthy")
+    annotations = batch.read()
+    assert annotations.problems == []
+    [(path, about)] = annotations.by_path.items()
+    assert (path, about.tooth, about.bits, len(about.boxes)) == (b"a.png", 36, 12, 1)
+
+
 def test_two_patients_for_one_scan_are_told_and_the_first_stays(batch):
     batch.write(a_DOT_png="", t_DOT_csv="file,patient\na.png,one\na.png,two\n")
     annotations = batch.read()

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from pipeline.ingest.listing import Entry, Listing, open_below
@@ -77,10 +77,10 @@ class Annotations:
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
         self._scans = {entry.path for entry in listing.scans}
-        self._names: dict[str, list[bytes]] = {}
+        self._names: dict[tuple[str, str], list[bytes]] = {}
         for entry in listing.scans:
-            for name in _names_of(entry):
-                self._names.setdefault(name, []).append(entry.path)
+            for key in _keys_of(entry):
+                self._names.setdefault(key, []).append(entry.path)
 
     def of(self, path: bytes) -> Annotation:
         """The annotation of a scan, made when missing."""
@@ -95,12 +95,12 @@ class Annotations:
         """Scans that `name` may mean, as written in a table in the folder `below`."""
         wanted = _comparable(name.replace("\\", "/").strip())
         folder = _comparable(os.fsdecode(below))
-        exact = self._names.get("=" + (f"{folder}/{wanted}" if folder else wanted))
-        return exact or self._names.get(wanted, [])
+        exact = self._names.get(("path", f"{folder}/{wanted}" if folder else wanted))
+        return exact or self._names.get(("name", wanted), [])
 
     def find_stem(self, stem: bytes) -> list[bytes]:
         """Scans whose path without suffix is `stem`."""
-        return self._names.get("~" + _comparable(os.fsdecode(stem)), [])
+        return self._names.get(("stem", _comparable(os.fsdecode(stem))), [])
 
 
 def _comparable(name: str) -> str:
@@ -108,12 +108,11 @@ def _comparable(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _names_of(entry: Entry) -> Iterable[str]:
-    """Keys to look a scan up by: `=` exact path, `~` path without suffix, name, stem."""
+def _keys_of(entry: Entry) -> list[tuple[str, str]]:
+    """What a scan is looked up by: its path, its path without suffix, names in tables."""
     path, stem = (_comparable(os.fsdecode(part)) for part in (entry.path, entry.stem))
-    return dict.fromkeys(
-        ["=" + path, "~" + stem, path, os.path.basename(path), os.path.basename(stem)]
-    )
+    names = dict.fromkeys([path, os.path.basename(path), os.path.basename(stem)])
+    return [("path", path), ("stem", stem), *(("name", name) for name in names)]
 
 
 def clean_label(text: str) -> str | None:
