@@ -193,6 +193,17 @@ def test_a_box_outside_the_scan_is_told_and_a_slight_overshoot_is_clipped():
     assert (placed[0].place, problems) == (Place(181, 40, 19, 20), [])
 
 
+@pytest.mark.parametrize("box", [(1002, 100, 6, 50), (-8, 100, 8, 50), (100, 1000, 50, 6)])
+def test_a_box_wholly_outside_is_told_however_near(box):
+    placed, [(kind, _, _)] = place_boxes([pixel_box(*box)], 1000, 1000)
+    assert (placed, kind) == ([], "box_outside")
+
+
+def test_a_box_over_a_part_of_the_last_pixel_is_that_pixel():
+    placed, problems = place_boxes([pixel_box(999.7, 999.7, 5, 5)], 1000, 1000)
+    assert (placed[0].place, problems) == (Place(999, 999, 1, 1), [])
+
+
 def test_nearly_identical_boxes_with_other_classes_are_told_and_both_kept():
     boxes = [pixel_box(10, 10, 40, 40), pixel_box(10, 11, 40, 40, "caries")]
     placed, problems = place_boxes(boxes, 200, 100)

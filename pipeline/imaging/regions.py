@@ -165,7 +165,8 @@ def place_boxes(
             )
             problems.append(("box_outside", box.where, what))
             continue
-        x, y = max(0, round(left)), max(0, round(top))
+        # A sliver of the last pixel may round to the one after it.
+        x, y = min(max(0, round(left)), width - 1), min(max(0, round(top)), height - 1)
         place = Place(x, y, min(width, round(right)) - x, min(height, round(bottom)) - y)
         place = place._replace(w=max(1, place.w), h=max(1, place.h))
         for other in placed.values():
@@ -183,7 +184,7 @@ def place_boxes(
 
 
 def _fits(start: float, end: float, size: int) -> bool:
-    return -SLACK * size <= start and end <= (1 + SLACK) * size
+    return -SLACK * size <= start < size and 0 < end <= (1 + SLACK) * size
 
 
 def overlap(one: Place, other: Place) -> float:
