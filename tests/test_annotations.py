@@ -350,6 +350,23 @@ def test_a_data_yaml_names_the_classes_of_labels_beside_images(batch, names):
 
 
 @pytest.mark.parametrize(
+    ("picture", "labels"),
+    [
+        ("Images/a.png", "Labels/a.txt"),
+        ("IMAGES/a.png", "labels/a.txt"),
+        ("a\u0308.png", "\u00e4.txt"),
+        ("images/\u00e4.png", "labels/a\u0308.txt"),
+    ],
+)
+def test_boxes_find_their_picture_in_another_spelling(batch, picture, labels):
+    batch.write(**{picture: "", labels: "0 .5 .5 .1 .1", "data.yaml": "names: [caries]"})
+    annotations = batch.read()
+    assert [path.decode() for path in annotations.by_path] == [picture]
+    assert annotations.problems == []
+    assert len(list_batch(batch.folder).scans) == 1
+
+
+@pytest.mark.parametrize(
     ("kind", "says", "text"),
     [
         ("unusable_line", "nc is 3, but 1", "nc: 3\nnames: [healthy]"),

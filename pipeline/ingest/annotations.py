@@ -9,11 +9,10 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from pipeline.ingest.listing import Entry, Listing, open_below
+from pipeline.ingest.listing import Entry, Listing, comparable, open_below
 from pipeline.ingest.places import BatchFolder, S3Folder
 
 # Labels are stored as delivered, so they must be words for findings, not room for free text.
@@ -93,24 +92,19 @@ class Annotations:
 
     def find(self, name: str, below: bytes) -> list[bytes]:
         """Scans that `name` may mean, as written in a table in the folder `below`."""
-        wanted = _comparable(name.replace("\\", "/").strip())
-        folder = _comparable(os.fsdecode(below))
+        wanted = comparable(name.replace("\\", "/").strip())
+        folder = comparable(below)
         exact = self._names.get(("path", f"{folder}/{wanted}" if folder else wanted))
         return exact or self._names.get(("name", wanted), [])
 
     def find_stem(self, stem: bytes) -> list[bytes]:
         """Scans whose path without suffix is `stem`."""
-        return self._names.get(("stem", _comparable(os.fsdecode(stem))), [])
-
-
-def _comparable(name: str) -> str:
-    """macOS delivers decomposed accents, tables are typed composed."""
-    return unicodedata.normalize("NFC", name)
+        return self._names.get(("stem", comparable(stem)), [])
 
 
 def _keys_of(entry: Entry) -> list[tuple[str, str]]:
     """What a scan is looked up by: its path, its path without suffix, names in tables."""
-    path, stem = (_comparable(os.fsdecode(part)) for part in (entry.path, entry.stem))
+    path, stem = comparable(entry.path), comparable(entry.stem)
     names = dict.fromkeys([path, os.path.basename(path), os.path.basename(stem)])
     return [("path", path), ("stem", stem), *(("name", name) for name in names)]
 

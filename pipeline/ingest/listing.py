@@ -9,6 +9,7 @@ On S3 an object is there whole or not at all, so none is ever growing.
 import os
 import stat
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.ingest.places import BatchFolder, S3Folder, state_of
 NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
 ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
+IMAGES = b"images", b"Images", b"IMAGES"  # folders whose label files lie in labels/, Labels/ …
 # A file written to in the last seconds may still be on its way: it is looked at twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
 # Folders in folders. Opening name by name takes steps in the square of the depth, and an archive
@@ -250,9 +252,9 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
 
 def _sort_out(entries: list[Entry], listing: Listing) -> None:
     """A label file is a CSV, JSON or YAML, a classes.txt, or a .txt that stands for a picture."""
-    stems = {entry.stem for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
+    stems = {comparable(entry.stem) for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
     folders = {
-        os.path.dirname(entry.path)
+        comparable(os.path.dirname(entry.path))
         for entry in entries
         if os.path.basename(entry.path).lower() == b"classes.txt"
     }
@@ -267,7 +269,7 @@ def _is_label(entry: Entry, stems: set, homes: set, folders: set) -> bool:
     """Whether a file tells of scans: `stems` and `homes` of them, `folders` with class names."""
     if suffix(entry) != b".txt":
         return suffix(entry) in ALWAYS_LABELS
-    beside, *elsewhere = picture_stems(entry)
+    beside, *elsewhere = map(comparable, picture_stems(entry))
     return (
         beside in stems
         or os.path.dirname(beside) in folders
@@ -283,9 +285,14 @@ def picture_stems(entry: Entry) -> list[bytes]:
     parts = entry.stem.split(b"/")
     for place in reversed(range(len(parts) - 1)):
         if parts[place].lower() == b"labels":
-            swapped = [*parts[:place], b"images", *parts[place + 1 :]]
-            return [entry.stem, b"/".join(swapped)]
+            swapped = [[*parts[:place], images, *parts[place + 1 :]] for images in IMAGES]
+            return [entry.stem, *map(b"/".join, swapped)]
     return [entry.stem]
+
+
+def comparable(path: bytes | str) -> str:
+    """macOS delivers decomposed accents, tables are typed composed."""
+    return unicodedata.normalize("NFC", os.fsdecode(path))
 
 
 def suffix(entry: Entry) -> bytes:
