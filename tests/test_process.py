@@ -311,7 +311,8 @@ def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do
     put(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
     summary = ran(store, folder)
     [note] = [note for note in summary.notes if "`dental undo`" in note]
-    assert note.startswith("2 scans came again as another patient's") and "take b back" in note
+    assert note.startswith("2 scans came again as another patient's")
+    assert "take b back" in note
     undo(store, "b")
     assert not any("`dental undo`" in note for note in ran(store, folder).notes)
     assert table(store, "features")["patient_key"].nunique() == 1

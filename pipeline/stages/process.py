@@ -210,7 +210,7 @@ class Run:
             ]
 
     def _tell_of_patients(self, con) -> None:
-        """Note scans that may stand under the wrong patient, and so on the wrong side of a split."""
+        """Note scans that may stand under the wrong patient, so on the wrong side of a split."""
         if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
             self.summary.notes.append(
                 f"{misfiled} pairs of scans look alike but were said to be of different patients; "
