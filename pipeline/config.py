@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.errors import ConfigError
+from pipeline.labels import Label
 
 SETTINGS_FILE = "dental.toml"
 PREFIX = "DENTAL_"
@@ -184,9 +185,9 @@ class Settings(BaseSettings):
 
     store: str = "data/store"  # a folder, or s3://BUCKET/PREFIX
     private: Path | None = None  # a folder; default: STORE.private beside the store, none for S3
-    normal_class: str = "healthy"
-    class_folders: tuple[str, ...] = ()  # names of sub-folders that are classes
-    classes: tuple[str, ...] = ()  # a reviewer may use, besides those that were ever delivered
+    normal_class: Label = "healthy"
+    class_folders: tuple[Label, ...] = ()  # names of sub-folders that are classes
+    classes: tuple[Label, ...] = ()  # a reviewer may use, besides those that were ever delivered
     part_size: int = Field(128, ge=1)  # scans per part, the unit of writing, retry and resume
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     max_pixels: int = Field(120_000_000, ge=1)  # of one scan; larger ones are rejected
@@ -267,17 +268,19 @@ def load(**changes) -> Settings:
 def in_words(error: dict, file: Path) -> str:
     """One line for one invalid setting: what came, what was expected, what to do."""
     *path, name = [str(step) for step in error["loc"]]
-    key = ".".join([*path, name])
+    key, variable = ".".join([*path, name]), f"{PREFIX}{'__'.join([*path, name]).upper()}"
     if error["type"] != "extra_forbidden":
         return (
-            f"Setting `{key}` is {error['input']!r}: {error['msg'].lower()}. "
-            f"Correct it in {file} or in {PREFIX}{'__'.join([*path, name]).upper()}."
+            f"Setting `{key}` is {error['input']!r}: "
+            f"{error['msg'].removeprefix('Value error, ').lower()}. "
+            f"Correct it in {file} or in {variable}."
         )
     group: type[BaseModel] = Settings
     for step in path:
         if not step.isdigit():
             group = GROUPS[step]
-    return f"{file}: unknown setting `{key}`. {nearest(name, list(group.model_fields))}"
+    where = variable if variable in os.environ else file
+    return f"{where}: unknown setting `{key}`. {nearest(name, list(group.model_fields))}"
 
 
 def refuse_unknown_variables() -> None:

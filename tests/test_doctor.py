@@ -106,3 +106,9 @@ def test_a_question_that_raises_is_a_finding(store, monkeypatch):
         raise RuntimeError("no disk")
 
     only(doctor._asked(checks, store), doctor.FAILED, "RuntimeError: no disk")
+
+
+def test_a_trunk_file_that_is_not_there_is_the_settings_fault_not_the_installations(tmp_path):
+    wrong = opened(tmp_path, trunk={"weights": str(tmp_path / "none.keras")})
+    [found] = [each for each in doctor.examine(wrong.settings) if each.what == "trunk"]
+    assert (found.state, found.to_do) == (doctor.FAILED, "see there; then ask again")

@@ -74,13 +74,15 @@ def test_lines_that_cannot_be_used_are_told_with_their_number_and_the_rest_goes_
         f"{b},caries,Dr. K. Lee",
         f"{c},healthy,delivered",
         f"{c},healthy",
+        f"{c},läsion,kl",
         f"{d},healthy,kl",
     )
     assert taken.appended == 1
     assert reviewed.now()[d] == ("healthy", "kl")
     for number, words in enumerate(
         ["no crop `nobody:whole`", "`carries` is none of abscess, caries, healthy; add it to",
-         "is no code of 1 to 16", "is no code of 1 to 16", "reviewer `` is no code"],
+         "is no code of 1 to 16", "is no code of 1 to 16", "reviewer `` is no code",
+         "`läsion` cannot be stored; a label has 1 to 40 of a-z"],
         start=2,
     ):  # fmt: skip
         (problem,) = [each for each in taken.problems if each.startswith(f"line {number}:")]

@@ -123,6 +123,8 @@ def test_a_store_of_another_schema_is_refused(tmp_path):
         ("DENTAL_STROE", "x", r"Unknown variable `DENTAL_STROE`. Did you mean `DENTAL_STORE`\?"),
         ("DENTAL_MAX_PIXELS", "0", "`max_pixels` is '0'.*greater than or equal to 1"),
         ("DENTAL_TRUNK__SEED", "x", "Setting `trunk.seed` is 'x'"),
+        ("DENTAL_HEAD__EPOCHZ", "2", "DENTAL_HEAD__EPOCHZ: unknown setting `head.epochz`"),
+        ("DENTAL_NORMAL_CLASS", "läsion", "`normal_class` is 'läsion': a label has 1 to 40 of a-z"),
         ("DENTAL_CONFIG", "missing.toml", "names missing.toml, which is no file"),
     ],
 )
@@ -147,3 +149,8 @@ def test_a_typing_error_in_the_settings_file_is_told(tmp_path, monkeypatch, text
     (tmp_path / "dental.toml").write_text(text)
     with pytest.raises(ConfigError, match=says):
         config.load()
+
+
+def test_a_setting_that_is_a_label_means_what_a_delivery_means_by_it():
+    settings = config.load(normal_class="Healthy", classes=("Periapical Abscess",))
+    assert (settings.normal_class, settings.classes) == ("healthy", ("periapical_abscess",))

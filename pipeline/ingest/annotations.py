@@ -8,7 +8,6 @@ nothing is dropped in silence.
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
@@ -16,7 +15,6 @@ from pipeline.ingest.listing import Entry, Listing, comparable, open_below
 from pipeline.ingest.places import BatchFolder, S3Folder
 
 # Labels are stored as delivered, so they must be words for findings, not room for free text.
-LABEL = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
 LARGEST = 50_000_000  # bytes of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
     10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
@@ -107,12 +105,6 @@ def _keys_of(entry: Entry) -> list[tuple[str, str]]:
     path, stem = comparable(entry.path), comparable(entry.stem)
     names = dict.fromkeys([path, os.path.basename(path), os.path.basename(stem)])
     return [("path", path), ("stem", stem), *(("name", name) for name in names)]
-
-
-def clean_label(text: str) -> str | None:
-    """A label in the one spelling that is stored, or None when it is no word for a finding."""
-    label = "_".join(text.strip().casefold().split())
-    return label if LABEL.fullmatch(label) else None
 
 
 def read_lines(

@@ -10,8 +10,9 @@ import json
 import os
 from pathlib import Path
 
-from pipeline.ingest.annotations import FDI, Annotations, Box, clean_label, read_text
+from pipeline.ingest.annotations import FDI, Annotations, Box, read_text
 from pipeline.ingest.listing import Entry, Listing, suffix
+from pipeline.labels import clean_label
 
 DENTEX = {
     "Impacted": "impacted",

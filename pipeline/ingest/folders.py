@@ -7,8 +7,9 @@ known class: of classes.txt or data.yaml, or of the setting `class_folders`.
 import os
 from collections.abc import Iterable
 
-from pipeline.ingest.annotations import Annotations, clean_label
+from pipeline.ingest.annotations import Annotations
 from pipeline.ingest.listing import Listing
+from pipeline.labels import clean_label
 
 
 def read_folders(listing: Listing, classes: Iterable[str], into: Annotations) -> None:

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.ingest.annotations import FDI, Annotations, Box, clean_label, read_lines
+from pipeline.ingest.annotations import FDI, Annotations, Box, read_lines
 from pipeline.ingest.listing import Entry, Listing, suffix
+from pipeline.labels import clean_label
 
 NAME_COLUMNS = ("file", "image_id")
 PLACE = ("x", "y", "w", "h")

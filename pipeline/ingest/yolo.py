@@ -11,8 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.ingest.annotations import Annotations, Box, clean_label, read_lines, read_text
+from pipeline.ingest.annotations import Annotations, Box, read_lines, read_text
 from pipeline.ingest.listing import Entry, Listing, picture_stems, suffix
+from pipeline.labels import clean_label
 
 CLASSES = b"classes.txt"
 MOST_CLASSES = 10_000

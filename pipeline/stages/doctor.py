@@ -68,6 +68,8 @@ def _of_store(settings: Settings) -> Iterator[Finding]:
 def _asked(question: Callable[..., Iterator[Finding]], *about: Opened) -> Iterator[Finding]:
     try:
         yield from question(*about)
+    except PipelineError as error:
+        yield Finding(question.__name__, FAILED, str(error), "see there; then ask again")
     # The others are still to be asked, whatever is broken here.
     except Exception as error:
         what, words = question.__name__, f"{type(error).__name__}: {error}"

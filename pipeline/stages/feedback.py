@@ -20,8 +20,8 @@ import pandas as pd
 from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
-from pipeline.ingest.annotations import clean_label
 from pipeline.ingest.tables import open_table, rows_of
+from pipeline.labels import EXPECTED, clean_label
 from pipeline.store import catalog
 from pipeline.store.folder import Store
 from pipeline.store.locks import commit_lock
@@ -125,6 +125,8 @@ def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | 
             f"reviewer `{line.reviewer}` is no code of 1 to 16 letters, digits, `_` or `-`; codes "
             f"are stored, so take no names (and not `{DELIVERED}`)"
         )
+    if label and line.label is None:
+        return f"label `{label}` cannot be stored; a label has {EXPECTED}"
     if label and line.label not in allowed:
         return (
             f"label `{label}` is none of {', '.join(sorted(allowed))}; add it to the setting "
