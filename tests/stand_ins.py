@@ -33,6 +33,13 @@ def want_a_hundred_gigabytes():
     return len(bytearray(100_000 * MB))
 
 
+def have_opencv_want_as_much():
+    import cv2
+    import numpy as np
+
+    return cv2.copyMakeBorder(np.zeros((9, 9), np.uint8), *[150_000] * 4, cv2.BORDER_CONSTANT)
+
+
 def answer_with_more_than_there_is():
     return [bytes([number]) * (8 * MB) for number in range(24)]
 
@@ -58,6 +65,7 @@ STAND_INS = {
     "exit": lambda: os._exit(3),
     "hang": hang,
     "huge": want_a_hundred_gigabytes,
+    "huge picture": have_opencv_want_as_much,
     "long answer": answer_with_more_than_there_is,
     "bug": have_a_bug,
     "odd bug": have_an_odd_bug,

@@ -42,3 +42,14 @@ def test_the_background_follows_the_boxes_and_each_crop_is_that_of_its_region(re
     boxes = [cut(pixels, each.square, each.area, RECIPE.side) for each in both.regions[:2]]
     rest = cut_alike(pixels, [each.square for each in both.regions[2:]], RECIPE.side)
     np.testing.assert_array_equal(both.crops, [*boxes, *rest])
+
+
+@pytest.mark.parametrize("size", [(20_000, 1), (70_000, 10), (10, 70_000)])
+def test_a_long_thin_scan_is_read_like_any_other(size, tmp_path, monkeypatch):
+    without_waiting(monkeypatch)
+    stripes = np.where(np.arange(max(size)) // 2000 % 2, 200, 40).astype(np.uint8)
+    pixels = np.broadcast_to(stripes.reshape(-1, 1) if size[0] > size[1] else stripes, size)
+    [entry] = list_batch(put(tmp_path, a_png=np.ascontiguousarray(pixels))).scans
+    found = read_scan(Order(tmp_path, entry, Annotation(), RECIPE, Quality(), 10**6, 10**6, False))
+    assert found.rejection is None
+    assert found.crops.shape[1:] == (RECIPE.side, RECIPE.side)

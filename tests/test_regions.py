@@ -13,6 +13,7 @@ from pipeline.imaging.frame import Frame
 from pipeline.imaging.phantoms import draw_panoramic
 from pipeline.imaging.phantoms.views import drawn
 from pipeline.imaging.regions import Annotated, find_regions, fingerprint, place_boxes
+from pipeline.imaging.shrink import shrink
 from pipeline.ingest.annotations import Box
 
 PANORAMIC = np.random.default_rng(0).integers(0, 255, (100, 200)).astype(np.uint8)
@@ -63,6 +64,23 @@ def test_a_crop_of_the_right_size_is_the_pixels_themselves():
     square = square_around(100, 50, 32)
     expected = PANORAMIC[square.y : square.y + 32, square.x : square.x + 32]
     assert cut(PANORAMIC, square, Place(0, 0, 200, 100), 32).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("edge", [64, 65, 100, 127, 131, 259])
+def test_a_square_shrunk_before_it_is_padded_is_the_one_padded_before_it_is_shrunk(edge):
+    for square in (square_around(100, 50, edge), Place(5, 60, edge, edge)):
+        padded = cut(PANORAMIC, square, Place(20, 7, 101, 80), edge)
+        small = cut(PANORAMIC, square, Place(20, 7, 101, 80), 32)
+        assert small.tolist() == shrink(padded, 32, 32).tolist()
+
+
+@pytest.mark.parametrize("size", [(1_000_000, 1), (1, 1_000_000), (70_000, 10)])
+def test_a_long_thin_scan_is_cut_without_the_square_that_it_would_lie_in(size):
+    pixels = np.full(size, 200, np.uint8)
+    square = square_around(size[1] / 2, size[0] / 2, max(size))  # up to a terabyte
+    crop = cut(pixels, square, Place(0, 0, size[1], size[0]), 32)
+    assert crop.shape == (32, 32)
+    assert crop.max() <= 200
 
 
 def test_squares_cut_together_are_those_cut_one_by_one_where_pixels_stay_pixels():

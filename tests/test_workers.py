@@ -39,6 +39,7 @@ def test_results_come_in_the_order_of_the_items(workers):
         ("abort", "decoder_crashed"),
         ("exit", "decoder_crashed"),
         ("huge", "too_large"),
+        ("huge picture", "too_large"),
         ("long answer", "too_large"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.shrink import averaged, shrink
 
 
 class Place(NamedTuple):
@@ -40,7 +40,15 @@ def within(place: Place, width: int, height: int) -> Place:
 
 def cut(pixels: np.ndarray, square: Place, area: Place, side: int) -> np.ndarray:
     """Cut `square` and resize it to (side, side) uint8; what lies outside `area` is black."""
-    return _resized(_seen(pixels, square, area), side, side)
+    inside = _inside(pixels, square, area)
+    seen, left, top, edge = _at(pixels, inside), inside.x - square.x, inside.y - square.y, square.w
+    # What `shrink` would do to the whole square, which may be too large for memory: that around a
+    # picture of 10 x 70000 pixels takes 4.9 GB.
+    while edge >= 2 * side:
+        edge //= 2
+        seen = _halved(seen[: 2 * edge - top, : 2 * edge - left], left % 2, top % 2)
+        left, top = left // 2, top // 2
+    return _resized(_padded(seen, left, top, edge, edge), side, side)
 
 
 def cut_alike(pixels: np.ndarray, squares: Sequence[Place], side: int) -> Iterator[np.ndarray]:
@@ -62,20 +70,42 @@ def cut_alike(pixels: np.ndarray, squares: Sequence[Place], side: int) -> Iterat
         yield whole[y : y + side, x : x + side]
 
 
-def _seen(pixels: np.ndarray, place: Place, area: Place | None = None) -> np.ndarray:
-    """The pixels of `place`, black where it reaches out of the scan or out of `area`."""
+def _seen(pixels: np.ndarray, place: Place) -> np.ndarray:
+    """The pixels of `place`, black where it reaches out of the scan."""
+    inside = _inside(pixels, place, place)
+    left, top = inside.x - place.x, inside.y - place.y
+    return _padded(_at(pixels, inside), left, top, place.w, place.h)
+
+
+def _inside(pixels: np.ndarray, place: Place, area: Place) -> Place:
+    """The part of `place` that lies on the scan and in `area`; may be empty."""
     height, width = pixels.shape
     inside = within(place, width, height)
-    if area:
-        moved = inside._replace(x=inside.x - area.x, y=inside.y - area.y)
-        inside = within(moved, area.w, area.h)
-        inside = inside._replace(x=inside.x + area.x, y=inside.y + area.y)
-    if not inside.w or not inside.h:
-        return np.zeros((place.h, place.w), np.uint8)
-    seen = pixels[inside.y : inside.y + inside.h, inside.x : inside.x + inside.w]
-    left, top = inside.x - place.x, inside.y - place.y
-    edges = top, place.h - top - inside.h, left, place.w - left - inside.w
-    return cv2.copyMakeBorder(seen, *edges, cv2.BORDER_CONSTANT, value=0) if any(edges) else seen
+    moved = inside._replace(x=inside.x - area.x, y=inside.y - area.y)
+    inside = within(moved, area.w, area.h)
+    return inside._replace(x=inside.x + area.x, y=inside.y + area.y)
+
+
+def _at(pixels: np.ndarray, place: Place) -> np.ndarray:
+    return pixels[place.y : place.y + place.h, place.x : place.x + place.w]
+
+
+def _halved(pixels: np.ndarray, left: int, top: int) -> np.ndarray:
+    """Halved after `left` black columns and `top` black rows, and as many as make them even."""
+    if not pixels.size:
+        return pixels
+    height, width = (-(-edge // 2) for edge in (pixels.shape[0] + top, pixels.shape[1] + left))
+    return averaged(_padded(pixels, left, top, 2 * width, 2 * height), width, height)
+
+
+def _padded(pixels: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """Black of (height, width) with `pixels` at this place."""
+    if not pixels.size:
+        return np.zeros((height, width), np.uint8)
+    edges = top, height - top - pixels.shape[0], left, width - left - pixels.shape[1]
+    if not any(edges):
+        return pixels
+    return cv2.copyMakeBorder(pixels, *edges, cv2.BORDER_CONSTANT, value=0)
 
 
 def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -25,7 +25,7 @@ def seems_lettered(pixels: np.ndarray) -> bool:
     factor = max(1, max(pixels.shape) // REDUCED)
     height, width = (side // factor for side in pixels.shape)
     for first, last in ((0, round(TOP * height)), (round((1 - BOTTOM) * height), height)):
-        if first < last:
+        if first < last and width:
             rows = pixels[first * factor : last * factor, : width * factor]
             if _has_letter(shrink(rows, width, last - first), first, height):
                 return True

@@ -15,6 +15,8 @@ from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
+import cv2
+
 from pipeline.errors import ScanRejected
 from pipeline.ingest import messages
 
@@ -70,6 +72,8 @@ def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
     except MemoryError:
         return Outcome.NO_MEMORY, None
     except Exception as error:  # raised again in the master, which is where it stops the part
+        if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
+            return Outcome.NO_MEMORY, None
         # A traceback does not travel with a pickled exception; its text does.
         error.add_note("".join(traceback.format_exception(error)))
         return Outcome.FAILED, error
