@@ -319,6 +319,27 @@ def bomb():
     return data[:header] + deflater.compress(bytes(10**7)) + deflater.flush()
 
 
+def three_samples_called(kind, syntax=None):
+    data = dicom(np.stack([RAMP >> 4] * 3, axis=-1).astype(np.uint8))
+
+    def change(dataset):
+        if syntax:
+            dataset.compress(syntax, generate_instance_uid=False)
+        dataset.PhotometricInterpretation = kind
+
+    return changed(data, change)
+
+
+@pytest.mark.parametrize(
+    "syntax", [None, uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless]
+)
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"])
+def test_three_samples_called_grey_or_palette_are_rejected(kind, syntax):
+    refused = rejection(three_samples_called(kind, syntax))
+    assert refused.reason == "unsupported_pixels"
+    assert "have 3 samples, not one" in str(refused)
+
+
 @pytest.mark.parametrize(
     ("reason", "says", "make", "limit"),
     [

@@ -31,6 +31,12 @@ class Tones:
     def grey(self, frame: np.ndarray, colours: str) -> np.ndarray:
         """One frame, (rows, columns) or (rows, columns, 3), in the given colour space, as uint8."""
         if colours in GREY or self.palette:
+            if frame.ndim != 2:
+                raise ScanRejected(
+                    "unsupported_pixels",
+                    f"a grey or palette DICOM object whose pixels have {frame.shape[2]} samples, "
+                    "not one; export it again",
+                )
             return self._by_table(frame)
         if frame.ndim != 3 or frame.shape[2] != 3:
             raise ScanRejected(
