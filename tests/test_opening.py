@@ -45,6 +45,13 @@ def test_a_patient_is_the_same_however_the_id_was_typed(tmp_path):
     assert private.keyed("scan", "Ann") != private.patient_key("Ann")
 
 
+def test_half_a_character_in_a_patients_id_is_keyed_like_any_other(tmp_path):
+    private = opened(tmp_path).private
+    keys = {private.patient_key(patient) for patient in ("\ud800", "\udfff", "\ud800x", "x", "?")}
+    assert len(keys) == 5
+    assert private.patient_key("Zoë") == private.keyed("patient", "Zoë".encode())
+
+
 def test_the_key_of_another_store_is_refused(tmp_path):
     opened(tmp_path / "one")
     opened(tmp_path / "two")

@@ -52,7 +52,9 @@ class Private:
 
     def patient_key(self, patient: str) -> str:
         """The same patient under the same key, however the id was typed: trimmed, NFKC."""
-        return self.keyed("patient", unicodedata.normalize("NFKC", patient).strip().encode())
+        normal = unicodedata.normalize("NFKC", patient).strip()
+        # Half a surrogate pair comes from a damaged UTF-7 or JSON text.
+        return self.keyed("patient", normal.encode("utf-8", "surrogatepass"))
 
     def path(self, *names: str) -> Path:
         """A path in the folder; its parent exists afterwards, readable to the owner alone."""
