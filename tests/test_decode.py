@@ -1,6 +1,7 @@
 """Bytes in, grey 8-bit pictures out, or a rejection in words."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -19,6 +20,20 @@ def ramp(height=40, width=60, top=255, dtype=np.uint8):
 
 def encoded(pixels, suffix=".png", options=()):
     return cv2.imencode(suffix, pixels, list(options))[1].tobytes()
+
+
+def tagged(tiff, tag, value, to):
+    """The TIFF with another value of a tag, on its first page that has this one."""
+    old, new = (struct.pack("<HHII", tag, 3, 1, number) for number in (value, to))
+    assert old in tiff
+    return tiff.replace(old, new, 1)
+
+
+def tiff_of(*pages):
+    first, *others = map(Image.fromarray, pages)
+    data = io.BytesIO()
+    first.save(data, "TIFF", save_all=True, append_images=others)
+    return data.getvalue()
 
 
 @pytest.mark.parametrize(("suffix", "format"), [(".png", "png"), (".tif", "tiff"), (".bmp", "bmp")])
@@ -56,6 +71,32 @@ def test_bits_said_by_the_delivery_win_over_the_guess():
     picture = decode(encoded(np.array([[0, 1023]], np.uint16), ".tif"), 10, MANY)
     assert picture.frames[0].tolist() == [[0, 255]]
     assert (picture.bits, picture.bits_from) == (10, "csv")
+
+
+@pytest.mark.parametrize(
+    ("top", "dtype", "said", "bits"),
+    [
+        (255, np.uint8, None, 8),
+        (1023, np.uint16, 10, 10),
+        (4095, np.uint16, None, 12),
+        (65535, np.uint16, None, 16),
+    ],
+)
+def test_a_tiff_whose_zero_is_white_is_inverted_within_the_range_of_its_sensor(
+    top, dtype, said, bits
+):
+    pixels = ramp(top=top, dtype=dtype)
+    upright = decode(tiff_of(pixels), said, MANY).frames[0]
+    picture = decode(tagged(tiff_of(top - pixels), 262, 1, 0), said, MANY)
+    assert picture.bits == bits
+    assert picture.frames[0].tolist() == upright.tolist()
+
+
+def test_each_page_of_a_tiff_says_itself_whether_its_zero_is_white():
+    pixels = ramp(top=65535, dtype=np.uint16)
+    picture = decode(tagged(tiff_of(65535 - pixels, pixels), 262, 1, 0), None, MANY)
+    first, second = (frame.tolist() for frame in picture.frames)
+    assert first == second == decode(tiff_of(pixels), None, MANY).frames[0].tolist()
 
 
 def test_colour_becomes_luminance_and_is_recorded():

@@ -10,6 +10,7 @@ import os
 import tempfile
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -40,6 +41,14 @@ INCOMPLETE = (
 )
 # TIFF's NewSubfileType: a page that is a smaller copy of another (1) or a mask for it (4).
 SUBFILE_TYPE, NO_PAGE = 254, 1 | 4
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+
+
+class Page(NamedTuple):
+    """What a page of a TIFF says of itself."""
+
+    wanted: bool  # whether it is a frame of the scan
+    inverted: bool  # whether its zero is white
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Header:
     width: int
     height: int
     colour: bool
-    pages: tuple[bool, ...]  # of a TIFF, in their order: whether it is a frame of the scan
+    pages: tuple[Page, ...]  # of a TIFF, in their order
 
 
 def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
@@ -92,7 +101,7 @@ def _frames(data: bytes, header: Header) -> list[np.ndarray]:
     _, pages = cv2.imdecodemulti(packed, cv2.IMREAD_ANYDEPTH)
     if len(pages) != len(header.pages):
         return []
-    return [page for page, wanted in zip(pages, header.pages, strict=True) if wanted]
+    return [pixels for pixels, page in zip(pages, header.pages, strict=True) if page.wanted]
 
 
 def _decode_listening(packed: np.ndarray) -> tuple[np.ndarray | None, bytes]:
@@ -140,8 +149,8 @@ def _no_picture(data: bytes) -> ScanRejected:
     )
 
 
-def _pages(picture: Image.Image, max_pixels: int) -> tuple[bool, ...]:
-    """Which pages of a TIFF are frames of the scan. Leaves `picture` at its first page."""
+def _pages(picture: Image.Image, max_pixels: int) -> tuple[Page, ...]:
+    """The pages of a TIFF. Leaves `picture` at its first page."""
     size, total, pages = picture.size, 0, []
     for page in ImageSequence.Iterator(picture):
         total += page.width * page.height
@@ -154,9 +163,10 @@ def _pages(picture: Image.Image, max_pixels: int) -> tuple[bool, ...]:
                 f"page {len(pages) + 1} of this TIFF is {page.width} x {page.height} pixels, the "
                 f"first {size[0]} x {size[1]}; deliver one file a page",
             )
-        pages.append(wanted)
+        pages.append(Page(wanted, page.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO))
     picture.seek(0)
-    return tuple(pages)
+    # A page that stands alone is the scan, whatever it calls itself.
+    return tuple(pages) if len(pages) > 1 else (pages[0]._replace(wanted=True),)
 
 
 def refuse_large(width: int, height: int, max_pixels: int) -> None:
@@ -176,6 +186,9 @@ def _picture(frames: list[np.ndarray], header: Header, said_bits: int | None) ->
     elif kinds == {np.dtype(np.uint16)}:
         bits, bits_from = _sensor_bits(max(int(pixels.max()) for pixels in frames), said_bits)
         frames = [to_eight_bits(pixels, bits) for pixels in frames]
+        # OpenCV inverts 8 bits itself, and leaves 16 as they are.
+        whites = [page.inverted for page in header.pages if page.wanted] or [False]
+        frames = [255 - grey if white else grey for grey, white in zip(frames, whites, strict=True)]
     else:
         said = " and ".join(sorted(str(kind) for kind in kinds))
         raise ScanRejected(
