@@ -107,6 +107,14 @@ def test_colour_becomes_luminance_and_is_recorded():
     assert picture.frames[0][0].tolist() == pytest.approx([29, 29, 255, 255], abs=1)
 
 
+def test_colours_that_lie_apart_in_sixteen_bits_are_rejected_never_scrambled():
+    colours = encoded(np.dstack([ramp(top=65535, dtype=np.uint16)] * 3), ".tif")
+    assert decode(colours, None, MANY).colour
+    with pytest.raises(ScanRejected, match="in planes of 16 bits") as caught:
+        decode(tagged(colours, 284, 1, 2), None, MANY)
+    assert caught.value.reason == "unsupported_pixels"
+
+
 def test_the_exif_orientation_is_applied():
     exif, data = Image.Exif(), io.BytesIO()
     exif[274] = 6  # to be turned a quarter to the right

@@ -42,6 +42,7 @@ INCOMPLETE = (
 # TIFF's NewSubfileType: a page that is a smaller copy of another (1) or a mask for it (4).
 SUBFILE_TYPE, NO_PAGE = 254, 1 | 4
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+BITS, SAMPLES, PLANES, APART = 258, 277, 284, 2
 
 
 class Page(NamedTuple):
@@ -163,10 +164,27 @@ def _pages(picture: Image.Image, max_pixels: int) -> tuple[Page, ...]:
                 f"page {len(pages) + 1} of this TIFF is {page.width} x {page.height} pixels, the "
                 f"first {size[0]} x {size[1]}; deliver one file a page",
             )
+        if wanted:
+            _refuse_planes(page)
         pages.append(Page(wanted, page.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO))
     picture.seek(0)
     # A page that stands alone is the scan, whatever it calls itself.
     return tuple(pages) if len(pages) > 1 else (pages[0]._replace(wanted=True),)
+
+
+def _refuse_planes(page: Image.Image) -> None:
+    """Of more than 8 bits, OpenCV takes planes of colours that lie apart for one of mixed colours.
+
+    What comes out is scrambled, without a word.
+    """
+    tags = page.tag_v2
+    apart = tags.get(PLANES) == APART and tags.get(SAMPLES, 1) > 1
+    if apart and (bits := max(tags.get(BITS, (1,)))) > 8:
+        raise ScanRejected(
+            "unsupported_pixels",
+            f"a TIFF whose colours lie apart, in planes of {bits} bits; export it in grey, or with "
+            "the colours of each pixel together",
+        )
 
 
 def refuse_large(width: int, height: int, max_pixels: int) -> None:
