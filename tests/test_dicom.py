@@ -319,6 +319,26 @@ def bomb():
     return data[:header] + deflater.compress(bytes(10**7)) + deflater.flush()
 
 
+@pytest.mark.parametrize("inside", [1, 3])
+@pytest.mark.parametrize(
+    ("syntax", "compressed"),
+    [
+        (uid.JPEGBaseline8Bit, jpeg),
+        (uid.JPEG2000, lambda pixels: encode_array(pixels, photometric_interpretation=0)),
+        (uid.JPEGLSLossless, lambda pixels: bytes(jpeg_ls.encode_array(pixels))),
+    ],
+    ids=lambda value: value.name if isinstance(value, uid.UID) else "",
+)
+def test_a_codestream_of_other_samples_than_the_object_says_is_rejected(syntax, compressed, inside):
+    grey = (RAMP >> 4).astype(np.uint8)
+    colour = np.dstack([grey] * 3)
+    codestream = compressed(colour if inside == 3 else grey)
+    said = dicom(grey if inside == 3 else colour, syntax=syntax, codestreams=[codestream])
+    refused = rejection(said)
+    assert f"{inside} samples a pixel in an object of {4 - inside}" in str(refused)
+    assert refused.reason == "undecodable"
+
+
 def three_samples_called(kind, syntax=None):
     data = dicom(np.stack([RAMP >> 4] * 3, axis=-1).astype(np.uint8))
 

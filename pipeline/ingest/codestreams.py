@@ -1,7 +1,7 @@
 """What the first bytes of a compressed picture inside a DICOM object say of it.
 
-A DICOM header may promise a small picture around a codestream that asks for gigabytes, and may call
-colours RGB that are not; decoders believe the codestream.
+A DICOM header may promise a small picture around a codestream that asks for gigabytes, may say grey
+of colours, and may call colours RGB that are not; decoders believe the codestream.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ class Codestream:
 
     width: int
     height: int
+    samples: int  # of a pixel
     colours: str | None = None  # RGB or YBR_FULL
 
 
@@ -27,11 +28,12 @@ def read_codestream(data: bytes) -> Codestream | None:
     start = 0
     if data[4:8] == b"jP  ":  # a JP2 file, which DICOM does not allow and some devices write
         start = data.find(b"jp2c") + 4
-    if data[start : start + 4] == b"\xff\x4f\xff\x51" and len(data) >= start + 24:
+    if data[start : start + 4] == b"\xff\x4f\xff\x51" and len(data) >= start + 42:
         right, bottom, left, top = (
             int.from_bytes(data[at : at + 4], "big") for at in range(start + 8, start + 24, 4)
         )
-        return Codestream(right - left, bottom - top)
+        samples = int.from_bytes(data[start + 40 : start + 42], "big")
+        return Codestream(right - left, bottom - top, samples)
     return None
 
 
@@ -47,7 +49,7 @@ def _jpeg(data: bytes) -> Codestream | None:
             height, width = (int.from_bytes(data[i : i + 2], "big") for i in (at + 5, at + 7))
             # As libjpeg decides: JFIF means YCbCr, whatever an Adobe marker says.
             colours = "YBR_FULL" if jfif else adobe
-            return Codestream(width, height, colours)
+            return Codestream(width, height, data[at + 9], colours)
         content = data[at + 4 : at + 2 + length]
         jfif = jfif or (marker == JFIF and content.startswith(b"JFIF"))
         if marker == ADOBE and content.startswith(b"Adobe") and len(content) >= 12:

@@ -123,7 +123,7 @@ def _native(dataset: pydicom.FileDataset, count: int) -> Iterator[tuple[np.ndarr
 
 
 def _codestream(dataset: pydicom.FileDataset, count: int) -> Codestream | None:
-    """The head of the first frame. All must be of the size that was allowed by the object's own."""
+    """The head of the first frame. All must be of the size and kind that the object says."""
     first = None
     frames = generate_frames(dataset.PixelData, number_of_frames=count)
     for stream in islice((read_codestream(frame) for frame in frames), count):
@@ -133,6 +133,12 @@ def _codestream(dataset: pydicom.FileDataset, count: int) -> Codestream | None:
                 "undecodable",
                 f"a compressed picture of {stream.width} x {stream.height} pixels in an object of "
                 f"{int(dataset.Columns)} x {int(dataset.Rows)}: damaged; deliver it again",
+            )
+        if stream and stream.samples != dataset.SamplesPerPixel:
+            raise ScanRejected(
+                "undecodable",
+                f"a compressed picture of {stream.samples} samples a pixel in an object of "
+                f"{int(dataset.SamplesPerPixel)}: described wrongly; export it again",
             )
     return first
 
