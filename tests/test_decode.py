@@ -99,6 +99,24 @@ def test_each_page_of_a_tiff_says_itself_whether_its_zero_is_white():
     assert first == second == decode(tiff_of(pixels), None, MANY).frames[0].tolist()
 
 
+@pytest.mark.parametrize("first", ["L", "RGB"])
+def test_a_thumbnail_is_no_frame_of_a_tiff_wherever_it_stands(first):
+    thumbnail = Image.fromarray(ramp(8, 12)).convert(first)
+    scan, data = Image.fromarray(ramp()), io.BytesIO()
+    scan.encoderinfo = {"tiffinfo": {254: 0}}
+    thumbnail.save(data, "TIFF", save_all=True, append_images=[scan, scan], tiffinfo={254: 1})
+    picture = decode(data.getvalue(), None, MANY)
+    assert [frame.tolist() for frame in picture.frames] == [ramp().tolist()] * 2
+    assert not picture.colour
+
+
+def test_a_page_that_calls_itself_a_thumbnail_is_the_scan_when_it_stands_alone():
+    pixels, data = ramp(top=65535, dtype=np.uint16), io.BytesIO()
+    Image.fromarray(65535 - pixels).save(data, "TIFF", tiffinfo={254: 1})
+    picture = decode(tagged(data.getvalue(), 262, 1, 0), None, MANY)
+    assert picture.frames[0].tolist() == decode(tiff_of(pixels), None, MANY).frames[0].tolist()
+
+
 def test_colour_becomes_luminance_and_is_recorded():
     blue, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
     blue[..., 0] = 255

@@ -151,25 +151,27 @@ def _no_picture(data: bytes) -> ScanRejected:
 
 
 def _pages(picture: Image.Image, max_pixels: int) -> tuple[Page, ...]:
-    """The pages of a TIFF. Leaves `picture` at its first page."""
-    size, total, pages = picture.size, 0, []
+    """The pages of a TIFF. Leaves `picture` at the first that is a frame."""
+    size, total, pages = None, 0, []
     for page in ImageSequence.Iterator(picture):
         total += page.width * page.height
         if total > max_pixels:
             refuse_large(page.width, total // page.width, max_pixels)
         wanted = not page.tag_v2.get(SUBFILE_TYPE, 0) & NO_PAGE
-        if wanted and page.size != size:
-            raise ScanRejected(
-                "mixed_pages",
-                f"page {len(pages) + 1} of this TIFF is {page.width} x {page.height} pixels, the "
-                f"first {size[0]} x {size[1]}; deliver one file a page",
-            )
         if wanted:
+            size = size or page.size
+            if page.size != size:
+                raise ScanRejected(
+                    "mixed_pages",
+                    f"page {len(pages) + 1} of this TIFF is {page.width} x {page.height} pixels, "
+                    f"the first {size[0]} x {size[1]}; deliver one file a page",
+                )
             _refuse_planes(page)
         pages.append(Page(wanted, page.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO))
-    picture.seek(0)
-    # A page that stands alone is the scan, whatever it calls itself.
-    return tuple(pages) if len(pages) > 1 else (pages[0]._replace(wanted=True),)
+    if len(pages) == 1:  # it is the scan, whatever it calls itself
+        pages[0] = pages[0]._replace(wanted=True)
+    picture.seek(next((at for at, page in enumerate(pages) if page.wanted), 0))
+    return tuple(pages)
 
 
 def _refuse_planes(page: Image.Image) -> None:
