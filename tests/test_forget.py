@@ -1,6 +1,7 @@
 """A patient forgotten leaves no trace, whatever interrupts it, and does not come back."""
 
 import io
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.errors import BatchBusy
 from pipeline.stages import belongings, erasure, forget
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
+from pipeline.stages.registry import write_patients
 from pipeline.store import catalog, local
 from pipeline.store.locks import batch_lock
 from pipeline.store.part_names import predictions_name
@@ -189,6 +191,49 @@ def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
     patients = pq.read_table(after.store.local_path("models/heads/h/patients.parquet"))
     assert after.private.patient_key(PATIENT) not in patients["patient_key"].to_pylist()
     assert after.private.patient_key("p3") in patients["patient_key"].to_pylist()
+
+
+def learned_from(store, novelty, crop_ids):
+    """A model of what is normal, as far as its list goes."""
+    data = io.BytesIO()
+    pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), data)
+    store.write_bytes(f"models/novelty/{novelty}/learned.parquet", data.getvalue())
+
+
+def test_trunks_and_models_of_novelty_that_learned_from_them_are_listed_too(filled):
+    store, key = filled.opened(), filled.opened().private.patient_key
+    crops = rows(store, "crops")
+    theirs = crops["patient_key"] == key(PATIENT)
+    learned_from(store.store, "theirs", crops["crop_id"])
+    learned_from(store.store, "others", crops.loc[~theirs, "crop_id"])
+    write_patients(store.store, "models/trunks/theirs", crops["patient_key"])
+    write_patients(store.store, "models/trunks/others", crops.loc[~theirs, "patient_key"])
+    listed = ["models/heads/h", "models/novelty/theirs", "models/trunks/theirs"]
+
+    assert belongings.find_patient(store, PATIENT).models == listed
+    for scan_id in crops.loc[theirs, "scan_id"]:
+        assert belongings.find_scan(store, scan_id).models == listed
+    found = forget.forget(store, belongings.find_patient(store, PATIENT))
+    assert found.models == listed
+    assert left_of(store, found) == []
+    kept = pq.read_table(store.store.local_path("models/trunks/theirs/patients.parquet"))
+    assert kept["patient_key"].to_pylist() == sorted(set(crops.loc[~theirs, "patient_key"]))
+    kept = pq.read_table(store.store.local_path("models/novelty/theirs/learned.parquet"))
+    assert kept["crop_id"].to_pylist() == sorted(crops.loc[~theirs, "crop_id"])
+
+
+def test_a_trunk_older_than_its_list_is_listed_as_one_that_may_have_learned_from_them(filled):
+    store = filled.opened()
+    for trunk, said in {"old": {"learn": {"labels": True}}, "packaged": {"data": None}}.items():
+        store.store.write_bytes(f"models/trunks/{trunk}/card.json", json.dumps(said).encode())
+    listed = ["models/heads/h", f"models/trunks/old ({belongings.UNLISTED})"]
+    assert belongings.find_patient(store, PATIENT).models == listed
+    # A list tells; one that forgetting has emptied is still a list.
+    write_patients(store.store, "models/trunks/old", [store.private.patient_key("p3")])
+    assert belongings.find_patient(store, "p3").models == ["models/heads/h", "models/trunks/old"]
+    assert belongings.find_patient(store, PATIENT).models == ["models/heads/h"]
+    forget.forget(store, belongings.find_patient(store, "p3"))
+    assert belongings.find_patient(store, PATIENT).models == ["models/heads/h"]
 
 
 def test_pages_are_made_anew_without_them(forgotten):

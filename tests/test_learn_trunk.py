@@ -3,6 +3,8 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import config
@@ -10,11 +12,20 @@ from pipeline.errors import NotEnoughData
 from pipeline.model import splits
 from pipeline.stages import cross_validate, relearned
 from pipeline.stages import learn_trunk as stage
+from pipeline.stages.belongings import models_of
+from pipeline.stages.erasure import Traces
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
-from pipeline.stages.registry import champion, choose, embedder, stored_choice, trunk_card
+from pipeline.stages.registry import (
+    champion,
+    choose,
+    embedder,
+    stored_choice,
+    trunk_card,
+    trunk_home,
+)
 from pipeline.stages.scores import learned_in_words
-from pipeline.stages.stored_crops import stored_crops
+from pipeline.stages.stored_crops import StoredCrops, stored_crops
 from pipeline.store.features import load_features
 from tests.batches import opened, put, scan
 
@@ -99,6 +110,23 @@ def test_no_patient_of_the_test_side_is_learned_from(store):
     assert crops.class_names == ("healthy", "caries")
 
 
+def test_a_trunk_tells_whom_it_learned_from(store, learned):
+    home = trunk_home(learned.trunk_id)
+    listed = pq.read_table(store.store.local_path(f"{home}/patients.parquet"))
+    keys = {store.private.patient_key(f"p{number}") for number in range(100)}
+    tested = {key for key in keys if splits.side_of(key) == "test"}
+    assert listed["patient_key"].to_pylist() == sorted(keys - tested)
+    assert home in models_of(store, Traces(frozenset(), frozenset(keys - tested)))
+    assert home not in models_of(store, Traces(frozenset(), frozenset(tested)))
+
+
+def test_whoever_judges_or_brings_background_is_learned_from_too():
+    sides = {"patient_key": ["a", "b", "c"], "split": ["train", "validation", "test"]}
+    beside = pd.DataFrame({"patient_key": ["d"]})
+    crops = StoredCrops(None, 32, pd.DataFrame(sides), ("healthy", "caries"), beside)
+    assert crops.patients == {"a", "b", "d"}
+
+
 def with_settings(store, **changes):
     """The same store under other settings."""
     return dataclasses.replace(store, settings=store.settings.model_copy(update=changes))
@@ -125,6 +153,25 @@ def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
     assert epochs == [2]
     assert found.trunk_id != learned.trunk_id
     assert not list(store.store.local_path(".learning").iterdir())
+
+
+def test_a_trunk_has_its_list_before_its_card_whenever_it_was_killed(store, monkeypatch):
+    store = with_settings(store, learn=LEARN.model_copy(update={"epochs": 1, "seed": 2}))
+    homes = []
+
+    def killed(_, home, *rest):
+        homes.append(home)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stage.learn_trunk(store)
+    [home] = homes
+    assert store.store.has(f"{home}/patients.parquet")
+    monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
+    assert trunk_home(stage.learn_trunk(store).trunk_id) == home
+    assert store.store.has(f"{home}/card.json")
 
 
 def test_too_few_labels_are_learned_without_and_told(store, learned, monkeypatch):

@@ -21,6 +21,8 @@ from pipeline.model.novelty import (
     spread,
 )
 from pipeline.stages import learn_novelty
+from pipeline.stages.belongings import models_of
+from pipeline.stages.erasure import Traces
 from pipeline.stages.learn_novelty import fit_and_score
 from pipeline.stages.novelty import novelty_home, score_missing, standing
 from pipeline.stages.registry import choose
@@ -170,6 +172,14 @@ def test_labels_choose_the_rows_and_the_ranking_needs_none_of_them(night):
     assert set(first["label"]) == {BROKEN}
     assert set(zip(first["peak_row"], first["peak_column"], strict=True)) == {(5, 2)}
     assert not found[found["label"] == BROKEN]["learned"].any()
+
+
+def test_a_model_is_named_for_the_scans_that_it_learned_from_and_for_no_others(night):
+    fitted, _ = fit_and_score(night, choose(night.settings, night.store))
+    found, _ = scores(night.store)
+    for row in found.itertuples():
+        named = list(models_of(night, Traces(frozenset([row.crop_id[:32]]))))
+        assert named == [novelty_home(fitted.novelty_id)] * row.learned
 
 
 def test_fitting_again_on_the_same_rows_changes_nothing(night):

@@ -17,6 +17,7 @@ from pipeline.stages.erasure import every_file, traces_left
 from pipeline.stages.nightly import nightly
 from pipeline.stages.opening import open_for_writing
 from pipeline.stages.plan import deliver
+from pipeline.stages.registry import write_patients
 from pipeline.stages.why import why
 from pipeline.store import catalog
 from tests.batches import KEY, opened, put, scan, without_waiting
@@ -67,7 +68,9 @@ def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tm
 def forgetting_leaves_nothing(there):
     with catalog.open_store(there.store) as con:
         scans = con.table("scans_now").to_arrow_table().to_pandas()
+    write_patients(there.store, "models/trunks/t", scans["patient_key"])
     found = find_scan(there, scans.loc[scans["status"] == "accepted", "scan_id"].iloc[0])
+    assert found.models == ["models/trunks/t"]
 
     def left():
         files = every_file(there.store, there.private)

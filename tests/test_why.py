@@ -8,8 +8,10 @@ import pytest
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.delivery import Deliveries
 from pipeline.stages import undo
+from pipeline.stages.belongings import UNLISTED
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
+from pipeline.stages.registry import write_patients
 from pipeline.stages.retry import retry
 from pipeline.stages.why import why
 from pipeline.store import catalog, local
@@ -155,6 +157,32 @@ def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
     assert summary.counts["crops"] == 1
     assert summary.counts["duplicate"] == 1
     assert checks(store) == []
+
+
+def test_a_batch_of_which_nothing_was_taken_taught_no_model(two):
+    store, root = two
+    store.store.write_bytes("models/trunks/old/card.json", b'{"learn": {}}')
+    ran(store, put(root / "three", x_png=b"broken"), "three")
+    assert undo.find(store, "three").models == []
+    assert undo.find(store, "two").models == [f"models/trunks/old ({UNLISTED})"]
+
+
+def test_models_are_named_that_learned_from_what_the_batch_brought(two):
+    store, _ = two
+    rows = ledger(store).dropna(subset="scan_id")
+    for batch, mine in rows.groupby("batch"):
+        write_patients(store.store, f"models/trunks/{batch}", mine["patient_key"])
+    rejected = rows.loc[rows["status"] == "rejected", "patient_key"]
+    write_patients(store.store, "models/trunks/rejected", rejected)
+    brought = rows.query("batch == 'two' and status == 'duplicate'")["scan_id"]
+    crops = pd.DataFrame({"crop_id": brought + ":box-70-20-10-10"})
+    path = store.store.local_path("models/novelty/box/learned.parquet")
+    path.parent.mkdir(parents=True)
+    crops.to_parquet(path, index=False)
+
+    # The panoramic of `one` is nobody's, so its patient is the same wherever it lies.
+    both = ["models/novelty/box", "models/trunks/one", "models/trunks/two"]
+    assert undo.find(store, "one").models == undo.find(store, "two").models == both
 
 
 class Killed(BaseException):

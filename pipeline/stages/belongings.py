@@ -12,10 +12,14 @@ from pipeline.ingest.delivery import Deliveries, batches
 from pipeline.ingest.listing import Entry
 from pipeline.ingest.places import address_of, state_at
 from pipeline.stages.erasure import Traces, rows_in, tables
+from pipeline.stages.models import trunk_ids
 from pipeline.stages.opening import Opened
+from pipeline.stages.registry import read_card, trunk_home
 from pipeline.store.parts import read_part
 
 LEDGER = ["batch", "part", "row", "scan_id", "patient_key"]
+LISTS = ("/patients.parquet", "/learned.parquet")  # whom or which crops a model learned from
+UNLISTED = "perhaps: when it was learned, trunks kept no list of patients"
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def _completed(opened: Opened, found: Found) -> Found:
     # A patient of whom no row is left leaves no trace either.
     found.patient_keys |= keys - others
     found.places = list(_places(opened, found, places))
-    found.models = sorted(models_of(opened, keys))
+    concerned = Traces(frozenset(found.scan_ids), frozenset(keys))
+    found.models = sorted(models_of(opened, concerned))
     for name in tables(opened.store):
         if count := rows_in(opened.store, name, found.traces):
             table = name.split("/")[0]
@@ -156,13 +161,21 @@ def _indexed(opened: Opened, batch: str, scan_ids: set[str]) -> set[tuple[int, b
     return found
 
 
-def models_of(opened: Opened, keys: set[str]) -> Iterator[str]:
-    """Models whose list of patients names any of these."""
-    for name in opened.store.names("models"):
-        if name.endswith("/patients.parquet"):
-            known = pq.read_table(opened.store.parquet(name), columns=["patient_key"])
-            if keys.intersection(known["patient_key"].to_pylist()):
-                yield name.removesuffix("/patients.parquet")
+def models_of(opened: Opened, concerned: Traces) -> Iterator[str]:
+    """Models whose list names any of these patients, or any crop of these scans.
+
+    A trunk learned before trunks kept a list may have learned from anybody.
+    """
+    if not concerned.texts:
+        return
+    store = opened.store
+    names = store.names("models")
+    for name in names:
+        if name.endswith(LISTS) and rows_in(store, name, concerned):
+            yield name.rpartition("/")[0]
+    for home in map(trunk_home, trunk_ids(store)):
+        if f"{home}/patients.parquet" not in names and "learn" in read_card(store, home):
+            yield f"{home} ({UNLISTED})"
 
 
 def still_in_inbox(opened: Opened, found: Found) -> list[str]:

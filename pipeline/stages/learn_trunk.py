@@ -37,6 +37,7 @@ from pipeline.stages.registry import (
     trunk_card,
     trunk_home,
     write_model,
+    write_patients,
 )
 from pipeline.stages.remembered import Remembered
 from pipeline.stages.stored_crops import StoredCrops, stored_crops
@@ -201,6 +202,7 @@ def _store(
         "seconds": seconds,
         **made_with(),
     }
+    write_patients(store, home, crops.patients)
     write_model(store, home, model, card)
 
 

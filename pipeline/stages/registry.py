@@ -9,10 +9,13 @@ import importlib.metadata
 import io
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.config import Recipe, Settings, Trunk
 from pipeline.errors import ArtifactError
@@ -99,6 +102,16 @@ def write_model(store: Store, home: str, model: "keras.Model", card: dict) -> No
 
     store.write_bytes(f"{home}/model.keras", to_bytes(model))
     store.write_bytes(f"{home}/card.json", json.dumps(card, indent=1).encode())
+
+
+def write_patients(store: Store, home: str, patients: Iterable[str]) -> None:
+    """Store whom a model learned from, before its card: no model stands without its list.
+
+    Predictions say by it whether a patient was seen, forgetting which models had learned from them.
+    """
+    data = io.BytesIO()
+    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
+    store.write_bytes(f"{home}/patients.parquet", data.getvalue())
 
 
 def read_model(store: Store, home: str) -> "keras.Model":

@@ -33,7 +33,7 @@ class StoredCrops:
     side: int
     facts: pd.DataFrame  # part, row, crop_id, patient_key, label, class, split; by crop_id
     class_names: tuple[str, ...]  # one, without a name, when there are no labels
-    beside: pd.DataFrame  # background of the training side: part, row, crop_id, class
+    beside: pd.DataFrame  # background of the training side: part, row, crop_id, patient_key, class
 
     @property
     def class_count(self) -> int:
@@ -46,6 +46,12 @@ class StoredCrops:
     @property
     def background(self) -> bool:
         return len(self.beside) > 0
+
+    @property
+    def patients(self) -> set[str]:
+        """Keyed, of all that is learned from and all that learning is stopped by."""
+        known = self.facts.loc[self.facts["split"] != "test", "patient_key"]
+        return {*known, *self.beside["patient_key"]}
 
     @cached_property
     def classes(self) -> np.ndarray:

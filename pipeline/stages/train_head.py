@@ -4,14 +4,11 @@ No scan is decoded and no GPU is needed: everything is learned from Parquet. Bes
 baselines, measured on the same test patients.
 """
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.config import Settings
 from pipeline.model import splits
@@ -29,7 +26,14 @@ from pipeline.stages.out_of_fold import judge_labels
 from pipeline.stages.predict import Head
 from pipeline.stages.progress import progress
 from pipeline.stages.promotion import promote
-from pipeline.stages.registry import Chosen, head_home, made_with, trunk_home, write_model
+from pipeline.stages.registry import (
+    Chosen,
+    head_home,
+    made_with,
+    trunk_home,
+    write_model,
+    write_patients,
+)
 from pipeline.store.folder import Store
 
 Say = Callable[[str], None]
@@ -100,7 +104,7 @@ def _learn(
     }
     baselines = card["seconds"] - learning
     say(f"Time: {card['seconds']:.1f} s: head {learning:.1f} s, baselines {baselines:.1f} s")
-    _store_patients(store, head_id, rows.patients[rows.sides != "test"])
+    write_patients(store, head_home(head_id), rows.patients[rows.sides != "test"])
     write_model(store, head_home(head_id), trained.model, card)
 
 
@@ -176,13 +180,6 @@ def _losses(say: Say) -> Callable[[int, dict], None]:
         say(f"epoch {number}: {said}")
 
     return on_epoch
-
-
-def _store_patients(store: Store, head_id: str, patients: np.ndarray) -> None:
-    """So that predictions can say whether the head has seen a scan's patient."""
-    data = io.BytesIO()
-    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
-    store.write_bytes(f"{head_home(head_id)}/patients.parquet", data.getvalue())
 
 
 def _scores(

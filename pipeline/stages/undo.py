@@ -69,7 +69,7 @@ def find(opened: Opened, batch: str) -> Undoing:
     mine = [row for row in ledger if row["batch"] == batch]
     accepted = [row for row in mine if _is_accepted(row)]
     undoing = Undoing(batch, len(accepted), _files(opened, batch))
-    undoing.models = sorted(models_of(opened, {row["patient_key"] for row in accepted}))
+    undoing.models = sorted(models_of(opened, _concerned(mine)))
     ours = _boxes_brought(mine)
     # Where a part holds the scan itself, its crops must not be touched for a few borrowed boxes.
     own = {(row["batch"], row["part"], row["scan_id"]) for row in ledger if _is_accepted(row)}
@@ -86,6 +86,12 @@ def find(opened: Opened, batch: str) -> Undoing:
 
 def _is_accepted(row: dict) -> bool:
     return row["status"] == ACCEPTED
+
+
+def _concerned(rows: list[dict]) -> Traces:
+    """Scans and patients of whom these rows brought crops: accepted, or the first with a box."""
+    brought = [row for row in rows if _is_accepted(row) or _boxes_brought([row])]
+    return Traces(*(frozenset(row[name] for row in brought) for name in ("scan_id", "patient_key")))
 
 
 def _boxes_brought(rows: list[dict]) -> set[tuple]:
