@@ -197,6 +197,37 @@ def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ([("healthy", "delivered")], [("healthy", "delivered")], False),
+        ([("healthy", "delivered")], [("abnormal", "delivered")], True),
+        ([("healthy", "delivered")], [("abnormal", "delivered"), ("healthy", "delivered")], False),
+        ([], [("healthy", "delivered")], True),
+        ([("healthy", "delivered")], [("healthy", "r1")], False),
+        ([("abnormal", "r1")], [("healthy", "delivered")], False),
+        ([("healthy", "delivered"), ("abnormal", "delivered")], [("healthy", "delivered")], True),
+        ([("healthy", "delivered")], [(None, "r1")], True),
+        ([("healthy", "delivered"), (None, "r1")], [("healthy", "delivered")], False),
+        ([(None, "r1")], [("healthy", "r1")], True),
+        ([], [(None, "r1")], False),
+        ([("healthy", "delivered")], [], False),
+    ],
+)
+def test_a_label_is_new_when_another_is_in_force_than_was_then(store, before, after, counts):
+    write(store, "features", [feature(A)])
+    write(store, "features", [feature(A, trunk="t1")])
+    given = [(5 - len(before) + day, *said) for day, said in enumerate(before)]
+    given += [(6 + day, *said) for day, said in enumerate(after)]
+    rows = [label(A, said, source, day) for day, said, source in given]
+    for number, row in enumerate(rows):
+        write(store, "labels", [row], number)
+
+    found = ask(store, "new_labels", trunk="t0", since="2026-11-05T12:00:00+00:00")
+
+    assert found.to_numpy().tolist() == [[f"{A}:whole", rows[-1]["labelled_at"]]] * counts
+
+
 def test_the_newest_promotion_is_the_champion(full):
     promote(full, 10, head="h1")
     promote(full, 9, head="h2")

@@ -257,33 +257,50 @@ def test_a_table_that_cannot_be_read_fails_every_night_and_keeps_no_other_back(n
         assert [each.split(": ")[1] for each in found.failures] == ["ConfigError"]
 
 
-def test_a_head_is_trained_when_enough_labels_are_new(night, reviewed, monkeypatch):
-    """With a stand-in for training, which imports Keras; tests of its own cover that."""
-    one, other = reviewed.crops
-    asked = []
+@pytest.fixture
+def learned(night, reviewed, monkeypatch):
+    """Nights after a head was trained, with a stand-in for training, which imports Keras."""
 
     def learn_and_predict(store, map):
-        asked.append(1)
+        learned_again.times += 1
         return SimpleNamespace(head_id="h2", promoted=False, words="worse"), []
 
+    def learned_again():
+        return night(feedback=reviewed.folder, min_new_labels=2).head
+
+    learned_again.times = 0
     training = SimpleNamespace(learn_and_predict=learn_and_predict)
     monkeypatch.setitem(sys.modules, "pipeline.stages.training", training)
     monkeypatch.setattr(stage, "require_enough", lambda *_: None)
+    monkeypatch.setattr(process.Run, "_predict", lambda *_: None)
     trunk = Path(next(iter(reviewed.store.names("features")))).parts[1]
     now = datetime.datetime.now(datetime.UTC).isoformat()
     card = {"trunk": trunk, "made_at": now, "normal_class": "healthy"}
     reviewed.store.write_bytes("models/heads/h1/card.json", json.dumps(card).encode())
     champion = {"recipe": "r", "trunk": trunk, "head": "h1"}
     reviewed.store.write_bytes("models/promotions/00001.json", json.dumps(champion).encode())
-    of_the_settings = {"feedback": reviewed.folder, "min_new_labels": 2}
-    monkeypatch.setattr(process.Run, "_predict", lambda *_: None)
-    reviewed("a", f"{one},caries,kl")
-    found = night(**of_the_settings)
-    assert found.head == "1 new labels since the last training, 2 are awaited"
-    reviewed("b", f"{other},healthy,kl")
-    found = night(**of_the_settings)
-    assert found.head == "h2 was trained and not promoted: worse"
-    assert asked == [1]
+    return learned_again
+
+
+def test_a_head_is_trained_when_enough_labels_are_new(learned, reviewed):
+    for number, (crop, label) in enumerate(reviewed.said().items()):
+        assert learned() == f"{number} new labels since the last training, 2 are awaited"
+        other = "caries" if label == "healthy" else "healthy"
+        reviewed(f"{number}", f"{crop},{other},kl")
+    assert learned() == "h2 was trained and not promoted: worse"
+    assert learned.times == 1
+
+
+def test_labels_that_come_again_unchanged_train_no_head(learned, night, reviewed, monkeypatch):
+    # As on every other day: a list, and with it a delivered label, is younger than what was before.
+    monkeypatch.setattr(delivery, "datetime", datetime)
+    for scan_file in (night.inbox / "2026-11-01").glob("*.png"):
+        os.utime(scan_file, (1_000_000_000,) * 2)
+    reviewed("confirmed", *(f"{crop},{label},kl" for crop, label in reviewed.said().items()))
+
+    assert learned() == "0 new labels since the last training, 2 are awaited"
+    with catalog.open_store(reviewed.store) as con:
+        assert len(con.table("labels").fetchall()) == 6  # delivered, delivered again, confirmed
 
 
 def test_a_night_with_nothing_to_do_imports_nothing_slow(night):
