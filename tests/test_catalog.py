@@ -21,6 +21,7 @@ SCHEMA_OF = {
     "predictions": schemas.PREDICTIONS,
     "novelty": schemas.NOVELTY,
     "labels": schemas.LABELS,
+    "out_of_fold": schemas.OUT_OF_FOLD,
 }
 
 
@@ -73,6 +74,7 @@ def write(store, table, rows, number=0, batch="b"):
         "predictions": part_names.predictions_name(rows[0].get("head", "h0"), batch, number),
         "novelty": part_names.novelty_name("n0", batch, number),
         "labels": part_names.labels_name(batch, number),
+        "out_of_fold": part_names.out_of_fold_name("h0"),
     }[table]
     parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
 
@@ -326,6 +328,19 @@ def test_flagged_and_worklist_keep_the_order_and_the_limit(full):
     assert ask(full, "worklist")["scan_id"].tolist() == [B, A, C]
     assert ask(full, "worklist", limit="1")["scan_id"].tolist() == [B]
     assert len(ask(full, "worklist", batch="other")) == 0
+
+
+def test_a_doubtful_label_that_came_again_with_another_batch_stays_in_the_crops_own(full):
+    judged = {"head": "h0", "trunk": "t0", "crop_id": f"{B}:whole", "label": "abnormal"}
+    write(full, "out_of_fold", [judged | {"self_confidence": 0.25, "suggested": "healthy"}])
+    write(full, "features", [feature(B, trunk="t1")])
+    write(full, "labels", [label(B, "abnormal", day=2) | {"batch": "later"}], batch="later")
+
+    expected = [["b", f"{B}:whole", "abnormal"]]
+    for given in ({}, {"batch": "b"}):
+        found = ask(full, "label_errors", **given)
+        assert found[["batch", "crop_id", "label"]].to_numpy().tolist() == expected
+    assert len(ask(full, "label_errors", batch="later")) == 0
 
 
 def test_nearest_leaves_out_the_patient_and_other_trunks(full):

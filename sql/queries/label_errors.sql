@@ -3,7 +3,7 @@
 -- $reviewed = false
 -- $limit = 20
 select
-    labels_now.batch,
+    features.batch,
     out_of_fold.crop_id,
     labels_now.label,
     labels_now.source,
@@ -13,13 +13,18 @@ select
 
 from out_of_fold
 semi join champion on out_of_fold.head = champion.head
+-- The crop's own batch, as on the work-list: its label may have come again with another one.
+inner join features
+    on
+        out_of_fold.trunk = features.trunk
+        and out_of_fold.crop_id = features.crop_id
 -- A label that was corrected since is no candidate any more.
 inner join labels_now
     on
         out_of_fold.crop_id = labels_now.crop_id
         and out_of_fold.label = labels_now.label
 where
-    ($batch::varchar is null or labels_now.batch = $batch)
+    ($batch::varchar is null or features.batch = $batch)
     and ($reviewed::boolean or labels_now.source = 'delivered')
 order by out_of_fold.self_confidence, out_of_fold.crop_id
 limit $limit::bigint
