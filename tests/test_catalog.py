@@ -330,6 +330,23 @@ def test_flagged_and_worklist_keep_the_order_and_the_limit(full):
     assert len(ask(full, "worklist", batch="other")) == 0
 
 
+@pytest.mark.parametrize("name", ["labelled", "labelled_facts"])
+def test_labelled_crops_are_those_of_one_trunk_the_champions_unless_told(store, name):
+    write(store, "labels", [label(each, "healthy") for each in (A, B, C)])
+    write(store, "features", [feature(each) for each in (A, B)])
+    write(store, "features", [feature(each, trunk="t1") for each in (B, C)])
+
+    def listed(**given):
+        return "".join(crop_id[0] for crop_id in ask(store, name, **given)["crop_id"])
+
+    assert listed() == "abc"  # without a champion every crop, once
+    promote(store, 1)
+    assert listed() == "ab"
+    promote(store, 2, trunk="t1")
+    assert listed() == "bc"
+    assert listed(trunk="t0") == "ab"
+
+
 def test_a_doubtful_label_that_came_again_with_another_batch_stays_in_the_crops_own(full):
     judged = {"head": "h0", "trunk": "t0", "crop_id": f"{B}:whole", "label": "abnormal"}
     write(full, "out_of_fold", [judged | {"self_confidence": 0.25, "suggested": "healthy"}])

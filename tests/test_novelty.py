@@ -132,10 +132,9 @@ def test_what_never_varied_in_training_cannot_shout_later():
     assert found == pytest.approx(longest / np.sqrt(LEAST_VARIANCE), rel=1e-3)
 
 
-@pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def of_sixty(root):
     """A store of 60 rows of 60 patients: 15 broken in one cell, the others alike."""
-    small = opened(tmp_path_factory.mktemp("novelty"), novelty=config.Novelty(coreset=40))
+    small = opened(root, novelty=config.Novelty(coreset=40))
     random = np.random.default_rng(0)
     rows = random.normal(1, 0.1, (60, *GRID))
     broken = np.arange(60) % 4 == 0
@@ -145,6 +144,11 @@ def night(tmp_path_factory):
     for number, half in enumerate((slice(0, 30), slice(30, 60))):
         put_rows(small, rows[half].reshape(-1, 512), labels[half], patients[half], number=number)
     return small
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    return of_sixty(tmp_path_factory.mktemp("novelty"))
 
 
 def everything(store):
@@ -180,6 +184,15 @@ def test_a_model_is_named_for_the_scans_that_it_learned_from_and_for_no_others(n
     for row in found.itertuples():
         named = list(models_of(night, Traces(frozenset([row.crop_id[:32]]))))
         assert named == [novelty_home(fitted.novelty_id)] * row.learned
+
+
+def test_a_model_is_measured_on_its_own_trunks_crops_though_another_is_the_champion(tmp_path):
+    small = of_sixty(tmp_path)
+    promotion = {"recipe": "r", "trunk": "another", "head": "h1"}
+    small.store.write_bytes("models/promotions/00001.json", json.dumps(promotion).encode())
+    fitted, _ = fit_and_score(small, choose(small.settings, small.store))
+    card = json.loads(small.store.read_bytes(f"{novelty_home(fitted.novelty_id)}/card.json"))
+    assert card["scores"]["gaussian"]["value"] == 1
 
 
 def test_fitting_again_on_the_same_rows_changes_nothing(night):

@@ -64,7 +64,7 @@ def fit_and_score(
             "number": _next_number(store),
             **about,
             "settings": settings.novelty.model_dump(mode="json"),
-            "scores": _measured(store, fitted, settings),
+            "scores": _measured(store, chosen, fitted, settings),
             "seconds": round(time.monotonic() - started, 1),
             **_made_with(),
         }
@@ -173,7 +173,7 @@ def _streamed(
                 advance(rows.num_rows)
 
 
-def _measured(store: Store, fitted: Fitted, settings: Settings) -> dict[str, dict]:
+def _measured(store: Store, chosen: Chosen, fitted: Fitted, settings: Settings) -> dict[str, dict]:
     """AUROC of both scores on the labelled rows of the test side, with its interval."""
     names = store.names(f"novelty/{fitted.novelty_id}")
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
@@ -181,7 +181,7 @@ def _measured(store: Store, fitted: Fitted, settings: Settings) -> dict[str, dic
     found = pa.concat_tables(parts).to_pandas()
     found = found[splits.sides(list(found["patient_key"])) == "test"]
     with catalog.open_store(store) as con:
-        labels = catalog.query(con, "labelled").drop_duplicates("crop_id")
+        labels = catalog.query(con, "labelled", trunk=chosen.trunk_id)
     found = found.merge(labels[["crop_id", "label"]], on="crop_id")
     abnormal = (found["label"] != settings.normal_class).to_numpy()
     patients = found["patient_key"].to_numpy()

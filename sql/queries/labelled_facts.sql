@@ -1,5 +1,7 @@
 -- Crops with a label in force, and the facts by which scores are told apart.
 -- $trunk = null
+--
+-- Without `trunk` the champion's embeddings count, and before the first champion any trunk's.
 select
     features.crop_id,
     features.scan_id,
@@ -11,6 +13,8 @@ select
     labels_now.label
 
 from features
+left join champion on true
 inner join labels_now on features.crop_id = labels_now.crop_id
-where $trunk::varchar is null or features.trunk = $trunk
+where features.trunk = coalesce($trunk, champion.trunk, features.trunk)
+qualify row_number() over (partition by features.crop_id order by features.trunk) = 1
 order by features.crop_id
