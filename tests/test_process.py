@@ -11,11 +11,17 @@ from pipeline.ingest import listing
 from pipeline.stages import plan, registry
 from pipeline.stages.plan import deliver
 from pipeline.stages.process import process
-from pipeline.stages.summary import Summary, in_words, last_summary, write_record
+from pipeline.stages.summary import (
+    Summary,
+    in_words,
+    last_summary,
+    progress_in_words,
+    write_record,
+)
 from pipeline.stages.undo import undo
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
-from tests.batches import opened, panoramic, put, scan
+from tests.batches import TRUNK, opened, panoramic, put, scan, without_waiting
 from tests.dicoms import dicom
 
 
@@ -108,6 +114,17 @@ def test_a_file_renamed_or_delivered_in_another_batch_is_a_duplicate(tmp_path):
     assert summary.counts["duplicate"] == 1
     assert table(store, "scans")["duplicate_of"].fillna("").tolist() == ["", "b"]
     assert len(table(store, "features")) == 1
+
+
+def test_what_another_trunk_embedded_is_no_progress_of_this_run(tmp_path, monkeypatch):
+    without_waiting(monkeypatch)
+    folder = put(tmp_path / "in", **{f"{name}_png": scan() for name in "abcd"})
+    ran(opened(tmp_path), folder)
+    other = opened(tmp_path, trunk=TRUNK.model_copy(update={"seed": 1}))
+    kept = "Finished and kept so far: 2 parts received,"
+    assert progress_in_words(other.settings, "b") == f"{kept} 0 embedded."
+    ran(other, folder)
+    assert progress_in_words(other.settings, "b") == f"{kept} 2 embedded."
 
 
 def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_path):

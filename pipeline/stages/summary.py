@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pipeline.config import Settings
 from pipeline.stages.plan import Planned
+from pipeline.stages.registry import choose
 from pipeline.store.folder import Store
 from pipeline.store.parts import part_numbers
 
@@ -76,7 +77,8 @@ def progress_in_words(settings: Settings, batch: str) -> str:
     """How far a batch has come, from the parts that stand in the store."""
     store = Store(settings.store)
     received = len(part_numbers(store, f"scans/{batch}"))
-    embedded = sum(name.split("/")[2] == batch for name in store.names("features"))
+    trunk_id = choose(settings, store).trunk_id
+    embedded = len(part_numbers(store, f"features/{trunk_id}/{batch}"))
     return f"Finished and kept so far: {received} parts received, {embedded} embedded."
 
 
