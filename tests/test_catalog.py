@@ -461,6 +461,13 @@ def test_every_query_tells_what_it_answers_and_what_it_takes():
         ("no parameter `k`. It takes none", "batches", {"k": 3}),
         ("lacks crop_id: .* Give crop_id=…", "nearest", {}),
         ("was given limit='many': .*Correct the value", "worklist", {"limit": "many"}),
+        ("was given limit=-1, expected 0 or more. Correct", "worklist", {"limit": "-1"}),
+        ("was given limit=-1, expected 0 or more", "novel", {"limit": -1}),
+        ("was given limit=-1, expected 0 or more", "label_errors", {"limit": "-1"}),
+        ("was given limit=-1, expected 0 or more", "example_crops", {"limit": "-1"}),
+        ("was given limit=-1, expected 0 or more", "found_teeth", {"limit": "-1"}),
+        ("was given k=-1, expected 0 or more", "nearest", {"crop_id": "c", "k": "-1"}),
+        ("was given bins=-1, expected 0 or more", "score_histogram", {"bins": "-1"}),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_told_in_words(full, says, name, given):

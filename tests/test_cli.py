@@ -66,6 +66,7 @@ def test_query_takes_parameters(store):
         (["query", "nearest"], "lacks crop_id"),
         (["query", "nearest", "crop_id"], "`crop_id` is no parameter; write NAME=VALUE"),
         (["query", "batches", "k=3"], "has no parameter `k`"),
+        (["query", "worklist", "limit=-1"], "was given limit=-1, expected 0 or more"),
     ],
 )
 def test_a_mistake_in_a_query_gives_one_sentence(store, arguments, says):

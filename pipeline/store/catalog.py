@@ -202,6 +202,13 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
             f"Query `{name}` lacks {', '.join(missing)}: {asked.description} "
             f"Give {', '.join(f'{each}=…' for each in missing)}."
         )
+    for each, default in expected.items():
+        # Every whole number that a query takes counts something: rows, bins or bits.
+        if type(default) is int and _is_negative(values[each]):
+            raise ConfigError(
+                f"Query `{name}` was given {each}={values[each]}, expected 0 or more. "
+                "Correct the value."
+            )
     try:
         return run(con, files[name], values)
     except duckdb.ConversionException as error:
@@ -209,6 +216,13 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
         raise ConfigError(
             f"Query `{name}` was given {given}: {error}. Correct the value."
         ) from None
+
+
+def _is_negative(value: Any) -> bool:
+    try:
+        return float(value) < 0
+    except ValueError:
+        return False  # no number at all, which DuckDB tells in its own words
 
 
 def batch_counts(con: duckdb.DuckDBPyConnection, batch: str) -> dict[str, int]:
