@@ -157,3 +157,8 @@ def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):
     made.head("h0", 0.3).champion("h0")
     with pytest.raises(ConfigError, match="no head but the champion"):
         models.newest_challenger(made.store)
+
+
+def test_a_store_without_a_head_is_told_apart_from_one_with_a_champion_alone(made):
+    with pytest.raises(ConfigError, match="The store has no head yet; train one with: make train"):
+        models.newest_challenger(made.store)

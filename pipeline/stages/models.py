@@ -37,8 +37,11 @@ def known_head(store: Store, head_id: str) -> str:
 
 def newest_challenger(store: Store) -> str:
     """The head made last of those that are not the champion; ConfigError when there is none."""
+    known = head_ids(store)
+    if not known:
+        raise ConfigError("The store has no head yet; train one with: make train")
     standing = champion(store) or {}
-    cards = [read_card(store, head_home(each)) for each in head_ids(store)]
+    cards = [read_card(store, head_home(each)) for each in known]
     cards = [card for card in cards if card["head"] != standing.get("head")]
     if not cards:
         raise ConfigError("The store has no head but the champion; train one with: make train")
