@@ -116,6 +116,9 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
     night = nightly(opened(tmp_path / "there", inbox="s3://bucket/inbox"))
     assert {name: each.outcome for name, each in night.batches.items()} == {"20261123": "unchanged"}
     assert why(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
+    for folder in ("s3://bucket/inbox/20261123", "s3://bucket/inbox/"):
+        with pytest.raises(ConfigError, match=f"{folder} is a folder, expected a file"):
+            why(there, folder)
 
 
 def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):

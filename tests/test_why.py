@@ -83,14 +83,50 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
     (root / "one/b.png").unlink()
     assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
     put(root / "one", new_png=scan(), **{".hidden_png": scan()})
+    put(root / "desk", strange_png=scan())
     for name, says in {
         "one/t.csv": "a label file of batch one",
         "one/new.png": "came to the folder of batch one after the last run",
         "one/.hidden.png": "passed over in batch one",
         "one/never.png": "never had such a file",
-        "desk/never.png": "lies in no batch",
+        "desk/strange.png": "lies in no batch",
     }.items():
         assert says in " ".join(why(store, str(root / name)).where), name
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("zzz", "no file and lies in no batch .* neither a scan_id .*Correct the path"),
+        ("zzz:whole", "no file and lies in no batch .* nor a crop_id"),
+        ("f" * 31, "no file .* neither a scan_id .32 hex digits."),
+        ("one", "a folder, expected a file, a scan_id or a crop_id. Name one file in it"),
+        ("one/below", "a folder, expected a file"),
+        ("desk/never.png", "no file and lies in no batch"),
+    ],
+)
+def test_why_refuses_what_is_no_file_and_no_id(two, monkeypatch, said, says):
+    store, root = two
+    (root / "one/below").mkdir()
+    monkeypatch.chdir(root)
+    with pytest.raises(ConfigError, match=f"^{said} is {says}"):
+        why(store, said)
+
+
+def test_why_still_tells_of_a_folder_where_a_delivered_file_was(two):
+    store, root = two
+    (root / "one/b.png").unlink()
+    (root / "one/b.png").mkdir()
+    assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
+
+
+def test_why_takes_a_crop_id_and_an_id_that_no_store_knows(two):
+    store, root = two
+    accepted = why(store, str(root / "one/a.png"))
+    by_crop_id = why(store, accepted.crops[0]["crop_id"])
+    assert by_crop_id.scan_id == accepted.scan_id
+    assert [attempt.batch for attempt in by_crop_id.attempts] == ["one", "two"]
+    assert "its bytes are not known" in why(store, "0" * 32).where[0]
 
 
 def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatch):

@@ -165,12 +165,12 @@ def _forgotten(opened: Opened, found) -> None:
 def _scan_id(said: str) -> str:
     """A scan_id, given itself or by a file."""
     from pipeline.ingest.places import content_at
-    from pipeline.stages.reading import scan_id_of
+    from pipeline.stages.reading import named_scan_id, scan_id_of
 
     if (data := content_at(said)) is not None:
         return scan_id_of(data)
-    scan_id = said.partition(":")[0]  # a crop_id is scan_id:region
-    if len(scan_id) != 32 or set(scan_id) - set("0123456789abcdef"):
+    scan_id = named_scan_id(said)
+    if scan_id is None:
         raise ConfigError(f"{said} is no file and no scan_id (32 hex digits); give either of them.")
     return scan_id
 

@@ -7,6 +7,7 @@ the caller, and the PatientID is keyed by the caller before it goes anywhere.
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -99,6 +100,12 @@ def read_scan(order: Order) -> Read:
 def scan_id_of(data: bytes) -> str:
     """The same bytes are the same scan, under whatever name."""
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def named_scan_id(said: str) -> str | None:
+    """The scan_id that a person names, by itself or in a crop_id; None when `said` is neither."""
+    found = re.fullmatch(r"([0-9a-f]{32})(:.+)?", said)
+    return found and found[1]
 
 
 def orders_ahead(orders: Iterable[Order]) -> Iterator[Order | Future[Order]]:

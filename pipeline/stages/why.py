@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pipeline.errors import ConfigError
 from pipeline.ingest.delivery import Deliveries, Listed, batches
 from pipeline.ingest.forgotten import Forgotten
 from pipeline.ingest.listing import Entry, list_batch
-from pipeline.ingest.places import BatchFolder, content_at, full_address, state_at
+from pipeline.ingest.places import BatchFolder, content_at, folder_at, full_address, state_at
 from pipeline.stages.opening import Opened
-from pipeline.stages.reading import scan_id_of
+from pipeline.stages.reading import named_scan_id, scan_id_of
 from pipeline.store import catalog
 
 # What to do about a reason; any other says it in its own words.
@@ -68,13 +69,16 @@ class Answer:
 
 
 def why(opened: Opened, said: str) -> Answer:
-    """What became of the file `said`, which may also be a scan_id or a crop_id."""
+    """What became of the file `said`, which may also be a scan_id or a crop_id.
+
+    Raises ConfigError when `said` is none of them.
+    """
     answer = Answer()
     places = dict(_places(opened, said))
     if (data := content_at(said)) is not None:
         answer.scan_id = scan_id_of(data)
     elif not places:
-        answer.scan_id = said.partition(":")[0]
+        answer.scan_id = named_scan_id(said)
     with catalog.open_store(opened.store) as con:
         answer.attempts = list(_attempts(opened, con, places, answer.scan_id))
         if answer.scan_id is None:
@@ -82,6 +86,8 @@ def why(opened: Opened, said: str) -> Answer:
         if answer.scan_id:
             rows = catalog.query(con, "crops_of_scan", scan_id=answer.scan_id)
             answer.crops = rows.to_dict("records")
+    if not answer.attempts and answer.scan_id is None:
+        _refuse_what_is_no_file(said, places)
     names = {attempt.name for attempt in answer.attempts} | {
         relative.decode("utf-8", "backslashreplace") for relative in places.values()
     }
@@ -89,6 +95,20 @@ def why(opened: Opened, said: str) -> Answer:
     if not answer.attempts:
         answer.where = list(_without_attempt(opened, said, places, answer.scan_id))
     return answer
+
+
+def _refuse_what_is_no_file(said: str, places: dict) -> None:
+    if folder_at(said).is_dir():
+        raise ConfigError(
+            f"{said} is a folder, expected a file, a scan_id or a crop_id. Name one file in it; "
+            "dental query batches tells of whole batches"
+        )
+    if not places:
+        raise ConfigError(
+            f"{said} is no file and lies in no batch that was delivered; it is neither a scan_id "
+            "(32 hex digits) nor a crop_id (scan_id:region). Correct the path, or copy a crop_id "
+            "from: dental query worklist"
+        )
 
 
 def _places(opened: Opened, said: str) -> Iterator[tuple[str, bytes]]:
