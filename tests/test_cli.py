@@ -48,6 +48,15 @@ def test_query_prints_rows_as_a_table_or_as_csv(store):
     assert row.startswith("night,4,3,0,1")
 
 
+def test_a_query_of_many_columns_is_printed_whole_to_a_pipe(store):
+    header, *rows = dental("query", "example_crops", "--csv", "--store", store).stdout.splitlines()
+    said = dental("query", "example_crops", "--store", store, COLUMNS="80").stdout
+    crop_ids = [row.split(",")[0] for row in rows]
+    assert len(crop_ids) == 3
+    assert all(crop_id in said for crop_id in crop_ids)
+    assert all(f"{name} " in said for name in header.split(",") if name.startswith("box_"))
+
+
 def test_query_takes_parameters(store):
     rows = dental("query", "labelled", "--csv", "--store", store).stdout.splitlines()
     assert rows[0] == "crop_id,patient_key,label"

@@ -4,10 +4,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.cli.commands import StoreOption, commands, settings_of
+from pipeline.cli.tables import print_rows
 from pipeline.errors import ConfigError
 
 
@@ -32,10 +31,7 @@ def query(
     if csv:
         rows.to_csv(sys.stdout, index=False)
         return
-    table = Table(*map(str, rows.columns))
-    for row in rows.itertuples(index=False):
-        table.add_row(*(cell(value) for value in row))
-    Console().print(table)
+    print_rows(list(rows.columns), list(rows.itertuples(index=False)))
 
 
 def _pair(parameter: str) -> tuple[str, str]:
@@ -46,13 +42,5 @@ def _pair(parameter: str) -> tuple[str, str]:
 
 
 def _print_queries(known) -> None:
-    table = Table("query", "parameters", "answers")
-    for name, query in known.items():
-        table.add_row(name, " ".join(query.parameters), query.description)
-    Console().print(table)
-
-
-def cell(value) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.3f}"
-    return "" if value is None else str(value)
+    rows = [(name, " ".join(each.parameters), each.description) for name, each in known.items()]
+    print_rows(["query", "parameters", "answers"], rows, prose="answers")

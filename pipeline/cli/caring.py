@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.asking import cell
 from pipeline.cli.commands import StoreOption, commands, settings_of
+from pipeline.cli.tables import print_rows
 from pipeline.errors import ConfigError
 from pipeline.stages.opening import Opened, open_for_writing
 
@@ -57,10 +57,7 @@ def _in_words(attempt) -> str:
 
 def _print_crops(crops: list[dict]) -> None:
     columns = ("recipe", "region", "tooth", "label", "predicted", "p_abnormal", "flagged", "seen")
-    table = Table(*columns)
-    for crop in crops:
-        table.add_row(*(cell(crop[column]) for column in columns))
-    Console().print(table)
+    print_rows(columns, [[crop[column] for column in columns] for crop in crops])
 
 
 @commands.command("retry")
