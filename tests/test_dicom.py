@@ -166,6 +166,23 @@ def test_monochrome1_is_inverted_after_its_window():
     assert greys(data).tolist() == [[255, 0, 0, 0]]
 
 
+def test_every_frame_has_its_own_window_and_slope_where_it_says_one():
+    def group(slope, center):
+        own, window, scale = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = center, "101"
+        window.VOILUTFunction, scale.RescaleSlope = "LINEAR_EXACT", slope
+        scale.RescaleIntercept = "0"
+        own.FrameVOILUTSequence, own.PixelValueTransformationSequence = [window], [scale]
+        return own
+
+    frame = np.array([[0, 50, 100]], np.uint16)
+    per_frame = [group("1", "50.5"), group("2", "150.5")]
+    data = dicom(frame, frames=[frame, frame], PerFrameFunctionalGroupsSequence=per_frame)
+    first, second = decode(data, None, MANY).frames
+    assert first.tolist() == [[0, 126, 252]]
+    assert second.tolist() == [[0, 0, 252]]
+
+
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])
 def test_a_window_is_applied_after_the_rescale_as_pydicom_does(function):
     elements = {"VOILUTFunction": function} if function else {}

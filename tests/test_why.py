@@ -75,6 +75,8 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
     assert (broken.status, broken.reason) == ("rejected", "not_an_image")
     assert "deliver it as JPEG" in broken.remedy
     assert any("nonsense!" in line for line in why(store, str(root / "one/b.png")).messages)
+    store.private.tell("bb.png: another file's")
+    assert not any("another" in line for line in why(store, str(root / "one/b.png")).messages)
     # Elsewhere, under another name; and by its id.
     put(root / "desk", x_png=(root / "one/a.png").read_bytes())
     assert why(store, str(root / "desk/x.png")).attempts[0].batch == "one"

@@ -31,8 +31,8 @@ def decode(data: bytes, max_pixels: int) -> Picture:
             dataset = read(data, max_pixels)
             stored = frames_of(dataset, max_pixels)
             tones, frames, colour = Tones(dataset), [], False
-            for frame, colours in stored:
-                frames.append(tones.grey(frame, colours))
+            for number, (frame, colours) in enumerate(stored):
+                frames.append(tones.of_frame(number).grey(frame, colours))
                 colour = colour or frame.ndim == 3 or tones.palette
             told = facts(dataset)
         except (ScanRejected, MemoryError):

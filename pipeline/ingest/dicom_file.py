@@ -8,6 +8,7 @@ import io
 import math
 import re
 import zlib
+from collections.abc import Iterable
 
 import pydicom
 from pydicom.uid import (
@@ -33,6 +34,7 @@ VRS = {str(vr).encode() for vr in STANDARD_VR}
 DEFLATED, HEADER = b"1.2.840.10008.1.2.1.99", 2048  # bytes in which the transfer syntax is said
 CHUNK = 1 << 20  # bytes inflated at once
 BYTES_PER_PIXEL = 6  # of 16-bit colour
+PER_FRAME = "PerFrameFunctionalGroupsSequence"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -139,14 +141,22 @@ def facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
     }
 
 
-def said(dataset: pydicom.Dataset, name: str):
-    """An element's value, of the object itself or of what all its frames share; None if empty."""
+def said(dataset: pydicom.Dataset, name: str, frame: int | None = None):
+    """An element's value, of a frame, of the object, or of what its frames share; None if empty."""
+    own = dataset.get(PER_FRAME) or ()
+    groups = [own[frame]] if frame is not None and frame < len(own) else []
+    if (value := _grouped(groups, name)) is not None:
+        return value
     if name in dataset and dataset[name].value not in (None, ""):
         return dataset[name].value
-    for shared in dataset.get("SharedFunctionalGroupsSequence") or ():
-        for group in shared:
-            if group.VR == "SQ" and group.value and name in group.value[0]:
-                return group.value[0][name].value
+    return _grouped(dataset.get("SharedFunctionalGroupsSequence") or (), name)
+
+
+def _grouped(groups: Iterable[pydicom.Dataset], name: str):
+    for group in groups:
+        for macro in group:
+            if macro.VR == "SQ" and macro.value and name in macro.value[0]:
+                return macro.value[0][name].value
     return None
 
 

@@ -10,7 +10,7 @@ import pydicom
 from pydicom.pixels.processing import apply_color_lut
 
 from pipeline.errors import ScanRejected
-from pipeline.ingest.dicom_file import said
+from pipeline.ingest.dicom_file import PER_FRAME, said
 
 FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -19,14 +19,21 @@ BLOCK = 1 << 22  # pixels worked on at once in floating point, to keep memory fl
 
 
 class Tones:
-    """How one object's stored values are shown."""
+    """How one object's stored values are shown, or one frame's that has its own window."""
 
-    def __init__(self, dataset: pydicom.FileDataset):
-        self.dataset = dataset
+    def __init__(self, dataset: pydicom.FileDataset, frame: int | None = None):
+        self.dataset, self.frame = dataset, frame
         self.bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
         self.signed = int(dataset.get("PixelRepresentation") or 0) == 1
         self.palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
         self._table: np.ndarray | None = None
+
+    def of_frame(self, number: int) -> "Tones":
+        """The same, or a frame's own where frames have windows or slopes of their own."""
+        return Tones(self.dataset, number) if self.dataset.get(PER_FRAME) else self
+
+    def _said(self, name: str):
+        return said(self.dataset, name, self.frame)
 
     def grey(self, frame: np.ndarray, colours: str) -> np.ndarray:
         """One frame, (rows, columns) or (rows, columns, 3), in the given colour space, as uint8."""
@@ -80,7 +87,7 @@ class Tones:
     def _shades(self, stored: np.ndarray) -> np.ndarray:
         """Grey of stored values of any shape."""
         values, low, high = self._rescaled(stored)
-        table = said(self.dataset, "VOILUTSequence")
+        table = self._said("VOILUTSequence")
         if table:
             values, high = looked_up(values, table[0], self._little())
             grey = self._scaled(values, 0, high)
@@ -93,11 +100,11 @@ class Tones:
 
     def _rescaled(self, stored: np.ndarray) -> tuple[np.ndarray, float, float]:
         """Values after the modality LUT or rescale, and the least and greatest there can be."""
-        if table := said(self.dataset, "ModalityLUTSequence"):
+        if table := self._said("ModalityLUTSequence"):
             values, high = looked_up(stored, table[0], self._little())
             return values, 0, high
-        slope = float(said(self.dataset, "RescaleSlope") or 1)
-        intercept = float(said(self.dataset, "RescaleIntercept") or 0)
+        slope = float(self._said("RescaleSlope") or 1)
+        intercept = float(self._said("RescaleIntercept") or 0)
         values = stored.astype(np.float64) * slope + intercept
         low, high = self._range(stored)
         ends = sorted((low * slope + intercept, high * slope + intercept))
@@ -122,10 +129,8 @@ class Tones:
 
     def _windowed(self, values: np.ndarray) -> np.ndarray | None:
         """Share of white by the first window; None when there is none that means something."""
-        centre, width = (
-            _first(said(self.dataset, f"Window{name}")) for name in ("Center", "Width")
-        )
-        function = str(said(self.dataset, "VOILUTFunction") or "LINEAR").upper()
+        centre, width = (_first(self._said(f"Window{name}")) for name in ("Center", "Width"))
+        function = str(self._said("VOILUTFunction") or "LINEAR").upper()
         if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
             return None
         if function == "SIGMOID":

@@ -5,6 +5,7 @@ The answer names files, so it is for a person who asks, never for a log.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -165,10 +166,12 @@ def _messages(opened: Opened, names: set[str]) -> Iterator[str]:
     log = opened.private.root / "messages.log"
     if not log.exists() or not names:
         return
-    stems = {os.path.splitext(name)[0] for name in names}
+    # As a name stands there: on one line, and not the end of another name.
+    stems = (re.escape(os.path.splitext(name)[0].replace("\n", " ")) for name in names)
+    about = re.compile(rf"(?<![^\s`'\"(])(?:{'|'.join(stems)})\.")
     with log.open(encoding="utf-8") as lines:
         for line in lines:
-            if any(f"{stem}." in line for stem in stems):
+            if about.search(line):
                 yield line.rstrip("\n")
 
 
