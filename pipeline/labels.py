@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+# Labels are stored as delivered, so they must be words for findings, not room for free text.
 SPELLING = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
 EXPECTED = "1 to 40 of a-z, 0-9, `_`, `.`, `+`, `-` once capitals are small and blanks are `_`"
 

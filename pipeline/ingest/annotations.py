@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pipeline.ingest.listing import Entry, Listing, comparable, open_below
 from pipeline.ingest.places import BatchFolder, S3Folder
 
-# Labels are stored as delivered, so they must be words for findings, not room for free text.
 LARGEST = 50_000_000  # bytes of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
     10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
