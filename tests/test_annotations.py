@@ -400,14 +400,17 @@ def test_names_of_a_data_yaml_that_are_numbers_count_as_they_read(batch):
     assert annotations.by_path[b"a.png"].boxes[0].label == "36"
 
 
-def test_aliases_of_aliases_are_told_without_writing_them_out(batch):
-    lines = ["a: &a [healthy, healthy]"]
-    lines += [
-        f"{key}: &{key} [*{old}, *{old}]" for old, key in pairwise("abcdefghijklmnopqrstuvwx")
-    ]
-    batch.write(a_DOT_png="", data_DOT_yaml="\n".join([*lines, "names: [*x]"]))
+MERGED = "{key}: &{key} {{<<: [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}]}}"
+
+
+@pytest.mark.parametrize("line", ["{key}: &{key} [*{old}, *{old}]", MERGED])
+def test_aliases_are_told_and_not_followed_for_they_grow_with_every_level(batch, line):
+    lines = ["a: &a {healthy: 0}"]
+    lines += [line.format(key=key, old=old) for old, key in pairwise("abcdefghijklmnopqrstuvwx")]
+    batch.write(a_DOT_png="", data_DOT_yaml="\n".join([*lines, "names: *x"]))
     [problem] = batch.read().problems
-    assert len(problem.what) < 100
+    assert problem.kind == "unreadable"
+    assert "has aliases" in problem.what
 
 
 def test_folders_are_classes_when_every_one_is_listed(batch):
