@@ -288,6 +288,8 @@ def test_a_head_is_trained_when_enough_labels_are_new(learned, reviewed):
         other = "caries" if label == "healthy" else "healthy"
         reviewed(f"{number}", f"{crop},{other},kl")
     assert learned() == "h2 was trained and not promoted: worse"
+    # The stand-in writes no card, as when labels are again what they were and the head stands.
+    assert learned() == "0 new labels since the last training, 2 are awaited"
     assert learned.times == 1
 
 

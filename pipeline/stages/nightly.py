@@ -5,6 +5,7 @@ is left to do, so a missed or broken-off night is caught up and a second one has
 fails is told, and does not keep the rest from running.
 """
 
+import datetime
 import hashlib
 import os
 import time
@@ -180,11 +181,13 @@ class Run:
         # Imports Keras and scikit-learn, which a night with nothing to learn does without.
         from pipeline.stages.training import learn_and_predict
 
+        began = datetime.datetime.now(datetime.UTC).isoformat()
         trained, failures = learn_and_predict(self.opened, self._map)
         self.night.promoted = trained.promoted
         said = "promoted" if trained.promoted else "not promoted"
         self.night.head = f"{trained.head_id} was trained and {said}: {trained.words}"
         self.night.failures += [str(failure) for failure in failures]
+        self.store.write_bytes(training_mark(chosen.trunk_id), began.encode())
         if trained.promoted:
             self._write_reports_anew(trained.head_id)
 
@@ -210,13 +213,25 @@ def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
     )
 
 
+def training_mark(trunk_id: str) -> str:
+    """Where a night says when it last trained a head on a trunk.
+
+    Its card does not: labels that are again what they were make a head that stands already, with
+    the card of then, and every later night would make it again.
+    """
+    return f"runs/trained-{trunk_id}"
+
+
 def last_training(store: Store, trunk_id: str) -> str | None:
     """When a head was last trained on a trunk, promoted or not; None before the first."""
     if champion(store) is None:
         return None
     homes = {os.path.dirname(name) for name in store.names("models/heads") if "card.json" in name}
     cards = [read_card(store, home) for home in homes]
-    return max((card["made_at"] for card in cards if card["trunk"] == trunk_id), default=None)
+    times = [card["made_at"] for card in cards if card["trunk"] == trunk_id]
+    if store.has(mark := training_mark(trunk_id)):
+        times.append(store.read_bytes(mark).decode())
+    return max(times, default=None)
 
 
 def _age_and_name(path: Path) -> tuple[int, str]:
