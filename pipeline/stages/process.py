@@ -224,8 +224,8 @@ class Run:
                 f"{corrected['scan_id'].nunique()} scans came again as another patient's than "
                 "they were taken as, or with a patient where none was said; a scan stays where it "
                 "is, so one person may stand on two sides of a split. To correct it, take "
-                f"{taken} back with `dental undo` and run it again. See them with: make query "
-                f'Q="patients_corrected batch={self.batch}"'
+                f"{taken} back with `dental undo`, run it again and give reviewers' tables again. "
+                f'See them with: make query Q="patients_corrected batch={self.batch}"'
             )
 
     def _report(self) -> None:
