@@ -7,11 +7,11 @@ from tests import fuzz
 def test_damaged_files_all_come_out_and_nothing_but_rejections_is_raised():
     workers = Workers(2, fuzz.SECONDS, fuzz.MEMORY_MB)
     try:
-        result = fuzz.fuzz(400, 200, workers)
+        result = fuzz.fuzz(800, 200, workers)
     finally:
         workers.close()
     assert result.violations() == []
-    assert result.outcomes.total() == 400
+    assert result.outcomes.total() == 800
     assert {"accepted", "undecodable"} <= set(result.outcomes)
 
 
