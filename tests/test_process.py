@@ -328,7 +328,7 @@ def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do
     put(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
     summary = ran(store, folder)
     [note] = [note for note in summary.notes if "`dental undo`" in note]
-    assert note.startswith("2 scans came again as another patient's")
+    assert note.startswith("2 scans were accepted before their patient was named")
     assert "take b back" in note
     undo(store, "b")
     assert not any("`dental undo`" in note for note in ran(store, folder).notes)
@@ -342,6 +342,14 @@ def test_a_table_that_names_the_first_patient_again_leaves_nothing_to_correct(tm
         put(folder, t_csv=f"file,patient\na.png,{patient}\n")
         summary = ran(store, folder)
         assert sum("`dental undo`" in note for note in summary.notes) == told
+
+
+def test_one_film_under_two_names_and_patients_is_misfiled_and_no_correction(tmp_path):
+    store, film = opened(tmp_path), panoramic()
+    tables = "file,patient\na.png,ann\nb.png,bob\n"
+    summary = ran(store, put(tmp_path / "in", a_png=film, b_png=film, t_csv=tables))
+    assert any("may be misfiled" in note for note in summary.notes)
+    assert not any("`dental undo`" in note for note in summary.notes)
 
 
 def test_new_boxes_of_a_scan_stay_with_the_patient_as_whose_it_was_accepted(tmp_path):

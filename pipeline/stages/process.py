@@ -221,10 +221,11 @@ class Run:
         if len(corrected):
             taken = ", ".join(sorted(set(corrected["batch"])))
             self.summary.notes.append(
-                f"{corrected['scan_id'].nunique()} scans came again as another patient's than "
-                "they were taken as, or with a patient where none was said; a scan stays where it "
-                "is, so one person may stand on two sides of a split. To correct it, take "
-                f"{taken} back with `dental undo`, run it again and give reviewers' tables again. "
+                f"{corrected['scan_id'].nunique()} scans were accepted before their patient was "
+                "named, or as another one's; a scan stays where it is, so one person may stand on "
+                f"two sides of a split. To correct it, see that the tables of {taken} name the "
+                f"patient, take {taken} back with `dental undo`, run it again and give reviewers' "
+                "tables again with `make feedback`. "
                 f'See them with: make query Q="patients_corrected batch={self.batch}"'
             )
 

@@ -1,11 +1,13 @@
--- Scans that came again as another patient's than the one as whose they were accepted.
+-- Scans whose patient was named, or named otherwise, only after they had been accepted.
 -- $batch = null
 --
--- They stay where they are, also on their side of a split, until their batch is taken back.
+-- They stay where they are, also on their side of a split, until their batch is taken back. Two files
+-- of the same bytes that were said to be of two patients are misfiled, and no correction.
 with last_said as (
     select
         scan_id,
         batch,
+        file_key,
         patient_key
 
     from scans
@@ -25,5 +27,9 @@ inner join last_said on accepted.scan_id = last_said.scan_id
 where
     accepted.status = 'accepted'
     and accepted.patient_key <> last_said.patient_key
+    and (
+        accepted.patient_from = 'scan'
+        or (accepted.batch, accepted.file_key) = (last_said.batch, last_said.file_key)
+    )
     and ($batch::varchar is null or $batch in (accepted.batch, last_said.batch))
 order by accepted.batch, accepted.scan_id, said_in, said
