@@ -108,7 +108,7 @@ phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, fr
 		pipeline/model/phantoms.keras
 
 phantom-finder: $(VENV)/ready ## remake the finder of teeth that comes with the package, from phantoms alone
-	@$(RUN) -m pipeline.stages.learn_finder
+	@$(RUN) -m pipeline.learn.learn_finder
 
 clean: ## remove the environment and the sample; never a store
 	rm -rf $(VENV) $(SAMPLE) dist

@@ -21,8 +21,9 @@ from rich.table import Table
 from sklearn.model_selection import GroupKFold
 
 from benchmarks.finder import Scan, annotated, found_teeth, interval
-from pipeline.imaging import finder
-from pipeline.imaging.finder import (
+from pipeline.imaging import tooth_finder
+from pipeline.imaging.downscale import averaged, shrink
+from pipeline.imaging.tooth_finder import (
     ARCH_MIDDLE,
     ARCH_REACH,
     CELL,
@@ -32,11 +33,10 @@ from pipeline.imaging.finder import (
     HEIGHT,
     WIDTH,
 )
-from pipeline.imaging.phantoms.views import DRAWN, Drawn, view
-from pipeline.imaging.shrink import averaged, shrink
-from pipeline.model import finder_network
+from pipeline.learn.learn_finder import BATCH, draw
+from pipeline.model import tooth_finder_network
 from pipeline.model.backend import keras
-from pipeline.stages.learn_finder import BATCH, draw
+from pipeline.phantoms.views import DRAWN, Drawn, view
 
 COUNTS = (16, 24, 32, 48)  # places that are looked at
 # As a box: x and y of the middle, width and height.
@@ -70,7 +70,7 @@ Example = tuple[np.ndarray, np.ndarray]  # what the network sees, and what is kn
 
 def labelled(boxes: np.ndarray, arch: np.ndarray) -> np.ndarray:
     """What is known of the cells, float32 (rows, columns, 3): hills, labelled, surely no tooth."""
-    hills = finder_network.target(boxes, GRID)[..., 0]
+    hills = tooth_finder_network.target(boxes, GRID)[..., 0]
     known = (hills >= 1) | within(boxes * [1, 1, CORE, CORE])
     off = ~within(arch[np.newaxis]) & ~known
     return np.stack([hills, known, off], axis=-1).astype(np.float32)
@@ -122,7 +122,7 @@ def examples(scan: Scan, random: np.random.Generator) -> Iterator[Example]:
     scan = Drawn(averaged(scan.pixels, DRAWN * WIDTH, DRAWN * HEIGHT), boxes)
     for _ in range(VIEWS):
         pixels, seen = view(scan, random)
-        yield finder.contrasted(pixels), labelled(seen[:-1], seen[-1])
+        yield tooth_finder.contrasted(pixels), labelled(seen[:-1], seen[-1])
 
 
 def of_phantom(seed: int, random: np.random.Generator) -> Iterator[Example]:
@@ -131,16 +131,16 @@ def of_phantom(seed: int, random: np.random.Generator) -> Iterator[Example]:
     for _ in range(VIEWS):
         pixels, teeth = view(scan, random)
         known = np.zeros((*GRID, 3), np.float32)
-        known[..., 0] = finder_network.target(teeth, GRID)[..., 0]
+        known[..., 0] = tooth_finder_network.target(teeth, GRID)[..., 0]
         known[..., 1] = 1
-        yield finder.contrasted(pixels), known
+        yield tooth_finder.contrasted(pixels), known
 
 
 def learned(way: Way, real: Sequence[Example], phantoms: Sequence[Example]) -> keras.Model:
     """The finder of the package after it learned from `real` too."""
-    model = finder_network.network((HEIGHT, WIDTH), FIRST_KERNEL, CELL, DILATIONS, seed=0)
+    model = tooth_finder_network.network((HEIGHT, WIDTH), FIRST_KERNEL, CELL, DILATIONS, seed=0)
     shapes = [weight.shape for weight in model.get_weights()]
-    model.set_weights([w.reshape(s) for w, s in zip(finder._weights(), shapes, strict=True)])
+    model.set_weights([w.reshape(s) for w, s in zip(tooth_finder._weights(), shapes, strict=True)])
     warm_up = STEPS // 10
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, STEPS - warm_up, warmup_target=LEARNING_RATE, warmup_steps=warm_up
@@ -162,9 +162,9 @@ def learned(way: Way, real: Sequence[Example], phantoms: Sequence[Example]) -> k
 
 def found_by(model: keras.Model, scan: Scan) -> np.ndarray:
     """Places, the likeliest first."""
-    picture = finder.contrasted(shrink(scan.pixels, WIDTH, HEIGHT))
+    picture = tooth_finder.contrasted(shrink(scan.pixels, WIDTH, HEIGHT))
     logits = np.asarray(model(picture[np.newaxis, ..., np.newaxis]))[0, ..., 0]
-    return finder.middles(1 / (1 + np.exp(-logits)))
+    return tooth_finder.middles(1 / (1 + np.exp(-logits)))
 
 
 def compared(scans: Sequence[Scan], folds: int) -> dict[str, list[np.ndarray]]:
@@ -172,7 +172,7 @@ def compared(scans: Sequence[Scan], folds: int) -> dict[str, list[np.ndarray]]:
     random = np.random.default_rng(0)
     real = [list(examples(scan, random)) for scan in scans]
     phantoms = [each for seed in range(1000, 1000 + PHANTOMS) for each in of_phantom(seed, random)]
-    places = {"phantoms alone": [finder.find_teeth(scan.pixels) for scan in scans]}
+    places = {"phantoms alone": [tooth_finder.find_teeth(scan.pixels) for scan in scans]}
     dealt = GroupKFold(folds, shuffle=True, random_state=0)
     sides = list(dealt.split(scans, groups=[scan.group for scan in scans]))
     for way in WAYS:

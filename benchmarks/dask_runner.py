@@ -21,16 +21,16 @@ from statistics import median
 
 from benchmarks import scans
 from benchmarks.comparison import clocked
-from flows import server
-from flows.environment import prepare
+from flows import prefect_server
+from flows.prefect_environment import prepare
 from pipeline import config
-from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.jobs.part_work import PartWork
+from pipeline.jobs.process_batch import process
+from pipeline.jobs.resources import job_for
+from pipeline.progress import Advance
 from pipeline.stages.parts_loop import Guarded
 from pipeline.stages.plan import deliver
-from pipeline.stages.process import process
-from pipeline.stages.progress import Advance
-from pipeline.stages.tools import job_for
-from pipeline.stages.work import PartWork
+from pipeline.store.open_store import Opened, open_for_writing
 
 SCANS, PART_SIZE, REPEATS, EMPTY_PARTS = 480, 30, 3, 40
 ONE_CORE = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
@@ -55,11 +55,11 @@ def main() -> None:
         loopback.add_worker("BOTH=1")
         opened = store_at(Path(root, "flow"), "threads", loopback.address)
         prepare(opened.settings)
-        server.use_server(opened)  # before Prefect is imported
+        prefect_server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
             folder = scans.periapicals(Path(root), pool, SCANS)
         compare_workers(Path(root), folder, loopback.address)
-        server.wait()
+        prefect_server.wait()
         for runner in ("threads", "dask"):
             each = 1000 * overhead(opened, runner, loopback.address)
             print(f"  overhead of a part with Prefect's task, {runner}: {each:.0f} ms")
@@ -136,7 +136,7 @@ def without_prefect(
     settings: config.Settings, stage: str, work: Guarded, numbers: Sequence[int]
 ) -> list[object]:
     """The map of the flows without Prefect's tasks."""
-    from flows.parts import where
+    from flows.part_tasks import where
 
     with where(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(do, numbers))
@@ -146,7 +146,7 @@ def overhead(opened: Opened, runner: str, address: str) -> float:
     """Seconds that one part without work takes as a task of a flow; the first ones are left out."""
     from prefect import flow
 
-    from flows.parts import as_tasks
+    from flows.part_tasks import as_tasks
 
     work = Guarded("nothing", "b", Nothing(job_for("run", "b", opened, None)), opened.private, int)
 

@@ -25,13 +25,13 @@ from scipy.stats import binomtest
 from pipeline import config
 from pipeline.imaging.crops import cut
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.phantoms import draw_periapical
 from pipeline.imaging.quality import measure
 from pipeline.imaging.regions import find_regions
 from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.picture import to_eight_bits
 from pipeline.model.architecture import grid
 from pipeline.model.drift import Sample, compare, describe
+from pipeline.phantoms import draw_periapical
 
 PHANTOMS, REFERENCE = 1200, 256  # half of the phantoms have a finding
 HEIGHT, BITS = 500, 12

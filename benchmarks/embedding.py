@@ -14,17 +14,17 @@ import pandas as pd
 from benchmarks.comparison import Comparison, clocked, rates, sizes
 from benchmarks.stores import BATCH, fresh_store, planned_parts
 from pipeline import schemas
-from pipeline.ingest.delivery import Deliveries
-from pipeline.ingest.workers import Workers
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.workers.pool import Workers
 from pipeline.model.network import BATCH as ROWS
 from pipeline.model.network import in_batches
-from pipeline.stages.accepted import Accepted
+from pipeline.stages.duplicates import Accepted
 from pipeline.stages.embed import embed_part
-from pipeline.stages.opening import Opened
 from pipeline.stages.receive import Receiver
-from pipeline.stages.registry import Chosen, choose, embedder
+from pipeline.store.open_store import Opened
 from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import read_part
+from pipeline.store.registry import Chosen, choose, embedder
 
 PART = 0
 EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000

@@ -28,11 +28,11 @@ from rich.table import Table
 
 from benchmarks import numbering
 from benchmarks.places import at_random, between_gaps, tiled
-from pipeline.imaging.finder import MOST, find_teeth, look, middles
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.numbering import guess_teeth
-from pipeline.imaging.phantoms import draw_panoramic
-from pipeline.imaging.phantoms.files import encode
+from pipeline.imaging.tooth_finder import MOST, find_teeth, look, middles
+from pipeline.imaging.tooth_numbering import guess_teeth
+from pipeline.phantoms import draw_panoramic
+from pipeline.phantoms.files import encode
 
 QUARTER = 0.25  # of the decoding, which finding and guessing may take
 DRAWN, LEAST = 4, 24  # phantoms of 2900 × 1400 pixels; times that a median is taken of

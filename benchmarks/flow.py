@@ -10,11 +10,11 @@ from pathlib import Path
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.script import plain_model, plain_script
 from benchmarks.stores import BATCH, fresh_store
-from pipeline.ingest.workers import Workers
+from pipeline.ingest.workers.pool import Workers
+from pipeline.jobs.process_batch import Run
 from pipeline.stages.parts_loop import one_by_one
-from pipeline.stages.process import Run
-from pipeline.stages.registry import embedder
 from pipeline.store.locks import batch_lock
+from pipeline.store.registry import embedder
 
 BAR = 1.4
 SIDE = 256

@@ -24,19 +24,19 @@ from rich.table import Table
 from benchmarks.places import between_gaps, tiled
 from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
-from pipeline.imaging.finder import MOST, find_teeth
-from pipeline.model.background import apart, p_abnormal
-from pipeline.model.head_layers import predict
-from pipeline.model.resampling import draws
-from pipeline.stages.cross_validate import folds_of, run_of
-from pipeline.stages.labelled import labelled_rows
-from pipeline.stages.originals import original
-from pipeline.stages.registry import Chosen, choose
-from pipeline.stages.relearned import how_learned, relearned
-from pipeline.stages.train_head import learned_head
+from pipeline.imaging.tooth_finder import MOST, find_teeth
+from pipeline.learn.cross_validate import folds_of, run_of
+from pipeline.learn.refit_trunk import how_learned, relearned
+from pipeline.learn.train_head import learned_head
+from pipeline.learn.training_rows import labelled_rows
+from pipeline.model.head.background import apart, p_abnormal
+from pipeline.model.head.layers import predict
+from pipeline.model.scores.resampling import draws
+from pipeline.report.source_scan import original
+from pipeline.store.base import Store
 from pipeline.store.catalog import SQL
-from pipeline.store.folder import Store
 from pipeline.store.parts import read_part
+from pipeline.store.registry import Chosen, choose
 
 METHODS = {
     "finder": find_teeth,

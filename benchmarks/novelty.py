@@ -24,12 +24,12 @@ from sklearn.metrics import roc_auc_score
 from pipeline import config
 from pipeline.imaging.crops import Place, cut
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.phantoms import Phantom, draw_panoramic
-from pipeline.imaging.phantoms.phantom import CARIES, LESION
 from pipeline.imaging.regions import Annotated, find_regions
 from pipeline.ingest.picture import to_eight_bits
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import fit, middle
+from pipeline.phantoms import Phantom, draw_panoramic
+from pipeline.phantoms.phantom import CARIES, LESION
 
 LEARNED, JUDGED = 40, 80  # mouths
 TEETH = 8  # of a mouth to learn from

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from rich.table import Table
 
-from pipeline.imaging import finder
-from pipeline.imaging.numbering import guess_teeth
-from pipeline.imaging.phantoms import draw_panoramic
-from pipeline.imaging.phantoms.views import drawn, view
+from pipeline.imaging import tooth_finder
+from pipeline.imaging.tooth_numbering import guess_teeth
+from pipeline.phantoms import draw_panoramic
+from pipeline.phantoms.views import drawn, view
 
 SEEDS = range(5000, 5060)
 BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
@@ -48,8 +48,8 @@ def guessed(seed: int, views: int = 0) -> Iterator[Guess]:
 
 
 def _guesses(pixels: np.ndarray, teeth: np.ndarray, numbers: np.ndarray) -> Iterator[Guess]:
-    picture, chances = finder.look(pixels)
-    places = finder.middles(chances)
+    picture, chances = tooth_finder.look(pixels)
+    places = tooth_finder.middles(chances)
     away = np.abs(places[:, np.newaxis] - teeth[:, :2]) / (teeth[:, 2:] / 2)
     nearest, distance = away.max(axis=2).argmin(axis=1), away.max(axis=2).min(axis=1)
     truths = np.where(distance <= 1, numbers[nearest], 0)

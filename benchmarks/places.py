@@ -6,9 +6,9 @@ Each takes uint8 (height, width) and returns float (n, 2), the places to look at
 import cv2
 import numpy as np
 
-from pipeline.imaging.anatomy import ARCH_BOTTOM, ARCH_LEFT, ARCH_RIGHT, ARCH_TOP
-from pipeline.imaging.finder import HEIGHT, MOST, WIDTH
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.downscale import shrink
+from pipeline.imaging.picture_area import ARCH_BOTTOM, ARCH_LEFT, ARCH_RIGHT, ARCH_TOP
+from pipeline.imaging.tooth_finder import HEIGHT, MOST, WIDTH
 
 TILE = 0.28  # of the height
 ROW_OFFSET = 0.42  # of a tile, above and below the band's middle

@@ -12,10 +12,10 @@ import cv2
 
 from benchmarks.comparison import Comparison, clocked, rates
 from pipeline.config import Quality, Recipe, Settings
-from pipeline.ingest.annotations import Annotation
-from pipeline.ingest.listing import list_batch
-from pipeline.ingest.workers import Workers
-from pipeline.stages.reading import Order, Read, read_scan
+from pipeline.ingest.labels.annotations import Annotation
+from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.workers.pool import Workers
+from pipeline.stages.read_scan import Order, Read, read_scan
 
 AGAINST = "read_scan in threads"
 BAR = 0.9

@@ -92,12 +92,12 @@ def crops_by_filter(root: Path):
 def delivered_again(root: Path):
     """Plan and receive the folder of 10,000 files, of which none is new."""
     from benchmarks.stores import default_settings
-    from pipeline.ingest.delivery import Deliveries
-    from pipeline.stages.accepted import Accepted
-    from pipeline.stages.opening import open_for_writing
+    from pipeline.ingest.delivery_lists import Deliveries
+    from pipeline.stages.duplicates import Accepted
     from pipeline.stages.plan import plan_batch
     from pipeline.stages.receive import Receiver
-    from pipeline.stages.registry import choose
+    from pipeline.store.open_store import open_for_writing
+    from pipeline.store.registry import choose
 
     def work():
         opened = open_for_writing(default_settings(root))
@@ -115,8 +115,8 @@ def duplicates(root: Path):
     """Look up every scan of one night, as a run does that receives them again."""
     import pandas as pd
 
-    from pipeline.stages.accepted import Accepted
-    from pipeline.store.folder import Store
+    from pipeline.stages.duplicates import Accepted
+    from pipeline.store.base import Store
 
     night = pd.read_parquet(f"{store_of(root)}/scans/{NIGHT}", columns=["scan_id", "bytes"])
 
@@ -159,8 +159,8 @@ def one_crop(root: Path):
     """The pixels of one crop, by its id and batch."""
     import pyarrow.parquet as pq
 
-    from pipeline.stages.pictures import read_pictures
-    from pipeline.store.folder import Store
+    from pipeline.report.pictures import read_pictures
+    from pipeline.store.base import Store
 
     store = Store(store_of(root))
     name = store.names("crops")[-1]
@@ -228,7 +228,7 @@ def streamed(root: Path):
 
 def ledger_listed(root: Path):
     """Names of all ledger parts: before every part that is received, and again to commit it."""
-    from pipeline.store.folder import Store
+    from pipeline.store.base import Store
 
     return lambda: Store(store_of(root)).names("scans")
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.stores import BATCH, fresh_store, planned_parts
-from pipeline.ingest.delivery import Deliveries
-from pipeline.ingest.listing import list_batch
-from pipeline.ingest.workers import Workers
-from pipeline.stages.accepted import Accepted
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.workers.pool import Workers
+from pipeline.stages.duplicates import Accepted
 from pipeline.stages.receive import Receiver
-from pipeline.stages.registry import choose
+from pipeline.store.registry import choose
 
 AGAINST = "cv2.imdecode alone"
 BAR = 0.75

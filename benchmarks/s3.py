@@ -15,16 +15,16 @@ from benchmarks import scans, table
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.stores import BATCH, planned_parts
 from pipeline import config
-from pipeline.ingest.places import folder_at
-from pipeline.ingest.workers import Workers
-from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.ingest.batch_folder import folder_at
+from pipeline.ingest.workers.pool import Workers
+from pipeline.jobs.part_work import Embed, PartWork, Receive
+from pipeline.jobs.resources import Tools, finished, job_for, tools_for
 from pipeline.stages.plan import deliver
-from pipeline.stages.registry import choose
-from pipeline.stages.tools import Tools, finished, job_for, tools_for
-from pipeline.stages.work import Embed, PartWork, Receive
 from pipeline.store.locks import batch_lock, begin_run
+from pipeline.store.open_store import Opened, open_for_writing
 from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import rows_of
+from pipeline.store.registry import choose
 from tests.s3_server import BUCKET, Process
 
 SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9

@@ -69,7 +69,7 @@ def main() -> None:
 
 def per_scan(root: Path) -> list[PerScan]:
     """The two ends: a small JPEG of one crop, a large PNG of 48."""
-    from pipeline.ingest.workers import Workers
+    from pipeline.ingest.workers.pool import Workers
 
     tell("drawing phantoms")
     with get_context("spawn").Pool() as pool:
@@ -90,14 +90,14 @@ def per_scan(root: Path) -> list[PerScan]:
 def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     """Receive and embed one folder, which makes one part."""
     from benchmarks.stores import BATCH, fresh_store, planned_parts
-    from pipeline.ingest.delivery import Deliveries
+    from pipeline.ingest.delivery_lists import Deliveries
     from pipeline.model.architecture import describe, total
-    from pipeline.stages.accepted import Accepted
+    from pipeline.stages.duplicates import Accepted
     from pipeline.stages.embed import embed_part
     from pipeline.stages.receive import Receiver
-    from pipeline.stages.registry import choose, embedder
     from pipeline.store.part_names import crops_name, features_name, scans_name
     from pipeline.store.parts import rows_of
+    from pipeline.store.registry import choose, embedder
 
     with fresh_store(root, folder) as opened:
         store, chosen = opened.store, choose(opened.settings, opened.store)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.imaging.phantoms import Phantom, draw_panoramic, draw_periapical
-from pipeline.imaging.phantoms.files import SUFFIXES, encode
+from pipeline.phantoms import Phantom, draw_panoramic, draw_periapical
+from pipeline.phantoms.files import SUFFIXES, encode
 
 REAL = "DENTAL_TEST_DATA"  # names a folder; panoramics with boxes lie in its sub-folder `opg`
 LONG_AGO = 1_000_000_000  # seconds; any moment that is long past

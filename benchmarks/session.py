@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import processes, receiving, scans, table
 from benchmarks.comparison import Comparison
 from pipeline import config
-from pipeline.ingest.workers import Workers
+from pipeline.ingest.workers.pool import Workers
 
 PANORAMICS, PERIAPICALS = 48, 200  # enough that a repeat takes a second or more on two cores
 REPEATS = 5

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import config
-from pipeline.ingest.delivery import Deliveries
-from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.ingest.delivery_lists import Deliveries
 from pipeline.stages.plan import deliver, plan_batch
+from pipeline.store.open_store import Opened, open_for_writing
 
 BATCH = "bench"
 

@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 from benchmarks import embedding, scans
 from benchmarks.stores import BATCH, default_settings
 from pipeline import schemas
-from pipeline.ingest.workers import Workers
+from pipeline.ingest.workers.pool import Workers
 from pipeline.stages.embed import embed_part
-from pipeline.stages.opening import Opened, open_for_writing
 from pipeline.stages.plan import deliver, plan_batch
-from pipeline.stages.registry import Chosen, embedder
+from pipeline.store.open_store import Opened, open_for_writing
 from pipeline.store.part_names import crops_name, features_name, labels_name, scans_name
 from pipeline.store.parts import read_part, write_part
+from pipeline.store.registry import Chosen, embedder
 
 PART, NIGHT, BIG = 128, 1000, 10_000  # scans of a part, of a night, of the night that comes again
 AGAIN = "again"  # the name of that night

@@ -12,13 +12,13 @@ from typing import Annotated
 import psutil
 import typer
 
-from flows import server
-from flows.environment import prepare
+from flows import prefect_server
+from flows.prefect_environment import prepare
 from pipeline import config
 from pipeline.errors import NightBusy, PipelineError
-from pipeline.stages.alarm import alarmed
-from pipeline.stages.opening import Opened, open_for_writing
+from pipeline.jobs.on_failure import alarmed
 from pipeline.store.locks import night_lock
+from pipeline.store.open_store import Opened, open_for_writing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -33,9 +33,9 @@ def process_batch(
 ) -> None:
     """Take a folder of scans to features, predictions and a report; run it again to resume."""
     opened = ready(store)
-    from pipeline.ingest.places import folder_at
+    from pipeline.ingest.batch_folder import folder_at
+    from pipeline.report.summary import progress_in_words
     from pipeline.stages.plan import deliver
-    from pipeline.stages.summary import progress_in_words
 
     batch = deliver(folder_at(folder), name, opened)
     from flows.process_batch import process_batch as flow
@@ -60,7 +60,7 @@ def feedback(
     store: StoreOption = None,
 ) -> None:
     """Append a reviewer's labels, then do as `train` does; no scan is opened."""
-    from pipeline.stages.feedback import take_feedback
+    from pipeline.learn.feedback import take_feedback
 
     taken = take_feedback(ready(store).settings, file)
     print("\n".join(taken.in_words()), flush=True)
@@ -102,11 +102,11 @@ def nightly(store: StoreOption = None) -> None:
         except NightBusy as busy:
             print(busy)
             return
-        server.use_server(opened)
+        prefect_server.use_server(opened)
         from flows.nightly import nightly as flow
 
         stop_in_words(lambda: "What was done is kept.")
-        server.wait()
+        prefect_server.wait()
     finish(flow)
 
 
@@ -119,12 +119,12 @@ def serve(
 ) -> None:
     """Run `nightly` by the setting `schedule` until stopped, with a server that other runs use."""
     opened = open_for_writing(settings_for(store))
-    with server.stand(opened) as url:
+    with prefect_server.stand(opened) as url:
         from flows.serve import schedule_of
         from flows.serve import serve as forever
 
         schedule = schedule_of(opened.settings, every)
-        server.wait()
+        prefect_server.wait()
         when = f"every {every} s" if every else f"by {opened.settings.schedule!r}"
         print(f"Nightly runs come {when}; see {url.removesuffix('/api')}. Stop: Ctrl-C", flush=True)
         stop_in_words(lambda: "The schedule rests until it is served again.")
@@ -143,7 +143,7 @@ def settings_for(store: str | None) -> config.Settings:
 def ready(store: str | None) -> Opened:
     """The store of this run, and a server that comes up while the flow is imported."""
     opened = open_for_writing(settings_for(store))
-    server.use_server(opened)
+    prefect_server.use_server(opened)
     return opened
 
 
@@ -168,13 +168,13 @@ def stop_in_words(done: Callable[[], str]) -> None:
 
 def finish(flow, *parameters) -> None:
     """Run the flow and leave with its exit status."""
-    server.wait()
+    prefect_server.wait()
     # Private to Prefect 3.8, which has no other way to end its thread in order. Left running, it
     # holds on to what the flow knew, and DuckDB tells of 117 leaks on the terminal.
     from prefect._internal.concurrency.threads import wait_for_global_loop_exit
 
     state = flow(*parameters, return_state=True)
-    wait_for_global_loop_exit(server.LAST_WORDS)
+    wait_for_global_loop_exit(prefect_server.LAST_WORDS)
     raise typer.Exit(state.result() if state.is_completed() else 1)
 
 

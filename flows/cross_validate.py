@@ -4,12 +4,12 @@ from prefect import flow
 from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.guard import guarded
+from flows.private_errors import guarded
 from pipeline import config
-from pipeline.stages.opening import open_for_writing
-from pipeline.stages.progress import log
-from pipeline.stages.registry import choose
-from pipeline.stages.scores import cross_validated_in_words
+from pipeline.progress import log
+from pipeline.report.score_tables import cross_validated_in_words
+from pipeline.store.open_store import open_for_writing
+from pipeline.store.registry import choose
 
 
 @flow(name="cross-validate", task_runner=ThreadPoolTaskRunner(max_workers=1))
@@ -20,7 +20,7 @@ def cross_validate(folds: int) -> int | State:
 
     def body() -> int:
         # Imported here, since it imports Keras: an error in the settings is told before that.
-        from pipeline.stages import cross_validate
+        from pipeline.learn import cross_validate
 
         store = opened.store
         chosen = choose(settings, store)

@@ -4,11 +4,11 @@ from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.guard import guarded
-from flows.parts import as_tasks
+from flows.part_tasks import as_tasks
+from flows.private_errors import guarded
 from pipeline import config
-from pipeline.stages.opening import open_for_writing
-from pipeline.stages.scores import learned_in_words
+from pipeline.report.score_tables import learned_in_words
+from pipeline.store.open_store import open_for_writing
 
 
 @flow(name="learn-trunk", task_runner=ThreadPoolTaskRunner(max_workers=1))
@@ -19,7 +19,7 @@ def learn_trunk() -> int | State:
 
     def body() -> int | State:
         # Imported here, since it imports Keras: an error in the settings is told before that.
-        from pipeline.stages.learn_trunk import learn_trunk as learn
+        from pipeline.learn.learn_trunk import learn_trunk as learn
 
         learned = learn(opened, as_tasks)
         print("\n".join(learned_in_words(learned, settings)))

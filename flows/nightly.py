@@ -7,14 +7,14 @@ from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.guard import guarded
-from flows.parts import as_tasks
+from flows.part_tasks import as_tasks
+from flows.private_errors import guarded
 from pipeline import config
 from pipeline.errors import NightBusy
-from pipeline.stages import nightly as stage
-from pipeline.stages.alarm import alarmed
-from pipeline.stages.nights import in_words
-from pipeline.stages.opening import open_for_writing
+from pipeline.jobs import nightly as stage
+from pipeline.jobs.on_failure import alarmed
+from pipeline.report.night_record import in_words
+from pipeline.store.open_store import open_for_writing
 
 
 @flow(name="nightly", task_runner=ThreadPoolTaskRunner(max_workers=1))

@@ -4,12 +4,12 @@ from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.guard import guarded
-from flows.parts import as_tasks
+from flows.part_tasks import as_tasks
+from flows.private_errors import guarded
 from pipeline import config
-from pipeline.stages.opening import open_for_writing
-from pipeline.stages.process import process
-from pipeline.stages.summary import in_words
+from pipeline.jobs.process_batch import process
+from pipeline.report.summary import in_words
+from pipeline.store.open_store import open_for_writing
 
 
 # One part at a time: inside a part decoding and embedding use every core already, and parts that

@@ -4,11 +4,11 @@ from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.guard import guarded
-from flows.parts import as_tasks
+from flows.part_tasks import as_tasks
+from flows.private_errors import guarded
 from pipeline import config
-from pipeline.stages.opening import open_for_writing
-from pipeline.stages.scores import trained_in_words
+from pipeline.report.score_tables import trained_in_words
+from pipeline.store.open_store import open_for_writing
 
 
 @flow(name="train", task_runner=ThreadPoolTaskRunner(max_workers=1))
@@ -19,7 +19,7 @@ def train() -> int | State:
 
     def body() -> int | State:
         # Imported here, since it imports Keras: an error in the settings is told before that.
-        from pipeline.stages.training import learn_and_predict
+        from pipeline.learn.train import learn_and_predict
 
         trained, failures = learn_and_predict(opened, as_tasks)
         words = trained_in_words(trained.card, trained.promoted, trained.words, settings)

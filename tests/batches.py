@@ -9,9 +9,10 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ScanRejected
-from pipeline.ingest import listing
-from pipeline.stages import report, tools
-from pipeline.stages.opening import open_for_writing
+from pipeline.ingest import list_files
+from pipeline.jobs import resources
+from pipeline.report import batch
+from pipeline.store.open_store import open_for_writing
 
 # A trunk and a head that compute in milliseconds; everything else is as in real runs.
 RECIPE = config.Recipe(side=32)
@@ -87,7 +88,7 @@ class Halved:
 
 def without_waiting(patch):
     """Quick runs: no second look at fresh files, no worker processes, no TensorFlow, no figures."""
-    patch.setattr(listing, "SECOND_LOOK_SECONDS", 0)
-    patch.setattr(tools, "Workers", InPlace)
-    patch.setattr(tools, "embedder", lambda store, chosen: Halved)
-    patch.setattr(report, "render", repr)
+    patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
+    patch.setattr(resources, "Workers", InPlace)
+    patch.setattr(resources, "embedder", lambda store, chosen: Halved)
+    patch.setattr(batch, "render", repr)

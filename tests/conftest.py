@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 from tests.s3_server import Process
 
 

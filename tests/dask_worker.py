@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from pipeline.stages import tools
+from pipeline.jobs import resources
 from tests.batches import Halved
 
 VICTIM = "TEST_VICTIM"  # names a file; who makes it dies
@@ -23,4 +23,4 @@ class DiesOnce:
 
 
 def dask_setup(worker):
-    tools.embedder = lambda store, chosen: DiesOnce
+    resources.embedder = lambda store, chosen: DiesOnce

@@ -23,10 +23,10 @@ from PIL import Image
 
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
-from pipeline.ingest.annotations import Annotation
-from pipeline.ingest.listing import list_batch
-from pipeline.ingest.workers import Workers
-from pipeline.stages.reading import Order, read_scan
+from pipeline.ingest.labels.annotations import Annotation
+from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.workers.pool import Workers
+from pipeline.stages.read_scan import Order, read_scan
 
 FILES, SHARE, SEED = 20_000, 2_000, 0
 SECONDS, MEMORY_MB, MAX_PIXELS, SIDE = 20, 1024, 2_000_000, 32

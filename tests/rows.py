@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.stages.registry import choose
 from pipeline.store.part_names import features_name, labels_name
 from pipeline.store.parts import write_part
+from pipeline.store.registry import choose
 
 GRID = (8, 8, 8)  # of the trunk in tests.batches
 

@@ -91,7 +91,7 @@ def keep(megabytes):
 
 def slow_imports(_):
     """Which slow libraries reading scans brings into a worker."""
-    from pipeline.stages import reading  # noqa: F401
+    from pipeline.stages import read_scan  # noqa: F401
 
     slow = ("pandas", "tensorflow", "keras", "pyarrow", "prefect", "duckdb", "sklearn", "skimage")
     slow += ("s3fs", "botocore")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from tests.test_cli import dental
+from tests.cli.test_app import dental
 
 ROOT = Path(__file__).parents[1]
 

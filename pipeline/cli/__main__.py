@@ -3,17 +3,7 @@
 import sys
 
 # Imported for the commands that they add.
-from pipeline.cli import (  # noqa: F401
-    asking,
-    caring,
-    drawing,
-    evaluating,
-    explaining,
-    models,
-    trunk,
-    watching,
-)
-from pipeline.cli.commands import commands
+from pipeline.cli.app import commands
 from pipeline.errors import PipelineError
 
 

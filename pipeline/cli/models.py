@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pipeline.cli.commands import StoreOption, commands, console, settings_of
+from pipeline.cli.app import StoreOption, commands, console, settings_of
 from pipeline.errors import ConfigError
 
 
@@ -15,8 +15,8 @@ def models(
     store: StoreOption = None,
 ) -> None:
     """List trunks and heads with what their cards say, or compare two of them side by side."""
-    from pipeline.stages import models as stored
-    from pipeline.store.folder import Store
+    from pipeline.store import model_cards as stored
+    from pipeline.store.base import Store
 
     opened = Store(settings_of(store).store)
     if not pair:
@@ -32,7 +32,7 @@ def models(
 
 
 def _print_list(rows: list[dict]) -> None:
-    from pipeline.stages.models import UNSAID
+    from pipeline.store.model_cards import UNSAID
 
     if not rows:
         print("No models yet. A batch makes its trunk, make train a head.")
@@ -61,10 +61,10 @@ def promote(
     store: StoreOption = None,
 ) -> None:
     """Make a head the champion, with its trunk and recipe, unless it is worse on the test side."""
-    from pipeline.stages.models import known_head, newest_challenger
-    from pipeline.stages.opening import open_for_writing
+    from pipeline.learn.promotion import promote as decide
     from pipeline.stages.predict import Head
-    from pipeline.stages.promotion import promote as decide
+    from pipeline.store.model_cards import known_head, newest_challenger
+    from pipeline.store.open_store import open_for_writing
 
     settings = settings_of(store)
     opened = open_for_writing(settings).store

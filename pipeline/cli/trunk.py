@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import config
-from pipeline.cli.commands import trunk_commands
+from pipeline.cli.app import trunk_commands
 
 
 @trunk_commands.command("describe")

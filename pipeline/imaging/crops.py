@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.imaging.shrink import averaged, shrink
+from pipeline.imaging.downscale import averaged, shrink
 
 
 class Place(NamedTuple):

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.downscale import shrink
 
 # Pixels that the longer edge of an overview has at least, unless the scan's has fewer: for finding
 # borders, quality, likeness and teeth they are enough.

@@ -9,7 +9,7 @@ give a hint, never a certainty. Pictures are uint8 of shape (height, width).
 import cv2
 import numpy as np
 
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.downscale import shrink
 
 REDUCED = 1000  # pixels of the longer edge, at least, when a scan is reduced
 # Shares of the height where letters are sought; in the middle columns of the lower part only below

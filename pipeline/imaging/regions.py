@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.config import Recipe
-from pipeline.imaging import finder
-from pipeline.imaging.anatomy import is_panoramic, picture_area
+from pipeline.imaging import tooth_finder
 from pipeline.imaging.crops import Place, square_around, within
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.numbering import guess_teeth
+from pipeline.imaging.picture_area import is_panoramic, picture_area
+from pipeline.imaging.tooth_numbering import guess_teeth
 
 # Counts up when the code below or in crops.py cuts other pixels from the same settings.
 CODE_VERSION = 8
@@ -59,7 +59,7 @@ class Region:
 
 def fingerprint(recipe: Recipe) -> str:
     """First 12 hex digits of a SHA-256 over everything that can change a crop."""
-    facts = {"code": CODE_VERSION, "finder": finder.digest(), **recipe.model_dump()}
+    facts = {"code": CODE_VERSION, "finder": tooth_finder.digest(), **recipe.model_dump()}
     said = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
@@ -90,8 +90,8 @@ def find_regions(
 
 def _teeth(frame: Frame, recipe: Recipe) -> list[Region]:
     """Where teeth may be, and which these may be."""
-    picture, chances = finder.look(frame.overview)
-    places = finder.middles(chances)
+    picture, chances = tooth_finder.look(frame.overview)
+    places = tooth_finder.middles(chances)
     guesses = [
         (int(tooth), float(confidence)) if tooth else UNSURE
         for tooth, confidence in zip(*guess_teeth(picture, chances, places), strict=True)
@@ -120,7 +120,7 @@ def find_background(
     height, width = frame.pixels.shape
     if not boxes or not is_panoramic(width, height, modality):
         return []
-    places = finder.find_teeth(frame.overview)[TEETH:]
+    places = tooth_finder.find_teeth(frame.overview)[TEETH:]
     away = np.abs(places[:, np.newaxis] * [width, height] - [box.place.centre for box in boxes])
     taken = (away < AROUND / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
     free = places[~taken.any(axis=1)]

@@ -5,9 +5,9 @@ Pictures are uint8 of shape (height, width).
 
 import numpy as np
 
-from pipeline.imaging.anatomy import exposed_area
+from pipeline.imaging.downscale import shrink
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.shrink import shrink
+from pipeline.imaging.picture_area import exposed_area
 
 THUMBNAIL = 256  # pixels of the longer edge
 

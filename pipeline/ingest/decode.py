@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from pipeline.errors import ScanRejected
-from pipeline.ingest import dicom
+from pipeline.ingest.dicom.decode import decode as decode_dicom
+from pipeline.ingest.dicom.file import is_dicom
 from pipeline.ingest.picture import Picture, to_eight_bits
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp", "DIB": "bmp"}
@@ -72,8 +73,8 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
     """
     if not data:
         raise ScanRejected("empty", "0 bytes; deliver the file again")
-    if dicom.is_dicom(data):
-        return dicom.decode(data, max_pixels)
+    if is_dicom(data):
+        return decode_dicom(data, max_pixels)
     header = _header(data, max_pixels)
     try:
         frames = _frames(data, header)

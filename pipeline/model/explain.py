@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ArtifactError
-from pipeline.model.dense import Dense
+from pipeline.model.head.dense import Dense
 
 
 @dataclass(frozen=True)

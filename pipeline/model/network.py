@@ -17,7 +17,7 @@ from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture
 from pipeline.model.backend import keras
-from pipeline.model.trunk import initial_weights, weights_file
+from pipeline.model.trunk_weights import initial_weights, weights_file
 
 # Fixed, so that there is one trace and a row's result cannot depend on its neighbours.
 BATCH = 64

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pipeline.model.evaluation import Bin
+    from pipeline.model.scores.evaluation import Bin
 
 # Matplotlib knows no CSS variables: it draws in these colours, which are renamed afterwards.
 INK, SOFT, BAR, SEEN, MARK = "#010101", "#020202", "#030303", "#040404", "#050505"

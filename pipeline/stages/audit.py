@@ -11,10 +11,10 @@ import hashlib
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.stages.registry import Chosen
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 from pipeline.store.part_names import audits_name, features_name
 from pipeline.store.parts import part_numbers, read_part, write_part
+from pipeline.store.registry import Chosen
 
 COLUMNS = ["batch", "crop_id", "scan_id", "patient_key"]
 

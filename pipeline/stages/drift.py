@@ -22,13 +22,13 @@ from pipeline.stages.drift_reference import (
     sampled,
     with_embeddings,
 )
-from pipeline.stages.opening import Opened
-from pipeline.stages.registry import Chosen
-from pipeline.stages.rows import ACCEPTED
+from pipeline.stages.ledger_rows import ACCEPTED
 from pipeline.store import catalog
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
+from pipeline.store.open_store import Opened
 from pipeline.store.part_names import drift_name
 from pipeline.store.parts import read_part, write_part
+from pipeline.store.registry import Chosen
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
 MOST_TOLD = 4  # facts in one alert; the query `drift` has all

@@ -31,15 +31,15 @@ from pipeline.config import Settings
 from pipeline.model.architecture import grid
 from pipeline.model.drift import PLACES, Sample, describe
 from pipeline.model.fingerprints import fingerprint
-from pipeline.stages.novelty import maps_of
-from pipeline.stages.opening import Opened
-from pipeline.stages.registry import Chosen, read_card
-from pipeline.stages.rows import ACCEPTED
+from pipeline.stages.ledger_rows import ACCEPTED
+from pipeline.stages.score_novelty import maps_of
 from pipeline.store import catalog
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
+from pipeline.store.open_store import Opened
 from pipeline.store.part_names import features_name
 from pipeline.store.parts import iter_part, part_numbers, read_part, write_part
+from pipeline.store.registry import Chosen, read_card
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference

@@ -7,10 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.stages.ahead import ahead
-from pipeline.stages.progress import Advance
-from pipeline.stages.registry import Chosen
-from pipeline.store.folder import Store
+from pipeline.progress import Advance
+from pipeline.store.base import Store
 from pipeline.store.part_names import (
     background_crops_name,
     background_features_name,
@@ -18,6 +16,8 @@ from pipeline.store.part_names import (
     features_name,
 )
 from pipeline.store.parts import iter_part, part_writer
+from pipeline.store.prefetch import ahead
+from pipeline.store.registry import Chosen
 
 # Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three are in memory: one being unpacked,
 # one being embedded, one being packed.

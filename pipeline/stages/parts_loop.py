@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.errors import StageFailed
-from pipeline.ingest.private import Private
-from pipeline.stages.progress import Advance
+from pipeline.ingest.private_folder import Private
+from pipeline.progress import Advance
 
 
 class Work:

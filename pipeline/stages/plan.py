@@ -4,17 +4,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.annotations import LARGEST, Annotation, Annotations
-from pipeline.ingest.coco import read_coco
-from pipeline.ingest.delivery import Deliveries, batch_name
-from pipeline.ingest.folders import read_folders
-from pipeline.ingest.forgotten import Forgotten
-from pipeline.ingest.listing import Entry, Listing, has_scans, list_batch
-from pipeline.ingest.places import BatchFolder, S3Folder
-from pipeline.ingest.private import Private
-from pipeline.ingest.tables import read_tables
-from pipeline.ingest.yolo import read_yolo
-from pipeline.stages.opening import Opened
+from pipeline.ingest.batch_folder import BatchFolder, S3Folder
+from pipeline.ingest.delivery_lists import Deliveries, batch_name
+from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.labels.annotations import LARGEST, Annotation, Annotations
+from pipeline.ingest.labels.coco import read_coco
+from pipeline.ingest.labels.folders import read_folders
+from pipeline.ingest.labels.tables import read_tables
+from pipeline.ingest.labels.yolo import read_yolo
+from pipeline.ingest.list_files import Entry, Listing, has_scans, list_batch
+from pipeline.ingest.private_folder import Private
+from pipeline.store.open_store import Opened
 from pipeline.store.parts import part_numbers
 
 # Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan; a batch of

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import schemas
-from pipeline.model.background import apart, p_abnormal
-from pipeline.stages.registry import Chosen, head_home, read_card, read_model
-from pipeline.store.folder import Store
+from pipeline.model.head.background import apart, p_abnormal
+from pipeline.store.base import Store
 from pipeline.store.part_names import features_name, predictions_name
 from pipeline.store.parts import iter_part, part_writer
+from pipeline.store.registry import Chosen, head_home, read_card, read_model
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ class Head:
 
     def said(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, and the probability of background (N,); 0 when the head knows of none."""
-        from pipeline.model.head_layers import predict
+        from pipeline.model.head.layers import predict
 
         return apart(predict(self.model, embeddings), len(self.card["classes"]))
 

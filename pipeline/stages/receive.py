@@ -14,21 +14,21 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.config import Quality
 from pipeline.errors import ScanRejected
-from pipeline.ingest.annotations import Annotation
-from pipeline.ingest.delivery import FORGOTTEN, Deliveries, Listed
-from pipeline.ingest.forgotten import Forgotten
-from pipeline.ingest.private import Private
-from pipeline.ingest.workers import Workers
-from pipeline.stages.accepted import Accepted, Seen
-from pipeline.stages.opening import Opened
-from pipeline.stages.progress import Advance
-from pipeline.stages.reading import Order, Read, orders_ahead, read_scan
-from pipeline.stages.registry import Chosen
-from pipeline.stages.rows import REJECTED, RowMaker
-from pipeline.store.folder import Store
+from pipeline.ingest.delivery_lists import FORGOTTEN, Deliveries, Listed
+from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.labels.annotations import Annotation
+from pipeline.ingest.private_folder import Private
+from pipeline.ingest.workers.pool import Workers
+from pipeline.progress import Advance
+from pipeline.stages.duplicates import Accepted, Seen
+from pipeline.stages.ledger_rows import REJECTED, RowMaker
+from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
+from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
+from pipeline.store.open_store import Opened
 from pipeline.store.part_names import background_crops_name, crops_name, labels_name, scans_name
 from pipeline.store.parts import PackedPart, read_part
+from pipeline.store.registry import Chosen
 
 Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 
 SQL = Path(__file__).parents[2] / "sql"
 PROMOTIONS = pa.schema(

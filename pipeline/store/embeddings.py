@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.model.head_rows import Embeddings, Held
+from pipeline.model.head.rows import Embeddings, Held
 from pipeline.store import parts
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 
 # Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
 # again from Parquet in every epoch.

@@ -21,8 +21,8 @@ from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts
-from pipeline.store.folder import Store
-from pipeline.store.halves import widen
+from pipeline.store.base import Store
+from pipeline.store.float16 import widen
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from filelock import Timeout
 
 from pipeline.errors import BatchBusy, NightBusy, PipelineError, StoreError
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 
 FOLDER = ".locks"
 SERVER = "server"  # the lock that is held while a Prefect server stands for a store

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from pipeline import schemas
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
+from pipeline.store.base import Store
 from pipeline.store.features import add_label, labels_in_force, parts_of, trunk_of, width_of
-from pipeline.store.folder import Store
-from pipeline.store.halves import ROWS, widen
+from pipeline.store.float16 import ROWS, widen
 
 MEMORY = 2 * 2**30  # bytes: 130,000 embeddings of the default trunk
 FACTS = ["crop_id", "batch", "patient_key", "region_kind", "tooth"]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 
 PART_NAME = re.compile(r"part-(\d{5,})\.parquet")
 # Columns with nearly all of a part's bytes, and the level at which zstd packs their tables: crops

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.store import catalog
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 from tests.chaos import victims
 from tests.chaos.moments import failing, kill
 from tests.chaos.victims import DONE, FAILED, REFUSED

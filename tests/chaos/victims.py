@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil
 
 from pipeline.errors import PipelineError
-from pipeline.ingest import delivery, listing
-from pipeline.stages import process as process_module
-from pipeline.stages import tools
+from pipeline.ingest import delivery_lists, list_files
+from pipeline.jobs import process_batch as process_module
+from pipeline.jobs import resources
 from pipeline.stages.plan import deliver
-from pipeline.store.folder import Store
+from pipeline.store.base import Store
 from tests.batches import Halved, InPlace, opened, panoramic, put, scan
 from tests.chaos.moments import Moments
 
@@ -60,11 +60,11 @@ def process_batch(
     root: Path, folder: Path, batch: str, real_workers: bool = False, **settings
 ) -> None:
     """What is struck: one batch from its folder to its report. Raises what the stages raise."""
-    listing.SECOND_LOOK_SECONDS = 0
-    delivery.datetime.datetime = FrozenClock
-    tools.embedder = lambda store, chosen: Halved
+    list_files.SECOND_LOOK_SECONDS = 0
+    delivery_lists.datetime.datetime = FrozenClock
+    resources.embedder = lambda store, chosen: Halved
     if not real_workers:
-        tools.Workers = InPlace
+        resources.Workers = InPlace
     store = opened(root, part_size=4, **settings)
     summary = process_module.process(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:

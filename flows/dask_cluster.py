@@ -1,0 +1,138 @@
+"""Parts worked on by a Dask cluster that exists already.
+
+What travels is a stage's work as values (settings, batch and model names), a part's number, and
+back its outcome. Prefect and its tasks stay in the flow's process: a worker needs neither a Prefect
+server nor this package's `flows`. A scheduler that went away may come back, a worker that was lost
+costs its part another attempt, and one that comes late is used.
+"""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from distributed import CancelledError, Client, Future
+from distributed.client import ClosedClientError
+from distributed.comm import CommClosedError
+
+from pipeline.config import Settings
+from pipeline.errors import ConfigError
+from pipeline.jobs.part_work import PartWork, attempt_elsewhere
+from pipeline.progress import log
+from pipeline.stages.parts_loop import Attempt
+
+PATIENCE_SECONDS = 120.0  # for a scheduler that was restarted, and for a worker to come
+LOOK_SECONDS = 5.0
+
+
+class Cluster:
+    """A connected cluster, for one stage; any thread may ask."""
+
+    def __init__(self, client: Client, settings: Settings, work: PartWork):
+        self._client, self._work = client, work
+        self._resources = getattr(settings.dask, work.needs, {}) if work.needs else {}
+        self._last_worker = time.monotonic()
+        self._gone: str | None = None  # why nothing can be done any more, in words
+
+    def ask(self, number: int) -> Attempt:
+        """Have one part worked on; waits for it, across restarts of scheduler and workers."""
+        while self._gone is None:
+            # Another key each time: a scheduler that remembers the old one would answer for it.
+            key = f"{self._work.stage} {self._work.job.batch} {number}-{secrets.token_hex(4)}"
+            try:
+                future = self._client.submit(
+                    attempt_elsewhere, self._work, number, key=key, resources=self._resources
+                )
+                return self._answer(future)
+            except (CancelledError, CommClosedError):
+                time.sleep(1)  # the client is looking for the scheduler; sent again when it is back
+            except ClosedClientError:
+                self._gone = f"The Dask scheduler did not come back in {PATIENCE_SECONDS:.0f} s."
+            except Exception as error:  # a part that ended several workers, or was not understood
+                words = f"no worker could do it ({type(error).__name__}: {error})"
+                return Attempt(failed=True, words=words)
+        return Attempt(failed=True, words=self._gone)
+
+    def _answer(self, future: Future) -> Attempt:
+        while True:
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except TimeoutError:
+                self._look_for_workers()
+                if self._gone:
+                    future.cancel()
+
+    def require_worker(self) -> None:
+        """Wait for a worker that can do this; ConfigError when none comes."""
+        while not self._gone and not self._suited():
+            self._look_for_workers()
+            time.sleep(0.2)
+        if self._gone:
+            raise ConfigError(self._gone)
+
+    def _look_for_workers(self) -> None:
+        if self._suited():
+            self._last_worker = time.monotonic()
+        elif time.monotonic() - self._last_worker > PATIENCE_SECONDS:
+            offer = " ".join(f"{name}={count:g}" for name, count in self._resources.items())
+            self._gone = (
+                f"No Dask worker for the stage {self._work.stage} came in {PATIENCE_SECONDS:.0f} s"
+                + (f"; expected one that offers {offer}. " if offer else ". ")
+                + "Start one (see the README), or correct the settings under `dask`."
+            )
+            log.warning("%s", self._gone)
+
+    def _suited(self) -> bool:
+        try:
+            workers = self._client.scheduler_info()["workers"].values()
+        except (OSError, KeyError):
+            return False  # the scheduler is away
+        return any(
+            all(worker["resources"].get(name, 0) >= count for name, count in wanted)
+            for worker in workers
+            for wanted in [self._resources.items()]
+        )
+
+
+@contextlib.contextmanager
+def connected(settings: Settings, work: PartWork) -> Iterator[Cluster]:
+    """The cluster of the settings with a worker for `work`; ConfigError in words without one."""
+    address = safe(settings.dask.address)
+    try:
+        client = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"No Dask scheduler answers at {address} ({error}). Start one there, or correct "
+            "`dask.address`."
+        ) from None
+    with client:
+        cluster = Cluster(client, settings, work)
+        cluster.require_worker()
+        yield cluster
+
+
+def safe(address: str | None) -> str:
+    """The scheduler's address; ConfigError for none, and for one that is open to the network."""
+    if address is None:
+        raise ConfigError(
+            'The setting `runner` is "dask" but `dask.address` names no scheduler, such as '
+            "tls://10.0.0.5:8786. Name one, or leave `runner` out."
+        )
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme == "tls" or (parts.scheme == "tcp" and _is_this_machine(parts.hostname)):
+        return address
+    raise ConfigError(
+        f"`dask.address` is {address}, expected tls://… or an address of this machine alone: who "
+        "reaches a scheduler without TLS can run what they like as you, and read the private "
+        "folder. Give scheduler, workers and runs certificates (see the README)."
+    )
+
+
+def _is_this_machine(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ip_address(host or "").is_loopback
+    return False

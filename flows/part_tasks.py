@@ -1,0 +1,67 @@
+"""A stage's parts as Prefect tasks: the map that the flows give to the loop over parts."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pipeline import config
+from pipeline.config import Settings
+from pipeline.errors import ConfigError, StageFailed
+from pipeline.jobs.part_work import PartWork
+from pipeline.stages.parts_loop import Guarded
+
+AWAY = 64  # parts that are with a cluster at a time; each costs a waiting thread here
+
+
+def as_tasks(stage: str, work: Guarded, numbers: Sequence[int]) -> list[object]:
+    """Run `work` on every number as a task; results and StageFailed in the numbers' order.
+
+    A task is one part: the unit that is written, retried and resumed. Finished parts are the
+    cache, so Prefect's own stays off. Only what can pass, such as a flaky disk, is tried again; a
+    bad scan is a row already.
+    """
+    with where(config.load(), work) as (do, at_once):
+
+        def one_part(part: int) -> object:
+            return do(part)
+
+        runner = task(
+            one_part,
+            name=stage,
+            task_run_name=f"{stage} part {{part}}",
+            retries=2,
+            retry_delay_seconds=5,
+            retry_condition_fn=may_pass,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+        with ThreadPoolTaskRunner(max_workers=at_once) as threads:
+            futures = [threads.submit(runner, {"part": number}) for number in numbers]
+            return [future.result(raise_on_failure=False) for future in futures]
+
+
+@contextlib.contextmanager
+def where(settings: Settings, work: Guarded) -> Iterator[tuple[Callable[[int], object], int]]:
+    """What does a part, by the setting `runner`, and how many parts are given to it at once."""
+    if settings.runner == "threads" or not isinstance(work.work, PartWork):
+        # One part at a time: inside a part decoding and embedding use every core already.
+        yield work, 1
+        return
+    try:
+        from flows.dask_cluster import connected
+    except ImportError:
+        raise ConfigError(
+            'The setting `runner` is "dask", but Dask is not installed. Install it with '
+            ".venv/bin/pip install -e '.[dask]', or leave `runner` out."
+        ) from None
+    with connected(settings, work.work) as cluster:
+        yield (lambda number: work.settled(number, cluster.ask(number))), AWAY
+
+
+def may_pass(task, task_run, state) -> bool:
+    """Whether trying again may help."""
+    failure = state.result(raise_on_failure=False)
+    return isinstance(failure, StageFailed) and failure.may_pass

@@ -1,0 +1,135 @@
+"""The Prefect server of a store: the one that stands, else one that ends with who started it.
+
+Left to itself, Prefect starts a server when a flow begins, and a flow that is killed leaves it
+behind. Ours is started first of all, so that it comes up on another core while we import, and reads
+a pipe whose other end its parent alone holds: however the parent ends, the pipe ends, and so does
+the server. It listens on the loopback alone, on a free port.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+from filelock import Timeout
+
+from pipeline.errors import PipelineError
+from pipeline.store.locks import SERVER, held, is_held
+from pipeline.store.open_store import Opened
+
+URL = "PREFECT_API_URL"  # Prefect's clients read it; what you set yourself stands
+ADDRESS = "prefect/server.url"  # in the private folder; to be believed while the lock is held
+PATIENCE = 180.0  # seconds; starting takes 4 to 9 s of CPU on an idle machine, 39 s on a busy one
+LAST_WORDS = 10.0  # seconds for a server to write down what it was told
+# As Prefect sets them for the server of a server-less flow: no pages, no services but the one that
+# records tasks. A standing one has pages, and the scheduler, which makes the runs.
+FEWER_SERVICES = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+}
+# The service that calls runs late fills the log: after an outage it would call all of them late at
+# once, and SQLite admits one writer (3.8.8: "database is locked", a hundred tracebacks).
+STANDING = {"PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false"}
+
+
+def use_server(opened: Opened) -> None:
+    """Have Prefect's clients use the store's standing server, else start one for this process.
+
+    Call it before Prefect is imported, and `wait` before a flow runs.
+    """
+    if URL not in os.environ:
+        os.environ[URL] = standing(opened) or start(FEWER_SERVICES)
+
+
+def standing(opened: Opened) -> str | None:
+    """The address of the store's standing server; None when there is none."""
+    address = opened.private.root / ADDRESS
+    return address.read_text() if is_held(opened.store, SERVER) and address.is_file() else None
+
+
+@contextlib.contextmanager
+def stand(opened: Opened) -> Iterator[str]:
+    """Keep a server up, with all services, that the other runs of this store use too."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(opened.store, SERVER, timeout=0))
+        except Timeout:
+            raise PipelineError(
+                f"The store {opened.settings.store} is served already, and one server is enough. "
+                "Stop the other one first, or leave it to it."
+            ) from None
+        (opened.private.root / ADDRESS).unlink(missing_ok=True)  # that of an earlier server
+        os.environ[URL] = url = start(STANDING)
+        opened.private.write(ADDRESS, url.encode())
+        yield url
+
+
+def start(variables: dict[str, str]) -> str:
+    """Start a server that ends with this process; its address, at which it answers later."""
+    # Bound here: the address is known at once, nobody takes the port, and who asks too early waits.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, handle = listening.getsockname()[1], listening.fileno()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "flows.prefect_server", str(handle)],
+            stdin=subprocess.PIPE,
+            pass_fds=[handle],
+            env={**os.environ, **variables},
+        )
+    atexit.register(_end, server)
+    return f"http://127.0.0.1:{port}/api"
+
+
+def wait() -> None:
+    """Return once the server answers; raises PipelineError when it does not."""
+    try:
+        urllib.request.urlopen(f"{os.environ[URL]}/health", timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        pass  # it answers; one of your own need not know the question
+    except OSError as error:
+        raise PipelineError(
+            f"Prefect's server does not answer at {os.environ[URL]} ({error}). If it said why, it "
+            "stands above. Look at the versions with `dental doctor`, then run again."
+        ) from None
+
+
+def _end(server: subprocess.Popen) -> None:
+    """At our own end: let the server write down what it was told, then see it gone."""
+    server.stdin.close()
+    try:
+        server.wait(LAST_WORDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the pipe, which comes with the end of the parent, and leave."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)  # politely: what was told is still written
+    time.sleep(LAST_WORDS)
+    os._exit(1)
+
+
+def main() -> None:
+    """Be the server, on the listening socket whose number is given."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config(create_app, factory=True, log_level="error", lifespan="on")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

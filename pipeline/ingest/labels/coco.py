@@ -1,0 +1,167 @@
+"""Boxes in COCO form (`*.json`), and the teeth and findings of DENTEX, which extends it.
+
+COCO lists `images` (id, file_name), `annotations` (image_id, category_id, bbox in pixels: left,
+top, width, height) and `categories` (id, name). DENTEX numbers the quadrant (category_id_1), the
+tooth in it (category_id_2) and the finding (category_id_3), named in categories_1 to _3.
+Source: Hamamci et al., DENTEX, MICCAI 2023.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_text
+from pipeline.ingest.list_files import Entry, Listing, suffix
+from pipeline.labels import clean_label
+
+DENTEX = {
+    "Impacted": "impacted",
+    "Caries": "caries",
+    "Deep Caries": "deep_caries",
+    "Periapical Lesion": "periapical_lesion",
+}
+FAR = 10**9  # pixels; no scan is that large
+# Where an annotation's finding is numbered, and where these numbers are named.
+FINDINGS = (("category_id", "categories"), ("category_id_3", "categories_3"))
+
+
+def read_coco(folder: Path, listing: Listing, classes: list[str], into: Annotations) -> None:
+    """Read every JSON of the batch; `classes`, when given, are the only labels allowed."""
+    for entry in listing.labels:
+        if suffix(entry) == b".json":
+            document = _document(folder, entry, into)
+            if document is not None:
+                _File(document, entry, classes, into).read()
+
+
+def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
+    """The content of a COCO file; anything else is told."""
+    name = os.fsdecode(entry.path)
+    text = read_text(folder, entry, into.problem)
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        into.problem("unreadable", f"{name} line {line}", "is no JSON; its labels are missing")
+        return None
+    lists = ("images", "annotations")
+    if not isinstance(document, dict) or not all(isinstance(document.get(k), list) for k in lists):
+        what = "is no COCO file, which lists `images` and `annotations`; it was not used"
+        into.problem("unusable_line", name, what)
+        return None
+    return document
+
+
+class _File:
+    """One COCO file on its way into the annotations."""
+
+    def __init__(self, document: dict, entry: Entry, classes: list[str], into: Annotations):
+        self.document, self.classes, self.into = document, classes, into
+        self.name, self.below = os.fsdecode(entry.path), os.path.dirname(entry.path)
+        self.names = {
+            key: self._named(key) for key in ("categories", *(f"categories_{n}" for n in (1, 2, 3)))
+        }
+        # Scan of each image id; None when it is missing or unclear, which was told.
+        self.images: dict[int | str, bytes | None] = {}
+
+    def read(self) -> None:
+        for place, image in enumerate(self.document["images"], start=1):
+            self._image(image, f"{self.name} image {place}")
+        for place, annotation in enumerate(self.document["annotations"], start=1):
+            self._annotation(annotation, f"{self.name} annotation {place}")
+
+    def _named(self, key: str) -> dict[int | str, str]:
+        """Names by number of one list of categories."""
+        found = self.document.get(key)
+        return {
+            item["id"]: str(item["name"])
+            for item in (found if isinstance(found, list) else ())
+            if isinstance(item, dict) and _is_id(item.get("id")) and "name" in item
+        }
+
+    def _image(self, image, where: str) -> None:
+        if not isinstance(image, dict) or not _is_id(image.get("id")):
+            self.into.problem("unusable_line", where, "has no `id`; it was not used")
+            return
+        name = image.get("file_name")
+        scans = self.into.find(name, self.below) if isinstance(name, str) else []
+        scan = scans[0] if len(scans) == 1 else None
+        earlier = self.images.setdefault(image["id"], scan)
+        if earlier != scan:
+            self.images[image["id"]] = None
+            what = f"id `{image['id']}` is another image's too; no box of it was used"
+            for path in filter(None, (earlier, scan)):
+                self.into.problem("ambiguous", where, what, path)
+            return
+        if scan:
+            return
+        self.into.problem(
+            "ambiguous" if scans else "missing_scan",
+            where,
+            f"`{name}` means {len(scans)} scans of the batch; write the path in `file_name`"
+            if scans
+            else f"there is no scan `{name}` in the batch",
+        )
+
+    def _annotation(self, said, where: str) -> None:
+        said = said if isinstance(said, dict) else {}
+        image = said.get("image_id")
+        path = self.images.get(image) if _is_id(image) else None
+        if path is None:
+            if not _is_id(image) or image not in self.images:
+                self.into.problem("missing_scan", where, f"there is no image with id `{image}`")
+            return
+        place = said.get("bbox")
+        if not _is_box(place):
+            what = f"bbox is `{place}`, not [left, top, width, height] in pixels; it was not used"
+            self.into.problem("unusable_line", where, what, path)
+            return
+        label, tooth = self._label(said, where, path), self._tooth(said, where, path)
+        box = Box(*map(float, place), False, label, tooth, where)
+        self.into.of(path).boxes.append(box)
+
+    def _label(self, said: dict, where: str, path: bytes) -> str | None:
+        """The finding of an annotation. None when there is none or it cannot be used."""
+        for number, named in FINDINGS:
+            if said.get(number) is None:
+                continue
+            name = self.names[named].get(said[number]) if _is_id(said[number]) else None
+            label = None if name is None else DENTEX.get(name) or clean_label(name)
+            if label is None or (self.classes and label not in self.classes):
+                known = f" of classes.txt ({', '.join(self.classes)})" if self.classes else ""
+                what = f"{number} {said[number]} (`{name}`) is no class{known}"
+                what += "; the box is cut without a label"
+                self.into.problem("unknown_class", where, what, path)
+                return None
+            return label
+        return None
+
+    def _tooth(self, said: dict, where: str, path: bytes) -> int | None:
+        """The FDI number: quadrant and number of the tooth in it, when both are said."""
+        numbers = [said.get("category_id_1"), said.get("category_id_2")]
+        if None in numbers:
+            return None
+        names = [
+            self.names[f"categories_{place}"].get(number) if _is_id(number) else None
+            for place, number in enumerate(numbers, start=1)
+        ]
+        tooth = "".join(name or "?" for name in names)
+        if len(tooth) == 2 and tooth.isdecimal() and int(tooth) in FDI:
+            return int(tooth)
+        what = f"quadrant and tooth {numbers} are `{tooth}`, no FDI number; not used"
+        self.into.problem("unusable_line", where, what, path)
+        return None
+
+
+def _is_id(value) -> bool:
+    return isinstance(value, (int, str))
+
+
+def _is_box(place) -> bool:
+    if not isinstance(place, list) or len(place) != 4:
+        return False
+    if not all(isinstance(value, (int, float)) and abs(value) < FAR for value in place):
+        return False  # NaN and infinity are valid to Python's JSON; NaN is not less than anything
+    return place[2] > 0 and place[3] > 0

@@ -1,0 +1,238 @@
+"""Every night: what is new in the inbox, reviewers' labels, training when it is due, one summary.
+
+Knows nothing of schedulers, and may be killed at any instant: the next night finds by looking what
+is left to do, so a missed or broken-off night is caught up and a second one has nothing to do. What
+fails is told, and does not keep the rest from running.
+"""
+
+import datetime
+import hashlib
+import os
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
+from pipeline.ingest.batch_folder import BatchFolder, S3Folder, folder_at
+from pipeline.ingest.delivery_lists import Deliveries, batches
+from pipeline.ingest.list_files import has_scans
+from pipeline.jobs.on_failure import alarmed, sound
+from pipeline.jobs.process_batch import process
+from pipeline.learn.feedback import take_feedback
+from pipeline.learn.training_rows import require_enough
+from pipeline.report.batch import write_report
+from pipeline.report.night_record import (
+    BROKEN,
+    BUSY,
+    EMPTY,
+    BatchNight,
+    Night,
+    in_words,
+    of_summary,
+    write_night,
+)
+from pipeline.report.summary import MANY_REJECTED, Summary
+from pipeline.stages.parts_loop import PartMap, one_by_one
+from pipeline.stages.plan import deliver
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.locks import night_lock
+from pipeline.store.open_store import Opened
+from pipeline.store.registry import champion, choose, read_card
+
+
+def nightly(opened: Opened, map: PartMap = one_by_one) -> Night:
+    """Do what a night has to do; a failure of it is in the result, and `on_failure` was run.
+
+    Raises NightBusy at once when another night is going on.
+    """
+    with night_lock(opened.store), alarmed(opened.settings):
+        run = Run(opened, map)
+        with run.step("inbox"):
+            run.take_batches()
+        with run.step("labels"):
+            run.take_labels()
+        with run.step("training"):
+            run.train_when_due()
+        write_night(opened.store, run.night, opened.settings)
+        if run.night.failures:
+            sound(opened.settings, "\n".join(in_words(run.night, opened.settings)) + "\n")
+    return run.night
+
+
+class Run:
+    """One night's work and what has become of it so far."""
+
+    def __init__(self, opened: Opened, map: PartMap):
+        self.opened, self.settings, self.store = opened, opened.settings, opened.store
+        self._map = map
+        self.night = Night()
+        self._summaries: list[Summary] = []  # of batches with new work
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step of the night; one that fails does not keep the next from being taken."""
+        started = time.monotonic()
+        with self._told(name):
+            yield
+        self.night.seconds[name] = round(time.monotonic() - started, 1)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """An error becomes a failure of the night, named by its kind; words go to the messages."""
+        try:
+            yield
+        except Exception as error:
+            foreseen = isinstance(error, PipelineError)
+            self.opened.private.tell(f"{what}: {error if foreseen else traceback.format_exc()}")
+            self.night.failures.append(f"{what}: {type(error).__name__}")
+
+    def take_batches(self) -> None:
+        """Every folder of the inbox through the main job, in the order of names."""
+        said = self.settings.inbox
+        inbox = None if said is None else folder_at(said)
+        if inbox is None or not inbox.is_dir():
+            raise ConfigError(
+                f"The setting `inbox` is {said}, expected a folder whose folders are batches. Set "
+                "it in dental.toml or in DENTAL_INBOX."
+            )
+        private = self.opened.private
+        known = {Deliveries(private, batch).folder: batch for batch in batches(private)}
+        for folder in folders_of(inbox, self.settings.follow_links):
+            # A batch that was delivered by hand keeps the name that it was given then.
+            self._take_batch(folder, known.get(folder.resolve()))
+
+    def _take_batch(self, folder: BatchFolder, name: str | None) -> None:
+        place = f"folder {len(self.night.batches) + 1} of the inbox"  # its name may name people
+        with self._told(name or place):
+            if not has_scans(folder):
+                self.night.batches[name or place] = BatchNight(EMPTY)
+                return
+            name = deliver(folder, name, self.opened)
+        if name is None:
+            self.night.batches[place] = BatchNight(BROKEN)
+            return
+        self.night.batches[name] = BatchNight(BROKEN)  # until it is done
+        with self._told(f"batch {name}"):
+            try:
+                summary = process(self.opened, name, self._map, only_new=True)
+            except BatchBusy as busy:
+                self.night.batches[name] = BatchNight(BUSY, lines=[f"note  {busy}"])
+                return
+            self._keep(name, summary)
+
+    def _keep(self, batch: str, summary: Summary) -> None:
+        self.night.batches[batch] = of_summary(summary)
+        if summary.nothing_to_do:
+            return
+        self._summaries.append(summary)
+        if summary.failures or summary.broken_checks:
+            self.night.failures.append(f"batch {batch}: not all of it could be done")
+        if summary.exit_status(self.settings) == MANY_REJECTED:
+            self.night.many_rejected = True
+
+    def take_labels(self) -> None:
+        """Reviewers' tables, the oldest first; what a table held is remembered by its digest.
+
+        Without that, an old table would be the newest word again on every night. A kill between
+        appending and remembering is harmless: lines that were said before are not appended.
+        """
+        folder = self.settings.feedback
+        if folder is None:
+            return
+        if not folder.is_dir():
+            raise ConfigError(
+                f"The setting `feedback` is {folder}, expected a folder of reviewers' CSV tables. "
+                "Make it, or correct the setting."
+            )
+        taken = self.night.labels = {"files": 0, "appended": 0, "unused": 0}
+        tables = (path for path in folder.iterdir() if path.suffix.lower() == ".csv")
+        for number, path in enumerate(sorted(tables, key=_age_and_name), start=1):
+            with self._told(f"table {number} of reviewers' labels"):
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                if self.opened.private.path("feedback", digest).exists():
+                    continue
+                found = take_feedback(self.settings, path)
+                for problem in found.problems:
+                    self.opened.private.tell(f"{path}: {problem}")
+                self.opened.private.write(f"feedback/{digest}", b"")
+                taken["files"] += 1
+                taken["appended"] += found.appended
+                taken["unused"] += len(found.problems)
+
+    def train_when_due(self) -> None:
+        """Train and promote once enough labels are new; without a champion, once it is possible."""
+        chosen = choose(self.settings, self.store)
+        since = last_training(self.store, chosen.trunk_id)
+        if since is not None:
+            with catalog.open_store(self.store) as con:
+                found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
+            new, enough = len(found), self.settings.min_new_labels
+            if new < enough:
+                self.night.head = f"{new} new labels since the last training, {enough} are awaited"
+                return
+        try:
+            require_enough(self.store, chosen, self.settings)
+        except NotEnoughData as too_little:
+            self.night.head = f"none was trained. {too_little}"
+            return
+        # Imports Keras and scikit-learn, which a night with nothing to learn does without.
+        from pipeline.learn.train import learn_and_predict
+
+        began = datetime.datetime.now(datetime.UTC).isoformat()
+        trained, failures = learn_and_predict(self.opened, self._map)
+        self.night.promoted = trained.promoted
+        said = "promoted" if trained.promoted else "not promoted"
+        self.night.head = f"{trained.head_id} was trained and {said}: {trained.words}"
+        self.night.failures += [str(failure) for failure in failures]
+        self.store.write_bytes(training_mark(chosen.trunk_id), began.encode())
+        if trained.promoted:
+            self._write_reports_anew(trained.head_id)
+
+    def _write_reports_anew(self, head_id: str) -> None:
+        """The pages of tonight's batches were written before the head was there."""
+        for summary in self._summaries:
+            summary.head = head_id
+            with catalog.open_store(self.store) as con:
+                summary.counts = catalog.batch_counts(con, summary.batch)
+            write_report(self.store, summary)
+
+
+def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
+    """The batch folders of an inbox, by name; hidden ones are none, links only when followed."""
+    if isinstance(inbox, S3Folder):
+        return [folder for folder in inbox.folders() if not folder.name.startswith(".")]
+    return sorted(
+        path
+        for path in inbox.iterdir()
+        if path.is_dir()
+        and not path.name.startswith(".")
+        and (follow_links or not path.is_symlink())
+    )
+
+
+def training_mark(trunk_id: str) -> str:
+    """Where a night says when it last trained a head on a trunk.
+
+    Its card does not: labels that are again what they were make a head that stands already, with
+    the card of then, and every later night would make it again.
+    """
+    return f"runs/trained-{trunk_id}"
+
+
+def last_training(store: Store, trunk_id: str) -> str | None:
+    """When a head was last trained on a trunk, promoted or not; None before the first."""
+    if champion(store) is None:
+        return None
+    homes = {os.path.dirname(name) for name in store.names("models/heads") if "card.json" in name}
+    cards = [read_card(store, home) for home in homes]
+    times = [card["made_at"] for card in cards if card["trunk"] == trunk_id]
+    if store.has(mark := training_mark(trunk_id)):
+        times.append(store.read_bytes(mark).decode())
+    return max(times, default=None)
+
+
+def _age_and_name(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name

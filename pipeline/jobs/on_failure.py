@@ -1,0 +1,37 @@
+"""Failure is heard: the command of the setting `on_failure`, with what happened on its input."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.config import Settings
+from pipeline.progress import log
+
+SECONDS = 60
+
+
+def sound(settings: Settings, words: str) -> None:
+    """Run the command of the settings, if there is one; one that fails is told, no more."""
+    if settings.on_failure is None:
+        return
+    try:
+        # By the shell, since people give pipes; whoever writes the settings runs the pipeline.
+        status = subprocess.run(
+            settings.on_failure, shell=True, input=words.encode(), timeout=SECONDS, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        log.error("The command of `on_failure` took longer than %d s and was ended.", SECONDS)
+        return
+    if status:
+        log.error("The command of `on_failure` ended with status %d; nobody may know.", status)
+
+
+@contextmanager
+def alarmed(settings: Settings) -> Iterator[None]:
+    """Sound the alarm when the block raises. It names the kind of error: words may name files."""
+    try:
+        yield
+    except Exception as error:
+        place = f"{settings.private_folder}/messages.log"
+        sound(settings, f"The nightly run could not be done: {type(error).__name__}; see {place}\n")
+        raise

@@ -1,0 +1,282 @@
+"""The main job: one batch from its folder to features, predictions, checks and a report.
+
+Knows nothing of schedulers: the loop over parts is given a `map`. What is done already is found by
+looking, before anything slow is imported.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import NotEnoughData, StageFailed
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.jobs.commit_order import forget_turns
+from pipeline.jobs.part_work import Embed, Predict, Receive, Recut, Score
+from pipeline.jobs.resources import finished, job_for, tools_for
+from pipeline.learn.learn_novelty import fit_and_score
+from pipeline.learn.training_rows import require_enough
+from pipeline.progress import Advance, log, progress
+from pipeline.report.batch import write_report
+from pipeline.report.summary import Summary, write_record
+from pipeline.stages.audit import draw_audit
+from pipeline.stages.drift import compare_batch, in_words, name_of
+from pipeline.stages.parts_loop import Guarded, PartMap, Work, one_by_one, outcomes_of
+from pipeline.stages.plan import plan_batch
+from pipeline.stages.score_novelty import standing
+from pipeline.store import catalog
+from pipeline.store.locks import batch_lock, begin_run
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import (
+    audits_name,
+    crops_name,
+    features_name,
+    novelty_name,
+    predictions_name,
+    scans_name,
+)
+from pipeline.store.parts import rows_of
+from pipeline.store.registry import champion, choose
+
+
+def process(
+    opened: Opened, batch: str, map: PartMap = one_by_one, only_new: bool = False
+) -> Summary:
+    """Take `batch` from its folder to its report; safe to run again after a crash.
+
+    With `only_new`, a batch without new work is left at once: neither counted nor learned from.
+    Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
+    """
+    with batch_lock(opened.store, batch):
+        opened.store.sweep()
+        opened.private.sweep()
+        run = Run(opened, batch, map, only_new)
+        try:
+            return run.whole()
+        finally:
+            run.close()
+
+
+class Run:
+    """One run over one batch. What costs time to make is made when first needed."""
+
+    def __init__(self, opened: Opened, batch: str, map: PartMap, only_new: bool):
+        self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
+        self._only_new = only_new
+        self.chosen = choose(opened.settings, opened.store)
+        self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
+        self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
+        self.tools = tools_for(self.job)
+        self.tools.opened = opened
+
+    def close(self) -> None:
+        finished(self.job)
+
+    def whole(self) -> Summary:
+        """All stages in their order; each does what is not done yet."""
+        with self._timed("plan"):
+            self.summary.planned = plan_batch(self.batch, self.opened)
+            parts = Deliveries(self.opened.private, self.batch).parts()
+        self._receive(parts)
+        self._embed(parts)
+        self._novelty(parts)
+        self._train()
+        self._predict(parts)
+        self._watch(parts)
+        self._check()
+        self._report()
+        return self.summary
+
+    def _receive(self, parts: list[int]) -> None:
+        missing = self._without(parts, lambda number: scans_name(self.batch, number))
+        files = Deliveries(self.opened.private, self.batch).sizes()
+        forget_turns(self.store, self.batch)
+        with progress("receive", sum(files[number] for number in missing)) as advance:
+            self._each("receive", missing, Receive(self.job), advance)
+        forget_turns(self.store, self.batch)
+        # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
+        unembedded = self._without(self._received(parts), self._features)
+        missing = self._without(unembedded, self._crops)
+        with progress("cut again", sum(files[number] for number in missing)) as advance:
+            outcomes = self._each("cut again", missing, Recut(self.job), advance)
+        for number, lost in zip(missing, outcomes, strict=True):
+            if lost and not isinstance(lost, StageFailed):
+                self.summary.notes.append(
+                    f"{lost} scans of part {number} were received before but are gone or changed "
+                    "now, so they have no crops; put them back and delete that part's crops to "
+                    "try again"
+                )
+
+    def _embed(self, parts: list[int]) -> None:
+        missing = self._without(self._with(parts, self._crops), self._features)
+        crops = sum(rows_of(self.store, self._crops(number)) for number in missing)
+        with progress("embed", crops) as advance:
+            self._each("embed", missing, Embed(self.job), advance)
+
+    def _novelty(self, parts: list[int]) -> None:
+        """Score with the model in force; learn a first one once there is enough to learn from."""
+        fitted = standing(self.store, self.chosen.trunk_id)
+        if fitted is None:
+            self._first_novelty()
+            return
+        missing = self._without(
+            self._with(parts, self._features),
+            lambda number: novelty_name(fitted.novelty_id, self.batch, number),
+        )
+        self._each("novelty", missing, Score(self.job, fitted.novelty_id))
+
+    def _first_novelty(self) -> None:
+        if self._idle:
+            return
+        with self._timed("novelty"):
+            try:
+                _, failures = fit_and_score(self.opened, self.chosen, self._map)
+            except NotEnoughData as too_little:
+                self.summary.notes.append(f"No scores of novelty yet. {too_little}")
+                return
+        self.summary.worked["novelty"] = 1
+        self.summary.failures += [str(failure) for failure in failures]
+
+    def _train(self) -> None:
+        """Train a first head once there is enough to learn from; later ones on request."""
+        if self._idle or champion(self.store) is not None:
+            return
+        try:
+            require_enough(self.store, self.chosen, self.opened.settings)
+        except NotEnoughData as too_little:
+            self.summary.notes.append(f"No head yet, so no predictions. {too_little}")
+            return
+        with self._timed("train"):
+            # Imports Keras and scikit-learn, which a run with nothing to learn does without.
+            from pipeline.learn.train_head import train_head
+
+            trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
+        self.summary.worked["train"] = 1
+        self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
+
+    def _predict(self, parts: list[int]) -> None:
+        standing = champion(self.store)
+        if standing is None:
+            return
+        if standing["trunk"] != self.chosen.trunk_id:
+            self.summary.notes.append(
+                f"The champion works on trunk {standing['trunk']}, your settings ask for "
+                f"{self.chosen.trunk_id}: features were written, predictions need a head on them. "
+                "Train one with: make train"
+            )
+            return
+        head = self.summary.head = standing["head"]
+        missing = self._without(
+            self._with(parts, self._features),
+            lambda number: predictions_name(head, self.batch, number),
+        )
+        self._each("predict", missing, Predict(self.job, head))
+
+    def _watch(self, parts: list[int]) -> None:
+        """Draw crops for the audit, and compare the whole batch with what is usual."""
+        if not parts or self.summary.failures:
+            return
+        last, audits = parts[-1:], self.opened.settings.audits
+        missing = self._without(last, lambda number: audits_name(self.batch, number))
+        self._each(
+            "audit",
+            missing,
+            lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
+        )
+        name = name_of(self.opened, self.chosen, self.batch, parts[-1])
+        self._each(
+            "drift",
+            self._without(last, lambda _: name),
+            lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
+        )
+        if self.store.has(name):
+            self.summary.alerts, told = in_words(self.store, name)
+            self.summary.notes += told
+
+    @property
+    def _idle(self) -> bool:
+        """Whether this run looks for new work alone, and has found none so far."""
+        return self._only_new and self.summary.nothing_to_do
+
+    def _check(self) -> None:
+        if self._idle and self.store.has(f"reports/{self.batch}.html"):
+            return  # counting opens every table of the store: 0.15 s a batch
+        with self._timed("check"), catalog.open_store(self.store) as con:
+            self.summary.counts = catalog.batch_counts(con, self.batch)
+            if self.summary.nothing_to_do:
+                return
+            self._tell_of_patients(con)
+            self.summary.broken_checks = [
+                f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
+            ]
+
+    def _tell_of_patients(self, con) -> None:
+        """Note scans that may stand under the wrong patient, so on the wrong side of a split."""
+        if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
+            self.summary.notes.append(
+                f"{misfiled} pairs of scans look alike but were said to be of different patients; "
+                "one of each may be misfiled. See them with: make query "
+                f'Q="misfiled batch={self.batch}"'
+            )
+        corrected = catalog.query(con, "patients_corrected", batch=self.batch)
+        if len(corrected):
+            taken = ", ".join(sorted(set(corrected["batch"])))
+            self.summary.notes.append(
+                f"{corrected['scan_id'].nunique()} scans were accepted before their patient was "
+                "named, or as another one's; a scan stays where it is, so one person may stand on "
+                f"two sides of a split. To correct it, see that the tables of {taken} name the "
+                f"patient, take {taken} back with `dental undo`, run it again and give reviewers' "
+                "tables again with `make feedback`. "
+                f'See them with: make query Q="patients_corrected batch={self.batch}"'
+            )
+
+    def _report(self) -> None:
+        name = f"reports/{self.batch}.html"
+        if self.summary.nothing_to_do and self.store.has(name):
+            self.summary.report = name
+            return
+        with self._timed("report"):
+            self.summary.report = write_report(self.store, self.summary)
+        write_record(self.store, self.summary)
+
+    def _features(self, number: int) -> str:
+        return features_name(self.chosen.trunk_id, self.batch, number)
+
+    def _crops(self, number: int) -> str:
+        return crops_name(self.chosen.recipe_id, self.batch, number)
+
+    def _received(self, parts: list[int]) -> list[int]:
+        return self._with(parts, lambda number: scans_name(self.batch, number))
+
+    def _with(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
+        standing = self.store.standing(map(name, parts))
+        return [number for number in parts if name(number) in standing]
+
+    def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
+        standing = self.store.standing(map(name, parts))
+        return [number for number in parts if name(number) not in standing]
+
+    def _each(
+        self,
+        stage: str,
+        missing: list[int],
+        work: Work | Callable[[int], object],
+        advance: Advance = lambda _: None,
+    ) -> list[object]:
+        """Run a stage over the parts that lack its output; the outcome of each."""
+        if not missing:
+            return []
+        self.summary.worked[stage] = len(missing)
+        with self._timed(stage):
+            guarded = Guarded(stage, self.batch, work, self.opened.private, advance)
+            outcomes = outcomes_of(self._map, guarded, missing)
+        failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
+        self.summary.failures += failures
+        return outcomes
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.summary.spend(stage, time.monotonic() - started)

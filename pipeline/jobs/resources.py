@@ -1,0 +1,127 @@
+"""What a process needs to work for a run, made once in every process and for every run.
+
+A `Job` says what the run is about, and travels; its `Tools` cost time to make (the network,
+decoding processes, the ledger so far) and never leave their process.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from pathlib import Path
+
+from pipeline.config import Settings
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.workers.pool import Workers
+from pipeline.progress import Advance
+from pipeline.stages.duplicates import Accepted
+from pipeline.stages.predict import Head
+from pipeline.stages.receive import Receiver
+from pipeline.stages.score_novelty import Fitted
+from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.registry import Chosen, embedder
+from pipeline.store.run_store import RunStore
+
+# What else decides the bytes of a part.
+VERSIONS = ("keras", "numpy", "opencv-python-headless", "pillow", "pyarrow", "pydicom")
+RUNS = 2  # for so many, the newest, a process keeps what it has made
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process must know to work for a run. Its text may stand in logs."""
+
+    run: str
+    batch: str
+    settings: Settings = field(repr=False)
+    chosen: Chosen = field(repr=False)
+    made_with: str = field(repr=False)
+
+
+def job_for(run: str, batch: str, opened: Opened, chosen: Chosen) -> Job:
+    """The job of a run; folders in it are absolute, since others work in other places."""
+    settings = opened.settings
+    where = {
+        "store": opened.store.everywhere(),
+        "private": settings.private_folder.absolute(),
+    }
+    return Job(run, batch, settings.model_copy(update=where), chosen, made_with())
+
+
+@cache
+def made_with() -> str:
+    """A digest of this code and of the libraries that decide a part's bytes."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.read_bytes())
+    for name in VERSIONS:
+        digest.update(importlib.metadata.version(name).encode())
+    return digest.hexdigest()
+
+
+class Tools:
+    """What one process makes for a run; each when first needed."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.store = RunStore(job.settings.store, job.batch, job.run)
+
+    @cached_property
+    def opened(self) -> Opened:
+        return open_for_writing(self.job.settings)
+
+    @cached_property
+    def workers(self) -> Workers:
+        settings = self.job.settings
+        # Another machine has another number of cores.
+        told = "workers" in settings.model_fields_set
+        count = settings.workers if told else os.cpu_count() or 1
+        return Workers(count, settings.scan_seconds, settings.scan_memory_mb)
+
+    @cached_property
+    def accepted(self) -> Accepted:
+        lengths = Deliveries(self.opened.private, self.job.batch).lengths()
+        return Accepted(self.store, lengths)
+
+    @cached_property
+    def embed(self) -> Callable:
+        return embedder(self.store, self.job.chosen).embed
+
+    @cached_property
+    def head(self) -> Callable[[str], Head]:
+        """Stored heads by their id, each read once."""
+        return cache(partial(Head, self.store))
+
+    @cached_property
+    def fitted(self) -> Callable[[str], Fitted]:
+        """Models of novelty by their id, each read once."""
+        return cache(partial(Fitted, self.store))
+
+    def receiver(self, advance: Advance) -> Receiver:
+        job = self.job
+        return Receiver(self.opened, job.batch, job.chosen, self.workers, self.accepted, advance)
+
+    def close(self) -> None:
+        if "workers" in self.__dict__:
+            self.workers.close()
+
+
+_tools: dict[str, Tools] = {}
+
+
+def tools_for(job: Job) -> Tools:
+    """What this process has made for a run so far."""
+    if job.run not in _tools:
+        while len(_tools) >= RUNS:
+            _tools.pop(next(iter(_tools))).close()
+        _tools[job.run] = Tools(job)
+    return _tools[job.run]
+
+
+def finished(job: Job) -> None:
+    """Give back what this process has made for a run."""
+    if tools := _tools.pop(job.run, None):
+        tools.close()

@@ -1,0 +1,207 @@
+"""One head measured on the fixed test side: whole, by class and by slice, with a proof.
+
+Thresholds come from validation rows alone, scores from test rows alone. Nothing but Parquet is
+read: stored predictions where they are, else stored embeddings and the head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import ConfigError, NotEnoughData
+from pipeline.learn.scored_rows import Scored, scored_rows
+from pipeline.model.scores import evaluation, splits
+from pipeline.model.scores.evaluation import Bin, Thresholds, threshold_at
+from pipeline.model.scores.metrics import Estimate, operating_point
+from pipeline.model.scores.overlap import Overlap, overlap
+from pipeline.stages.predict import Head
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.model_cards import known_head
+from pipeline.store.registry import champion
+
+SPECIFICITIES = (0.8, 0.9, 0.95)
+SLICES = {
+    "modality": "modality",
+    "tooth": "tooth",
+    "batch": "batch",
+    "region_kind": "kind of region",
+}
+NOT_SAID = "not said"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Test rows that were measured together."""
+
+    kind: str  # all, class, modality, tooth, batch or region_kind
+    name: str
+    rows: int
+    patients: int
+    positive: int  # abnormal rows; of a class, its own
+    prevalence: float  # for which `ppv` is told
+    estimates: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is known about a head after measuring it."""
+
+    card: dict
+    proof: tuple[str, ...]
+    left_out: int  # test rows that look like one on another side
+    unknown: int  # test rows of classes that the head never learned; they count as abnormal
+    groups: tuple[Group, ...]  # the whole first
+    hidden: dict[str, int]  # groups of too few patients, by kind
+    reliability: tuple[Bin, ...]
+    roc: tuple[tuple[float, float], ...]
+
+
+def evaluate_head(
+    store: Store,
+    head_id: str | None,
+    distance: int,
+    prevalence: float | None = None,
+    specificities: Sequence[float] = SPECIFICITIES,
+) -> Evaluated:
+    """Measure a head, by default the champion.
+
+    `prevalence` is by default the share of abnormal test rows. Raises ConfigError for a head that
+    is not there or shares outside 0 to 1, NotEnoughData without labelled test rows.
+    """
+    for share in [*specificities, *([] if prevalence is None else [prevalence])]:
+        if not 0 < share < 1:
+            raise ConfigError(f"{share:g} was given where a share between 0 and 1 was expected.")
+    head = Head(store, _known(store, head_id))
+    proof = proven(store, head.card["trunk"], distance)
+    rows = scored_rows(store, head)
+    test = (rows.sides == "test") & ~rows.facts["scan_id"].isin(proof.left_out).to_numpy()
+    if not test.any():
+        raise NotEnoughData(
+            f"No test row of trunk {head.card['trunk']} has a label, so there is nothing to "
+            "measure on. Deliver labelled scans of more patients."
+        )
+    if prevalence is None:
+        prevalence = float(rows.abnormal[test].mean())
+    whole, judge = rows.only(test), rows.only(rows.sides == "validation")
+    groups, hidden = _groups(whole, judge, prevalence, specificities)
+    return Evaluated(
+        card=head.card,
+        proof=proof.lines,
+        left_out=int((rows.sides == "test").sum() - test.sum()),
+        unknown=int((~whole.facts["label"].isin(head.card["classes"])).sum()),
+        groups=tuple(groups),
+        hidden=hidden,
+        reliability=tuple(evaluation.reliability(whole.abnormal, whole.p_abnormal, whole.patients)),
+        roc=tuple(evaluation.roc(whole.abnormal, whole.p_abnormal)),
+    )
+
+
+def _known(store: Store, head_id: str | None) -> str:
+    if head_id is None:
+        standing = champion(store)
+        if standing is None:
+            raise ConfigError("The store has no champion yet; train a head with: make train")
+        return standing["head"]
+    return known_head(store, head_id)
+
+
+def proven(store: Store, trunk_id: str, distance: int) -> Overlap:
+    """Counts that show what stands on two sides, over every scan that the trunk has embedded.
+
+    Raises ArtifactError when a patient does.
+    """
+    with catalog.open_store(store) as con:
+        scans = catalog.query(con, "embedded_scans", trunk=trunk_id)
+    sides = splits.sides(list(scans["patient_key"]))
+    patients = splits.proof(scans["patient_key"], sides).replace(" rows", " scans").splitlines()
+    hashes = [None if pd.isna(each) else each for each in scans["likeness"]]
+    found = overlap(scans["scan_id"], sides, hashes, distance)
+    return Overlap((*patients, *found.lines), found.left_out)
+
+
+def _groups(
+    test: Scored, judge: Scored, prevalence: float, specificities: Sequence[float]
+) -> tuple[list[Group], dict[str, int]]:
+    """The whole, every class and every slice of the test rows; and how many are hidden."""
+    at = {each: threshold_at(each, judge.abnormal, judge.p_abnormal) for each in specificities}
+    # The card's threshold is the one that decides what is flagged.
+    thresholds = Thresholds(test.card["threshold"], at)
+
+    def group(kind: str, name: str, mask: np.ndarray) -> Group:
+        return _measured(
+            kind,
+            name,
+            test.abnormal[mask],
+            test.p_abnormal[mask],
+            test.patients[mask],
+            thresholds,
+            prevalence,
+        )
+
+    groups = [group("all", "all", np.ones(len(test.facts), bool))]
+    of_classes, hidden = _by_class(test, judge, specificities)
+    groups += of_classes
+    counts = {"class": hidden}
+    for kind in SLICES:
+        shown, counts[kind] = evaluation.slices(_in_words(test.facts[kind]), test.patients)
+        groups += [group(kind, name, mask) for name, mask in shown.items()]
+    return groups, {kind: count for kind, count in counts.items() if count}
+
+
+def _by_class(
+    test: Scored, judge: Scored, specificities: Sequence[float]
+) -> tuple[list[Group], int]:
+    """Every class against the rest, by its own probability and its own thresholds."""
+    shown, _ = evaluation.slices(test.facts["label"], test.patients)
+    groups = []
+    for name in test.card["classes"]:
+        if name not in shown:
+            continue
+        known, scores = (judge.facts["label"] == name).to_numpy(bool), judge.of_class(name)
+        thresholds = Thresholds(
+            operating_point(known, scores).threshold,
+            {each: threshold_at(each, known, scores) for each in specificities},
+        )
+        positive = shown[name]
+        groups.append(
+            _measured(
+                "class",
+                name,
+                positive,
+                test.of_class(name),
+                test.patients,
+                thresholds,
+                float(positive.mean()),
+            )
+        )
+    return groups, len(test.card["classes"]) - len(groups)
+
+
+def _measured(
+    kind: str,
+    name: str,
+    positive: np.ndarray,
+    scores: np.ndarray,
+    patients: np.ndarray,
+    thresholds: Thresholds,
+    prevalence: float,
+) -> Group:
+    return Group(
+        kind,
+        name,
+        rows=len(positive),
+        patients=len(set(patients)),
+        positive=int(positive.sum()),
+        prevalence=prevalence,
+        estimates=evaluation.measures(positive, scores, patients, thresholds, prevalence),
+    )
+
+
+def _in_words(column: pd.Series) -> np.ndarray:
+    """The values of a slice as texts; what nobody said has a name too."""
+    if pd.api.types.is_numeric_dtype(column):  # whole numbers of which some are missing
+        column = column.astype("Int64")
+    return column.astype("string").fillna(NOT_SAID).to_numpy(str)

@@ -1,0 +1,168 @@
+"""A reviewer's table in, labels appended: what people said after looking.
+
+The table is CSV (comma, semicolon or tab) with the columns `crop_id`, `label` and `reviewer`; an
+empty label withdraws what was said of the crop. Lines that cannot be used are told with their
+number, the rest goes on. A line that says what its reviewer said of the crop already is old news,
+so a table that grows may be given again and again.
+"""
+
+import csv
+import datetime
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from pipeline import schemas
+from pipeline.config import Settings
+from pipeline.errors import ConfigError
+from pipeline.ingest.labels.tables import open_table, rows_of
+from pipeline.labels import EXPECTED, clean_label
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.locks import commit_lock
+from pipeline.store.parts import PackedPart
+
+COLUMNS = ("crop_id", "label", "reviewer")
+REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code: what stands in the store names nobody
+DELIVERED = "delivered"  # the source of labels that came with scans, so nobody's code
+
+
+class Line(NamedTuple):
+    """What one line says; `label` is None when it withdraws."""
+
+    crop_id: str
+    label: str | None
+    reviewer: str
+
+
+@dataclass
+class Taken:
+    """What became of a table."""
+
+    appended: int = 0
+    withdrawn: int = 0  # of the appended
+    known: int = 0  # said before by the same reviewer
+    replaced: int = 0  # a later line of the table says something else
+    problems: list[str] = field(default_factory=list)
+
+    def in_words(self) -> list[str]:
+        """Lines for a terminal."""
+        said = (
+            f"Labels: {self.appended} appended ({self.withdrawn} of them withdraw), {self.known} "
+            f"known already, {self.replaced} replaced by a later line, {len(self.problems)} "
+            "lines not used"
+        )
+        return [said, *(f"  {problem}" for problem in self.problems)]
+
+
+def take_feedback(settings: Settings, file: Path) -> Taken:
+    """Append the labels of a reviewer's table to the store.
+
+    Raises ConfigError when the file cannot be read or lacks a column.
+    """
+    store, taken = Store(settings.store), Taken()
+    with catalog.open_store(store) as con:
+        crops = catalog.query(con, "crop_labels")
+    allowed = {settings.normal_class, *settings.classes, *crops["label"].dropna()}
+    lines = list(_lines(file, set(crops["crop_id"]), allowed, taken))
+    with commit_lock(store):
+        _append(store, lines, crops.drop_duplicates("crop_id").set_index("crop_id"), taken)
+    return taken
+
+
+def _lines(file: Path, crops: set[str], allowed: set[str], taken: Taken) -> Iterator[Line]:
+    """The lines that can be used; the others become problems."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file} is no UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
+            "in UTF-8."
+        ) from None
+    table = _open(file, text)
+
+    def complain(number: int, what: str) -> None:
+        taken.problems.append(f"line {number}: {what}")
+
+    for number, row in rows_of(table, complain):
+        crop_id, label, reviewer = ((row[name] or "").strip() for name in COLUMNS)
+        line = Line(crop_id, clean_label(label), reviewer.casefold())
+        if wrong := _wrong(line, label, crops, allowed):
+            complain(number, wrong)
+        else:
+            yield line
+
+
+def _open(file: Path, text: str) -> csv.DictReader:
+    """The table, which has all columns."""
+    try:
+        table = open_table(text.splitlines())
+    except csv.Error as error:
+        raise ConfigError(
+            f"{file} line 1 is no CSV ({error}). Save the table as CSV, with every quote closed."
+        ) from None
+    if lacking := [name for name in COLUMNS if name not in table.fieldnames]:
+        raise ConfigError(
+            f"{file} has the columns {', '.join(table.fieldnames) or 'none'}; "
+            f"{', '.join(COLUMNS)} are expected. Add {' and '.join(lacking)}."
+        )
+    return table
+
+
+def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:
+    """Why a line cannot be used, in words; None for one that can."""
+    if line.crop_id not in crops:
+        return f"there is no crop `{line.crop_id}` in the store"
+    if not REVIEWER.fullmatch(line.reviewer) or line.reviewer == DELIVERED:
+        return (
+            f"reviewer `{line.reviewer}` is no code of 1 to 16 letters, digits, `_` or `-`; codes "
+            f"are stored, so take no names (and not `{DELIVERED}`)"
+        )
+    if label and line.label is None:
+        return f"label `{label}` cannot be stored; a label has {EXPECTED}"
+    if label and line.label not in allowed:
+        return (
+            f"label `{label}` is none of {', '.join(sorted(allowed))}; add it to the setting "
+            "`classes` if it is a new class"
+        )
+    return None
+
+
+def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: Taken) -> None:
+    """Write the lines that say something new as one part."""
+    last = {(line.crop_id, line.reviewer): line for line in lines}
+    taken.replaced = len(lines) - len(last)
+    with catalog.open_store(store) as con:
+        said = catalog.query(con, "last_words")
+    before = {
+        (row.crop_id, row.source): None if pd.isna(row.label) else row.label
+        for row in said.itertuples()
+    }
+    new = [line for key, line in last.items() if before.get(key, "") != line.label]
+    taken.known = len(last) - len(new)
+    taken.appended, taken.withdrawn = len(new), sum(line.label is None for line in new)
+    if not new:
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    digest = hashlib.sha256(repr((now, new)).encode()).hexdigest()[:12]
+    part = PackedPart(f"labels/part-reviewed-{digest}.parquet", schemas.LABELS)
+    part.add(
+        {
+            "crop_id": line.crop_id,
+            "scan_id": crops.at[line.crop_id, "scan_id"],
+            "batch": crops.at[line.crop_id, "batch"],
+            "label": line.label,
+            "source": line.reviewer,
+            # The newest wins, so of two reviewers in one table the later line does.
+            "labelled_at": now + datetime.timedelta(microseconds=number),
+        }
+        for number, line in enumerate(new)
+    )
+    store.write_bytes(part.name, part.to_bytes())

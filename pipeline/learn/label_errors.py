@@ -1,0 +1,70 @@
+"""Labelled rows in, what models without them say about their labels out, as one part."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.errors import NotEnoughData
+from pipeline.model.architecture import grid
+from pipeline.model.scores.label_errors import averaged, judge
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.part_names import features_name, out_of_fold_name
+from pipeline.store.parts import iter_part, write_part
+from pipeline.store.registry import Chosen
+
+ROWS = 256  # embeddings in memory at a time
+
+
+def judge_labels(store: Store, chosen: Chosen, head_id: str) -> str | None:
+    """Judge every label in force, unless that was done for this head; the name of the part.
+
+    Returns None when there are too few labels to judge one by the others.
+    """
+    name = out_of_fold_name(head_id)
+    if store.has(name):
+        return name
+    with catalog.open_store(store) as con:
+        known = catalog.query(con, "embedded", trunk=chosen.trunk_id)
+    known = known[known["label"].notna()].reset_index(drop=True)
+    classes, truth = np.unique(known["label"].to_numpy().astype(str), return_inverse=True)
+    features = _features(store, chosen, known)
+    patients = known["patient_key"].to_numpy().astype(str)
+    try:
+        found = judge(features, truth, patients, len(classes))
+    except NotEnoughData:
+        return None
+    rows = np.arange(len(truth))
+    best = found.probabilities.argmax(axis=1)
+    columns = {
+        "head": [head_id] * len(truth),
+        "trunk": [chosen.trunk_id] * len(truth),
+        "crop_id": known["crop_id"],
+        "patient_key": known["patient_key"],
+        "fold": found.folds,
+        "label": known["label"],
+        "self_confidence": found.probabilities[rows, truth],
+        "suggested": classes[best].tolist(),
+        "confidence": found.probabilities[rows, best],
+    }
+    schema = schemas.OUT_OF_FOLD
+    table = pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
+    return write_part(store, name, table, schema)
+
+
+def _features(store: Store, chosen: Chosen, known: pd.DataFrame) -> np.ndarray:
+    """Averaged maps of the known crops, float32 (N, values), row for row."""
+    place = {crop_id: row for row, crop_id in enumerate(known["crop_id"])}
+    schema, shape = schemas.features(chosen.width), grid(chosen.trunk, chosen.recipe.side)
+    features: np.ndarray | None = None
+    for batch, number in sorted(set(zip(known["batch"], known["part"], strict=True))):
+        name = features_name(chosen.trunk_id, batch, number)
+        for some in iter_part(store, name, schema, ROWS, ["crop_id", "embedding"]):
+            values = some.column("embedding").flatten().to_numpy()
+            small = averaged(values.reshape(-1, *shape))
+            rows = np.array([place.get(each, -1) for each in some.column("crop_id").to_pylist()])
+            if features is None:
+                features = np.zeros((len(known), small.shape[1]), np.float32)
+            features[rows[rows >= 0]] = small[rows >= 0]
+    return features if features is not None else np.zeros((0, 1), np.float32)

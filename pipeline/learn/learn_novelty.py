@@ -1,0 +1,193 @@
+"""What is normal, learned from stored embeddings without opening a scan.
+
+The rows of the training side whose label in force is normal are learned from. While they come from
+fewer patients than the setting asks for, all rows of that side are: what is rare among many is
+still novel, and a store without any label gets a ranking. The card says which it was.
+
+A model is in force once its card stands, which is written after what is stored was scored: readers
+go on with the one before.
+"""
+
+import datetime
+import importlib.metadata
+import io
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData, StageFailed
+from pipeline.model.architecture import grid
+from pipeline.model.fingerprints import fingerprint
+from pipeline.model.novelty import fit
+from pipeline.model.scores import metrics, splits
+from pipeline.progress import progress
+from pipeline.stages.parts_loop import PartMap, one_by_one
+from pipeline.stages.score_novelty import ROWS, Fitted, maps_of, novelty_home, score_missing
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import features_name
+from pipeline.store.parts import iter_part, read_part, rows_of
+from pipeline.store.registry import Chosen, read_card
+
+FORM = 1  # raise when the same rows and settings would give other scores
+VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
+
+
+def fit_and_score(
+    opened: Opened, chosen: Chosen, map: PartMap = one_by_one
+) -> tuple[Fitted, list[StageFailed]]:
+    """Learn what is normal by now, score every stored crop, and put the model in force.
+
+    Raises NotEnoughData when the training side has too few patients for any of it.
+    """
+    started = time.monotonic()
+    store, settings = opened.store, opened.settings
+    rows, about = _chosen_rows(store, chosen, settings)
+    fitted = Fitted(store, _fingerprint(chosen, settings, rows))
+    home = novelty_home(fitted.novelty_id)
+    if not store.has(f"{home}/model.npz"):
+        _learn(store, chosen, settings, rows, home)
+    failures = score_missing(opened, chosen, fitted, map)
+    if not failures and not store.has(f"{home}/card.json"):
+        card = {
+            "novelty": fitted.novelty_id,
+            "trunk": chosen.trunk_id,
+            "number": _next_number(store),
+            **about,
+            "settings": settings.novelty.model_dump(mode="json"),
+            "scores": _measured(store, chosen, fitted, settings),
+            "seconds": round(time.monotonic() - started, 1),
+            **_made_with(),
+        }
+        store.write_bytes(f"{home}/card.json", json.dumps(card, indent=1).encode())
+    return fitted, failures
+
+
+def _next_number(store: Store) -> int:
+    models = catalog.novelty_models(store)
+    return models[-1]["number"] + 1 if models else 1
+
+
+def _made_with() -> dict:
+    """NumPy computes all of it, on the processor, so nothing here asks Keras for its device."""
+    return {
+        "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "device": "cpu",
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+    }
+
+
+def in_words(fitted: Fitted) -> list[str]:
+    """What a model of novelty learned from and how far it tells normal from abnormal."""
+    card = read_card(fitted.store, novelty_home(fitted.novelty_id))
+    lines = [
+        f"Novelty {card['novelty']} on trunk {card['trunk']}, without labels but for the choice of "
+        f"rows: {card['rows']} crops of {card['patients']} patients of the training side.",
+        card["why"],
+    ]
+    for name, found in card["scores"].items():
+        if found["low"] is not None:
+            lines.append(
+                f"  {name:<10} AUROC {found['value']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+                " on the labelled crops of the test side; a guess reaches 0.50"
+            )
+    return lines
+
+
+def _chosen_rows(store: Store, chosen: Chosen, settings: Settings) -> tuple[pd.DataFrame, dict]:
+    """The rows to learn from, with batch and part, and what the card says about the choice."""
+    with catalog.open_store(store) as con:
+        found = catalog.query(con, "embedded", trunk=chosen.trunk_id)
+    found = found[splits.sides(list(found["patient_key"])) == "train"]
+    normal = found[found["label"] == settings.normal_class]
+    least, word = settings.novelty.min_patients, settings.normal_class
+    patients = normal["patient_key"].nunique()
+    basis, rows = ("normal", normal) if patients >= least else ("every row", found)
+    why = f"Learned from the crops whose label is `{word}`."
+    if basis != "normal":
+        why = (
+            f"Too few crops are labelled `{word}` on the training side: they come from {patients} "
+            f"patients, {least} are needed. So it learned from every crop of that side, findings "
+            "included; what is rare stands out all the same, what is common does not."
+        )
+    if rows["patient_key"].nunique() < least:
+        raise NotEnoughData(
+            f"Too few patients to learn what is normal: {rows['patient_key'].nunique()} on the "
+            f"training side, {least} are needed (setting `novelty.min_patients`). Deliver more "
+            "scans."
+        )
+    about = {
+        "basis": basis,
+        "why": why,
+        "rows": len(rows),
+        "patients": int(rows["patient_key"].nunique()),
+    }
+    return rows, about
+
+
+def _fingerprint(chosen: Chosen, settings: Settings, rows: pd.DataFrame) -> str:
+    return fingerprint(
+        {
+            "form": FORM,
+            "trunk": chosen.trunk_id,
+            "settings": settings.novelty.model_dump(mode="json", exclude={"min_patients"}),
+            "rows": list(rows["crop_id"]),
+        }
+    )
+
+
+def _learn(store: Store, chosen: Chosen, settings: Settings, rows: pd.DataFrame, home: str) -> None:
+    wanted = set(rows["crop_id"])
+    places = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
+    said = settings.novelty
+    shape = grid(chosen.trunk, chosen.recipe.side)
+    model = fit(_streamed(store, chosen, places, wanted), shape, said.coreset, said.seed)
+    arrays, learned = io.BytesIO(), io.BytesIO()
+    np.savez_compressed(arrays, **asdict(model))
+    pq.write_table(pa.table({"crop_id": sorted(wanted)}), learned, compression="zstd")
+    store.write_bytes(f"{home}/learned.parquet", learned.getvalue())
+    store.write_bytes(f"{home}/model.npz", arrays.getvalue())
+
+
+def _streamed(
+    store: Store, chosen: Chosen, places: list[tuple[str, int]], wanted: set[str]
+) -> Iterator[np.ndarray]:
+    """Maps of the wanted crops, part by part, a few hundred in memory at a time."""
+    schema, columns = schemas.features(chosen.width), ["crop_id", "embedding"]
+    names = [features_name(chosen.trunk_id, batch, number) for batch, number in places]
+    with progress("learn normal", sum(rows_of(store, name) for name in names)) as advance:
+        for name in names:
+            for rows in iter_part(store, name, schema, ROWS, columns):
+                kept = [each in wanted for each in rows.column("crop_id").to_pylist()]
+                if any(kept):
+                    yield maps_of(rows.filter(pa.array(kept)), chosen)
+                advance(rows.num_rows)
+
+
+def _measured(store: Store, chosen: Chosen, fitted: Fitted, settings: Settings) -> dict[str, dict]:
+    """AUROC of both scores on the labelled rows of the test side, with its interval."""
+    names = store.names(f"novelty/{fitted.novelty_id}")
+    columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
+    parts = [read_part(store, name, schemas.NOVELTY, columns) for name in names]
+    found = pa.concat_tables(parts).to_pandas()
+    found = found[splits.sides(list(found["patient_key"])) == "test"]
+    with catalog.open_store(store) as con:
+        labels = catalog.query(con, "labelled", trunk=chosen.trunk_id)
+    found = found.merge(labels[["crop_id", "label"]], on="crop_id")
+    abnormal = (found["label"] != settings.normal_class).to_numpy()
+    patients = found["patient_key"].to_numpy()
+    return {
+        name: asdict(
+            metrics.two_classes(abnormal, found[name].to_numpy(float), patients, 0.0)["auroc"]
+        )
+        for name in ("gaussian", "neighbour")
+    }

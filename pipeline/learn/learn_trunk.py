@@ -1,0 +1,239 @@
+"""Stored crops and labels in; a trunk, the embeddings it gives and a head on them out.
+
+The trunk learns from patients of the training side and stops by those of the validation side;
+without enough labels it learns from the training side's crops alone. Then every stored crop is
+embedded with it, part by part, a head is trained, and recipe, trunk and head are promoted as one
+unless they are worse than the champion on the same test patients.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
+from pipeline.learn.checkpoint import Remembered
+from pipeline.learn.crop_source import StoredCrops, stored_crops
+from pipeline.learn.train import learn_and_predict
+from pipeline.learn.train_head import Trained
+from pipeline.model.architecture import describe, in_one_line, total
+from pipeline.model.backend import keras
+from pipeline.model.fingerprints import learned_fingerprint
+from pipeline.model.head.background import NAME
+from pipeline.model.head.start import Start
+from pipeline.model.network import Embedder, build
+from pipeline.model.trunk.golden import golden_crop
+from pipeline.model.trunk.train import LearnedTrunk, learn
+from pipeline.progress import log, progress
+from pipeline.stages.embed import embed_part
+from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.store.base import Store
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import crops_name, features_name
+from pipeline.store.parts import part_numbers, rows_of
+from pipeline.store.registry import (
+    Chosen,
+    choose,
+    embedder,
+    made_with,
+    trunk_card,
+    trunk_home,
+    write_model,
+    write_patients,
+)
+
+
+@dataclass
+class Learned:
+    """What a run brought."""
+
+    trunk_id: str
+    card: dict
+    labels: bool
+    trained: Trained | None = None
+    no_head: str = ""  # why no head was trained
+    failures: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)  # by step
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = time.monotonic() - started
+
+
+def learn_trunk(opened: Opened, map: PartMap = one_by_one) -> Learned:
+    """Learn a trunk from everything stored, embed with it, and let a head on it be judged.
+
+    A trunk that was learned from the same crops with the same settings is kept; a run that was
+    killed goes on from its last epoch. Raises NotEnoughData when there are too few crops.
+    """
+    store, settings = opened.store, opened.settings
+    before = choose(settings, store)
+    crops = stored_crops(store, before, settings)
+    chosen = Chosen(
+        before.recipe, before.recipe_id, settings.trunk, fingerprint(before, crops, settings)
+    )
+    learned = Learned(chosen.trunk_id, {}, crops.labels)
+    home = trunk_home(chosen.trunk_id)
+    with learned.timed("learn"):
+        if not store.has(f"{home}/card.json"):
+            learned_trunk(store, chosen, crops, settings)
+        learned.card = trunk_card(store, chosen.trunk_id)
+    with learned.timed("embed"):
+        learned.failures = embed_everything(opened, chosen, map)
+    if learned.failures:
+        return learned
+    with learned.timed("head"):
+        try:
+            learned.trained, failures = learn_and_predict(opened, map, chosen)
+            learned.failures = [str(failure) for failure in failures]
+        except NotEnoughData as too_little:
+            learned.no_head = str(too_little)
+    return learned
+
+
+def fingerprint(before: Chosen, crops: StoredCrops, settings: Settings) -> str:
+    """Name of the trunk that these settings learn from these crops."""
+    return learned_fingerprint(
+        settings.trunk,
+        settings.learn.model_copy(update={"labels": crops.labels}),
+        before.recipe_id,
+        before.recipe.side,
+        crops.class_names,
+        data_digest(crops),
+    )
+
+
+def data_digest(crops: StoredCrops) -> str:
+    """SHA-256 over what is learned from: crops in their order, with class and side."""
+    digest = hashlib.sha256()
+    known = crops.facts[["crop_id", "class", "split"]]
+    beside = crops.beside[["crop_id", "class"]].assign(split="train")
+    for row in (*known.itertuples(index=False), *beside.itertuples(index=False)):
+        digest.update(f"{row[0]} {row[1]} {row[2]}\n".encode())
+    return digest.hexdigest()
+
+
+def learned_trunk(store: Store, chosen: Chosen, crops: StoredCrops, settings: Settings) -> None:
+    """Learn the trunk and store it with golden vector and card."""
+    started = time.monotonic()
+    used = settings.learn.model_copy(update={"labels": crops.labels})
+    memory = Remembered(store, chosen.trunk_id)
+    rows = len(crops.classes)
+    with progress("learn", rows * used.epochs) as advance:
+        told = spoken(lambda: advance(rows))
+        found = learn(crops, chosen.trunk, chosen.recipe.side, used, told, memory)
+    _store(store, chosen, crops, used, found, round(time.monotonic() - started, 1))
+    memory.forget()
+
+
+def spoken(advance: Callable[[], None]) -> Callable[[int, dict], None]:
+    """Tell what an epoch brought, and how far the run is."""
+
+    def on_epoch(number: int, measured: dict) -> None:
+        advance()
+        said = ", ".join(f"{name} {value:.3f}" for name, value in measured.items())
+        log.info(f"epoch {number}: {said}")
+
+    return on_epoch
+
+
+def start_from(found: LearnedTrunk, crops: StoredCrops) -> Start:
+    """The network above the trunk, for a head to begin with."""
+    names = (*crops.class_names, NAME) if crops.background else crops.class_names
+    return Start(names, tuple(found.above))
+
+
+def network_of(found: LearnedTrunk, chosen: Chosen) -> keras.Model:
+    """The plain network with the weights that were learned."""
+    # Random weights first, because the settings' own may be of another architecture.
+    model = build(chosen.trunk.model_copy(update={"weights": "random"}), chosen.recipe.side)
+    model.set_weights(found.weights)
+    return model
+
+
+def _store(
+    store: Store,
+    chosen: Chosen,
+    crops: StoredCrops,
+    used,
+    found: LearnedTrunk,
+    seconds: float,
+) -> None:
+    home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
+    model = network_of(found, chosen)
+    golden = io.BytesIO()
+    np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
+    store.write_bytes(f"{home}/golden.npy", golden.getvalue())
+    if found.above:
+        start = start_from(found, crops)
+        store.write_bytes(f"{home}/head.npz", start.to_bytes())
+    facts = crops.facts
+    card = {
+        "trunk": chosen.trunk_id,
+        "settings": chosen.trunk.model_dump(mode="json", include={"channels", "layers"}),
+        "weights": f"learned {'with' if crops.labels else 'without'} labels, seed {used.seed}",
+        "recipe_id": chosen.recipe_id,
+        "recipe": chosen.recipe.model_dump(mode="json"),
+        "width": chosen.width,
+        "architecture": in_one_line(chosen.trunk, side),
+        "parameters": total(describe(chosen.trunk, side)).parameters,
+        "learn": used.model_dump(mode="json"),
+        "seed": used.seed,
+        "data": data_digest(crops)[:12],
+        "classes": list(crops.class_names) if crops.labels else None,
+        "rows": {name: int((facts["split"] == name).sum()) for name in ("train", "validation")},
+        "background_rows": len(crops.beside) if crops.background else 0,
+        "patients": {
+            name: int(facts.loc[facts["split"] == name, "patient_key"].nunique())
+            for name in ("train", "validation")
+        },
+        "scores": None,  # a trunk alone has none; those of heads on it are on their cards
+        "best_epoch": found.best_epoch,
+        "epochs": list(found.epochs),
+        "seconds": seconds,
+        **made_with(),
+    }
+    write_patients(store, home, crops.patients)
+    write_model(store, home, model, card)
+
+
+def embed_everything(opened: Opened, chosen: Chosen, map: PartMap) -> list[str]:
+    """Embed every stored crop of the recipe that this trunk has not embedded yet."""
+    store, root = opened.store, f"crops/{chosen.recipe_id}"
+    ready = embedder(store, chosen)
+    missing = {
+        batch: [
+            number
+            for number in part_numbers(store, f"{root}/{batch}")
+            if not store.has(features_name(chosen.trunk_id, batch, number))
+        ]
+        for batch in sorted({name.split("/")[2] for name in store.names(root)})
+    }
+    crops = sum(
+        rows_of(store, crops_name(chosen.recipe_id, batch, number))
+        for batch, numbers in missing.items()
+        for number in numbers
+    )
+    failures = []
+    with progress("embed", crops) as advance:
+        for batch, numbers in missing.items():
+            failures += over_parts(
+                "embed",
+                batch,
+                lambda number, batch=batch: embed_part(
+                    store, batch, number, chosen, ready.embed, advance
+                ),
+                numbers,
+                map,
+                opened.private,
+            )
+    return [str(failure) for failure in failures]

@@ -1,0 +1,84 @@
+"""A learned trunk, learned anew from other sides, so that a test row was not even seen by it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import Learn
+from pipeline.errors import NotEnoughData
+from pipeline.learn.background_rows import BackgroundRows
+from pipeline.learn.checkpoint import Remembered
+from pipeline.learn.crop_source import on_sides
+from pipeline.learn.learn_trunk import network_of, spoken, start_from
+from pipeline.learn.training_rows import Rows, crops_of
+from pipeline.model.head.rows import Held
+from pipeline.model.head.start import Start
+from pipeline.model.network import Embedder
+from pipeline.model.trunk.train import LearnedTrunk, learn
+from pipeline.progress import progress
+from pipeline.store.base import Store
+from pipeline.store.registry import Chosen, trunk_card
+
+
+def how_learned(store: Store, chosen: Chosen) -> Learn | None:
+    """How the trunk was learned from stored crops; None for one that was not."""
+    told = trunk_card(store, chosen.trunk_id).get("learn")
+    return Learn(**told) if told else None
+
+
+@dataclass(frozen=True)
+class Relearned:
+    """A trunk learned on the sides of some rows, and what comes of it."""
+
+    rows: Rows  # with its embeddings
+    start: Start | None  # what a head begins with
+    embedder: Embedder
+
+
+def relearned(store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str) -> Relearned:
+    """Learn the trunk on the rows' own sides, and embed them with it.
+
+    It is kept as `run`.npz, and a killed run goes on from its last epoch. Raises NotEnoughData
+    when crops were deleted.
+    """
+    classes = rows.classes if how.labels else ("",)
+    crops = on_sides(store, chosen, rows.facts["crop_id"], rows.truth, rows.sides, classes)
+    name = f"{run}.npz"
+    if not store.has(name):
+        memory = Remembered(store, run.replace("/", "-"))
+        with progress("learn", len(crops.classes) * how.epochs) as advance:
+            told = spoken(lambda: advance(len(crops.classes)))
+            found = learn(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
+        store.write_bytes(name, found.to_bytes())
+        memory.forget()
+    found = LearnedTrunk.from_bytes(store.read_bytes(name))
+    ready = Embedder(network_of(found, chosen))
+    embeddings = _embedded(store, chosen, rows.facts, "crops", ready)
+    start = start_from(found, crops) if found.above else None
+    beside = rows.background and _background(store, chosen, rows.background, ready)
+    return Relearned(replace(rows, embeddings=Held(embeddings), background=beside), start, ready)
+
+
+def _background(
+    store: Store, chosen: Chosen, background: BackgroundRows, ready: Embedder
+) -> BackgroundRows:
+    embeddings = _embedded(store, chosen, background.facts, "background_crops", ready)
+    return replace(background, embeddings=Held(embeddings))
+
+
+def _embedded(
+    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str, ready: Embedder
+) -> np.ndarray:
+    """Embeddings of stored crops, float16 (N, width), row for row."""
+    embeddings, have = np.zeros((len(facts), chosen.width), np.float16), 0
+    for numbers, pixels in crops_of(store, chosen, facts, table):
+        embeddings[numbers] = ready.embed(pixels)
+        have += len(numbers)
+    if have != len(embeddings):
+        raise NotEnoughData(
+            f"{len(embeddings) - have} of {len(embeddings)} crops were deleted, and a learned "
+            "trunk has to be learned again in every fold. Run their batches again: make run-flow "
+            "BATCH=path/to/folder"
+        )
+    return embeddings

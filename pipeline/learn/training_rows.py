@@ -1,0 +1,129 @@
+"""Labelled crops of a store: whether there are enough to learn from, and their rows.
+
+Nothing here imports Keras or scikit-learn, so that asking costs little.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import schemas
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
+from pipeline.learn.background_rows import BackgroundRows, background_rows
+from pipeline.model.head.rows import Embeddings, over_rows
+from pipeline.model.scores import splits
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.embeddings import StoredEmbeddings, held_if_small
+from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
+from pipeline.store.part_names import part_name
+from pipeline.store.parts import iter_part, part_numbers, read_part
+from pipeline.store.registry import Chosen
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled crops to learn from: row i of everything belongs to one crop."""
+
+    facts: pd.DataFrame
+    embeddings: Embeddings  # of N rows, held or in Parquet
+    classes: tuple[str, ...]  # the normal class first
+    truth: np.ndarray  # class numbers (N,)
+    sides: np.ndarray  # train, validation or test (N,)
+    background: BackgroundRows | None = None  # other rows, without a finding
+
+    @property
+    def patients(self) -> np.ndarray:
+        return self.facts["patient_key"].to_numpy()
+
+    def embeddings_of(self, wanted: np.ndarray) -> np.ndarray:
+        """Embeddings of the rows of the mask `wanted`, float16 (n, width), all in memory."""
+        return over_rows(self.embeddings, wanted, lambda rows: rows)
+
+
+def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
+    """Raise NotEnoughData, in numbers, unless each side has enough patients and both kinds.
+
+    Reads labels and patients only, so that asking costs little.
+    """
+    with catalog.open_store(store) as con:
+        found = catalog.query(con, "labelled", trunk=chosen.trunk_id)
+    found["side"] = splits.sides(list(found["patient_key"]))
+    found["normal"] = found["label"] == settings.normal_class
+    counts = []
+    for side in splits.SIDES:
+        here = found[found["side"] == side]
+        normal = int(here["normal"].sum())
+        counts.append((side, here["patient_key"].nunique(), normal, len(here) - normal))
+    least = settings.head.min_patients
+    if all(patients >= least and normal and abnormal for _, patients, normal, abnormal in counts):
+        return
+    words = "; ".join(
+        f"{side} side: {patients} patients, {normal} normal and {abnormal} abnormal crops"
+        for side, patients, normal, abnormal in counts
+    )
+    raise NotEnoughData(
+        f"Too few labels to train a head. {words}. Each side needs {least} patients and crops of "
+        f"both kinds, normal being `{settings.normal_class}`. Deliver more labelled scans, or set "
+        "`normal_class` to your word for it."
+    )
+
+
+def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
+    """Every crop with an embedding and a label in force, in an order that does not change.
+
+    Raises NotEnoughData when nothing was embedded with the trunk.
+    """
+    names = parts_of(store, chosen.trunk_id, None)
+    if not names:
+        raise NotEnoughData(
+            f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it "
+            "first: make run-flow BATCH=path/to/folder"
+        )
+    columns = [name for name in FACTS if name != "label"]
+    schema = schemas.features(chosen.width)
+    tables = [read_part(store, name, schema, columns) for name in names]
+    facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+    add_label(facts, labels_in_force(store))
+    known = np.flatnonzero(facts["label"].notna())
+    order = known[np.argsort(facts["crop_id"].to_numpy()[known].astype(str))]
+    numbers = np.full(len(facts), -1)
+    numbers[order] = np.arange(len(order))
+    ends = np.cumsum([table.num_rows for table in tables])[:-1]
+    places = dict(zip(names, np.split(numbers, ends), strict=True))
+    embeddings = StoredEmbeddings.of(store, chosen.width, places)
+    facts = facts.iloc[order].reset_index(drop=True)
+    labels = facts["label"].to_numpy().astype(str)
+    normal = settings.normal_class
+    classes = (normal, *sorted(set(labels) - {normal}))
+    truth = np.array([classes.index(label) for label in labels], np.int64)
+    sides = splits.sides(list(facts["patient_key"]))
+    held = held_if_small(embeddings, len(facts))
+    return Rows(facts, held, classes, truth, sides, background_rows(store, chosen))
+
+
+def crops_of(
+    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str = "crops"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
+
+    `facts` tell `crop_id` and `batch` of every row, `table` where they lie (crops or
+    background_crops). Rows whose crops were deleted do not come.
+    """
+    place = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
+    side = chosen.recipe.side
+    columns, schema = ["crop_id", "pixels"], schemas.crops(side)
+    for batch in sorted(set(facts["batch"])):
+        folder = f"{table}/{chosen.recipe_id}/{batch}"
+        for number in part_numbers(store, folder):
+            name = part_name(folder, number)
+            for some in iter_part(store, name, schema, columns=columns):
+                ids = some.column("crop_id").to_pylist()
+                wanted = [row for row, crop_id in enumerate(ids) if crop_id in place]
+                if wanted:
+                    pixels = b"".join(some.column("pixels").take(wanted).to_pylist())
+                    crops = np.frombuffer(pixels, np.uint8).reshape(-1, side, side)
+                    yield np.array([place[ids[row]] for row in wanted]), crops

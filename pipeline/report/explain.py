@@ -1,0 +1,123 @@
+"""Why the champion said what it said of a crop: a heat map from the stored row."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import schemas
+from pipeline.config import Settings, Trunk
+from pipeline.errors import ConfigError
+from pipeline.model.architecture import grid
+from pipeline.model.explain import Explanation, explain
+from pipeline.model.head import dense
+from pipeline.model.head.background import apart, p_abnormal
+from pipeline.report.heat_map import Overlay, draw
+from pipeline.report.pictures import read_pictures
+from pipeline.report.source_scan import original
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.part_names import features_name
+from pipeline.store.parts import find_rows
+from pipeline.store.registry import champion, head_home, read_card, trunk_card
+
+
+@dataclass(frozen=True)
+class Why:
+    """The champion's verdict on one crop and how it comes about."""
+
+    explanation: Explanation
+    finding: str
+    normal: str
+    place: dict  # the answer of the query `whereabouts`
+    facts: dict[str, str]
+
+
+def why(settings: Settings, crop_id: str) -> Why:
+    """Explain the champion's verdict on the stored embedding of a crop.
+
+    Raises ConfigError when there is no champion or no embedding of that crop by its trunk.
+    """
+    store = Store(settings.store)
+    standing = champion(store)
+    if standing is None:
+        raise ConfigError(
+            f"The store {settings.store} has no head yet, so there is no verdict to explain. Train "
+            "one with: make train"
+        )
+    place = _place(store, crop_id, standing["trunk"])
+    trunk = trunk_card(store, standing["trunk"])
+    card = read_card(store, head_home(standing["head"]))
+    head = dense.from_bytes(store.read_bytes(f"{head_home(standing['head'])}/model.keras"))
+    embedding = _embedding(store, place, trunk["width"])
+    normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
+    shape = grid(Trunk(**trunk["settings"]), trunk["recipe"]["side"])
+    found = explain(head.only(class_count), embedding, normal, shape)
+    [chances], background = apart(dense.softmax(head.logits(embedding))[np.newaxis], class_count)
+    is_found = np.array([place["region_kind"] == "tooth"])
+    [abnormal] = p_abnormal(chances[np.newaxis], background, normal, is_found)
+    verdict = "flagged" if abnormal >= card["threshold"] else "not flagged"
+    facts = {
+        "crop": crop_id,
+        "predicted": card["classes"][int(chances.argmax())],
+        "p(abnormal)": f"{abnormal:.3f} ({verdict}, from {card['threshold']:.3f})",
+        "label": place["label"] or "none",
+        "head": standing["head"],
+    }
+    return Why(found, card["classes"][found.finding], card["normal_class"], place, facts)
+
+
+def picture_of(settings: Settings, found: Why, scan: Path | None, on_scan: bool) -> bytes:
+    """The heat map as a PNG file: over the stored crop, or over the original scan.
+
+    The scan is used when `on_scan` asks for it, when `scan` names its file, and when the crop was
+    deleted. Raises ConfigError when the scan is needed and not there.
+    """
+    place, store = found.place, Store(settings.store)
+    crop_id, batch = place["crop_id"], place["batch"]
+    stored = read_pictures(store, place["recipe"], batch, {crop_id}).get(crop_id)
+    if on_scan or scan or stored is None:
+        frames = original(settings, place["scan_id"], batch, place["part"], scan)
+        pixels = frames[_frame(place["region"])]
+        square = tuple(place[f"box_{side}"] for side in "xywh")
+    else:
+        pixels, square = stored.pixels, (0, 0, *stored.pixels.shape)
+    overlay = Overlay(
+        pixels=pixels,
+        square=square,
+        cells=found.explanation.cells,
+        constant=found.explanation.constant,
+        finding=found.finding,
+        normal=found.normal,
+        facts=found.facts,
+    )
+    return draw(overlay)
+
+
+def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
+    """Where the crop stands; its values are Python's own, None for what is missing."""
+    with catalog.open_store(store) as con:
+        rows = catalog.query(con, "whereabouts", crop_id=crop_id, trunk=trunk_id)
+    if rows.empty:
+        raise ConfigError(
+            f"There is no crop `{crop_id}` with an embedding of the champion's trunk {trunk_id}. "
+            "Ids stand in the work-list: make query Q=worklist"
+        )
+    row = rows.astype(object).iloc[0]
+    return row.where(row.notna(), None).to_dict()
+
+
+def _embedding(store: Store, place: dict, width: int) -> np.ndarray:
+    """The stored row, float16 (width,)."""
+    name = features_name(place["trunk"], place["batch"], place["part"])
+    schema, wanted = schemas.features(width), [place["crop_id"]]
+    rows = find_rows(store, name, schema, "crop_id", wanted, ["embedding"])
+    if not rows.num_rows:
+        raise ConfigError(f"{name} was replaced while it was read; ask again.")
+    return rows["embedding"].combine_chunks().flatten().to_numpy()[:width]
+
+
+def _frame(region: str) -> int:
+    """The number of the frame that a region was cut from: `f0003-…`, else the only one."""
+    first = region.partition("-")[0]
+    return int(first[1:]) if first[1:].isdigit() else 0

@@ -1,0 +1,135 @@
+"""What a nightly run did, as a record in the store and as words for people; batches are named only.
+
+Records are runs/night-….json, one a night; the words of the last one are reports/nightly.txt.
+"""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pipeline.config import Settings
+from pipeline.report.summary import FAILED, MANY_REJECTED, OK, Summary
+from pipeline.store.base import Store
+
+PAGE = "reports/nightly.txt"
+CLOCKS = timedelta(hours=1)  # by which a clock may be wrong before a record is not believed
+NEW, UNCHANGED, EMPTY, BUSY, BROKEN = "new", "unchanged", "empty", "busy", "failed"
+
+
+@dataclass
+class BatchNight:
+    """What a night did with one batch."""
+
+    outcome: str  # new, unchanged, empty, busy or failed
+    counts: dict[str, int] = field(default_factory=dict)  # of the whole batch, by status and table
+    seconds: float = 0.0
+    report: str | None = None
+    lines: list[str] = field(default_factory=list)  # what people should read, without names
+
+
+@dataclass
+class Night:
+    """What a night did: counts, times and names of batches, nothing else that was delivered."""
+
+    started_at: str = field(default_factory=lambda: _now().isoformat(timespec="seconds"))
+    finished_at: str | None = None
+    batches: dict[str, BatchNight] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)  # files, appended, unused
+    head: str | None = None  # what became of training, in words; None when none was due
+    promoted: bool = False
+    many_rejected: bool = False  # in a batch that was worked on
+    failures: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)  # by step
+
+    @property
+    def exit_status(self) -> int:
+        """0, 2 when a batch had too many rejected scans, 1 for failure."""
+        if self.failures:
+            return FAILED
+        return MANY_REJECTED if self.many_rejected else OK
+
+    def worked_on(self) -> list[str]:
+        """Batches with new work."""
+        return [name for name, batch in self.batches.items() if batch.outcome == NEW]
+
+
+def of_summary(summary: Summary) -> BatchNight:
+    """What a batch's own run says, as a part of the night's."""
+    lines = [f"ALERT {alert}" for alert in summary.alerts]
+    lines += [f"note  {note}" for note in summary.notes]
+    lines += [f"FAILED  {failure}" for failure in summary.failures]
+    lines += [f"CHECK  {check}" for check in summary.broken_checks]
+    if summary.failures or summary.broken_checks:
+        outcome = BROKEN
+    else:
+        outcome = UNCHANGED if summary.nothing_to_do else NEW
+    seconds = round(sum(summary.seconds.values()), 1)
+    return BatchNight(outcome, summary.counts, seconds, summary.report, lines)
+
+
+def write_night(store: Store, night: Night, settings: Settings) -> None:
+    """Finish the night: its record, and the page for people (for its owner alone to read)."""
+    now = _now()
+    night.finished_at = now.isoformat(timespec="seconds")
+    store.write_bytes(PAGE, ("\n".join(in_words(night, settings)) + "\n").encode(), mode=0o600)
+    name = f"runs/night-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+    store.write_bytes(name, json.dumps(asdict(night), indent=1).encode())
+
+
+def last_night(store: Store) -> Night | None:
+    """The night that finished last; None before the first.
+
+    One from the future says that a clock was wrong. It would silence the watchdog until then, so it
+    does not count.
+    """
+    records = [name for name in store.names("runs") if name.startswith("runs/night-")]
+    for name in reversed(records):
+        record = json.loads(store.read_bytes(name))
+        batches = {name: BatchNight(**batch) for name, batch in record.pop("batches").items()}
+        night = Night(**record, batches=batches)
+        if age(night) > -CLOCKS:
+            return night
+    return None
+
+
+def age(night: Night) -> timedelta:
+    """How long ago a night finished."""
+    return _now() - datetime.fromisoformat(night.finished_at)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def in_words(night: Night, settings: Settings) -> list[str]:
+    """Lines for a terminal, a mail or the page."""
+    said = "FAILED" if night.failures else "done"
+    started = datetime.fromisoformat(night.started_at)
+    lines = [f"Night of {started:%Y-%m-%d %H:%M} UTC: {said}"]
+    for name, batch in night.batches.items():
+        if batch.outcome not in (UNCHANGED, EMPTY):
+            lines += _batch_in_words(name, batch, settings)
+    quiet = [batch.outcome for batch in night.batches.values()]
+    unchanged, empty = quiet.count(UNCHANGED), quiet.count(EMPTY)
+    lines.append(f"  {unchanged} batches unchanged, {empty} folders without scans")
+    if night.labels:
+        appended, files, unused = (night.labels[key] for key in ("appended", "files", "unused"))
+        lines.append(f"  labels  {appended} appended from {files} new files, {unused} lines unused")
+    if night.head:
+        lines.append(f"  head    {night.head}")
+    lines += [f"  FAILED  {failure}" for failure in night.failures]
+    if night.failures:
+        lines.append(f"  The words stand in {settings.private_folder}/messages.log")
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in night.seconds.items())
+    return [*lines, f"  time    {spent}"]
+
+
+def _batch_in_words(name: str, batch: BatchNight, settings: Settings) -> list[str]:
+    statuses = ("accepted", "duplicate", "rejected")
+    counts = ", ".join(f"{batch.counts.get(status, 0)} {status}" for status in statuses)
+    said = f"{counts}, {batch.seconds:.0f} s" if batch.counts else "see below"
+    lines = [f"  {name}  {batch.outcome}: {said}"]
+    if batch.report:
+        lines.append(f"          {settings.store}/{batch.report}")
+    return lines + [f"          {line}" for line in batch.lines]

@@ -1,0 +1,136 @@
+"""A head's scores in words: test side only, with intervals, support and baselines."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.config import Settings
+
+if TYPE_CHECKING:
+    from pipeline.learn.learn_trunk import Learned
+
+METHODS = {
+    "head": "dense/softmax head",
+    "probe": "logistic regression on embeddings",
+    "svm": "SVM on embeddings",
+    "hog": "HOG + SVM on the crops",
+    "pixels": "logistic regression on 32 × 32 pixels",
+    "place": "place and size of the scan alone",
+    "place_and_box": "and size of the annotated box",
+}
+MEASURES = ("auroc", "auprc", "f1", "sensitivity", "specificity")
+
+
+def trained_in_words(card: dict, promoted: bool, why: str, settings: Settings) -> list[str]:
+    """Scores on the test side with their 95 % intervals, support and baselines, for a terminal."""
+    evaluation = card["scores"]["head"]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in card["region_kinds"].items())
+    lines = [
+        f"Head {card['head']} on trunk {card['trunk']}, classes {', '.join(card['classes'])}",
+        *card["split"].splitlines(),
+        f"Learned from {kinds} crops. Scores below: test side only, {evaluation['rows']} crops "
+        f"({evaluation['abnormal_rows']} abnormal) of {evaluation['patients']} patients, "
+        f"`{card['normal_class']}` against the rest, 95 % intervals over patients; the threshold "
+        "comes from the validation side.",
+    ]
+    lines += table(card["scores"], card["differences"])
+    guess = [evaluation["estimates"][measure]["baseline"] for measure in MEASURES]
+    lines.append(_row("a guess", ["" if value is None else f"{value:.2f}" for value in guess]))
+    lines += beside(card["differences"])
+    lines += ["", "Confusion matrix on the test side (rows: true class, columns: predicted)"]
+    lines.append(_row("", [*card["classes"], "support"]))
+    for name, counts, support in zip(
+        card["classes"], evaluation["confusion"], evaluation["support"], strict=True
+    ):
+        lines.append(_row(name, [*map(str, counts), str(support)]))
+    verdict = "Promoted" if promoted else "Not promoted"
+    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
+    return [*lines, "", f"{verdict}: {why}.", f"Next: make query Q=worklist{where}"]
+
+
+def cross_validated_in_words(record: dict, name: str, settings: Settings) -> list[str]:
+    """Scores of all folds together, with intervals, support and differences, for a terminal."""
+    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
+    return [
+        f"Cross-validation over {record['folds']} folds of patients, trunk {record['trunk']}, "
+        f"classes {', '.join(record['classes'])}",
+        f"Every crop is scored by methods that never saw its patient: {record['rows']} crops "
+        f"({record['abnormal_rows']} abnormal) of {record['patients']} patients, "
+        f"`{record['classes'][0]}` against the rest, 95 % intervals over patients; thresholds come "
+        "from each fold's validation side, and an AUROC ranks crops within their fold.",
+        *table(record["scores"], record["differences"]),
+        *beside(record["differences"]),
+        f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
+        f"Next: make train{where}",
+    ]
+
+
+def table(scores: dict, differences: dict) -> list[str]:
+    """One line per method: its scores, and how far the head is ahead of it in AUROC."""
+    lines = [_row("", [*MEASURES, f"{'head ahead by':>22}"])]
+    for method, words in METHODS.items():
+        if method in scores:
+            found = scores[method]["estimates"]
+            cells = [_estimate(found[measure]) for measure in MEASURES]
+            ahead = [_estimate(differences[method], "+.2f")] if method in differences else []
+            lines.append(_row(words, cells + ahead))
+    return lines
+
+
+def beside(differences: dict) -> list[str]:
+    """What the comparison with the baselines comes to, in sentences."""
+    ahead = [METHODS[name] for name, found in differences.items() if (found["low"] or 0) > 0]
+    rest = [METHODS[name] for name in differences if METHODS[name] not in ahead]
+    lines = []
+    if ahead:
+        lines.append(f"The head is ahead, with an interval above zero, of: {'; '.join(ahead)}.")
+    if rest:
+        lines.append(f"Not shown to be ahead of: {'; '.join(rest)}.")
+    if "pixels" not in differences:
+        lines.append("HOG and pixels were not measured: crops of these rows were deleted.")
+    return lines
+
+
+def learned_in_words(learned: "Learned", settings: Settings) -> list[str]:
+    """What learning a trunk brought, where the time went and what is next, for a terminal."""
+    card, store = learned.card, settings.store
+    rows = f"{card['rows']['train']} crops of {card['patients']['train']} patients"
+    if learned.labels:
+        best = card["epochs"][card["best_epoch"] - 1]["validation_auroc"]
+        how = (
+            f"with the labels of {rows}; kept epoch {card['best_epoch']} of "
+            f"{len(card['epochs'])}, validation AUROC {best:.2f}, which chose it and is no score"
+        )
+    else:
+        how = f"from {rows} without their labels"
+    lines = [f"Trunk {card['trunk']} was learned {how}."]
+    lines.append(f"  features    {store}/features/{card['trunk']}")
+    lines += [f"  FAILED      {failure}" for failure in learned.failures]
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in learned.seconds.items())
+    lines.append(f"  time        {sum(learned.seconds.values()):.1f} s: {spent}")
+    if learned.failures:
+        where = f"{settings.private_folder}/messages.log"
+        return [*lines, f"Next: see {where}, then run the same command again"]
+    if learned.trained is None:
+        named = "" if store == "data/store" else f" STORE={store}"
+        lines.append(f"No head on it yet. {learned.no_head}")
+        return [*lines, f"Next: make query Q=trunks{named}"]
+    trained = learned.trained
+    words = trained_in_words(trained.card, trained.promoted, trained.words, settings)
+    return [*lines, "", *words]
+
+
+def _row(name: str, cells) -> str:
+    return (
+        f"  {name:<38}"
+        + "".join(f"{cell:>19}" for cell in cells[:5])
+        + "".join(f"{cell:>27}" for cell in cells[5:])
+    )
+
+
+def _estimate(estimate: dict, form: str = ".2f") -> str:
+    if estimate["value"] is None:
+        return "-"
+    if estimate["low"] is None:
+        return format(estimate["value"], form)
+    low, high = format(estimate["low"], form), format(estimate["high"], form)
+    between = " to " if form.startswith("+") else "-"
+    return f"{estimate['value']:{form}} ({low}{between}{high})"

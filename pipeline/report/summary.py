@@ -1,0 +1,140 @@
+"""What a run did, in counts and times, as a record in the store and as words for people."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from pipeline.config import Settings
+from pipeline.stages.plan import Planned
+from pipeline.store.base import Store
+from pipeline.store.parts import part_numbers
+from pipeline.store.registry import choose
+
+OK, FAILED, MANY_REJECTED = 0, 1, 2
+
+
+@dataclass
+class Summary:
+    """What a run did. It holds no delivered name, so it may be shown and kept anywhere."""
+
+    batch: str
+    recipe: str
+    trunk: str
+    head: str | None = None
+    planned: Planned | None = None
+    counts: dict[str, int] = field(default_factory=dict)  # of the whole batch, by status and table
+    worked: dict[str, int] = field(default_factory=dict)  # parts worked on by this run, by stage
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
+    failures: list[str] = field(default_factory=list)
+    broken_checks: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)  # how the batch differs from the reference
+    notes: list[str] = field(default_factory=list)
+    report: str | None = None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether this run found everything done."""
+        return not self.worked and not self.failures
+
+    def spend(self, stage: str, seconds: float) -> None:
+        """Count time for a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0) + seconds
+
+    def exit_status(self, settings: Settings) -> int:
+        """0 also with rejected scans up to the set share, 2 above it, 1 for failure."""
+        if self.failures or self.broken_checks:
+            return FAILED
+        # Forgetting somebody is no fault of a delivery.
+        forgotten = self.counts.get("forgotten", 0)
+        delivered = self.counts.get("delivered", 0) - forgotten
+        rejected = self.counts.get("rejected", 0) - forgotten
+        return MANY_REJECTED if rejected > settings.max_rejected_share * delivered else OK
+
+
+def write_record(store: Store, summary: Summary) -> None:
+    """Keep counts and timings under runs/; the settings' values are in the cards."""
+    now = datetime.now(UTC)
+    record = {"finished_at": now.isoformat(timespec="seconds"), **asdict(summary)}
+    # Microseconds, since records are told apart by their names: two small runs take one second.
+    name = f"runs/{summary.batch}/{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}.json"
+    store.write_bytes(name, json.dumps(record, indent=1).encode())
+
+
+def last_summary(store: Store, batch: str) -> Summary | None:
+    """The record of the batch's last run that did anything."""
+    names = store.names(f"runs/{batch}")
+    if not names:
+        return None
+    record = json.loads(store.read_bytes(names[-1]))
+    del record["finished_at"]
+    if record["planned"]:
+        record["planned"] = Planned(**record["planned"])
+    return Summary(**record)
+
+
+def progress_in_words(settings: Settings, batch: str) -> str:
+    """How far a batch has come, from the parts that stand in the store."""
+    store = Store(settings.store)
+    received = len(part_numbers(store, f"scans/{batch}"))
+    trunk_id = choose(settings, store).trunk_id
+    embedded = len(part_numbers(store, f"features/{trunk_id}/{batch}"))
+    return f"Finished and kept so far: {received} parts received, {embedded} embedded."
+
+
+def in_words(summary: Summary, settings: Settings) -> list[str]:
+    """Lines for a terminal: what happened, where things lie, where the time went, what next."""
+    counts, store = summary.counts, settings.store
+    lines = [f"Batch {summary.batch}"]
+    if summary.nothing_to_do:
+        lines.append("Nothing was to do: every scan of this batch is done already.")
+    lines.append(
+        "  scans       "
+        + ", ".join(f"{counts.get(s, 0)} {s}" for s in ("accepted", "duplicate", "rejected"))
+    )
+    lines += [f"              {line}" for line in _besides(summary)]
+    features, predictions = counts.get("features", 0), counts.get("predictions", 0)
+    lines.append(f"  features    {store}/features/{summary.trunk}  ({features} rows)")
+    if summary.head:
+        lines.append(f"  predictions {store}/predictions/{summary.head}  ({predictions} rows)")
+    if summary.report:
+        lines.append(f"  report      {store}/{summary.report}")
+    lines += [f"  ALERT       {alert}" for alert in summary.alerts]
+    lines += [f"  note        {note}" for note in summary.notes]
+    lines += [f"  FAILED      {failure}" for failure in summary.failures]
+    lines += [f"  CHECK       {check}" for check in summary.broken_checks]
+    total = sum(summary.seconds.values())
+    spent = sorted(summary.seconds.items(), key=lambda item: -item[1])
+    where = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in spent if seconds >= 0.05)
+    lines.append(f"  time        {total:.1f} s: {where}")
+    lines.append(f"Next: {_next(summary, settings)}")
+    return lines
+
+
+def _besides(summary: Summary) -> list[str]:
+    """What was found in the folder besides scans, where there was any."""
+    planned, lines = summary.planned, []
+    if planned is None:
+        return lines
+    if planned.label_files or planned.ignored:
+        lines.append(f"besides {planned.label_files} label files, {planned.ignored} ignored files")
+    if planned.growing:
+        lines.append(
+            f"{planned.growing} files are still being written, or wait for a table that is; the "
+            "next run takes them"
+        )
+    if planned.forgotten:
+        lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
+    if planned.problems:
+        said = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
+        lines.append(f"label lines that could not be used: {said} (see messages.log)")
+    return lines
+
+
+def _next(summary: Summary, settings: Settings) -> str:
+    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
+    if summary.failures or summary.broken_checks:
+        return f"see {settings.private_folder}/messages.log, then run the same command again"
+    if summary.head:
+        return f"make query Q=worklist{where}"
+    return f"make query Q=batches{where}"

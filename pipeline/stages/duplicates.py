@@ -1,0 +1,76 @@
+"""Which scans the store has accepted, as whose, and which boxes of them were delivered."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import schemas
+from pipeline.store.base import Store
+from pipeline.store.parts import opened
+
+COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]
+
+
+class Seen:
+    """What ledger rows say about scans, on top of what was seen `before`."""
+
+    def __init__(self, before: "Seen | None" = None):
+        self._before = before
+        self._batch_of: dict[str, str] = {}
+        self._patient_of: dict[str, str] = {}
+        self._boxes: dict[str, set[tuple[int, int, int, int]]] = {}
+
+    def add(self, row: dict) -> None:
+        """Take in one row of the ledger."""
+        if row["status"] == "accepted":
+            self._batch_of[row["scan_id"]] = row["batch"]
+            self._patient_of[row["scan_id"]] = row["patient_key"]
+        if row["status"] != "rejected" and row["regions"]:
+            places = {(box["x"], box["y"], box["w"], box["h"]) for box in row["regions"]}
+            self._boxes.setdefault(row["scan_id"], set()).update(places)
+
+    def batch_of(self, scan_id: str | None) -> str | None:
+        """The batch where these bytes were accepted, if they were."""
+        found = self._batch_of.get(scan_id)
+        return found if found or self._before is None else self._before.batch_of(scan_id)
+
+    def patient_of(self, scan_id: str) -> str | None:
+        """The keyed patient as whose these bytes were accepted, if they were."""
+        found = self._patient_of.get(scan_id)
+        return found if found or self._before is None else self._before.patient_of(scan_id)
+
+    def has_box(self, scan_id: str | None, place: tuple[int, int, int, int]) -> bool:
+        """Whether this box was delivered with this scan before, and so has its crop."""
+        if place in self._boxes.get(scan_id, ()):
+            return True
+        return self._before is not None and self._before.has_box(scan_id, place)
+
+
+class Accepted(Seen):
+    """What the ledger says of scans as long as one of the batch's, part by part as parts appear.
+
+    A file of another length has other bytes. So what is held in memory grows with the batch, and
+    with the store only as far as its scans are of one length.
+    """
+
+    def __init__(self, store: Store, lengths: Iterable[int]):
+        super().__init__()
+        self._store = store
+        self._lengths = pa.array(lengths, pa.int64())
+        self._read: set[str] = set()
+
+    def refresh(self) -> None:
+        """Take in the parts that appeared since the last look."""
+        for name in self._store.names("scans"):
+            if name not in self._read:
+                self._take(name)
+                self._read.add(name)
+
+    def _take(self, name: str) -> None:
+        with opened(self._store, name, schemas.SCANS) as part:
+            alike = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
+            # Most parts hold nothing alike: the other columns would double the time.
+            if pc.any(alike).as_py():
+                for row in part.read(columns=COLUMNS).filter(alike).to_pylist():
+                    self.add(row)

@@ -1,0 +1,130 @@
+"""Rows of the ledger, of the crops and of the labels, made from what was read.
+
+Nothing that was delivered may pass this module but pixels, labels and keyed hashes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.imaging.regions import Region
+from pipeline.ingest.delivery_lists import Listed
+from pipeline.ingest.private_folder import Private
+from pipeline.stages.duplicates import Seen
+from pipeline.stages.read_scan import Read
+
+ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+
+
+@dataclass(frozen=True)
+class RowMaker:
+    """What all rows of one part share."""
+
+    private: Private
+    batch: str
+    part: int
+    recipe_id: str
+    listed_at: datetime
+
+    def scan(self, listed: Listed, read: Read, accepted: Seen) -> dict:
+        """The ledger row of one file, given what the store has accepted before it."""
+        earlier = accepted.batch_of(read.scan_id)
+        status = ACCEPTED if earlier is None else DUPLICATE
+        rejection = read.rejection
+        patient_key, patient_from = self._patient(listed, read)
+        return {
+            "batch": self.batch,
+            "part": self.part,
+            "row": listed.row,
+            "attempt": listed.attempt,
+            "file_key": self.private.keyed("file", self.batch.encode() + b"\0" + listed.entry.path),
+            "scan_id": read.scan_id,
+            "status": REJECTED if rejection else status,
+            "reason": rejection.reason if rejection else None,
+            "detail": rejection.message if rejection else None,
+            "duplicate_of": None if rejection else earlier,
+            "patient_key": patient_key,
+            "patient_from": patient_from,
+            "regions": [
+                {
+                    **box.place._asdict(),
+                    "label": box.label,
+                    "tooth": box.tooth,
+                    "new": not accepted.has_box(read.scan_id, tuple(box.place)),
+                }
+                for box in read.boxes
+            ],
+            "label_problems": listed.annotation.problems + len(read.problems),
+            **read.picture_facts,
+        }
+
+    def _patient(self, listed: Listed, read: Read) -> tuple[str, str]:
+        """Keyed patient and where it comes from; a scan of nobody known is its own patient."""
+        if listed.patient_key:
+            return listed.patient_key, "csv"
+        if read.patient:
+            return self.private.patient_key(read.patient), "dicom"
+        own = read.scan_id or f"{self.batch}-{listed.part}-{listed.row}"
+        return self.private.keyed("scan", own), "scan"
+
+    def crops(self, scan: dict, read: Read, accepted: Seen) -> Iterator[dict]:
+        """Crop rows that this ledger row brings: all of an accepted scan, new boxes of another.
+
+        A scan stays the patient's as whose it was accepted: with two, it would be on two sides of
+        the split.
+        """
+        patient = accepted.patient_of(scan["scan_id"])
+        new = {(box["x"], box["y"], box["w"], box["h"]) for box in scan["regions"] if box["new"]}
+        for region, pixels in zip(read.regions, read.crops, strict=True):
+            brought = (
+                tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
+            )
+            if brought and scan["status"] != REJECTED and region.kind != "background":
+                of_patient = {"patient_key": patient, "pixels": pixels.tobytes()}
+                yield self._crop(scan, region) | of_patient
+
+    def background(self, scan: dict, read: Read) -> Iterator[dict]:
+        """Rows like those of crops, of the background of an accepted scan."""
+        for region, pixels in zip(read.regions, read.crops, strict=True):
+            if region.kind == "background" and scan["status"] == ACCEPTED:
+                yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
+
+    def _crop(self, scan: dict, region: Region) -> dict:
+        """All but the pixels. They come as bytes: pyarrow 26 never lets go of a memoryview."""
+        return {
+            "crop_id": f"{scan['scan_id']}:{region.name}",
+            "scan_id": scan["scan_id"],
+            "batch": self.batch,
+            "recipe": self.recipe_id,
+            "patient_key": scan["patient_key"],
+            "region": region.name,
+            "region_kind": region.kind,
+            "tooth": region.tooth,
+            "tooth_guess": region.guess,
+            "tooth_confidence": region.confidence,
+            **{f"box_{side}": value for side, value in region.square._asdict().items()},
+            **{f"region_{side}": value for side, value in region.place._asdict().items()},
+            "scan_w": scan["width"],
+            "scan_h": scan["height"],
+            "modality": scan["modality"],
+            "panoramic": scan["panoramic"],
+            "label": region.label,
+        }
+
+    def labels(self, scan: dict, listed: Listed, read: Read) -> Iterator[dict]:
+        """What the delivery says, also of a scan that was there before: the newest label wins."""
+        if scan["status"] == REJECTED:
+            return
+        said = {region.name: region.label for region in read.regions if region.label}
+        # Said of the whole scan although other regions were cut: kept for a recipe that cuts it.
+        if listed.annotation.label and not any(r.kind == "whole" for r in read.regions):
+            said["whole"] = listed.annotation.label
+        for region, label in said.items():
+            yield {
+                "crop_id": f"{scan['scan_id']}:{region}",
+                "scan_id": scan["scan_id"],
+                "batch": self.batch,
+                "label": label,
+                "source": "delivered",
+                "labelled_at": self.listed_at,
+            }

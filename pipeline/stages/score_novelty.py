@@ -1,0 +1,118 @@
+"""One features part and a model of what is normal in, one part of novelty scores out."""
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.errors import StageFailed
+from pipeline.model import novelty
+from pipeline.model.architecture import grid
+from pipeline.model.novelty import Novelty
+from pipeline.progress import progress
+from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.store import catalog
+from pipeline.store.base import Store
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import features_name, novelty_name
+from pipeline.store.parts import iter_part, part_numbers, part_writer
+from pipeline.store.registry import Chosen
+
+ROWS = 256  # embeddings in memory at a time
+
+
+def novelty_home(novelty_id: str) -> str:
+    return f"models/novelty/{novelty_id}"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A stored model of what is normal; its arrays are read when first used."""
+
+    store: Store
+    novelty_id: str
+
+    @cached_property
+    def model(self) -> Novelty:
+        data = io.BytesIO(self.store.read_bytes(f"{novelty_home(self.novelty_id)}/model.npz"))
+        with np.load(data) as arrays:
+            return Novelty(**arrays)
+
+    @cached_property
+    def learned_from(self) -> frozenset[str]:
+        """Ids of the crops that it learned from."""
+        file = self.store.parquet(f"{novelty_home(self.novelty_id)}/learned.parquet")
+        return frozenset(pq.read_table(file)["crop_id"].to_pylist())
+
+
+def standing(store: Store, trunk_id: str) -> Fitted | None:
+    """The model in force for a trunk: the newest that has its card; None before the first."""
+    found = [each for each in catalog.novelty_models(store) if each["trunk"] == trunk_id]
+    return Fitted(store, found[-1]["novelty"]) if found else None
+
+
+def score_missing(
+    opened: Opened, chosen: Chosen, fitted: Fitted, map: PartMap = one_by_one
+) -> list[StageFailed]:
+    """Score every stored part that has no scores of this model yet."""
+    store, root = opened.store, f"features/{chosen.trunk_id}"
+    missing = {
+        batch: [
+            number
+            for number in part_numbers(store, f"{root}/{batch}")
+            if not store.has(novelty_name(fitted.novelty_id, batch, number))
+        ]
+        for batch in sorted({name.split("/")[2] for name in store.names(root)})
+    }
+    failures: list[StageFailed] = []
+    with progress("novelty", sum(len(numbers) for numbers in missing.values())) as advance:
+        for batch, numbers in missing.items():
+
+            def score(number: int, batch: str = batch) -> None:
+                score_part(store, batch, number, chosen, fitted)
+                advance(1)
+
+            failures += over_parts("novelty", batch, score, numbers, map, opened.private)
+    return failures
+
+
+def score_part(store: Store, batch: str, number: int, chosen: Chosen, fitted: Fitted) -> str:
+    """Score one features part unless that is done already; return the name of its scores."""
+    name = novelty_name(fitted.novelty_id, batch, number)
+    if store.has(name):
+        return name
+    features = features_name(chosen.trunk_id, batch, number)
+    with part_writer(store, name, schemas.NOVELTY) as scores:
+        for rows in iter_part(store, features, schemas.features(chosen.width), ROWS):
+            scores.write(_scored(rows, chosen, fitted))
+    return name
+
+
+def _scored(rows: pa.RecordBatch, chosen: Chosen, fitted: Fitted) -> pa.Table:
+    found = fitted.model.score(maps_of(rows, chosen))
+    whole = rows.column("region_kind").to_numpy(zero_copy_only=False) == "whole"
+    middle = novelty.middle(*found.gaussian_map.shape[1:])
+    found = found.only(whole[:, np.newaxis, np.newaxis] | middle)
+    kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
+    row, column = found.peaks
+    columns = {
+        **{name: rows.column(name) for name in kept},
+        "novelty": [fitted.novelty_id] * rows.num_rows,
+        "gaussian": found.gaussian,
+        "neighbour": found.neighbour,
+        "peak_row": row,
+        "peak_column": column,
+        "learned": [each in fitted.learned_from for each in rows.column("crop_id").to_pylist()],
+    }
+    order = schemas.NOVELTY
+    return pa.table({field.name: columns[field.name] for field in order}, schema=order)
+
+
+def maps_of(rows: pa.RecordBatch, chosen: Chosen) -> np.ndarray:
+    """Embeddings as the trunk's map, float16 (n, row, column, channel)."""
+    values = rows.column("embedding").flatten().to_numpy()
+    return values.reshape(-1, *grid(chosen.trunk, chosen.recipe.side))

@@ -1,0 +1,168 @@
+"""A store: names to bytes, in a folder or on S3, and nothing about tables.
+
+Names are relative, their steps joined by `/`. What is written appears whole or not at all, and
+what a killed process left unfinished is never seen under a name.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
+
+from pipeline.errors import ConfigError
+from pipeline.store.local_folder import Folder
+
+if TYPE_CHECKING:
+    from pipeline.store.s3_bucket import Bucket
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of tables, models and reports; `root` is its path, or s3://BUCKET/PREFIX."""
+
+    root: str
+    replaces: ClassVar[bool] = True  # what is written takes the place of what was there
+
+    def __post_init__(self):
+        scheme, said, _ = self.root.partition("://")
+        if said and scheme != "s3":
+            raise ConfigError(
+                f"The store is {self.root}; expected a folder or s3://BUCKET/PREFIX. Correct "
+                "`store`."
+            )
+
+    @cached_property
+    def place(self) -> "Folder | Bucket":
+        """What keeps the files."""
+        if "://" not in self.root:
+            return Folder(self.root)
+        from pipeline.store.s3_bucket import Bucket  # imports what only S3 needs
+
+        return Bucket(self.root)
+
+    def local_path(self, name: str) -> Path:
+        """Where `name` lies on this machine, for a store in a folder; it need not exist."""
+        return self.place.path(checked(name))
+
+    def address(self, name: str) -> str:
+        """What DuckDB and pandas call the file `name`."""
+        return self.place.address(checked(name))
+
+    def everywhere(self) -> str:
+        """The root as it is named from any working folder and machine."""
+        return self.place.absolute()
+
+    def as_it_is(self) -> "Store":
+        """The same store to read from, listed but once where listing costs time."""
+        listed = Store(self.root)
+        listed.__dict__["place"] = self.place.as_it_is()
+        return listed
+
+    def exists(self) -> bool:
+        """Whether there is a store, or a folder for one."""
+        return self.place.exists()
+
+    def has(self, name: str) -> bool:
+        """Whether the file `name` exists, which for a part means that it is finished."""
+        return self.place.has(checked(name))
+
+    def standing(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that exist; on S3 by one question for every folder of theirs."""
+        return self.place.standing([checked(name) for name in names])
+
+    def names(self, folder: str) -> list[str]:
+        """Names of all files below `folder`, sorted; none when there is no such folder."""
+        return self.place.names(checked(folder))
+
+    def everything(self) -> list[str]:
+        """Names of all files there are, hidden and unfinished ones too."""
+        return self.place.everything()
+
+    def read_bytes(self, name: str) -> bytes:
+        """The content of `name`; FileNotFoundError when there is none."""
+        return self.place.read_bytes(checked(name))
+
+    def content(self, name: str) -> contextlib.AbstractContextManager:
+        """The content of `name` as bytes to search in, which a disk need not read at once."""
+        return self.place.content(checked(name))
+
+    def parquet(
+        self, name: str, columns: list[str] | None = None, groups: list[int] | None = None
+    ) -> Path | BinaryIO:
+        """What pyarrow reads `name` from: these columns of these row groups, all by default.
+
+        On S3 they are fetched at once, side by side, before anything is decoded.
+        """
+        return self.place.parquet(checked(name), columns, groups)
+
+    def write_bytes(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        """Write `name` whole or not at all, replacing what was there; S3 knows no mode."""
+        self.place.write(checked(name), data, mode, self.publishing, self.replaces)
+
+    def try_writing(self, name: str) -> None:
+        """Write an empty file; OSError when that is not possible.
+
+        Raises StoreError for a place that two writers could not share.
+        """
+        self.place.try_writing(checked(name))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write `name` whole unless it exists; False when it does. One of many callers wins."""
+        return self.place.create(checked(name), data)
+
+    def remove(self, name: str) -> None:
+        """Remove the file `name`; nothing happens when there is none."""
+        self.place.remove(checked(name))
+
+    def remove_all(self, folder: str) -> None:
+        """Remove everything below `folder`, hidden or not."""
+        self.place.remove_all(checked(folder))
+
+    def free_bytes(self) -> int | None:
+        """Room left where the store lies; None where that has no meaning."""
+        return self.place.free_bytes()
+
+    @contextlib.contextmanager
+    def unfinished(self, name: str, mode: int = 0o644) -> Iterator[BinaryIO]:
+        """A file that becomes `name` when the block ends well, and nothing when it does not."""
+        with self.place.unfinished(checked(name), mode, self.publishing, self.replaces) as file:
+            yield file
+
+    def publishing(self) -> contextlib.AbstractContextManager[None]:
+        """Held while a finished file gets its name."""
+        return contextlib.nullcontext()
+
+    def sweep(self) -> int:
+        """Remove what killed processes left unfinished; how many files that were."""
+        return self.place.sweep()
+
+    def lock(self, name: str, timeout: float) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock `name`, whose owner's end ends it; filelock's Timeout after `timeout` s.
+
+        A negative timeout waits for ever. Raises OSError when no lock can be made.
+        """
+        return self.place.lock(checked(name), timeout)
+
+    def is_locked(self, name: str) -> bool:
+        """Whether anybody holds the lock `name` now."""
+        return self.place.is_locked(checked(name))
+
+    def open_to_others(self, folder: str) -> list[str] | None:
+        """Files below `folder` that other users may read; None where no mode says who may."""
+        return self.place.open_to_others(checked(folder))
+
+    def keeps_versions(self) -> bool:
+        """Whether the place keeps what is replaced or removed."""
+        return self.place.keeps_versions()
+
+
+def checked(name: str) -> str:
+    """`name` when it is one inside a store; ConfigError otherwise."""
+    steps = name.split("/")
+    if not name or "" in steps or ".." in steps:
+        raise ConfigError(
+            f"`{name}` is no name inside a store; names are relative, like models/heads/x."
+        )
+    return name

@@ -1,0 +1,188 @@
+"""Models in the store: which recipe and trunk a run uses, trunks made and checked, champions.
+
+What you set wins over the champion, the champion over the defaults. Nothing here imports Keras
+before a model is really needed.
+"""
+
+import datetime
+import importlib.metadata
+import io
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import Recipe, Settings, Trunk
+from pipeline.errors import ArtifactError
+from pipeline.imaging import regions
+from pipeline.model.architecture import describe, in_one_line, total, width
+from pipeline.model.trunk.golden import golden_crop, golden_matches
+from pipeline.model.trunk_weights import described, trunk_fingerprint
+from pipeline.store.base import Store
+from pipeline.store.catalog import promotions
+from pipeline.store.locks import held
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.model.network import Embedder
+
+VERSIONS = ("dental-pipeline", "keras", "tensorflow", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The recipe and trunk that a run works with."""
+
+    recipe: Recipe
+    recipe_id: str
+    trunk: Trunk
+    trunk_id: str
+
+    @property
+    def width(self) -> int:
+        """Values per embedding."""
+        return width(self.trunk, self.recipe.side)
+
+
+def champion(store: Store) -> dict | None:
+    """The newest promotion: number, recipe, trunk, head and why; None before the first."""
+    return max(promotions(store), key=lambda promotion: promotion["number"], default=None)
+
+
+def choose(settings: Settings, store: Store) -> Chosen:
+    """Recipe and trunk of this run; see the module's first lines for what wins."""
+    standing = champion(store)
+    if standing and not settings.model_fields_set & {"recipe", "trunk"}:
+        return stored_choice(store, standing["trunk"])
+    recipe_id = regions.fingerprint(settings.recipe)
+    trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
+    return Chosen(settings.recipe, recipe_id, settings.trunk, trunk_id)
+
+
+def stored_choice(store: Store, trunk_id: str) -> Chosen:
+    """A stored trunk with its recipe, as its card tells them."""
+    card = trunk_card(store, trunk_id)
+    # A card written by an earlier version may name a setting that is no more, such as tile_step.
+    known = {key: value for key, value in card["recipe"].items() if key in Recipe.model_fields}
+    return Chosen(Recipe(**known), card["recipe_id"], Trunk(**card["settings"]), card["trunk"])
+
+
+def trunk_home(trunk_id: str) -> str:
+    return f"models/trunks/{trunk_id}"
+
+
+def head_home(head_id: str) -> str:
+    return f"models/heads/{head_id}"
+
+
+def read_card(store: Store, home: str) -> dict:
+    """The card of a stored model."""
+    try:
+        return json.loads(store.read_bytes(f"{home}/card.json"))
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{home} has no card.json, so the model is missing or was half removed. Restore it "
+            "from your backup, or remove the promotions that name it."
+        ) from None
+
+
+def trunk_card(store: Store, trunk_id: str) -> dict:
+    return read_card(store, trunk_home(trunk_id))
+
+
+def write_model(store: Store, home: str, model: "keras.Model", card: dict) -> None:
+    """Store a model; the card comes last, so a model with a card is whole."""
+    from pipeline.model.network import to_bytes
+
+    store.write_bytes(f"{home}/model.keras", to_bytes(model))
+    store.write_bytes(f"{home}/card.json", json.dumps(card, indent=1).encode())
+
+
+def write_patients(store: Store, home: str, patients: Iterable[str]) -> None:
+    """Store whom a model learned from, before its card: no model stands without its list.
+
+    Predictions say by it whether a patient was seen, forgetting which models had learned from them.
+    """
+    data = io.BytesIO()
+    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
+    store.write_bytes(f"{home}/patients.parquet", data.getvalue())
+
+
+def read_model(store: Store, home: str) -> "keras.Model":
+    from pipeline.model.network import from_bytes
+
+    return from_bytes(store.read_bytes(f"{home}/model.keras"))
+
+
+def made_with() -> dict:
+    """When, on what and with which versions a model is made."""
+    from pipeline.model.backend import device, keras
+
+    return {
+        "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "device": device(),
+        "backend": keras.backend.backend(),
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+    }
+
+
+def embedder(store: Store, chosen: Chosen) -> "Embedder":
+    """The stored trunk, made when missing, ready to embed.
+
+    Raises ArtifactError when it no longer reproduces the embedding that was stored with it: rows
+    it wrote now would not be comparable with those it wrote before.
+    """
+    from pipeline.model.network import Embedder
+
+    home = trunk_home(chosen.trunk_id)
+    if not store.has(f"{home}/card.json"):
+        with held(store, f"trunk-{chosen.trunk_id}", timeout=-1):
+            # Processes that need it at once would mix two sets of its files.
+            if not store.has(f"{home}/card.json"):
+                _make_trunk(store, chosen)
+    ready = Embedder(read_model(store, home))
+    golden = np.load(io.BytesIO(store.read_bytes(f"{home}/golden.npy")))
+    now = ready.embed(golden_crop(chosen.recipe.side)[np.newaxis])[0]
+    if not golden_matches(golden, now):
+        raise ArtifactError(
+            f"Trunk {chosen.trunk_id} does not reproduce the embedding stored with it, so nothing "
+            "was written. Its file is damaged, or this machine computes differently: restore "
+            f"{home} from your backup, or run on the machine and versions named in its card.json."
+        )
+    return ready
+
+
+def _make_trunk(store: Store, chosen: Chosen) -> None:
+    from pipeline.model.network import Embedder, build
+
+    started = time.monotonic()
+    home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
+    model = build(chosen.trunk, side)
+    golden = io.BytesIO()
+    np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
+    store.write_bytes(f"{home}/golden.npy", golden.getvalue())
+    layers = describe(chosen.trunk, side)
+    # The path of a weights file would tell about this machine; its bytes are in the fingerprint.
+    settings = chosen.trunk.model_dump(mode="json", exclude={"weights"})
+    card = {
+        "trunk": chosen.trunk_id,
+        "settings": settings,
+        "weights": described(chosen.trunk),
+        "recipe_id": chosen.recipe_id,
+        "recipe": chosen.recipe.model_dump(mode="json"),
+        "width": chosen.width,
+        "architecture": in_one_line(chosen.trunk, side),
+        "parameters": total(layers).parameters,
+        "data": None,  # learned from nothing
+        "seed": chosen.trunk.seed if chosen.trunk.weights == "random" else None,
+        "scores": None,
+        "seconds": round(time.monotonic() - started, 1),
+        **made_with(),
+    }
+    write_model(store, home, model, card)

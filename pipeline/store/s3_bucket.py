@@ -1,0 +1,196 @@
+"""A store on S3: what `Store` asks of a place, below one prefix of a bucket.
+
+What is written is packed in memory and sent as one PUT, so that it appears whole or not at all: a
+stream that breaks off in the middle would publish a truncated object. Nothing lists through a
+cache, since other machines write too.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+
+from fsspec.parquet import open_parquet_file
+
+from pipeline.errors import ConfigError, StoreError
+from pipeline.s3 import Prefix, Taken, filesystem, told
+from pipeline.store.duckdb_on_s3 import PartsOnS3
+from pipeline.store.local_folder import FORGOTTEN_SECONDS, Publishing
+from pipeline.store.s3_locks import Lease, require_held
+
+LARGEST = 5 * 2**30  # bytes of one PUT
+AT_ONCE = 16  # listings side by side
+
+
+class Bucket:
+    """The objects below `root`, s3://BUCKET/PREFIX."""
+
+    def __init__(self, root: str):
+        self.root = root.rstrip("/")
+        self._objects = Prefix.of(root)
+
+    def path(self, name: str) -> None:
+        raise ConfigError(f"{name} of the store {self.root} is no file of this machine.")
+
+    def as_it_is(self) -> "Snapshot":
+        return Snapshot(self.root)
+
+    def absolute(self) -> str:
+        return self.root
+
+    def exists(self) -> bool:
+        try:
+            return any(True for _ in self._objects.list(most=1))
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.root} cannot be read: {error.strerror}. Correct `store`, or look "
+                "at the bucket, AWS_ENDPOINT_URL and the credentials."
+            ) from None
+
+    def has(self, name: str) -> bool:
+        return self._objects.head(name) is not None
+
+    def standing(self, names: Iterable[str]) -> set[str]:
+        wanted = set(names)
+        folders = sorted({os.path.dirname(name) for name in wanted})
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return wanted.intersection(*[set().union(*threads.map(self.names, folders))])
+
+    def names(self, folder: str) -> list[str]:
+        below = "" if folder == "." else f"{folder}/"
+        found = self._all_below(below)
+        return [name for name in found if not _hidden(name.removeprefix(below))]
+
+    def _all_below(self, below: str) -> Iterator[str]:
+        return (facts.name for facts in self._objects.list(below))
+
+    def everything(self) -> list[str]:
+        return [facts.name for facts in self._objects.list()]
+
+    def address(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def parquet(self, name: str, columns: list[str] | None, groups: list[int] | None) -> BinaryIO:
+        if not columns and groups is None:
+            return io.BytesIO(self.read_bytes(name))
+        path = self.address(name).removeprefix("s3://")
+        with told():
+            return open_parquet_file(
+                path, fs=filesystem(), columns=columns, row_groups=groups, engine="pyarrow"
+            )
+
+    def read_bytes(self, name: str) -> bytes:
+        return self._objects.get(name)[0]
+
+    @contextlib.contextmanager
+    def content(self, name: str) -> Iterator[bytes]:
+        yield self.read_bytes(name)
+
+    def write(
+        self, name: str, data: bytes, mode: int, publishing: Publishing, replaces: bool
+    ) -> None:
+        with publishing():
+            if replaces:
+                self._put(name, data)
+            else:
+                # The same bytes from another process, or what was erased since: it stays.
+                self.create(name, data)
+
+    @contextlib.contextmanager
+    def unfinished(
+        self, name: str, mode: int, publishing: Publishing, replaces: bool
+    ) -> Iterator[BinaryIO]:
+        with io.BytesIO() as file:
+            yield file
+            self.write(name, file.getvalue(), mode, publishing, replaces)
+
+    def try_writing(self, name: str) -> None:
+        self._objects.put(name, b"")
+        for refused in ({"new": True}, {"instead_of": '"of nothing"'}):
+            try:
+                self._objects.put(name, b"", **refused)
+            except Taken:
+                continue
+            raise StoreError(
+                f"What keeps {self.root} does not heed If-None-Match and If-Match, by which two "
+                "runs keep out of each other's way. Set `store` to a folder, or to an S3 that does."
+            )
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            self._put(name, data, new=True)
+        except Taken:
+            # Of ours too, when the answer to a first attempt was lost on the way.
+            return self.read_bytes(name) == data
+        return True
+
+    def _put(self, name: str, data: bytes, new: bool = False) -> None:
+        if len(data) > LARGEST:
+            raise StoreError(
+                f"{name} has {len(data) / 1e9:.1f} GB, and S3 takes at most {LARGEST / 1e9:.1f} GB "
+                "at once. Lower `part_size`, the number of scans per part."
+            )
+        require_held(self.root)
+        self._objects.put(name, data, new=new)
+
+    def remove(self, name: str) -> None:
+        require_held(self.root)
+        self._objects.delete([name])
+
+    def remove_all(self, folder: str) -> None:
+        require_held(self.root)
+        self._objects.delete([facts.name for facts in self._objects.list(f"{folder}/")])
+
+    def free_bytes(self) -> None:
+        return None
+
+    def sweep(self) -> int:
+        """Abort uploads in several pieces that nobody finished in a day.
+
+        None are ours, but what copies a store begins them, and their pieces cost room unseen. Who
+        may not list them leaves that to a rule of the bucket.
+        """
+        long_ago, aborted = datetime.now(UTC) - timedelta(seconds=FORGOTTEN_SECONDS), 0
+        with contextlib.suppress(PermissionError):
+            for key, number, begun in self._objects.uploads():
+                if begun < long_ago:
+                    self._objects.abort(key, number)
+                    aborted += 1
+        return aborted
+
+    @contextlib.contextmanager
+    def lock(self, name: str, timeout: float) -> Iterator[None]:
+        with Lease(self.root, self._objects, name).held(timeout):
+            yield
+
+    def is_locked(self, name: str) -> bool:
+        return Lease(self.root, self._objects, name).is_held()
+
+    def open_to_others(self, folder: str) -> None:
+        return None
+
+    def keeps_versions(self) -> bool:
+        return self._objects.keeps_versions()
+
+
+class Snapshot(Bucket):
+    """The same objects, but those alone that stood when this was made, by one listing."""
+
+    def __init__(self, root: str):
+        super().__init__(root)
+        self._listed = {facts.name: facts for facts in self._objects.list()}
+
+    @property
+    def filesystem(self) -> PartsOnS3:
+        """What DuckDB reads through, so that it needs no extension; for one connection."""
+        return PartsOnS3(self._objects, self._listed)
+
+    def _all_below(self, below: str) -> Iterator[str]:
+        return (name for name in self._listed if name.startswith(below))
+
+
+def _hidden(name: str) -> bool:
+    return any(step.startswith(".") for step in name.split("/"))

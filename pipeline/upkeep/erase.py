@@ -1,0 +1,151 @@
+"""Take the rows of some scans and patients out of a store, and search for what is left of them.
+
+Nothing is edited in place: a part with such rows is replaced by one without them, written as every
+part is, whole or not at all. Rows are known by the columns scan_id, crop_id and patient_key,
+whatever the table, so a table that is added later is covered too.
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.ingest.private_folder import Private
+from pipeline.progress import Advance
+from pipeline.store.base import Store
+from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
+
+NO_COLUMNS = pa.schema([])  # asked of a part: none in particular, whatever its table
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What tells whose a row is: ids of scans and keyed patients."""
+
+    scan_ids: frozenset[str]
+    patient_keys: frozenset[str] = frozenset()
+
+    @cached_property
+    def texts(self) -> tuple[bytes, ...]:
+        """As they would be found in a file; each has 32 hex digits, so none is found by chance."""
+        return tuple(sorted(each.encode() for each in self.scan_ids | self.patient_keys))
+
+    def rows(self, table: pa.RecordBatch | pa.Table) -> pa.Array:
+        """Which rows are theirs: a boolean for every row of any table."""
+        found = pa.array([False] * table.num_rows)
+        ids, keys = (
+            pa.array(sorted(each), pa.string()) for each in (self.scan_ids, self.patient_keys)
+        )
+        for name, wanted in (("scan_id", ids), ("crop_id", ids), ("patient_key", keys)):
+            if name in table.schema.names:
+                values = table.column(name)
+                if name == "crop_id":  # scan_id:region
+                    values = pc.utf8_slice_codeunits(values, 0, 32)
+                found = pc.or_(found, pc.fill_null(pc.is_in(values, wanted), False))
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+TABLES = (
+    "out_of_fold",
+    "novelty",
+    "predictions",
+    "audits",
+    "features",
+    "background_features",
+    "crops",
+    "background_crops",
+    "labels",
+    "models",
+)
+
+
+def tables(store: Store) -> list[str]:
+    """Names of all Parquet files with rows of people but the ledger's, models' lists too."""
+    return [name for table in TABLES for name in store.names(table) if name.endswith(".parquet")]
+
+
+def rows_in(store: Store, name: str, traces: Traces) -> int:
+    """How many rows of a part are theirs; reads the columns that tell, and no other."""
+    with pq.ParquetFile(store.parquet(name, groups=[])) as file:
+        telling = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
+    slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(telling)) if telling else ()
+    return sum(pc.sum(traces.rows(rows)).as_py() or 0 for rows in slices)
+
+
+def erase_rows(store: Store, name: str, traces: Traces) -> None:
+    """Replace a part by one without their rows; labels without any row have no part."""
+    schema, kept = _schema(store, name), 0
+    with part_writer(store, name, schema) as part:
+        for rows in iter_part(store, name, NO_COLUMNS):
+            left = rows.filter(pc.invert(traces.rows(rows)))
+            kept += left.num_rows
+            part.write(pa.Table.from_batches([left]))
+    if not kept and name.startswith("labels/"):
+        store.remove(name)
+
+
+def _schema(store: Store, name: str) -> pa.Schema:
+    """What the part was written with. Parquet calls the items of lists otherwise than Arrow does,
+    so that what was read and written again would have other bytes."""
+    known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
+    return known.get(name.split("/")[0]) or pq.read_schema(store.parquet(name, groups=[]))
+
+
+def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
+    """Replace a ledger part by one whose rows went through `change`."""
+    part = PackedPart(name, schemas.SCANS)
+    part.add(change(row) for row in read_part(store, name, schemas.SCANS).to_pylist())
+    store.write_bytes(name, part.to_bytes())
+
+
+def erase_from_index(private: Private, batch: str, traces: Traces, paths: Container) -> None:
+    """Take these scans, and what lay at these paths, out of the index of a batch."""
+    for file in sorted(private.root.glob(f"index/{batch}/*.parquet")):
+        table = pq.read_table(file)
+        rows = table.to_pylist()
+        kept = [r for r in rows if r["scan_id"] not in traces.scan_ids and r["path"] not in paths]
+        if len(kept) < len(rows):
+            data = pa.BufferOutputStream()
+            pq.write_table(pa.Table.from_pylist(kept, table.schema), data, compression="zstd")
+            name = file.relative_to(private.root).as_posix()
+            private.write(name, data.getvalue().to_pybytes())
+
+
+def traces_left(files: Iterable[tuple[Store, str]], traces: Traces, advance: Advance) -> list[str]:
+    """Where any of the traces still stands, of these names in their stores.
+
+    Every byte of every file is looked at, and every column of Parquet files once more, decoded.
+    """
+    left = []
+    for store, name in files:
+        if _stands_in(store, name, traces.texts):
+            left.append(store.address(name))
+        advance(1)
+    return left
+
+
+def every_file(store: Store, private: Private) -> list[tuple[Store, str]]:
+    """All files of a store and its private folder, hidden and unfinished ones too."""
+    places = (store, Store(str(private.root)))
+    return [(place, name) for place in places for name in place.everything()]
+
+
+def _stands_in(store: Store, name: str, texts: tuple[bytes, ...]) -> bool:
+    with store.content(name) as data:
+        if any(data.find(text) >= 0 for text in texts):
+            return True
+    return name.endswith(".parquet") and any(
+        text in buffer for buffer in _decoded(store, name) for text in texts
+    )
+
+
+def _decoded(store: Store, name: str) -> Iterator[bytes]:
+    """The values of all columns of a Parquet file, one after the other, as bytes."""
+    with pq.ParquetFile(store.parquet(name), pre_buffer=False) as file:
+        for rows in file.iter_batches(batch_size=256):
+            for column in rows.columns:
+                yield from (buffer.to_pybytes() for buffer in column.buffers() if buffer)

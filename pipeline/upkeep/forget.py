@@ -1,0 +1,151 @@
+"""Forget a patient or a scan: nothing of them stays in the store or in the private folder.
+
+Every row of theirs goes from every table, and so do their files' names. In ledger and delivery
+lists an empty place stays (rejected, reason `forgotten`), so that counts reconcile and parts that
+are made again are made of the same bytes. Keyed hashes stay too, so that no later night takes the
+files again.
+
+A journal in the private folder is written before anything is changed and removed at the end: after
+a kill, running again goes on from it, whatever was found and changed before.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from pipeline.ingest.delivery_lists import Deliveries, Listed, batches
+from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.progress import progress
+from pipeline.report.batch import rewrite_report
+from pipeline.stages.duplicates import Seen
+from pipeline.stages.ledger_rows import RowMaker
+from pipeline.stages.receive import emptied
+from pipeline.store.locks import batch_lock, commit_lock
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import scans_name
+from pipeline.upkeep.erase import (
+    Traces,
+    erase_from_index,
+    erase_rows,
+    replace_rows,
+    rows_in,
+    tables,
+)
+from pipeline.upkeep.find_traces import Found, find_again
+
+JOURNAL = "forgetting.json"
+
+
+def unfinished(opened: Opened) -> Found | None:
+    """What a killed run had begun to forget."""
+    try:
+        return Found.from_json((opened.private.root / JOURNAL).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def forget(opened: Opened, asked: Found) -> Found:
+    """Forget what was found, and return it as it was found at last, with all runs kept off.
+
+    After a kill, call it again with what is `unfinished`. Raises BatchBusy when a run works on
+    any batch.
+    """
+    store, private = opened.store, opened.private
+    # First of all, so that a run which begins from now on passes them over.
+    Forgotten(private).add(asked.entries, asked.scan_ids, asked.banned)
+    with all_batches_locked(opened), commit_lock(store):
+        found = unfinished(opened) or find_again(opened, asked)
+        Forgotten(private).add(found.entries, found.scan_ids, found.banned)
+        private.sweep()
+        store.sweep()
+        private.write(JOURNAL, found.to_json())
+        _erase_tables(opened, found)
+        _erase_names(opened, found)
+        _erase_ledger(opened, found)
+        for batch in found.batches:
+            rewrite_report(store, batch)
+        _remove_pages(opened, found.traces)
+        (private.root / JOURNAL).unlink()
+    return found
+
+
+@contextmanager
+def all_batches_locked(opened: Opened) -> Iterator[None]:
+    """Keep every run off the store: a run may hold rows in memory that it has not written yet."""
+    received = {name.split("/")[1] for name in opened.store.names("scans")}
+    with ExitStack() as locks:
+        for batch in sorted({*received, *batches(opened.private)}):
+            locks.enter_context(batch_lock(opened.store, batch))
+        yield
+
+
+def _erase_tables(opened: Opened, found: Found) -> None:
+    names = tables(opened.store)
+    with progress("erase", len(names)) as advance:
+        for name in names:
+            if rows_in(opened.store, name, found.traces):
+                erase_rows(opened.store, name, found.traces)
+            advance(1)
+
+
+def _erase_names(opened: Opened, found: Found) -> None:
+    """Out of the messages, the index and the delivery lists."""
+    private, log = opened.private, opened.private.root / "messages.log"
+    if log.exists():
+        names = spoken_of(found)
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not names.search(line.partition(" ")[2])]
+        private.write("messages.log", "".join(kept).encode())
+    for batch in found.batches:
+        mine = [place for place in found.places if place.batch == batch]
+        erase_from_index(private, batch, found.traces, {place.path for place in mine})
+        Deliveries(private, batch).empty({(place.part, place.row) for place in mine})
+
+
+def spoken_of(found: Found) -> re.Pattern:
+    """Finds a message about any of the files (with any suffix, as of label files) or the patient.
+
+    Rather a line too many than one too few: a file of the same name elsewhere matches too.
+    """
+    words = {found.patient} if found.patient else set()
+    for place in found.places:
+        name = os.path.basename(place.path).decode("utf-8", "backslashreplace")
+        words.add(os.path.splitext(name)[0])
+    words |= found.scan_ids | found.patient_keys
+    either = "|".join(re.escape(word) for word in sorted(words))
+    return re.compile(rf"(?<![\w-])(?:{either})(?![\w-])")
+
+
+def _erase_ledger(opened: Opened, found: Found) -> None:
+    """Their rows of the ledger become what receiving makes of the emptied delivery lists."""
+    for batch in found.batches:
+        deliveries = Deliveries(opened.private, batch)
+        mine = {(place.part, place.row) for place in found.places if place.batch == batch}
+        for part in sorted({part for part, _ in mine}):
+            name = scans_name(batch, part)
+            if not opened.store.has(name):
+                continue
+            listed, listed_at = deliveries.part(part)
+            maker = RowMaker(opened.private, batch, part, "", listed_at)
+
+            def change(row: dict, listed=listed, maker=maker, mine=mine) -> dict:
+                if (row["part"], row["row"]) not in mine:
+                    return row
+                return empty_row(maker, listed[row["row"]])
+
+            replace_rows(opened.store, name, change)
+
+
+def empty_row(maker: RowMaker, listed: Listed) -> dict:
+    """The ledger row of a place that was emptied."""
+    return maker.scan(*emptied(listed), Seen())
+
+
+def _remove_pages(opened: Opened, traces: Traces) -> None:
+    """Other pages and records that name any of them; they are made again by what made them."""
+    for folder in ("reports", "runs"):
+        for name in opened.store.names(folder):
+            data = opened.store.read_bytes(name)
+            if any(text in data for text in traces.texts):
+                opened.store.remove(name)

@@ -1,0 +1,68 @@
+"""List again what was rejected, for the next run to try once more.
+
+A file whose bytes changed comes again by itself. This is for files that are as they were while
+something else has changed: a decoder was updated, a limit raised, a permission given, the disk
+was slow.
+"""
+
+from dataclasses import dataclass
+
+from pipeline import schemas
+from pipeline.ingest.delivery_lists import FORGOTTEN, Deliveries
+from pipeline.stages.ledger_rows import REJECTED
+from pipeline.stages.plan import plan_batch
+from pipeline.store.base import Store
+from pipeline.store.locks import batch_lock
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import scans_name
+from pipeline.store.parts import read_part
+
+COLUMNS = ["part", "row", "status", "reason"]
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of the rejected files of a batch, in counts."""
+
+    batch: str
+    listed: int  # for another attempt
+    gone: int  # no longer in the batch's folder
+    waiting: int  # parts that were listed and not received, these files' and others'
+
+
+def retry(opened: Opened, batch: str) -> Retried:
+    """List the batch's rejected files again; the next run takes them.
+
+    Raises BatchBusy when a run works on the batch, ConfigError when its folder is gone.
+    """
+    with batch_lock(opened.store, batch):
+        deliveries = Deliveries(opened.private, batch)
+        before = deliveries.known()
+        again = rejected_now(opened, batch)
+        plan_batch(batch, opened, again)
+        after = deliveries.known()
+        listed = sum(after[path].attempt > before[path].attempt for path in again)
+        waiting = sum(not opened.store.has(scans_name(batch, n)) for n in deliveries.parts())
+    return Retried(batch, listed, len(again) - listed, waiting)
+
+
+def rejected_now(opened: Opened, batch: str) -> frozenset[bytes]:
+    """Paths whose last attempt was rejected, unless because they were forgotten."""
+    last: dict[bytes, dict | None] = {}
+    ledger = _ledger(opened.store, batch)
+    for file in Deliveries(opened.private, batch).everything():
+        last[file.entry.path] = ledger.get((file.part, file.row))  # None: not received yet
+    return frozenset(
+        path
+        for path, row in last.items()
+        if row and row["status"] == REJECTED and row["reason"] != FORGOTTEN
+    )
+
+
+def _ledger(store: Store, batch: str) -> dict[tuple[int, int], dict]:
+    rows = [
+        row
+        for name in store.names(f"scans/{batch}")
+        for row in read_part(store, name, schemas.SCANS, COLUMNS).to_pylist()
+    ]
+    return {(row["part"], row["row"]): row for row in rows}

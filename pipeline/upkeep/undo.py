@@ -1,0 +1,215 @@
+"""Take back a batch that was delivered by mistake.
+
+What other batches hold of its scans must not be lost with it. Their duplicates of its accepted
+scans are listed for another attempt, which the next run of those batches accepts; so are theirs
+whose boxes were delivered with this batch first. That needs the files, so a batch is not taken
+back while such a file is missing.
+
+Everything is found again from what is still there, so after a kill the same call goes on; the
+delivery lists of the batch go last.
+"""
+
+import re
+import shutil
+from dataclasses import dataclass, field
+
+from pipeline import schemas
+from pipeline.errors import ConfigError, StoreError
+from pipeline.ingest.batch_folder import BatchFolder, state_at
+from pipeline.ingest.delivery_lists import Deliveries, Listed, batches
+from pipeline.stages.drift_reference import made_of
+from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
+from pipeline.stages.plan import plan_batch
+from pipeline.store.locks import commit_lock
+from pipeline.store.open_store import Opened
+from pipeline.store.part_names import scans_name
+from pipeline.store.parts import read_part
+from pipeline.upkeep.erase import Traces, erase_rows, replace_rows, rows_in
+from pipeline.upkeep.find_traces import models_of
+from pipeline.upkeep.forget import all_batches_locked
+
+TAKEN_BACK = "taken_back"
+WORDS = "a duplicate of a scan whose batch was taken back; listed for another attempt"
+COLUMNS = ["batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key", "regions"]
+# What is derived goes first.
+TABLES = (
+    "predictions",
+    "novelty",
+    "drift",
+    "features",
+    "background_features",
+    "crops",
+    "background_crops",
+)
+
+
+@dataclass
+class Undoing:
+    """What taking a batch back means."""
+
+    batch: str
+    scans: int = 0  # accepted by it
+    files: list[str] = field(default_factory=list)  # of the store, in the order of their removal
+    relisted: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # scans by other part
+    lost: set[str] = field(default_factory=set)  # scans that no other batch holds
+    models: list[str] = field(default_factory=list)  # that may have learned from it
+
+
+def find(opened: Opened, batch: str) -> Undoing:
+    """What would be taken back. ConfigError for a batch that nobody delivered."""
+    if batch not in batches(opened.private):
+        raise ConfigError(
+            f"No batch `{batch}` was delivered to this store; `dental query batches` lists them."
+        )
+    ledger = [
+        row
+        for name in opened.store.names("scans")
+        for row in read_part(opened.store, name, schemas.SCANS, COLUMNS).to_pylist()
+    ]
+    mine = [row for row in ledger if row["batch"] == batch]
+    accepted = [row for row in mine if _is_accepted(row)]
+    undoing = Undoing(batch, len(accepted), _files(opened, batch))
+    undoing.models = sorted(models_of(opened, _concerned(mine)))
+    ours = _boxes_brought(mine)
+    # Where a part holds the scan itself, its crops must not be touched for a few borrowed boxes.
+    own = {(row["batch"], row["part"], row["scan_id"]) for row in ledger if _is_accepted(row)}
+    undoing.lost = {row["scan_id"] for row in accepted}
+    for row in ledger:
+        if row["batch"] != batch and row["status"] == DUPLICATE:
+            borrowed = ours & {(row["scan_id"], *_place(b)) for b in row["regions"] if not b["new"]}
+            part = row["batch"], row["part"]
+            if row["duplicate_of"] == batch or (borrowed and (*part, row["scan_id"]) not in own):
+                undoing.relisted.setdefault(part, set()).add(row["scan_id"])
+                undoing.lost.discard(row["scan_id"])
+    return undoing
+
+
+def _is_accepted(row: dict) -> bool:
+    return row["status"] == ACCEPTED
+
+
+def _concerned(rows: list[dict]) -> Traces:
+    """Scans and patients of whom these rows brought crops: accepted, or the first with a box."""
+    brought = [row for row in rows if _is_accepted(row) or _boxes_brought([row])]
+    return Traces(*(frozenset(row[name] for row in brought) for name in ("scan_id", "patient_key")))
+
+
+def _boxes_brought(rows: list[dict]) -> set[tuple]:
+    """Scan and place of the boxes that these rows were the first to bring."""
+    return {
+        (row["scan_id"], *_place(box))
+        for row in rows
+        if row["status"] != REJECTED
+        for box in row["regions"]
+        if box["new"]
+    }
+
+
+def _place(box: dict) -> tuple[int, int, int, int]:
+    return box["x"], box["y"], box["w"], box["h"]
+
+
+def _files(opened: Opened, batch: str) -> list[str]:
+    """Everything in the store that belongs to the batch alone; its ledger goes last."""
+    store = opened.store
+    names = [n for table in TABLES for n in store.names(table) if n.split("/")[2] == batch]
+    labels = re.compile(rf"labels/part-{re.escape(batch)}-\d{{5,}}\.parquet")
+    names += [name for name in store.names("labels") if labels.fullmatch(name)]
+    names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
+    names += store.names(f"audits/{batch}")
+    # What is usual is told anew without it by the next run, and what was compared with it is void.
+    for reference in made_of(store, batch):
+        names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
+    names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
+    return list(dict.fromkeys(names))
+
+
+def undo(opened: Opened, batch: str) -> Undoing:
+    """Take the batch back; returns what that meant.
+
+    Raises BatchBusy when a run works on any batch, and StoreError when scans would be lost.
+    """
+    store = opened.store
+    with all_batches_locked(opened):
+        undoing = find(opened, batch)
+        _refuse_loss(opened, undoing)
+        _list_again(opened, undoing)
+        with commit_lock(store):
+            for (other, part), scan_ids in sorted(undoing.relisted.items()):
+                _take_back_duplicates(opened, other, part, scan_ids)
+            for name in store.names("labels"):  # of reviewers, and of later deliveries
+                if rows_in(store, name, Traces(frozenset(undoing.lost))):
+                    erase_rows(store, name, Traces(frozenset(undoing.lost)))
+            for name in undoing.files:
+                store.remove(name)
+            _remove_private(opened, batch)
+    return undoing
+
+
+def _files_of(opened: Opened, undoing: Undoing) -> dict[str, list[Listed]]:
+    """Listed files of other batches that need another attempt."""
+    files: dict[str, list[Listed]] = {}
+    for other, part in sorted(undoing.relisted):
+        scan_ids = undoing.relisted[other, part]
+        listed, _ = Deliveries(opened.private, other).part(part)
+        ledger = read_part(opened.store, scans_name(other, part), schemas.SCANS, COLUMNS)
+        for row in ledger.to_pylist():
+            if row["status"] == DUPLICATE and row["scan_id"] in scan_ids:
+                files.setdefault(other, []).append(listed[row["row"]])
+    return files
+
+
+def _refuse_loss(opened: Opened, undoing: Undoing) -> None:
+    for other, files in _files_of(opened, undoing).items():
+        folder = Deliveries(opened.private, other).folder
+        known = Deliveries(opened.private, other).known()
+        gone = [f for f in files if known[f.entry.path].attempt == f.attempt and _gone(folder, f)]
+        if gone:
+            raise StoreError(
+                f"Batch {other} holds {len(gone)} duplicates of scans in {undoing.batch} whose "
+                "files are gone or changed, so taking it back would lose these scans. Put the "
+                f"files of {other} back where they were, or take {other} back first."
+            )
+
+
+def _gone(folder: BatchFolder, file: Listed) -> bool:
+    return state_at(folder, file.entry.path) != (file.entry.size, file.entry.mtime_ns)
+
+
+def _list_again(opened: Opened, undoing: Undoing) -> None:
+    """Before anything else changes, so that a kill cannot leave them unlisted."""
+    for other, files in _files_of(opened, undoing).items():
+        known = Deliveries(opened.private, other).known()
+        again = {f.entry.path for f in files if known[f.entry.path].attempt == f.attempt}
+        if again:
+            plan_batch(other, opened, frozenset(again))
+
+
+def _take_back_duplicates(opened: Opened, other: str, part: int, scan_ids: set[str]) -> None:
+    """Reject the duplicates of a part; crops that they brought come again with their next attempt.
+
+    The ledger is last: it is what tells, after a kill, that this part is not done.
+    """
+    store, traces = opened.store, Traces(frozenset(scan_ids))
+    ending = "/".join(scans_name(other, part).split("/")[1:])
+    for name in (name for table in TABLES for name in store.names(table)):
+        if name.endswith(f"/{ending}") and rows_in(store, name, traces):
+            erase_rows(store, name, traces)
+
+    def change(row: dict) -> dict:
+        if row["status"] != DUPLICATE or row["scan_id"] not in scan_ids:
+            return row
+        said = {"status": REJECTED, "reason": TAKEN_BACK, "detail": WORDS, "duplicate_of": None}
+        return {**row, **said}
+
+    replace_rows(store, scans_name(other, part), change)
+
+
+def _remove_private(opened: Opened, batch: str) -> None:
+    """The index and the delivery lists; where the batch lay goes last, since it makes it known."""
+    root = opened.private.root
+    shutil.rmtree(root / "index" / batch, ignore_errors=True)
+    home = root / "deliveries" / batch
+    for path in sorted(home.glob("*.parquet")):
+        path.unlink()
+    shutil.rmtree(home)

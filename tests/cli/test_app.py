@@ -1,0 +1,106 @@
+"""The `dental` command, as a person types it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs.process_batch import process
+from pipeline.stages.plan import deliver
+from tests.batches import opened, put, scan
+
+ROOT = Path(__file__).parents[2]
+
+
+def dental(*arguments, cwd=ROOT, **variables):
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "160", **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cli")
+    folder = put(root / "in", a_png=scan(), b_png=scan(), c_png=scan(), d_png=b"broken")
+    small = opened(root)
+    process(small, deliver(folder, "night", small))
+    return root / "store"
+
+
+def test_query_without_a_name_lists_what_can_be_asked():
+    asked = dental("query")
+    for name in ("batches", "rejections", "class_balance", "flagged", "nearest", "worklist"):
+        assert name in asked.stdout
+
+
+def test_query_prints_rows_as_a_table_or_as_csv(store):
+    assert "night" in dental("query", "batches", "--store", store).stdout
+    header, row, *_ = dental("query", "batches", "--csv", "--store", store).stdout.splitlines()
+    assert header.startswith("batch,delivered,accepted,duplicate,rejected")
+    assert row.startswith("night,4,3,0,1")
+
+
+def test_a_query_of_many_columns_is_printed_whole_to_a_pipe(store):
+    header, *rows = dental("query", "example_crops", "--csv", "--store", store).stdout.splitlines()
+    said = dental("query", "example_crops", "--store", store, COLUMNS="80").stdout
+    crop_ids = [row.split(",")[0] for row in rows]
+    assert len(crop_ids) == 3
+    assert all(crop_id in said for crop_id in crop_ids)
+    assert all(f"{name} " in said for name in header.split(",") if name.startswith("box_"))
+
+
+def test_query_takes_parameters(store):
+    rows = dental("query", "labelled", "--csv", "--store", store).stdout.splitlines()
+    assert rows[0] == "crop_id,patient_key,label"
+    features = min(store.glob("features/*/night/*.parquet"))
+    import pyarrow.parquet as pq
+
+    crop = pq.read_table(features)["crop_id"][0].as_py()
+    found = dental("query", "nearest", f"crop_id={crop}", "k=1", "--csv", "--store", store)
+    assert len(found.stdout.splitlines()) == 2, found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["query", "batch"], "There is no query `batch`. Did you mean `batches`?"),
+        (["query", "nearest"], "lacks crop_id"),
+        (["query", "nearest", "crop_id"], "`crop_id` is no parameter; write NAME=VALUE"),
+        (["query", "batches", "k=3"], "has no parameter `k`"),
+        (["query", "worklist", "limit=-1"], "was given limit=-1, expected 0 or more"),
+    ],
+)
+def test_a_mistake_in_a_query_gives_one_sentence(store, arguments, says):
+    asked = dental(*arguments, "--store", store)
+    assert asked.returncode == 1
+    assert says in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+def test_a_store_that_is_not_there_is_told(tmp_path):
+    asked = dental("query", "batches", "--store", tmp_path / "gone")
+    assert asked.returncode == 1
+    assert "There is no store" in asked.stderr
+
+
+def test_trunk_describe_prints_the_arithmetic_of_the_notes():
+    said = dental("trunk", "describe").stdout
+    for figure in ("976", "808", "3,216", "4,640", "9,640", "16 × 16 × 32", "8192", "64 px"):
+        assert figure in said
+
+
+def test_phantoms_are_drawn_and_called_synthetic(tmp_path):
+    said = dental("phantoms", tmp_path / "out", "--scans", 3, "--seed", 1, "--height", 100).stdout
+    assert "Synthetic" in said
+    assert len([p for p in (tmp_path / "out").iterdir() if p.stem.startswith("phantom")]) >= 3
+    again = dental("phantoms", tmp_path / "out", "--scans", 3)
+    assert again.returncode == 1
+    assert "Traceback" not in again.stderr

@@ -1,0 +1,56 @@
+"""`dental models`, `evaluate` and `promote`, called in this process."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import evaluate, models  # noqa: F401  (they add their commands)
+from pipeline.cli.app import commands
+from pipeline.errors import ConfigError
+from pipeline.store.registry import champion
+from tests.batches import opened
+from tests.stored import Stored
+
+
+@pytest.fixture
+def made(tmp_path):
+    store = opened(tmp_path).store
+    return Stored(store).trunk().head("h0", 0.2).champion("h0").head("h1", 0.6, made="2026-11-26")
+
+
+def dental(made, *arguments, status=0):
+    done = CliRunner().invoke(commands, [*arguments, "--store", made.store.root])
+    if isinstance(done.exception, ConfigError):
+        raise done.exception
+    assert done.exit_code == status, done.output
+    return done.stdout
+
+
+def test_models_lists_what_there_is_and_compares_two(made):
+    said = dental(made, "models")
+    assert re.search(r"h0 .*\n.*champion", said)
+    assert said.count("champion") == 2
+    assert "2026-11-26" in dental(made, "models", "h0", "h1")
+    with pytest.raises(ConfigError, match="3 models were named"):
+        dental(made, "models", "h0", "h1", "t0")
+
+
+def test_evaluate_prints_proof_and_tables_or_csv_and_makes_its_page(made):
+    said = dental(made, "evaluate", "--head", "h1", "--specificity", "0.85", "--prevalence", "0.2")
+    for words in ("train and test share 0 patients", "specificity 0.85", "prevalence of 0.2"):
+        assert words in said
+    assert "evaluation-h1.html" in said
+    assert made.store.names("reports") == ["reports/evaluation-h1.html"]
+    header, first, *_ = dental(made, "evaluate", "--csv").splitlines()
+    assert header.startswith("head,kind,name,measure,value,low,high,baseline")
+    assert first.startswith("h0,all,all,auroc,0.")
+
+
+def test_promote_takes_the_newest_head_and_says_what_it_decided(made):
+    said = dental(made, "promote")
+    assert "Head h1 was promoted: AUROC +" in said
+    assert champion(made.store)["head"] == "h1"
+    said = dental(made, "promote", "h0", status=1)
+    assert "Head h0 was not promoted: AUROC -" in said
+    assert champion(made.store)["head"] == "h1"

@@ -1,0 +1,100 @@
+"""`kill -9` of a run at random moments: nothing lost, nothing twice, the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingest import list_files
+from pipeline.jobs import process_batch as process_module
+from pipeline.jobs import resources
+from pipeline.stages.plan import deliver, plan_batch
+from pipeline.store import catalog
+from tests.batches import Halved, opened, put, scan
+
+ROOT = Path(__file__).parents[2]
+TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
+KILLS = 4
+RUN = """
+import sys
+from pathlib import Path
+
+from tests.end_to_end.test_killed import run
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))
+"""
+
+
+def run(root):
+    """The program that is killed: receives and embeds the batch with a stand-in for the trunk."""
+    resources.embedder = lambda store, chosen: Halved
+    process_module.process(opened(root, part_size=1), "b")
+
+
+def contents(store):
+    return {
+        name: store.store.read_bytes(name) for kind in TABLES for name in store.store.names(kind)
+    }
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch):
+    """A store whose batch is listed but not received, and the program that works on it."""
+    monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
+    monkeypatch.setattr(resources, "embedder", lambda store, chosen: Halved)
+    same = scan()
+    pictures = {f"s{number:02d}_png": scan(300, 200) for number in range(32)}
+    folder = put(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
+    store = opened(tmp_path, part_size=1)
+    deliver(folder, "b", store)
+    plan_batch("b", store)
+    program = tmp_path / "run.py"
+    program.write_text(RUN)
+    return store, program
+
+
+def start(program, root):
+    return subprocess.Popen(
+        [sys.executable, program, root],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_path):
+    store, program = planned
+    moments = random.Random(0)
+    killed = 0
+    for _ in range(KILLS):
+        victim = start(program, tmp_path)
+        before, deadline = len(contents(store)), time.monotonic() + 120
+        # Wait until the run writes, then strike a little later: somewhere inside a part.
+        while len(contents(store)) == before and victim.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.05))
+        if victim.poll() is None:
+            os.killpg(victim.pid, signal.SIGKILL)
+            killed += 1
+        victim.wait()
+        victim.stderr.close()
+    process_module.process(store, "b")
+    after = contents(store)
+    for name in after:
+        store.store.remove(name)
+    calm = process_module.process(store, "b")
+    assert contents(store) == after
+    assert killed == KILLS
+    assert calm.counts["accepted"] == 33
+    assert calm.counts["duplicate"] == calm.counts["rejected"] == 1
+    with catalog.open_store(store.store) as con:
+        assert catalog.check(con) == []
+    assert not list((tmp_path / "store" / ".tmp").glob("*"))

@@ -1,0 +1,139 @@
+"""A whole run on S3 beside the same run in folders."""
+
+import datetime
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import config
+from pipeline import s3 as s3_module
+from pipeline.errors import ConfigError, StoreError
+from pipeline.ingest import delivery_lists
+from pipeline.ingest.batch_folder import folder_at
+from pipeline.jobs import process_batch as process_module
+from pipeline.jobs.nightly import nightly
+from pipeline.stages.plan import deliver
+from pipeline.store import catalog
+from pipeline.store.open_store import open_for_writing
+from pipeline.store.registry import write_patients
+from pipeline.upkeep import forget
+from pipeline.upkeep.erase import every_file, traces_left
+from pipeline.upkeep.find_traces import find_scan
+from pipeline.upkeep.why import why
+from tests.batches import KEY, opened, put, scan, without_waiting
+from tests.chaos.victims import FrozenClock
+
+TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
+
+
+def opened_on_s3(tmp_path, **changes):
+    private = tmp_path / "private"
+    private.mkdir(exist_ok=True, mode=0o700)
+    (private / "key").write_text(KEY + "\n")
+    settings = opened(tmp_path, **changes).settings
+    there = {"store": "s3://bucket/store", "private": private}
+    return open_for_writing(settings.model_copy(update=there))
+
+
+@pytest.fixture
+def batch(tmp_path, monkeypatch):
+    without_waiting(monkeypatch)
+    frozen = SimpleNamespace(datetime=FrozenClock, UTC=datetime.UTC)
+    monkeypatch.setattr(delivery_lists, "datetime", frozen)
+    same = scan(seed=1)
+    pictures = {f"s{number}_png": scan(seed=10 + number) for number in range(5)}
+    lines = [f"s{number},{'healthy' if number % 2 else 'caries'}" for number in range(5)]
+    put(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
+    return put(tmp_path / "in", labels_csv="\n".join(["image_id,label", *lines]))
+
+
+def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tmp_path, s3):
+    here, there = opened(tmp_path), opened_on_s3(tmp_path)
+    for each in (here, there):
+        summary = process_module.process(each, deliver(batch, "b", each))
+        assert not summary.failures
+        assert not summary.broken_checks
+    names = [name for table in TABLES for name in here.store.names(table)]
+    assert [name for table in TABLES for name in there.store.names(table)] == names
+    assert len(names) >= 10
+    for name in names:
+        assert there.store.read_bytes(name) == here.store.read_bytes(name), name
+    s3.expect()
+    again = process_module.process(there, "b")
+    assert again.nothing_to_do
+    assert not [each for each in s3.requests if each.method == "PUT" and ".locks" not in each.key]
+    forgetting_leaves_nothing(there)
+
+
+def forgetting_leaves_nothing(there):
+    with catalog.open_store(there.store) as con:
+        scans = con.table("scans_now").to_arrow_table().to_pandas()
+    write_patients(there.store, "models/trunks/t", scans["patient_key"])
+    found = find_scan(there, scans.loc[scans["status"] == "accepted", "scan_id"].iloc[0])
+    assert found.models == ["models/trunks/t"]
+
+    def left():
+        files = every_file(there.store, there.private)
+        return traces_left(files, found.traces, lambda _: None)
+
+    assert any(where.startswith("s3://bucket/store/crops/") for where in left())
+    forget.forget(there, found)
+    assert left() == []
+
+
+def test_a_store_on_s3_needs_a_private_folder(s3):
+    with pytest.raises(ConfigError, match=r"s3://bucket/store needs a private folder .*DENTAL_PRI"):
+        open_for_writing(config.load(store="s3://bucket/store"))
+
+
+def on_s3(folder, prefix):
+    """The same files below a prefix; what lies on S3 looks like this."""
+    objects = s3_module.Prefix.of(prefix)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            objects.put(path.relative_to(folder).as_posix(), path.read_bytes())
+    return folder_at(prefix)
+
+
+def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
+    """Ledgers differ in nothing but the keyed hashes of where a file lies."""
+    put(batch, **{"labels/x_txt": "nobody", "sub/y_png": scan(seed=99), ".hidden/z_png": "no"})
+    here = opened(tmp_path / "here")
+    there = opened(tmp_path / "there")
+    prefix = on_s3(batch, "s3://bucket/inbox/20261123")
+    prefix.objects.put("sub/", b"")  # as consoles make folders
+    s3.expect()
+    summary = process_module.process(there, deliver(prefix, None, there))
+    assert summary.batch == "20261123"
+    fetched = [each.key for each in s3.requests if each.method == "GET" and each.key != "/bucket"]
+    assert sorted(fetched) == sorted(set(fetched)), "something was fetched twice"
+    expected = process_module.process(here, deliver(batch, "20261123", here))
+    assert summary.counts == expected.counts
+    assert summary.planned == expected.planned
+    for table in ("crops", "features"):
+        for name in here.store.names(table):
+            assert there.store.read_bytes(name) == here.store.read_bytes(name), name
+    night = nightly(opened(tmp_path / "there", inbox="s3://bucket/inbox"))
+    assert {name: each.outcome for name, each in night.batches.items()} == {"20261123": "unchanged"}
+    assert why(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
+    for folder in ("s3://bucket/inbox/20261123", "s3://bucket/inbox/"):
+        with pytest.raises(ConfigError, match=f"{folder} is a folder, expected a file"):
+            why(there, folder)
+
+
+def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
+    s3.asked("careless/yes")
+    try:
+        with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
+            opened_on_s3(tmp_path)
+    finally:
+        s3.asked("careless/no")
+
+
+def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):
+    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+        open_for_writing(config.load(store="s3://no-such-bucket/x", private=tmp_path / "p"))
+    with pytest.raises(ConfigError, match="no-such-bucket/in cannot be listed: S3 says NoSuch"):
+        deliver(folder_at("s3://no-such-bucket/in"), None, opened(tmp_path))
+    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+        catalog.open_store("s3://no-such-bucket/x")

@@ -1,0 +1,118 @@
+"""Real Prefect runs of real flows, as the commands of the README start them."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.planted import found_in, patterns, plant
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "DENTAL_RECIPE__SIDE": "32",
+    "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
+    "DENTAL_TRUNK__WEIGHTS": "random",
+    "DENTAL_WORKERS": "2",
+    "DENTAL_PART_SIZE": "2",
+}
+
+
+def python(*arguments, **variables):
+    """Run `python -m …` in the clone, as make does; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **SMALL, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """A batch full of planted identifiers, scans among it that cannot be used; its first run."""
+    root = tmp_path_factory.mktemp("flows")
+    folder = plant(root / "Ann Smith")
+    run = python("flows", "process_batch", folder, "--store", root / "store", "--name", "night")
+    return root, folder, run
+
+
+def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
+    root, _, run = batch
+    assert run.returncode == 2, run.stderr  # four of nine rejected: above the share of 10 %
+    assert "5 accepted, 0 duplicate, 4 rejected" in run.stdout
+    [trunk] = (root / "store" / "features").iterdir()
+    assert str(trunk) in run.stdout
+    assert run.stdout.splitlines()[-1].startswith("Next: make query")
+    features = pd.read_parquet(trunk)
+    assert set(features["batch"]) == {"night"}
+    assert features["embedding"].map(len).unique().tolist() == [8 * 8 * 8]
+
+
+def test_a_run_with_nothing_new_says_so_and_does_not_import_tensorflow(batch):
+    root, folder, _ = batch
+    run = python(
+        "flows",
+        "process_batch",
+        folder,
+        "--store",
+        root / "store",
+        "--name",
+        "night",
+        PYTHONPROFILEIMPORTTIME="1",
+    )
+    assert "Nothing was to do" in run.stdout
+    imported = {line.split("|")[-1].strip() for line in run.stderr.splitlines()}
+    assert "prefect.flows" in imported
+    assert not imported & {"tensorflow", "keras", "matplotlib", "sklearn"}
+
+
+def test_no_planted_identifier_is_in_prefects_database_the_store_or_the_logs(batch):
+    root, _, run = batch
+    home = root / "store.private" / "prefect"
+    with sqlite3.connect(home / "prefect.db") as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+        runs = connection.execute("select count(*) from task_run").fetchone()[0]
+    assert runs >= 4  # two parts, received and embedded
+    assert found_in(home) == found_in(root / "store") == []
+    assert not patterns().search((run.stdout + run.stderr).encode())
+    for path in home.rglob("*"):
+        assert not path.is_file() or b"Ann Smith" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("folder", "variables", "says"),
+    [
+        ("gone", {}, "does not exist. Give the folder that holds the scans"),
+        ("empty", {}, "holds no scans"),
+        ("empty", {"DENTAL_PART_SISE": "3"}, "Did you mean `DENTAL_PART_SIZE`?"),
+    ],
+)
+def test_a_first_mistake_gives_one_sentence_and_status_1(tmp_path, folder, variables, says):
+    (tmp_path / "empty").mkdir()
+    run = python(
+        "flows", "process_batch", tmp_path / folder, "--store", tmp_path / "store", **variables
+    )
+    assert run.returncode == 1
+    assert says in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("flow", "says"),
+    [("train", "Too few labels to train a head"), ("cross_validate", "5 folds need at least 6")],
+)
+def test_an_error_in_a_flow_is_told_alone(batch, flow, says):
+    root, _, _ = batch
+    run = python("flows", flow, "--store", root / "store")
+    assert run.returncode == 1
+    assert says in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "leaked" not in run.stderr  # as DuckDB has it while a thread of Prefect's goes on

@@ -1,0 +1,100 @@
+"""A real Prefect server and a real schedule that fires; an import alone finds none of the traps."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import config
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.report.night_record import last_night
+from tests.batches import opened, put
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120  # seconds; it takes 15 to 30
+
+
+@contextlib.contextmanager
+def running(*command, **variables):
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,  # errors go where pytest gathers them
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def soon(holds, process=None):
+    """Wait until it holds; with a process, as long as that lives."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None
+        time.sleep(0.1)
+    return found
+
+
+def servers_of(pid):
+    return [
+        child
+        for child in psutil.Process(pid).children(recursive=True)
+        if "flows.prefect_server" in child.cmdline()
+    ]
+
+
+def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    small = opened(tmp_path)
+    put(tmp_path / "inbox" / "2026-11-01", a_png=b"broken")
+    arguments = ("-m", "flows", "serve", "--store", small.settings.store, "--every", 3)
+    often = {"PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    with running(*arguments, DENTAL_INBOX=str(tmp_path / "inbox"), **often) as serving:
+        night = soon(lambda: last_night(small.store), serving)
+        assert night.failures == []
+        assert night.batches["2026-11-01"].counts["rejected"] == 1
+        from flows import prefect_server
+
+        assert prefect_server.standing(small).startswith("http://127.0.0.1:")
+        with pytest.raises(PipelineError, match="is served already"), prefect_server.stand(small):
+            pass
+        started = [*servers_of(serving.pid), *psutil.Process(serving.pid).children()]
+        assert len(started) >= 2
+        serving.send_signal(signal.SIGKILL)
+        # A night that is going on may still write what it has; the server ends by itself.
+        soon(lambda: not any(alive(each) for each in started))
+    assert prefect_server.standing(small) is None
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_killed_run_leaves_no_server(tmp_path):
+    program = "import time; from flows import server; server.start({}); time.sleep(600)"
+    with running("-c", program, PREFECT_HOME=str(tmp_path)) as run:
+        [started] = soon(lambda: servers_of(run.pid))
+        run.send_signal(signal.SIGKILL)
+        soon(lambda: not alive(started))
+
+
+def test_a_schedule_that_is_none_is_refused_in_words():
+    from flows.serve import schedule_of
+
+    for wrong in ({"schedule": "every night"}, {"timezone": "Europe/Bonn"}):
+        with pytest.raises(ConfigError, match="expected a cron line such as"):
+            schedule_of(config.load(**wrong), None)
+    assert schedule_of(config.load(timezone="Europe/Berlin"), None).cron == "0 1 * * *"

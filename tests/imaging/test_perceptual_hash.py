@@ -1,0 +1,61 @@
+"""Perceptual hashes: the same film exported again looks alike, another film does not."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.imaging.frame import Frame
+from pipeline.imaging.perceptual_hash import likeness
+from pipeline.imaging.thumbnail import thumbnail
+from tests.batches import scan
+
+
+def bits(pixels):
+    return int(likeness(thumbnail(Frame(pixels))), 16)
+
+
+def apart(one, other):
+    return (bits(one) ^ bits(other)).bit_count()
+
+
+def film(seed=1):
+    """A picture of 480 × 960 pixels without its own border."""
+    return cv2.resize(scan(60, 120, seed), (960, 480), interpolation=cv2.INTER_CUBIC)
+
+
+AGAIN = {
+    "as a poor JPEG": lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [1, 20])[1], 0),
+    "at half the size": lambda p: cv2.resize(p, None, fx=0.5, fy=0.5),
+    "darker": lambda p: (p * 0.6).astype(np.uint8),
+    "with another gamma": lambda p: (255 * (p / 255) ** 1.8).astype(np.uint8),
+    "with a black border": lambda p: cv2.copyMakeBorder(p, 12, 12, 12, 12, 0, value=0),
+}
+
+
+@pytest.mark.parametrize("way", AGAIN)
+def test_a_film_exported_again_differs_in_few_bits(way):
+    assert apart(film(), AGAIN[way](film())) <= 4
+
+
+def test_another_film_differs_in_many_bits_and_so_does_a_mirrored_one():
+    assert apart(film(1), film(2)) > 16
+    assert apart(film(1), film(1)[:, ::-1]) > 16
+
+
+def test_the_bits_are_those_of_imagehash():
+    import imagehash
+    from PIL import Image
+
+    small = thumbnail(Frame(film()))
+    square = cv2.resize(cv2.equalizeHist(small), (32, 32), interpolation=cv2.INTER_AREA)
+    theirs = imagehash.phash(Image.fromarray(square))
+    # imagehash leaves its cosines unscaled, which moves the median between two of them.
+    assert (bits(film()) ^ int(str(theirs), 16)).bit_count() <= 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (300, 300), (2000, 700)])
+def test_every_shape_has_a_thumbnail_of_at_most_256_pixels(shape):
+    small = thumbnail(Frame(np.full(shape, 128, np.uint8)))
+    assert max(small.shape) <= 256
+    assert min(small.shape) >= 1
+    assert (small == 128).all()

@@ -1,0 +1,174 @@
+"""What counts as a scan, and delivery lists that grow with their batch."""
+
+import os
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.ingest import list_files
+from pipeline.ingest.delivery_lists import Deliveries, batch_name
+from pipeline.ingest.labels.annotations import Annotations
+from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.private_folder import _machine, open_private
+
+
+@pytest.fixture
+def private(tmp_path):
+    return open_private(tmp_path / "private", may_create=True)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
+    (tmp_path / "batch").mkdir()
+    return tmp_path / "batch"
+
+
+def put(folder, *names, text="x"):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def delivered(folder, private, part_size=2):
+    found = list_batch(folder)
+    deliveries = Deliveries(private, "b")
+    return deliveries, deliveries.add(found, Annotations(found), part_size)
+
+
+def test_everything_but_hidden_and_label_files_counts_as_a_scan(folder):
+    put(folder, "a.png", "sub/b.jpg", "notes.pdf", "no_suffix", "strange.txt")
+    put(folder, ".hidden", "Thumbs.db", "sub/desktop.ini", "a.txt", "table.csv")
+    found = list_batch(folder)
+    assert [entry.path for entry in found.scans] == [
+        b"a.png",
+        b"no_suffix",
+        b"notes.pdf",
+        b"strange.txt",
+        b"sub/b.jpg",
+    ]
+    assert [entry.path for entry in found.labels] == [b"a.txt", b"table.csv"]
+    assert found.ignored == 3
+
+
+def test_links_and_pipes_are_listed_but_never_opened(folder):
+    (folder / "link.png").symlink_to("/etc/hostname")
+    os.mkfifo(folder / "pipe.png")
+    assert [(e.path, e.kind) for e in list_batch(folder).scans] == [
+        (b"link.png", "link"),
+        (b"pipe.png", "other"),
+    ]
+
+
+def test_a_name_that_is_no_text_is_listed(folder):
+    with open(os.fsencode(folder) + b"/\xff\xfe.png", "wb"):
+        pass
+    assert [entry.path for entry in list_batch(folder).scans] == [b"\xff\xfe.png"]
+
+
+def test_a_file_that_is_still_growing_waits_for_the_next_run(folder, monkeypatch):
+    put(folder, "done.png", "growing.png")
+
+    def meanwhile(seconds):
+        put(folder, "growing.png", text="xx")
+
+    monkeypatch.setattr(list_files.time, "sleep", meanwhile)
+    found = list_batch(folder)
+    assert [entry.path for entry in found.scans] == [b"done.png"]
+    assert found.growing == 1
+
+
+def test_scans_wait_for_a_growing_table_that_may_tell_whose_they_are(folder, monkeypatch):
+    put(folder, "a.png", "b.png", "who.csv")
+    monkeypatch.setattr(list_files.time, "sleep", lambda _: put(folder, "who.csv", text="xx"))
+    found = list_batch(folder)
+    assert (found.scans, found.labels, found.growing) == ([], [], 3)
+
+
+@pytest.mark.parametrize(("name", "says"), [("gone", "does not exist"), ("file", "not a folder")])
+def test_a_batch_that_is_no_folder_is_refused_in_words(folder, name, says):
+    put(folder, "file")
+    with pytest.raises(ConfigError, match=says):
+        list_batch(folder / name)
+
+
+def test_a_list_cuts_files_into_parts_in_the_order_of_their_paths(folder, private):
+    put(folder, "c.png", "a.png", "b.png")
+    deliveries, new = delivered(folder, private)
+    assert (new, deliveries.sizes()) == (3, {0: 2, 1: 1})
+    files, _ = deliveries.part(0)
+    assert [(file.entry.path, file.row) for file in files] == [(b"a.png", 0), (b"b.png", 1)]
+
+
+def test_a_grown_batch_gets_a_second_list_whose_parts_continue(folder, private):
+    put(folder, "a.png", "b.png", "c.png")
+    delivered(folder, private)
+    before = Deliveries(private, "b").lists()[0].read_bytes()
+    put(folder, "d.png")
+    deliveries, new = delivered(folder, private)
+    assert (new, deliveries.parts()) == (1, [0, 1, 2])
+    assert [file.entry.path for file in deliveries.part(2)[0]] == [b"d.png"]
+    assert deliveries.lists()[0].read_bytes() == before
+
+
+def test_nothing_new_makes_no_list(folder, private):
+    put(folder, "a.png")
+    delivered(folder, private)
+    deliveries, new = delivered(folder, private)
+    assert (new, len(deliveries.lists())) == (0, 1)
+
+
+def test_a_changed_file_comes_again_as_the_next_attempt(folder, private):
+    put(folder, "a.png")
+    delivered(folder, private)
+    put(folder, "a.png", text="changed")
+    deliveries, new = delivered(folder, private)
+    assert new == 1
+    assert [file.attempt for file in deliveries.part(1)[0]] == [2]
+
+
+def test_a_list_holds_no_patient_id_but_its_keyed_hash(folder, private):
+    put(folder, "a.png")
+    found = list_batch(folder)
+    annotations = Annotations(found)
+    annotations.of(b"a.png").patient = " Ann Smith "
+    deliveries = Deliveries(private, "b")
+    deliveries.add(found, annotations, 2)
+    [file] = deliveries.part(0)[0]
+    assert file.patient_key == private.patient_key("Ann Smith")
+    assert b"Ann" not in deliveries.lists()[0].read_bytes()
+
+
+def test_a_batch_is_named_by_its_user_its_date_or_a_keyed_hash(tmp_path, private):
+    assert batch_name(tmp_path / "x", "spring.1", private) == "spring.1"
+    assert batch_name(tmp_path / "20261123", None, private) == "20261123"
+    assert batch_name(tmp_path / "2026-11-23", None, private) == "2026-11-23"
+    hashed = batch_name(tmp_path / "Ann Smith", None, private)
+    assert hashed.startswith("batch-")
+    assert "Ann" not in hashed
+    assert hashed != batch_name(tmp_path / "Bob", None, private)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 65, "..", "Ünit"])
+def test_a_name_that_cannot_name_a_batch_is_refused(tmp_path, private, name):
+    with pytest.raises(ConfigError, match="cannot name a batch"):
+        batch_name(tmp_path, name, private)
+
+
+def test_a_part_may_hold_scans_of_earlier_parts_that_list_a_file_as_long(folder, private):
+    for name, length in zip("abcdefgh", (1, 2, 3, 4, 2, 5, 4, 1), strict=True):
+        put(folder, f"{name}.png", text="x" * length)
+    deliveries, _ = delivered(folder, private)
+    assert [deliveries.rivals(number) for number in range(4)] == [[], [], [0], [0, 1]]
+
+
+def test_a_file_that_another_machine_is_writing_is_left_to_it(private):
+    ours = private.root / f".list.{_machine()}.99999999.00000000"
+    theirs = private.root / ".list.00000000.99999999.00000000"
+    for path in (ours, theirs):
+        path.touch()
+    private.sweep()
+    assert (ours.exists(), theirs.exists()) == (False, True)
+    os.utime(theirs, (0, 0))
+    private.sweep()
+    assert not theirs.exists()

@@ -1,0 +1,143 @@
+"""Worker processes: whatever happens to one happens to one scan."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from pipeline.errors import ScanRejected
+from pipeline.ingest.workers.pool import Died, Process, Workers
+from pipeline.ingest.workers.worker import Outcome
+from tests.stand_ins import decode, keep, killed_once, slow_imports
+
+SECONDS, MEMORY_MB = 2, 300
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """One pool for all tests, since processes take a moment to start."""
+    pool = Workers(2, SECONDS, MEMORY_MB)
+    yield pool
+    pool.close()
+
+
+def reasons(results):
+    return [result.reason if isinstance(result, ScanRejected) else "ok" for result in results]
+
+
+def test_results_come_in_the_order_of_the_items(workers):
+    assert [item for item, _ in workers.map(decode, range(30))] == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("crash", "decoder_crashed"),
+        ("abort", "decoder_crashed"),
+        ("exit", "decoder_crashed"),
+        ("huge", "too_large"),
+        ("huge picture", "too_large"),
+        ("long answer", "too_large"),
+    ],
+)
+def test_a_decoder_that_misbehaves_costs_its_own_scan_alone(workers, what, reason):
+    items = [*range(9), what, *range(9, 18)]
+    assert reasons(workers.map(decode, items)) == ["ok"] * 9 + [reason] + ["ok"] * 9
+
+
+def test_a_hang_ends_close_to_its_limit_and_does_not_count_for_those_that_wait(workers):
+    list(workers.map(decode, range(4)))  # processes are up
+    began = time.monotonic()
+    results = reasons(workers.map(decode, ["hang", "hang", *range(6), "hang"]))
+    spent = time.monotonic() - began
+    assert results == ["decoder_timeout"] * 2 + ["ok"] * 6 + ["decoder_timeout"]
+    # Two at once, then, after fresh processes have started, the third.
+    assert 2 * SECONDS <= spent < 2 * SECONDS + 8
+
+
+def test_processes_are_kept_from_scan_to_scan(workers):
+    list(workers.map(decode, range(4)))
+    assert len({process for _, process in workers.map(decode, range(30))}) <= 2
+
+
+def test_a_worker_killed_from_outside_costs_no_scan(workers):
+    processes = {process for _, process in workers.map(decode, range(30))}
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    results = list(workers.map(decode, range(30)))
+    assert reasons(results) == ["ok"] * 30
+    assert not processes & {process for _, process in results}
+
+
+def test_a_worker_killed_at_its_work_has_it_done_by_another(workers, tmp_path):
+    assert list(workers.map(killed_once, [tmp_path / "been here"])) == ["done"]
+
+
+@pytest.mark.parametrize(("what", "error"), [("bug", KeyError), ("odd bug", RuntimeError)])
+def test_a_bug_of_ours_is_raised_with_the_place_where_it_happened(workers, what, error):
+    with pytest.raises(error) as caught:
+        list(workers.map(decode, [1, what, 2]))
+    assert "have_a_bug" in str(caught.value.__notes__ if what == "bug" else "have_a_bug")
+    assert reasons(workers.map(decode, range(5))) == ["ok"] * 5
+
+
+def test_a_worker_that_has_bloated_is_replaced_before_the_next_scan(workers):
+    processes = [next(iter(workers.map(keep, [MEMORY_MB // 3]))) for _ in range(3)]
+    assert len(set(processes)) == 3
+
+
+def test_two_threads_may_share_the_pool(workers):
+    found = {}
+
+    def part(number):
+        items = [number * 100 + row for row in range(20)]
+        found[number] = [item for item, _ in workers.map(decode, items)] == items
+
+    threads = [threading.Thread(target=part, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: True, 1: True, 2: True}
+
+
+def test_reading_scans_brings_decoders_into_a_worker_and_nothing_slow():
+    process = Process("tests.stand_ins", 60, memory_mb=4096)
+    outcome, found, _ = process.ask(slow_imports, None, 60)
+    process.end()
+    assert (outcome, found) == (Outcome.DONE, [])
+
+
+def test_closing_ends_the_processes_also_those_at_work():
+    pool = Workers(1, 60, MEMORY_MB)
+    [(_, process)] = pool.map(decode, [1])
+
+    def wait_for_a_hang():
+        with contextlib.suppress(RuntimeError):
+            list(pool.map(decode, ["hang"]))
+
+    waiting = threading.Thread(target=wait_for_a_hang)
+    waiting.start()
+    time.sleep(0.3)
+    pool.close()
+    waiting.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_a_hanging_worker_that_nobody_ends_ends_itself():
+    process = Process("tests.stand_ins", 0.1, MEMORY_MB)
+    with pytest.raises(Died):
+        process.ask(decode, "hang", seconds=60)
+    process.end()
+
+
+def test_a_worker_that_cannot_start_is_told_as_such_and_costs_no_scan(monkeypatch):
+    pool = Workers(1, SECONDS, MEMORY_MB)
+    monkeypatch.setattr(decode, "__module__", "no.such.module")
+    with pytest.raises(RuntimeError, match="does not start"):
+        list(pool.map(decode, [1]))
+    pool.close()

@@ -1,0 +1,124 @@
+"""Parts received side by side come out as if one had been received after the other."""
+
+import pickle
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from pipeline.errors import StoreError
+from pipeline.jobs.commit_order import Turns
+from pipeline.jobs.part_work import Receive, attempt_elsewhere
+from pipeline.jobs.resources import Tools, job_for
+from pipeline.store.locks import batch_lock, begin_run, commit_lock, held
+from pipeline.store.part_names import scans_name
+from pipeline.store.run_store import RunStore
+from tests.batches import opened
+
+
+@pytest.fixture
+def run(store):
+    """The store as a run may write it that holds batch b."""
+    with batch_lock(store, "b"):
+        yield RunStore(store.root, "b", begin_run(store, "b"))
+
+
+class Received:
+    """Receives by writing an empty ledger part; remembers in which order."""
+
+    def __init__(self, store, broken=()):
+        self.store, self.broken, self.order = store, broken, []
+
+    def __call__(self, number, commits):
+        if self.store.local_path(scans_name("b", number)).exists():
+            return
+        if number in self.broken:
+            raise OSError("the disk hiccups")
+        with commits():
+            self.order.append(number)
+            path = self.store.local_path(scans_name("b", number))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+def test_a_part_waits_for_an_earlier_one_that_somebody_works_on(run):
+    receive = Received(run)
+    turns = Turns(run, lambda number: range(number), receive)
+    with held(run, "parts-b/00000", timeout=0):
+        later = threading.Thread(target=turns.take, args=(1,))
+        later.start()
+        later.join(0.5)
+        assert receive.order == []
+    turns.take(0)
+    later.join()
+    assert receive.order == [0, 1]
+
+
+def test_an_earlier_part_that_nobody_works_on_is_received_by_the_one_that_waits(run):
+    receive = Received(run)
+    Turns(run, lambda number: range(number), receive).take(3)
+    assert receive.order == [0, 1, 2, 3]
+
+
+def test_a_part_that_failed_is_not_waited_for_and_not_tried_by_others_again(run):
+    receive = Received(run, broken=(0,))
+    turns = Turns(run, lambda number: range(number), receive)
+    with pytest.raises(OSError, match="hiccups"):
+        turns.take(0)
+    receive.broken = ()
+    turns.take(1)
+    assert receive.order == [1]
+
+
+def test_parts_without_files_of_the_same_length_wait_for_nobody(run):
+    receive = Received(run)
+    Turns(run, lambda number: [], receive).take(3)
+    assert receive.order == [3]
+
+
+def test_nothing_appears_once_the_run_has_ended_or_another_has_begun(store):
+    with batch_lock(store, "b"):
+        run = RunStore(store.root, "b", begin_run(store, "b"))
+        run.write_bytes("models/one", b"")
+    for hold in (contextmanager(lambda: iter([None])), lambda: batch_lock(store, "b")):
+        with hold(), pytest.raises(StoreError, match="does not hold its batch b"):
+            run.write_bytes("models/two", b"")
+    assert store.names("models") == ["models/one"]
+
+
+def test_a_file_of_a_run_waits_for_the_commit_of_another_process(run):
+    with commit_lock(run):
+        writing = threading.Thread(target=run.write_bytes, args=("models/one", b""))
+        writing.start()
+        writing.join(0.3)
+        assert not run.has("models/one")
+    writing.join()
+    assert run.has("models/one")
+
+
+def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
+    store = opened(tmp_path)
+    key = (store.private.root / "key").read_bytes().strip()
+    work = Receive(job_for("run", "b", store, None))
+    for form in (key, bytes.fromhex(key.decode())):
+        assert form not in pickle.dumps(work)
+    for held_back in (store, store.private, Tools(work.job).opened):
+        with pytest.raises(TypeError, match="never sent"):
+            pickle.dumps(held_back)
+
+
+def test_a_worker_with_another_version_does_nothing_and_says_so(tmp_path, monkeypatch):
+    work = Receive(job_for("run", "b", opened(tmp_path), None))
+    monkeypatch.setattr("pipeline.jobs.part_work.made_with", lambda: "another")
+    found = attempt_elsewhere(work, 0)
+    assert found.failed
+    assert "another version of this pipeline" in found.words
+
+
+def test_a_worker_that_does_not_see_the_lock_of_the_run_writes_nothing(tmp_path):
+    store = opened(tmp_path)
+    found = attempt_elsewhere(Receive(job_for("run", "b", store, None)), 0)
+    assert found.failed
+    assert found.words is None  # they stand in the private messages of the worker
+    assert "does not pass locks" in (store.private.root / "messages.log").read_text()
+    assert store.store.names("scans") == []

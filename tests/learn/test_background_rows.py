@@ -1,0 +1,185 @@
+"""What is no finding: cut from annotated panoramics, kept apart, learned as a class of its own."""
+
+import gc
+import weakref
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config, schemas
+from pipeline.imaging import regions
+from pipeline.imaging.crops import Place
+from pipeline.imaging.frame import Frame
+from pipeline.jobs import resources
+from pipeline.jobs.process_batch import process
+from pipeline.learn.background_rows import background_rows
+from pipeline.learn.crop_source import on_sides
+from pipeline.model.head import background, layers, train
+from pipeline.model.head.rows import Background, Held, Joined
+from pipeline.stages.plan import deliver
+from pipeline.store.parts import read_part
+from pipeline.store.registry import choose
+from tests.batches import RECIPE, InPlace, opened, panoramic, put, without_waiting
+
+BOXES = [regions.Annotated(Place(20, 20, 12, 20), "caries", None)]
+
+
+def test_the_background_is_what_the_finder_likes_least_and_lies_in_no_box():
+    pixels = panoramic(seed=1)
+    found = regions.find_background(Frame(pixels), None, BOXES, RECIPE)
+    teeth = regions.find_regions(Frame(pixels), None, [], RECIPE)
+    assert found
+    assert {(each.kind, each.label) for each in found} == {("background", None)}
+    assert {each.square for each in found} <= {each.square for each in teeth[regions.TEETH :]}
+    for each in found:
+        (x, y), (left, top, w, h) = each.square.centre, BOXES[0].place
+        assert not (left < x < left + w and top < y < top + h)
+
+
+def test_only_annotated_panoramics_have_a_background():
+    assert regions.find_background(Frame(panoramic(seed=1)), None, [], RECIPE) == []
+    assert regions.find_background(Frame(panoramic(seed=1)[:, :60]), None, BOXES, RECIPE) == []
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A store of three patients' panoramics with a box each."""
+    root = tmp_path_factory.mktemp("background")
+    lines = ["file,patient,label,x,y,w,h"]
+    for number in range(3):
+        put(root / "in", **{f"s{number}_png": panoramic()})
+        lines.append(f"s{number}.png,p{number},{('healthy', 'caries')[number % 2]},40,20,12,20")
+    store = opened(root)
+    with pytest.MonkeyPatch.context() as patch:
+        without_waiting(patch)
+        process(store, deliver(put(root / "in", t_csv="\n".join(lines)), "b", store))
+    return store, choose(store.settings, store.store)
+
+
+def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
+    # pyarrow 26 never lets go of a memoryview: a batch kept 3 MB of every panoramic until its end.
+    held = []
+
+    class Watched(InPlace):
+        def map(self, work, items):
+            for read in super().map(work, items):
+                held.append(weakref.ref(read.crops))
+                yield read
+
+    without_waiting(monkeypatch)
+    monkeypatch.setattr(resources, "Workers", Watched)
+    folder = put(tmp_path / "in", a_png=panoramic(), b_png=panoramic())
+    boxed = put(folder, t_csv="file,label,x,y,w,h\na.png,caries,40,20,12,20")
+    store = opened(tmp_path)
+    process(store, deliver(boxed, "b", store))
+    gc.collect()
+    assert [crops() for crops in held] == [None, None]
+
+
+def rows_of(store, chosen, table, schema):
+    names = store.store.names(
+        f"{table}/{chosen.recipe_id if 'crops' in table else chosen.trunk_id}"
+    )
+    return pd.concat([read_part(store.store, name, schema).to_pandas() for name in names])
+
+
+def test_the_background_is_kept_apart_from_crops_and_features(filled):
+    store, chosen = filled
+    crops, features = schemas.crops(32), schemas.features(chosen.width)
+    assert len(rows_of(store, chosen, "crops", crops)) == 3
+    assert len(rows_of(store, chosen, "features", features)) == 3
+    beside = rows_of(store, chosen, "background_crops", crops)
+    assert set(beside["region_kind"]) == {"background"}
+    assert beside["crop_id"].nunique() > 3 * 3
+    embedded = rows_of(store, chosen, "background_features", features)
+    assert embedded["crop_id"].tolist() == beside["crop_id"].tolist()
+    assert embedded["crop_id"].tolist() != sorted(embedded["crop_id"])
+    ours = background_rows(store.store, chosen)
+    first = embedded[embedded["crop_id"] == ours.facts["crop_id"][0]]["embedding"].iloc[0]
+    assert (ours.embeddings.array[0] == first).all()
+
+
+def test_only_patients_of_the_training_side_teach_their_background(filled):
+    store, chosen = filled
+    ours = background_rows(store.store, chosen)
+    patients = ours.facts["patient_key"].unique()
+    sides = np.array(["train", "validation", "train"])
+    taught = ours.taught(patients, sides)
+    assert taught.learn.sum() == 2
+    assert set(ours.facts["patient_key"][taught.learn]) <= {patients[0], patients[2]}
+    assert ours.taught(patients, np.array(["test"] * 3)) is None
+
+
+def test_every_epoch_draws_as_much_background_as_there_are_labelled_crops(filled):
+    store, chosen = filled
+    labelled = rows_of(store, chosen, "crops", schemas.crops(32))
+    truth, sides = np.array([0, 1, 0]), np.array(["train", "train", "validation"])
+    source = on_sides(store.store, chosen, labelled["crop_id"], truth, sides, ("healthy", "caries"))
+    assert (source.class_count, source.background) == (3, True)
+    assert sorted(source.classes) == [0, 1, 2, 2]
+    drawn = [
+        np.concatenate([classes for _, classes in source.training(np.random.default_rng(seed))])
+        for seed in (0, 1)
+    ]
+    assert [sorted(each) for each in drawn] == [[0, 1, 2, 2]] * 2
+    assert np.concatenate([classes for _, classes in source.validation()]).tolist() == [0]
+
+
+def test_without_labels_no_background_is_learned(filled):
+    store, chosen = filled
+    labelled = rows_of(store, chosen, "crops", schemas.crops(32))
+    sides = np.array(["train", "train", "validation"])
+    source = on_sides(store.store, chosen, labelled["crop_id"], np.zeros(3, int), sides, ("",))
+    assert (source.class_count, source.background, len(source.beside)) == (1, False, 0)
+    assert source.classes.tolist() == [0, 0]
+
+
+def test_at_a_found_place_there_may_be_nothing_around_a_box_there_is_a_tooth():
+    said = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
+    known, nothing = background.apart(said, 2)
+    np.testing.assert_allclose(known, [[0.25, 0.75]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(nothing, [0.6, 0.6], rtol=1e-6)
+    found = background.p_abnormal(known, nothing, 0, np.array([False, True]))
+    np.testing.assert_allclose(found, [0.75, 0.3], rtol=1e-6)
+
+
+def test_a_head_without_that_class_says_what_it_said_before():
+    said = np.array([[0.25, 0.75]], np.float32)
+    known, nothing = background.apart(said, 2)
+    assert (known == said).all()
+    assert nothing.tolist() == [0]
+
+
+def test_a_head_tells_background_from_classes_and_is_judged_without_it():
+    random = np.random.default_rng(0)
+    truth = np.arange(120) % 2
+    rows = (np.eye(3)[truth].repeat(4, axis=1) + random.normal(0, 0.2, (120, 12))).astype("float16")
+    nothing = (np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))).astype("float16")
+    learn, judge = np.arange(120) < 80, np.arange(120) >= 80
+    settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2, taught=5)
+    beside = Background(Held(nothing), np.arange(40) < 30)
+    names = ("healthy", "caries")
+    trained = train.train(Held(rows), truth, learn, judge, names, settings, background=beside)
+    assert (trained.class_names, trained.background) == (names, 30)
+    known, share = background.apart(layers.predict(trained.model, rows), 2)
+    assert (known.argmax(axis=1) == truth).mean() > 0.95
+    assert (
+        share[judge].max()
+        < 0.5
+        < background.apart(layers.predict(trained.model, nothing), 2)[1].min()
+    )
+    assert trained.epochs[-1]["validation_accuracy"] > 0.95
+
+
+@pytest.mark.parametrize("random", [None, np.random.default_rng(0)])
+def test_two_sources_are_read_as_one(random):
+    one, other = np.arange(6).reshape(3, 2), 10 + np.arange(8).reshape(4, 2)
+    joined = Joined(Held(one), 3, Held(other))
+    wanted = np.array([True, False, True, False, True, True, False])
+    pieces = list(joined.blocks(wanted, random))
+    numbers = np.concatenate([numbers for numbers, _ in pieces])
+    rows = np.concatenate([rows for _, rows in pieces])
+    order = np.argsort(numbers)
+    assert numbers[order].tolist() == [0, 2, 4, 5]
+    assert (rows[order] == np.concatenate([one, other])[[0, 2, 4, 5]]).all()

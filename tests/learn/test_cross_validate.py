@@ -1,0 +1,138 @@
+"""Labelled rows held or read again from Parquet, and folds in which nobody stands on two sides."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ArtifactError, NotEnoughData
+from pipeline.ingest import list_files
+from pipeline.jobs.process_batch import process
+from pipeline.learn import baselines, cross_validate, training_rows
+from pipeline.report.score_tables import cross_validated_in_words
+from pipeline.stages.plan import deliver
+from pipeline.store import embeddings as stored_embeddings
+from pipeline.store.embeddings import StoredEmbeddings
+from pipeline.store.features import load_features
+from pipeline.store.registry import choose
+from tests.batches import HEAD, opened, put, scan
+
+PATIENTS = 24
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A store of two scans for each of 24 patients, half of them with caries, and no head."""
+    root = tmp_path_factory.mktemp("folds")
+    store = opened(root, part_size=20, head=HEAD.model_copy(update={"min_patients": 99}))
+    lines = ["file,patient,label"]
+    for number in range(2 * PATIENTS):
+        label = "caries" if number % 4 < 2 else "healthy"
+        put(root / "in", **{f"s{number}_png": scan(40 if label == "healthy" else 60, 50)})
+        lines.append(f"s{number}.png,p{number // 2},{label}")
+    put(root / "in", labels_csv="\n".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
+        process(store, deliver(root / "in", "b", store))
+    return store, choose(store.settings, store.store)
+
+
+@pytest.fixture
+def rows(filled):
+    store, chosen = filled
+    return training_rows.labelled_rows(store.store, chosen, store.settings)
+
+
+def test_rows_that_do_not_fit_are_read_again_from_parquet_and_are_the_same(
+    filled, rows, monkeypatch
+):
+    store, chosen = filled
+    monkeypatch.setattr(stored_embeddings, "MOST_HELD", 0)
+    streamed = training_rows.labelled_rows(store.store, chosen, store.settings)
+    assert isinstance(streamed.embeddings, StoredEmbeddings)
+    wanted = np.arange(len(rows.truth)) % 3 > 0
+    assert (streamed.embeddings_of(wanted) == rows.embeddings_of(wanted)).all()
+    facts, embeddings = load_features(store.store)
+    places = [facts["crop_id"].tolist().index(crop_id) for crop_id in rows.facts["crop_id"]]
+    assert (rows.embeddings_of(np.ones(len(wanted), bool)) == embeddings[places]).all()
+
+
+def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, monkeypatch):
+    store, chosen = filled
+    monkeypatch.setattr(stored_embeddings, "MOST_HELD", 0)
+    streamed = training_rows.labelled_rows(store.store, chosen, store.settings)
+    every = np.ones(len(streamed.truth), bool)
+    blocks = list(streamed.embeddings.blocks(every, np.random.default_rng(0)))
+    assert len(blocks) == 3  # one row group for each part of 20
+    assert sorted(np.concatenate([numbers for numbers, _ in blocks])) == list(range(len(every)))
+    sides = np.where(np.arange(len(every)) % 3, "train", "validation")
+    trained = cross_validate.learned_head(streamed, sides, chosen, store.settings, lambda _: None)
+    found = cross_validate.probabilities_of(trained, streamed)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_parts_without_a_wanted_row_are_not_read(filled):
+    store, chosen = filled
+    names = store.store.names(f"features/{chosen.trunk_id}")
+    numbers = {names[0]: np.arange(20), names[1]: np.full(20, -1)}
+    source = StoredEmbeddings.of(store.store, chosen.width, numbers)
+    assert [len(some) for some, _ in source.blocks(np.arange(20) < 5)] == [5]
+    with pytest.raises(ArtifactError, match="replaced while it was read: 7 rows first, then 20"):
+        StoredEmbeddings.of(store.store, chosen.width, {names[0]: np.arange(7)})
+
+
+def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
+    dealt = cross_validate.folds_of(rows, 3)
+    tested = sum((sides == "test").astype(int) for sides in dealt)
+    assert (tested == 1).all()
+    for sides in dealt:
+        for side in ("train", "validation", "test"):
+            assert set(rows.truth[sides == side] > 0) == {True, False}
+        groups = [set(rows.patients[sides == side]) for side in set(sides)]
+        assert sum(map(len, groups)) == PATIENTS
+
+
+def test_too_few_patients_for_the_folds_are_told_in_numbers(rows):
+    with pytest.raises(NotEnoughData, match=r"12 patients have abnormal .* 13 folds need .* 13"):
+        cross_validate.folds_of(rows, 13)
+
+
+def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
+    store, chosen = filled
+    other = replace(chosen, trunk_id="0" * 12)
+    with pytest.raises(NotEnoughData, match=r"no embedding by trunk 000000000000.* make run-flow"):
+        training_rows.labelled_rows(store.store, other, store.settings)
+
+
+def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, monkeypatch):
+    store, chosen = filled
+    learned = []
+    real = cross_validate.learned_head
+
+    def failing_once(*arguments):
+        learned.append(1)
+        if len(learned) == 2:
+            raise OSError("the disk hiccups")
+        return real(*arguments)
+
+    monkeypatch.setattr(cross_validate, "learned_head", failing_once)
+    arguments = store.store, chosen, store.settings, 2, lambda _: None
+    with pytest.raises(OSError, match="hiccups"):
+        cross_validate.cross_validate(*arguments)
+    found = cross_validate.cross_validate(*arguments)
+    again = cross_validate.cross_validate(*arguments)
+
+    assert len(learned) == 3
+    assert again.name == found.name
+    assert again.record["scores"] == found.record["scores"]
+    record = json.loads(store.store.read_bytes(found.name))
+    assert record["rows"] == 2 * PATIENTS
+    assert record["patients"] == PATIENTS
+    assert list(record["scores"]) == ["head", *baselines.METHODS]
+    assert set(record["differences"]) == set(baselines.METHODS)
+    auroc = record["scores"]["probe"]["estimates"]["auroc"]
+    assert auroc["low"] <= auroc["value"] <= auroc["high"]
+    said = "\n".join(cross_validated_in_words(record, found.name, store.settings))
+    assert "48 crops (24 abnormal) of 24 patients" in said
+    assert "HOG + SVM" in said

@@ -1,0 +1,95 @@
+"""Convolutions are dense layers in disguise: learned in one shape, stored in the other."""
+
+import numpy as np
+import pytest
+
+from pipeline import config
+from pipeline.errors import NotEnoughData
+from pipeline.model import network
+from pipeline.model.head import layers, learner, train
+from pipeline.model.head.rows import Held
+
+GRID = (6, 5, 3)  # odd and even sides: padding differs
+SETTINGS = config.Head(
+    units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, learning_rate=1e-2, taught=0
+)
+
+
+def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():
+    assert layers.filters_of((16, 16, 32), config.Head().units) == [32, 64]
+    model = layers.shared((16, 16, 32), config.Head(), 2)
+    expected = 9 * 32 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64 + 16 + (64 + 1) * 2
+    assert layers.free_parameters(model) == expected == 27_986
+
+
+@pytest.mark.parametrize("units", [(100,), (256, 10), ()])
+def test_sizes_that_no_halved_map_gives_stay_plain(units):
+    assert layers.filters_of((16, 16, 32), units) is None
+
+
+def test_unrolled_convolutions_give_the_same_output():
+    random = np.random.default_rng(0)
+    model = layers.shared(GRID, SETTINGS, 3)
+    # Positive ones too, since the variances of the normalisation are among them.
+    model.set_weights([random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()])
+    rows = random.standard_normal((20, 90)).astype(np.float32)
+    dense = layers.dense(90, SETTINGS, 3)
+    dense.set_weights(layers.unrolled(model.get_weights(), GRID))
+    assert [layer.units for layer in dense.layers[1:]] == [36, 8, 3]
+    np.testing.assert_allclose(
+        np.asarray(dense(rows)), layers.predict(network.ready(model), rows), atol=1e-5
+    )
+
+
+@pytest.fixture(scope="module")
+def maps():
+    """Two classes that differ by a spot anywhere on the map, on uneven shifted channels."""
+    random = np.random.default_rng(1)
+    classes = np.arange(120) % 2
+    rows = random.standard_normal((120, *GRID))
+    for number in np.flatnonzero(classes):
+        rows[number, random.integers(6), random.integers(5)] += 6
+    rows = (rows * [0.1, 1, 5] + 3).reshape(120, -1).astype(np.float16)
+    side = np.arange(120)
+    return rows, classes, side < 80, (side >= 80) & (side < 100)
+
+
+def test_a_head_learned_with_shared_weights_is_stored_dense_on_raw_rows(maps):
+    rows, classes, learn, _ = maps
+    learning = learner.Learner(Held(rows), classes, learn, 2, SETTINGS, GRID)
+    for _ in range(3):
+        learning.epoch()
+    expected = learning.probabilities(np.ones(120, bool))
+    stored = learning.as_dense(1.0)
+    assert [type(layer).__name__ for layer in stored.layers] == ["InputLayer"] + ["Dense"] * 3
+    np.testing.assert_allclose(layers.predict(stored, rows), expected, atol=1e-5)
+
+
+def test_the_temperature_is_folded_into_the_last_layer(maps):
+    rows, classes, learn, _ = maps
+    learning = learner.Learner(Held(rows), classes, learn, 2, SETTINGS, GRID)
+    learning.epoch()
+    sharp, soft = (layers.predict(learning.as_dense(each), rows) for each in (1.0, 2.0))
+    expected = np.sqrt(sharp) / np.sqrt(sharp).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(soft, expected, atol=1e-5)
+
+
+def test_shared_weights_find_a_spot_wherever_it_lies(maps):
+    rows, classes, learn, judge = maps
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 40, "dropout": 0.0})
+    trained = train.train(Held(rows), classes, learn, judge, ("a", "b"), settings, GRID)
+    unseen = ~(learn | judge)
+    assert trained.shared
+    assert trained.free_parameters < 300 < trained.model.count_params()
+    found = layers.predict(trained.model, rows[unseen]).argmax(axis=1)
+    assert np.mean(found == classes[unseen]) >= 0.8
+
+
+def test_sharing_can_be_switched_off(maps):
+    settings = SETTINGS.model_copy(update={"shared": False, "epochs": 1})
+    rows, classes, learn, judge = maps
+    trained = train.train(Held(rows), classes, learn, judge, ("a", "b"), settings, GRID)
+    assert not trained.shared
+    assert trained.free_parameters == trained.model.count_params()
+    with pytest.raises(NotEnoughData):
+        train.train(Held(rows), classes, learn, ~judge & False, ("a", "b"), settings, GRID)

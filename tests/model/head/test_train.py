@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+
+from pipeline import config
+from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
+from pipeline.model import explain, network
+from pipeline.model.backend import keras
+from pipeline.model.fingerprints import head_fingerprint
+from pipeline.model.head import dense, layers, learner, train
+from pipeline.model.head.rows import Held
+
+WIDTH = 40
+SETTINGS = config.Head(
+    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1, taught=5
+)
+NAMES = ("healthy", "caries", "abscess")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """Three classes, each with its own lit features on an uneven, shifted background."""
+    random = np.random.default_rng(0)
+    classes = random.permutation(np.repeat([0, 1, 2], [100, 70, 30]))
+    embeddings = random.standard_normal((200, WIDTH)) * np.linspace(0.1, 3, WIDTH) + 5
+    for number in range(3):
+        embeddings[:, number::3] += (classes == number)[:, np.newaxis] * np.linspace(0.2, 3, WIDTH)[
+            number::3
+        ]
+    rows = np.arange(200)
+    return embeddings.astype(np.float16), classes, rows < 140, (rows >= 140) & (rows < 170)
+
+
+@pytest.fixture(scope="module")
+def trained(toy):
+    return learned(toy)
+
+
+def learned(toy, settings=SETTINGS, on_epoch=None):
+    embeddings, classes, learn, judge = toy
+    return train.train(Held(embeddings), classes, learn, judge, NAMES, settings, on_epoch=on_epoch)
+
+
+def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, trained):
+    embeddings, classes, learn, judge = toy
+    unseen = ~(learn | judge)
+    found = layers.predict(trained.model, embeddings)
+
+    assert trained.class_names == NAMES
+    assert found.dtype == np.float32
+    assert found.shape == (200, 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(found[unseen].argmax(axis=1) == classes[unseen]) > 0.9
+
+
+def test_the_head_is_the_one_of_the_notes():
+    found = layers.dense(8192, config.Head(), 2).layers[1:]
+    assert [layer.name for layer in found] == ["dense1", "dense2", "classes"]
+    assert [layer.units for layer in found] == [2048, 1024, 2]
+    assert [layer.activation.__name__ for layer in found] == ["relu", "relu", "softmax"]
+    assert sum(layer.count_params() for layer in found) == 18_879_490
+
+
+def test_the_same_seed_gives_the_same_head_and_another_seed_another(toy, trained):
+    short = SETTINGS.model_copy(update={"epochs": 3})
+    first, again, other = (
+        layers.predict(learned(toy, settings).model, toy[0])
+        for settings in (short, short, short.model_copy(update={"seed": 1}))
+    )
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_training_changes_no_global_seed(toy):
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    learned(toy, SETTINGS.model_copy(update={"epochs": 1}))
+    assert np.random.rand() == expected
+
+
+def test_the_weights_of_the_best_epoch_are_kept(toy):
+    embeddings, classes, learn, judge = toy
+    # A third of the labels is wrong, so a head that goes on learning gets worse.
+    wrong = np.where(np.arange(200) % 3, classes, (classes + 1) % 3)
+    seen = []
+
+    def on_epoch(number, losses):
+        seen.append((number, losses))
+
+    settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4, "taught": 0})
+    trained = learned((embeddings, wrong, learn, judge), settings, on_epoch)
+
+    losses = [epoch["validation_loss"] for epoch in trained.epochs]
+    assert seen == list(enumerate(trained.epochs, start=1))
+    assert trained.best_epoch == int(np.argmin(losses)) + 1
+    assert len(losses) == trained.best_epoch + 4 < 60
+    found = layers.predict(trained.model, embeddings[judge])
+    weights = learner.balanced(wrong[learn], 3)[wrong[judge]]
+    before = found**trained.temperature  # the losses told are those before calibration
+    before /= before.sum(axis=1, keepdims=True)
+    loss = -np.log(before[np.arange(judge.sum()), wrong[judge]])
+    assert np.average(loss, weights=weights) == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
+    weights = learner.balanced(np.array([0, 0, 0, 0, 1]), 3)
+    assert weights[1] / weights[0] == pytest.approx(2)
+    assert weights[2] == 1
+    assert weights[[0, 0, 0, 0, 1]].mean() == pytest.approx(1)
+
+
+def test_a_prediction_does_not_depend_on_its_neighbours(toy, trained):
+    embeddings = toy[0]
+    together = layers.predict(trained.model, embeddings)
+    assert (layers.predict(trained.model, embeddings[:1]) == together[:1]).all()
+    assert (layers.predict(trained.model, embeddings[63:130]) == together[63:130]).all()
+    assert layers.predict(trained.model, embeddings[:0]).shape == (0, 3)
+
+
+def test_a_head_survives_the_keras_format(toy, trained):
+    data = network.to_bytes(trained.model)
+    again = network.from_bytes(data)
+    assert (layers.predict(again, toy[0]) == layers.predict(trained.model, toy[0])).all()
+    # The weights and little else: an optimizer's state would triple the file.
+    assert len(data) < 4 * again.count_params() + 60_000
+    assert isinstance(again, keras.Model)
+
+
+def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(toy, trained):
+    embeddings = toy[0]
+    plain = dense.from_bytes(network.to_bytes(trained.model))
+    found = layers.predict(trained.model, embeddings)
+    for row in range(0, 200, 9):
+        logits = plain.logits(embeddings[row])
+        np.testing.assert_allclose(dense.softmax(logits), found[row], atol=1e-5)
+        told = explain.explain(plain, embeddings[row], 0, (2, 5, 4))
+        expected = logits[told.finding] - logits[0]
+        assert told.cells.sum() + told.constant == pytest.approx(expected, abs=1e-10)
+
+
+def test_embeddings_of_another_width_are_refused(trained):
+    with pytest.raises(ArtifactError, match=r"takes embeddings of 40 values.*\(2, 41\).*trunk"):
+        layers.predict(trained.model, np.zeros((2, WIDTH + 1), np.float16))
+
+
+@pytest.mark.parametrize("missing", ["classes", "validation"])
+def test_too_few_labels_are_told_in_numbers(toy, missing):
+    embeddings, classes, learn, judge = toy
+    if missing == "classes":
+        classes = np.zeros_like(classes)
+    else:
+        judge = np.zeros_like(judge)
+    with pytest.raises(NotEnoughData, match="Label more"):
+        learned((embeddings, classes, learn, judge))
+
+
+def test_a_diverging_loss_names_the_setting_to_change(toy):
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e38})
+    with pytest.raises(ConfigError, match=r"Lower `head\.learning_rate`, which is 1e\+38"):
+        learned(toy, settings)
+
+
+def test_the_fingerprint_of_a_head_covers_all_that_it_learns_from():
+    rows = {"crop_ids": ["a:whole", "b:whole"], "labels": ["x", "y"], "sides": ["train", "test"]}
+    same = dict(
+        trunk_fingerprint="t", settings=SETTINGS, class_names=["x", "y"], normal_class="x", **rows
+    )
+    changes = [
+        {"trunk_fingerprint": "u"},
+        {"settings": SETTINGS.model_copy(update={"seed": 5})},
+        {"class_names": ["y", "x"]},
+        {"normal_class": "y"},
+        {"labels": ["x", "x"]},
+        {"sides": ["train", "train"]},
+        {"crop_ids": ["b:whole", "a:whole"], "labels": ["y", "x"], "sides": ["test", "train"]},
+    ]
+    prints = {head_fingerprint(**{**same, **change}) for change in [{}, *changes]}
+    assert len(prints) == 8
+    assert head_fingerprint(**same) == head_fingerprint(**same)
+    patients = SETTINGS.model_copy(update={"min_patients": 3})
+    assert head_fingerprint(**{**same, "settings": patients}) == head_fingerprint(**same)

@@ -1,0 +1,268 @@
+import io
+import json
+import shutil
+import zipfile
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.model.explain import explain
+from pipeline.model.head.dense import Dense, from_bytes, softmax
+from pipeline.report import heat_map
+from pipeline.report.explain import picture_of, why
+from pipeline.stages.duplicates import Accepted
+from pipeline.stages.embed import embed_part
+from pipeline.stages.plan import deliver, plan_batch
+from pipeline.stages.receive import Receiver
+from pipeline.store import catalog
+from pipeline.store.features import load_features
+from pipeline.store.registry import choose
+from tests.batches import opened, put, scan
+
+GRID = (4, 4, 3)
+WIDTH = 48
+
+
+@st.composite
+def heads(draw, number=np.random.Generator.normal):
+    """Heads of none to two hidden layers and two to five classes, with a float16 embedding."""
+    sizes = [WIDTH, *draw(st.lists(st.integers(1, 20), max_size=2)), draw(st.integers(2, 5))]
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pairs = list(pairwise(sizes))
+    kernels = tuple(np.asarray(number(random, size=pair), np.float64) for pair in pairs)
+    biases = tuple(np.asarray(number(random, size=size), np.float64) for _, size in pairs)
+    embedding = np.abs(np.asarray(number(random, size=WIDTH))).astype(np.float16)
+    return Dense(kernels, biases), embedding, draw(st.integers(0, sizes[-1] - 1))
+
+
+def whole_numbers(random, size):
+    return random.integers(-8, 9, size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(heads(whole_numbers))
+def test_cells_and_constant_are_the_logit_to_the_last_bit_where_sums_do_not_round(case):
+    head, embedding, normal = case
+    found = explain(head, embedding, normal, GRID)
+    logits = head.logits(embedding)
+    assert found.cells.shape == (4, 4)
+    assert found.cells.sum() + found.constant == logits[found.finding] - logits[normal]
+
+
+@settings(max_examples=60, deadline=None)
+@given(heads())
+def test_cells_and_constant_are_the_logit_for_any_head(case):
+    head, embedding, normal = case
+    found = explain(head, embedding, normal, GRID)
+    logits = head.logits(embedding)
+    size = np.abs(found.cells).sum() + abs(found.constant)
+    assert abs(found.difference - (logits[found.finding] - logits[normal])) <= 1e-13 * (1 + size)
+
+
+@settings(max_examples=30, deadline=None)
+@given(heads())
+def test_the_finding_is_the_likeliest_class_but_normal(case):
+    head, embedding, normal = case
+    logits = head.logits(embedding)
+    logits[normal] = -np.inf
+    assert explain(head, embedding, normal, GRID).finding == logits.argmax()
+
+
+def test_a_cell_tells_what_its_own_channels_add_in_row_column_channel_order():
+    kernel = np.zeros((WIDTH, 2))
+    kernel.reshape(*GRID, 2)[2, 1, :, 1] = [1, 10, 100]
+    embedding = np.ones(WIDTH, np.float16)
+    found = explain(Dense((kernel,), (np.array([0.0, -5.0]),)), embedding, 0, GRID)
+    expected = np.zeros((4, 4))
+    expected[2, 1] = 111
+    np.testing.assert_array_equal(found.cells, expected)
+    assert found.constant == -5
+
+
+def test_a_head_of_another_width_is_refused():
+    head = Dense((np.zeros((WIDTH, 2)),), (np.zeros(2),))
+    with pytest.raises(ArtifactError, match=r"takes embeddings of 48 values, this one has 47"):
+        explain(head, np.zeros(47, np.float16), 0, GRID)
+
+
+def test_bytes_that_are_no_head_are_told():
+    with pytest.raises(ArtifactError, match="no readable head"):
+        from_bytes(b"not a model")
+    assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
+
+
+class HereAndNow:
+    """Workers that are no processes of their own, which would cost seconds to start."""
+
+    map = staticmethod(map)
+
+
+def keras_file(head):
+    """A head as Keras writes it; that Keras writes it so is tested where Keras is."""
+    last = len(head.kernels) - 1
+    layers = [{"class_name": "InputLayer", "config": {}}] + [
+        {"class_name": "Dense", "config": {"activation": "softmax" if number == last else "relu"}}
+        for number in range(last + 1)
+    ]
+    data, weights = io.BytesIO(), io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        for number, (kernel, bias) in enumerate(zip(head.kernels, head.biases, strict=True)):
+            home = f"layers/dense_{number}/vars" if number else "layers/dense/vars"
+            file[f"{home}/0"], file[f"{home}/1"] = kernel.astype("f4"), bias.astype("f4")
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    return data.getvalue()
+
+
+def shrunk(crops):
+    """Stands for a trunk: 8 × 8 means of a crop of 32 pixels, eight times."""
+    means = crops.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)) / 255
+    return np.repeat(means[..., np.newaxis], 8, axis=3).reshape(len(crops), -1).astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    """A store with one scan of two boxes and a champion; the folder of the scan; a crop's id."""
+    root = tmp_path_factory.mktemp("explain")
+    small = opened(root)
+    table = "file,x,y,w,h,label\na.png,10,10,10,10,caries\na.png,30,60,10,10,healthy\n"
+    folder = put(root / "in", a_png=scan(90, 60), labels_csv=table)
+    batch, chosen = deliver(folder, "night", small), choose(small.settings, small.store)
+    plan_batch(batch, small)
+    accepted = Accepted(small.store, Deliveries(small.private, batch).lengths())
+    Receiver(small, batch, chosen, HereAndNow(), accepted, lambda _: None).receive_part(0)
+    embed_part(small.store, batch, 0, chosen, shrunk, lambda _: None)
+    random = np.random.default_rng(0)
+    sizes = [(512, 6), (6, 3)]
+    head = Dense(
+        tuple(random.normal(size=size) for size in sizes),
+        tuple(random.normal(size=size) for _, size in sizes),
+    )
+    about = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
+    trunk = {
+        "settings": chosen.trunk.model_dump(mode="json", exclude={"weights"}),
+        "recipe": chosen.recipe.model_dump(mode="json"),
+        "width": 512,
+    }
+    for name, content in {
+        f"trunks/{chosen.trunk_id}/card.json": trunk,
+        "heads/h1/card.json": {**about, "threshold": 0.5},
+        "promotions/00001.json": {
+            "recipe": chosen.recipe_id,
+            "trunk": chosen.trunk_id,
+            "head": "h1",
+        },
+    }.items():
+        small.store.write_bytes(f"models/{name}", json.dumps(content).encode())
+    small.store.write_bytes("models/heads/h1/model.keras", keras_file(head))
+    with catalog.open_store(small.store) as con:
+        (crop_id,) = catalog.query(con, "labelled").query("label == 'caries'")["crop_id"]
+    return small, folder, crop_id
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What was drawn, instead of the drawing of it."""
+    from pipeline.report import explain as stage
+
+    seen = []
+    monkeypatch.setattr(stage, "draw", lambda given: seen.append(given) or b"")
+    return seen
+
+
+def test_the_verdict_of_a_stored_row_is_explained_to_the_last_digit(explained):
+    small, _, crop_id = explained
+    found = why(small.settings, crop_id)
+    head = from_bytes(small.store.read_bytes("models/heads/h1/model.keras"))
+    facts, embeddings = load_features(small.store)
+    (row,) = np.flatnonzero(facts["crop_id"] == crop_id)
+    logits = head.logits(embeddings[row])
+    finding = ["healthy", "caries", "abscess"].index(found.finding)
+    assert found.explanation.cells.shape == (8, 8)
+    assert found.explanation.difference == pytest.approx(logits[finding] - logits[0], abs=1e-12)
+    assert found.facts["label"] == "caries"
+
+
+def test_the_map_lies_on_the_stored_crop_or_in_its_place_on_the_scan(explained, drawn):
+    small, _, crop_id = explained
+    found = why(small.settings, crop_id)
+    picture_of(small.settings, found, None, False)
+    picture_of(small.settings, found, None, True)
+    crop, whole = drawn
+    assert (crop.pixels.shape, crop.square) == ((32, 32), (0, 0, 32, 32))
+    # 0.6 of the shorter edge, around the middle of the box.
+    assert (whole.pixels.shape, whole.square) == ((90, 60), (-3, -3, 36, 36))
+
+
+def test_without_crops_the_scan_is_found_or_must_be_named(explained, drawn, tmp_path):
+    small, folder, crop_id = explained
+    root = tmp_path / "copy"
+    shutil.copytree(small.settings.store, root / "store")
+    shutil.rmtree(root / "store" / "crops")
+    settings = small.settings.model_copy(
+        update={"store": str(root / "store"), "private": small.private.root}
+    )
+    found = why(settings, crop_id)
+    picture_of(settings, found, None, False)
+    assert drawn[0].pixels.shape == (90, 60)
+
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    (folder / "a.png").rename(folder / "hidden")
+    try:
+        with pytest.raises(ConfigError, match=r"Put it back, or say where it lies now: --scan"):
+            picture_of(settings, found, None, False)
+        picture_of(settings, found, moved / "a.png", False)
+        with pytest.raises(ConfigError, match=r"is another scan than .* or was changed"):
+            picture_of(settings, found, moved / "labels.csv", False)
+    finally:
+        (folder / "hidden").rename(folder / "a.png")
+    assert len(drawn) == 2
+
+
+def test_an_unknown_crop_and_a_store_without_champion_are_told(explained, tmp_path):
+    small, *_ = explained
+    with pytest.raises(ConfigError, match=r"no crop `x:whole` .*make query Q=worklist"):
+        why(small.settings, "x:whole")
+    with pytest.raises(ConfigError, match=r"has no head yet.*make train"):
+        why(opened(tmp_path).settings, "x:whole")
+
+
+def test_the_picture_shows_for_and_against_in_two_colours_and_the_caveat():
+    from matplotlib import image
+    from matplotlib.text import Text
+
+    cells = np.zeros((4, 4))
+    cells[0, 0], cells[3, 3] = 2, -2
+    words = []
+    with pytest.MonkeyPatch.context() as patch:
+        plain = Text.set_text
+        patch.setattr(Text, "set_text", lambda text, said: words.append(said) or plain(text, said))
+        data = heat_map.draw(
+            heat_map.Overlay(
+                pixels=np.full((40, 40), 128, np.uint8),
+                square=(-5, 10, 20, 20),
+                cells=cells,
+                constant=0.5,
+                finding="caries",
+                normal="healthy",
+                facts={"crop": "x:whole", "label": "none"},
+            )
+        )
+    picture = image.imread(io.BytesIO(data))[..., :3]
+    orange = picture[..., 0] > picture[..., 2] + 0.3
+    blue = picture[..., 2] > picture[..., 0] + 0.3
+    # Each of two cells of 1/16, on its panel at least.
+    assert orange.sum() > 500
+    assert blue.sum() > 500
+    said = " ".join(map(str, words))
+    assert "For research, not for diagnosis." in said
+    assert "blue speaks for healthy" in said
+    assert "orange speaks for caries" in said
+    assert "+0.50 = cells +0.00, constant of this row +0.50" in said

@@ -1,0 +1,81 @@
+"""What a watchdog sees of the last night, and what people read of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.__main__ import commands
+from pipeline.errors import ConfigError
+from pipeline.report.night_record import BatchNight, Night, in_words, last_night, write_night
+from tests.batches import opened
+
+
+@pytest.fixture
+def small(tmp_path):
+    return opened(tmp_path)
+
+
+def finished(small, ago, **facts):
+    """A night that finished so long ago."""
+    when = datetime.now(UTC) - ago
+    night = Night(finished_at=when.isoformat(timespec="seconds"), **facts)
+    record = json.dumps(night.__dict__).encode()
+    small.store.write_bytes(f"runs/night-{when:%Y%m%dT%H%M%S}-aaaaaa.json", record)
+
+
+def status(small, *options):
+    return CliRunner().invoke(commands, ["status", "--store", small.settings.store, *options])
+
+
+def test_status_tells_a_watchdog_when_no_night_finished_in_time(small):
+    asked = status(small)
+    assert asked.exit_code == 1
+    assert "no nightly run has ever finished" in asked.output
+    finished(small, timedelta(hours=25))
+    assert status(small).exit_code == 0
+    assert status(small, "--max-age", "26h").exit_code == 0
+    asked = status(small, "--max-age", "24h")
+    assert asked.exit_code == 1
+    assert "LATE: it finished at" in asked.output
+    finished(small, timedelta(minutes=1))
+    assert status(small, "--max-age", "24h").exit_code == 0
+
+
+def test_status_tells_that_the_last_night_failed(small):
+    finished(small, timedelta(hours=2))
+    finished(small, timedelta(hours=1), failures=["training: OSError"])
+    asked = status(small)
+    assert asked.exit_code == 1
+    assert "FAILED  training: OSError" in asked.output
+    assert "LATE" not in asked.output
+
+
+def test_a_night_from_the_future_does_not_silence_the_watchdog(small):
+    finished(small, -timedelta(days=400))
+    assert last_night(small.store) is None
+    finished(small, timedelta(hours=30))
+    assert status(small, "--max-age", "24h").exit_code == 1
+
+
+def test_an_age_that_is_none_is_refused_in_words(small):
+    asked = status(small, "--max-age", "yesterday")
+    assert isinstance(asked.exception, ConfigError)
+    assert "`yesterday`, expected a number and s, m, h or d" in str(asked.exception)
+
+
+def test_a_night_is_kept_as_it_was_and_told_with_its_batches(small):
+    night = Night(head="none was trained.", labels={"files": 1, "appended": 2, "unused": 3})
+    night.batches["20261101"] = BatchNight(
+        "new", {"accepted": 5, "rejected": 1}, 7.4, "reports/20261101.html", ["note  drift: none"]
+    )
+    night.batches["20261102"] = BatchNight("unchanged")
+    write_night(small.store, night, small.settings)
+    assert last_night(small.store) == night
+    said = "\n".join(in_words(night, small.settings))
+    assert "20261101  new: 5 accepted, 0 duplicate, 1 rejected, 7 s" in said
+    assert "note  drift: none" in said
+    assert "20261102" not in said
+    assert "1 batches unchanged" in said
+    assert "2 appended from 1 new files, 3 lines unused" in said

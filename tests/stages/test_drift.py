@@ -1,0 +1,253 @@
+"""Whether a batch differs from what is usual: the statistics, and what a run makes of them."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import fisher_exact
+
+from pipeline.jobs.process_batch import process
+from pipeline.model import drift
+from pipeline.model.drift import Sample, compare, describe
+from pipeline.report.summary import in_words, last_summary
+from pipeline.stages.plan import deliver
+from pipeline.store import catalog
+from pipeline.upkeep import erase, find_traces, forget, undo
+from tests.batches import opened, put, scan, without_waiting
+
+
+def sample(random, patients, scans=4, shift=0.0, name="p", rejected=0.0):
+    """Scans of patients who differ among themselves more than their own scans do."""
+    own = random.standard_normal((patients, 1, 6)) + 0.1 * random.standard_normal(
+        (patients, scans, 6)
+    )
+    rows = own.reshape(-1, 6) + shift
+    unlike = random.random(patients * scans) < rejected
+    return Sample(
+        np.repeat([f"{name}{number}" for number in range(patients)], scans),
+        {"sharpness": rows[:, 0], "width": np.round(rows[:, 1])},
+        {"format": np.where(unlike, "png", "dicom")},
+        {"embeddings": rows[:, 2:]},
+    )
+
+
+def test_unchanged_batches_alarm_as_rarely_as_they_may_though_patients_bring_many_scans():
+    random = np.random.default_rng(0)
+    least = [
+        compare(sample(random, 40), sample(random, 10, name="q"), 199, seed)[0].p_value
+        for seed in range(200)
+    ]
+    # 5 % of 200 are 10; 19 or more come by chance once in 200. Counting scans instead: 184.
+    assert sum(p_value <= 0.05 for p_value in least) < 19
+
+
+def test_what_changed_is_found_first_and_by_how_much():
+    random = np.random.default_rng(1)
+    reference, batch = sample(random, 60), sample(random, 20, name="q")
+    batch.numbers["sharpness"][:] -= 2
+    found = compare(reference, batch)
+    assert found[0].fact == "sharpness"
+    assert found[0].p_value <= 0.001
+    assert found[0].distance > found[0].by_chance
+    assert found[0].now - found[0].was == pytest.approx(-2, abs=0.7)
+    assert min(each.p_value for each in found[1:]) > 0.01
+
+
+def test_embeddings_that_moved_together_are_found_though_no_fact_changed():
+    random = np.random.default_rng(2)
+    reference, batch = sample(random, 60), sample(random, 30, name="q")
+    batch.embeddings["embeddings"][:] += 1
+    found = compare(reference, batch)
+    assert (found[0].fact, found[0].p_value <= 0.001) == ("embeddings", True)
+
+
+def test_two_words_with_a_patient_a_file_make_fishers_test():
+    def of(name, good, bad):
+        words = np.array(["accepted"] * good + ["rejected"] * bad)
+        return Sample(
+            np.array([f"{name}{n}" for n in range(good + bad)]), {}, {"status": words}, {}
+        )
+
+    [found] = compare(of("r", 18, 2), of("b", 11, 9))
+    assert found.p_value == pytest.approx(fisher_exact([[18, 2], [11, 9]])[1], abs=0.01)
+    assert (found.word, found.was, found.now) == ("accepted", 0.9, 0.55)
+
+
+def test_who_stands_in_both_counts_in_the_batch_alone():
+    random = np.random.default_rng(3)
+    reference, batch = sample(random, 30), sample(random, 10, name="q")
+    both = sample(random, 5, shift=9, name="q")
+    joined = Sample(
+        np.concatenate([reference.patients, both.patients]),
+        *(
+            {f: np.concatenate([rows, getattr(both, kind)[f]]) for f, rows in facts.items()}
+            for kind, facts in vars(reference).items()
+            if kind != "patients"
+        ),
+    )
+    assert compare(joined, batch) == compare(reference, batch)
+
+
+def test_facts_that_are_the_same_or_unknown_for_all_raise_no_alarm():
+    def of(name, count):
+        facts = {"width": np.full(count, 5.0), "sharpness": np.full(count, np.nan)}
+        some = {"contrast": np.where(np.arange(count) % 2, np.nan, 1.0)}
+        patients = np.array([f"{name}{n}" for n in range(count)])
+        same = {"embeddings": np.ones((count, 3))}
+        return Sample(patients, facts | some, {"format": np.full(count, "png")}, same)
+
+    found = compare(of("r", 20), of("b", 6))
+    assert {each.fact for each in found} == {"width", "contrast", "format", "embeddings"}
+    assert {each.p_value for each in found} == {1.0}
+
+
+def test_a_map_is_described_the_same_whatever_it_comes_with():
+    maps = np.random.default_rng(0).random((5, 4, 4, 3)).astype(np.float16)
+    found = describe(maps)
+    assert {name: rows.shape for name, rows in found.items()} == {
+        "embeddings": (5, drift.PLACES),
+        "channels": (5, 6),
+    }
+    for name, rows in describe(maps[2:3]).items():
+        np.testing.assert_allclose(rows[0], found[name][2], rtol=1e-5)
+    np.testing.assert_allclose(found["channels"][0, :3], maps[0].mean(axis=(0, 1)), rtol=1e-2)
+
+
+FEW = {"reference_patients": 12, "batch_patients": 8}
+
+
+def store_at(root, **settings):
+    return opened(root, part_size=50, drift=FEW | settings)
+
+
+def run(root, batch, **settings):
+    store = store_at(root, **settings)
+    return process(store, deliver(root / batch, batch, store))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    without_waiting(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three batches: the first makes the reference, the next is like it, the last is not."""
+    root, patch = tmp_path_factory.mktemp("drift"), pytest.MonkeyPatch()
+    without_waiting(patch)
+    put(root / "first", **{f"s{n:02d}_png": scan(seed=n) for n in range(14)})
+    put(root / "like", **{f"s{n:02d}_png": scan(seed=100 + n) for n in range(10)})
+    dark = {f"s{n:02d}_jpg": scan(seed=200 + n) // 3 for n in range(10)}
+    put(root / "unlike", **dark, **{f"t{n:02d}_png": b"" for n in range(20)})
+    summaries = {batch: run(root, batch) for batch in ("first", "like", "unlike")}
+    patch.undo()
+    return root, summaries
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
+    for batch in ("first", "like", "unlike"):
+        deliver(tmp_path / batch, batch, store_at(tmp_path))
+    return tmp_path
+
+
+def rows(root, query="drift", **given):
+    with catalog.open_store(root / "store") as con:
+        return catalog.query(con, query, **given)
+
+
+def sample_file(root):
+    [path] = (root / "store" / "models" / "drift").glob("*/other/sample.parquet")
+    return path
+
+
+def test_the_first_batch_is_the_reference_and_one_like_it_is_told_to_be_so(made):
+    _, summaries = made
+    notes = {batch: summary.notes for batch, summary in summaries.items()}
+    assert "Drift: other part of the reference; files part of the reference." in notes["first"]
+    assert "Drift: other like the reference; files like the reference." in notes["like"]
+    assert summaries["first"].alerts == summaries["like"].alerts == []
+
+
+def test_another_batch_raises_an_alert_in_words_wherever_people_look(made):
+    root, summaries = made
+    scans, files = summaries["unlike"].alerts
+    assert "brightness fell from" in scans
+    assert "format" in scans
+    assert "10 patients against 14" in scans
+    assert "status accepted fell from 100% to 33%" in files
+    store = store_at(root)
+    assert f"  ALERT       {scans}" in in_words(summaries["unlike"], store.settings)
+    assert last_summary(store.store, "unlike").alerts == [scans, files]
+    assert "brightness fell from" in store.store.read_bytes("reports/unlike.html").decode()
+    found = rows(root, alert=True)
+    assert set(found["batch"]) == {"unlike"}
+    assert found["p_value"].max() <= store.settings.drift.alarm_rate
+    assert set(rows(root, batch="like")["state"]) == {"compared"}
+
+
+def test_a_second_run_tells_the_alert_again_and_does_nothing(copied, made):
+    summary = run(copied, "unlike")
+    assert summary.nothing_to_do
+    assert summary.alerts == made[1]["unlike"].alerts
+
+
+def test_a_comparison_made_again_has_the_same_bytes_and_the_reference_stays(copied):
+    [part] = (copied / "store" / "drift").glob("*/unlike/*.parquet")
+    before, frozen = part.read_bytes(), sample_file(copied).read_bytes()
+    part.unlink()
+    run(copied, "unlike")
+    assert part.read_bytes() == before
+    assert sample_file(copied).read_bytes() == frozen
+
+
+def test_parts_that_came_after_the_reference_are_compared_with_it(copied):
+    put(copied / "first", **{f"z{n:02d}_png": scan(seed=300 + n) // 3 for n in range(10)})
+    summary = run(copied, "first")
+    assert any("brightness fell" in alert for alert in summary.alerts)
+
+
+def test_too_few_patients_are_told_and_raise_no_alarm(copied):
+    put(copied / "few", **{f"s{n:02d}_png": scan(seed=400 + n) // 3 for n in range(5)})
+    summary = run(copied, "few")
+    assert summary.alerts == []
+    [note] = [note for note in summary.notes if note.startswith("Drift: other too few to tell")]
+    assert "5 patients, 8 are needed" in note
+
+
+def test_before_there_are_enough_patients_there_is_no_reference(tmp_path):
+    put(tmp_path / "few", **{f"s{n:02d}_png": scan(seed=n) for n in range(5)})
+    summary = run(tmp_path, "few")
+    assert any("no reference yet: 5 patients, 12 are needed" in note for note in summary.notes)
+    assert not (tmp_path / "store" / "models" / "drift").exists()
+
+
+def test_batches_named_in_the_settings_are_the_reference(copied):
+    # Ten patients of the batch are accepted, so the default of the setting would not do.
+    renewed = {"reference": ("unlike",), "reference_patients": 10}
+    assert any("part of the reference" in note for note in run(copied, "unlike", **renewed).notes)
+    assert any("brightness rose" in alert for alert in run(copied, "like", **renewed).alerts)
+    assert rows(copied)["reference"].nunique() == 2
+
+
+def test_nothing_of_a_forgotten_patient_stays_in_the_reference(copied):
+    store = store_at(copied)
+    [scan_id] = pd.read_parquet(sample_file(copied))["scan_id"][:1]
+    found = forget.forget(store, find_traces.find_scan(store, scan_id))
+    assert len(pd.read_parquet(sample_file(copied))) == 13
+    files = erase.every_file(store.store, store.private)
+    assert erase.traces_left(files, found.traces, lambda _: None) == []
+
+
+def test_a_reference_goes_with_a_batch_that_is_taken_back_and_is_made_again(copied):
+    store = store_at(copied)
+    undo.undo(store, "first")
+    assert store.store.names("models/drift") == []
+    assert store.store.names("drift") == []
+    put(copied / "like", **{f"t{n:02d}_png": scan(seed=500 + n) for n in range(10)})
+    run(copied, "like")
+    [card] = (copied / "store" / "models" / "drift").glob("*/other/card.json")
+    assert json.loads(card.read_text())["parts"] == {"like": 1}

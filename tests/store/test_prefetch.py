@@ -1,0 +1,63 @@
+"""The next thing is made while the one before is used."""
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from pipeline.store.prefetch import ahead
+
+PATIENCE = 10  # seconds
+
+
+def test_things_come_in_their_order():
+    assert list(ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
+    assert list(ahead(iter([]))) == []
+    assert list(ahead(iter([None, None]))) == [None, None]
+
+
+def test_the_next_one_is_made_while_one_is_used_and_no_more_than_that():
+    made = [threading.Event() for _ in range(4)]
+
+    def things():
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    coming = ahead(things())
+    assert next(coming) == 0
+    assert made[1].wait(PATIENCE)
+    assert not made[2].is_set()
+    assert next(coming) == 1
+    assert made[2].wait(PATIENCE)
+    assert not made[3].is_set()
+
+
+def test_an_error_is_raised_where_the_thing_would_have_come():
+    def things():
+        yield "good"
+        raise ValueError("bad")
+
+    coming = ahead(things())
+    assert next(coming) == "good"
+    with pytest.raises(ValueError, match="bad"):
+        next(coming)
+
+
+def test_what_is_abandoned_makes_no_more_and_leaves_no_thread():
+    made, before = [], threading.active_count()
+
+    def things():
+        for number in range(5):
+            made.append(number)
+            yield number
+
+    def use():
+        with closing(ahead(things())) as coming:
+            for number in coming:
+                1 / number
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert len(made) <= 2
+    assert threading.active_count() == before

@@ -1,0 +1,346 @@
+"""A patient forgotten leaves no trace, whatever interrupts it, and does not come back."""
+
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import schemas
+from pipeline.cli import upkeep as forgetting
+from pipeline.cli.app import commands
+from pipeline.errors import BatchBusy
+from pipeline.jobs.process_batch import process
+from pipeline.stages.plan import deliver
+from pipeline.store import catalog, local_folder
+from pipeline.store.locks import batch_lock
+from pipeline.store.part_names import predictions_name
+from pipeline.store.parts import read_part, write_part
+from pipeline.store.registry import write_patients
+from pipeline.upkeep import erase, find_traces, forget
+from tests.batches import opened, panoramic, put, scan, without_waiting
+
+PATIENT = "Zoe/77"
+TABLES = ("scans", "crops", "features", "predictions", "labels")
+
+
+@dataclass
+class Filled:
+    """A store with a head, its batches `one` and `two`, and whose scans are the patient's."""
+
+    root: Path
+
+    def opened(self):
+        return opened(self.root, part_size=8)
+
+    def run(self, batch):
+        store = self.opened()
+        return process(store, deliver(self.root / batch, batch, store))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    without_waiting(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Ten patients in two parts, and a second batch that holds one scan of the patient too."""
+    root, patch = tmp_path_factory.mktemp("forget"), pytest.MonkeyPatch()
+    without_waiting(patch)
+    lines = ["file,patient,label,x,y,w,h"]
+    for number in range(10):
+        put(root / "one", **{f"s{number:02d}_png": scan()})
+        lines.append(f"s{number:02d}.png,p{number},healthy,,,,")
+    theirs = panoramic()
+    put(root / "one", zoe_png=theirs, awful_png=b"no picture", a_png=scan())
+    lines += [f"{name}.png,{PATIENT},,,,," for name in ("awful", "a")]
+    lines += [f"zoe.png,{PATIENT},caries,40,20,10,10", f"zoe.png,{PATIENT},nonsense!,1,1,1,1"]
+    put(root / "one", t_csv="\n".join(lines))
+    put(root / "two", other_png=theirs, fresh_png=scan())
+    filled = Filled(root)
+    filled.run("one")
+    filled.run("two")
+    predicted(filled.opened())
+    patch.undo()
+    return filled
+
+
+def predicted(opened):
+    """A head that learned from everybody and what it says, without TensorFlow, which is slow."""
+    store, patients = opened.store, set()
+    for name in store.names("features"):
+        facts = read_part(store, name, schemas.features(8 * 8 * 8)).to_pylist()
+        patients |= {row["patient_key"] for row in facts}
+        said = {"head": "h", "predicted": "healthy", "probabilities": [1.0], "p_abnormal": 0.0}
+        rows = [{**row, **said, "flagged": False, "seen": True} for row in facts]
+        table = pa.Table.from_pylist(rows, schemas.PREDICTIONS)
+        batch, number = name.split("/")[2], int(name[-13:-8])
+        write_part(store, predictions_name("h", batch, number), table, schemas.PREDICTIONS)
+    data = io.BytesIO()
+    pq.write_table(pa.table({"patient_key": sorted(patients)}), data)
+    store.write_bytes("models/heads/h/patients.parquet", data.getvalue())
+
+
+def copied(made, root):
+    """A copy of the store that may be changed; where a batch lies is told anew."""
+    shutil.copytree(made.root, root, dirs_exist_ok=True)
+    copy = Filled(root)
+    for batch in ("one", "two"):
+        deliver(root / batch, batch, copy.opened())
+    return copy
+
+
+@pytest.fixture
+def filled(made, tmp_path):
+    return copied(made, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def forgotten(made, tmp_path_factory):
+    """The store before and after the patient was forgotten, and what was found of them."""
+    before, after = made.opened(), copied(made, tmp_path_factory.mktemp("after")).opened()
+    patch = pytest.MonkeyPatch()
+    without_waiting(patch)
+    found = forget.forget(after, find_traces.find_patient(after, PATIENT))
+    patch.undo()
+    return before, after, found
+
+
+def rows(store, table):
+    names = [name for name in store.store.names(table) if name.endswith(".parquet")]
+    return pd.concat([pd.read_parquet(store.store.local_path(name)) for name in names])
+
+
+def contents(store):
+    names = [name for table in TABLES for name in store.store.names(table)]
+    lists = sorted(store.private.root.glob("[di]*/**/*.parquet"))
+    return {name: store.store.read_bytes(name) for name in names} | {
+        path.relative_to(store.private.root): pq.read_table(path).to_pylist() for path in lists
+    }
+
+
+def left_of(store, found):
+    files = erase.every_file(store.store, store.private)
+    return erase.traces_left(files, found.traces, lambda _: None)
+
+
+def test_everything_of_a_patient_is_found(filled):
+    store = filled.opened()
+    found = find_traces.find_patient(store, f" {PATIENT} ")
+    names = {(place.batch, place.path.decode()) for place in found.places}
+    assert names == {("one", "a.png"), ("one", "awful.png"), ("one", "zoe.png")} | {
+        ("two", "other.png")
+    }
+    assert len(found.scan_ids) == 3  # a file that is no picture has bytes too
+    assert found.rows["features"] == found.rows["crops"] == found.rows["predictions"] == 3
+    assert found.rows["labels"] == 1
+    assert left_of(store, found)
+
+
+def test_nothing_is_left_of_a_forgotten_patient_and_nothing_of_others_goes(forgotten):
+    before, after, found = forgotten
+    assert left_of(after, found) == []
+    for table in TABLES[1:]:
+        old = rows(before, table)
+        theirs = old["scan_id"].isin(found.scan_ids)
+        assert theirs.any()
+        expected = old[~theirs].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows(after, table).reset_index(drop=True), expected)
+    old, scans = rows(before, "scans"), rows(after, "scans")
+    assert len(scans) == len(old)
+    gone = scans[scans["reason"] == "forgotten"]
+    assert len(gone) == 4
+    assert gone["scan_id"].isna().all()
+    assert not set(gone["file_key"]) & set(old["file_key"])
+    with catalog.open_store(after.store) as con:
+        assert catalog.check(con) == []
+
+
+def test_no_name_of_theirs_stays_in_the_private_folder(forgotten):
+    before, after, _ = forgotten
+    told = (before.private.root / "messages.log").read_text()
+    assert "awful.png" in told
+    assert "nonsense!" in told
+    told = (after.private.root / "messages.log").read_text()
+    assert "awful" not in told
+    assert "nonsense!" not in told
+    kept = {
+        value
+        for path in after.private.root.glob("[di]*/**/*.parquet")
+        for value in pq.read_table(path, columns=["path"])["path"].to_pylist()
+    }
+    assert b"s00.png" in kept
+    assert not kept & {b"zoe.png", b"awful.png", b"a.png", b"other.png"}
+    assert not (after.private.root / "forgetting.json").exists()
+
+
+def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
+    _, after, found = forgotten
+    lying = {Path(path).name for path in find_traces.still_in_inbox(after, found)}
+    assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
+    assert found.models == ["models/heads/h"]
+    assert "models/heads/h" in "\n".join(find_traces.in_words(found))
+    assert "Nothing here" in find_traces.in_words(find_traces.find_patient(after, "Zoé"))[0]
+    patients = pq.read_table(after.store.local_path("models/heads/h/patients.parquet"))
+    assert after.private.patient_key(PATIENT) not in patients["patient_key"].to_pylist()
+    assert after.private.patient_key("p3") in patients["patient_key"].to_pylist()
+
+
+def learned_from(store, novelty, crop_ids):
+    """A model of what is normal, as far as its list goes."""
+    data = io.BytesIO()
+    pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), data)
+    store.write_bytes(f"models/novelty/{novelty}/learned.parquet", data.getvalue())
+
+
+def test_trunks_and_models_of_novelty_that_learned_from_them_are_listed_too(filled):
+    store, key = filled.opened(), filled.opened().private.patient_key
+    crops = rows(store, "crops")
+    theirs = crops["patient_key"] == key(PATIENT)
+    learned_from(store.store, "theirs", crops["crop_id"])
+    learned_from(store.store, "others", crops.loc[~theirs, "crop_id"])
+    write_patients(store.store, "models/trunks/theirs", crops["patient_key"])
+    write_patients(store.store, "models/trunks/others", crops.loc[~theirs, "patient_key"])
+    listed = ["models/heads/h", "models/novelty/theirs", "models/trunks/theirs"]
+
+    assert find_traces.find_patient(store, PATIENT).models == listed
+    for scan_id in crops.loc[theirs, "scan_id"]:
+        assert find_traces.find_scan(store, scan_id).models == listed
+    found = forget.forget(store, find_traces.find_patient(store, PATIENT))
+    assert found.models == listed
+    assert left_of(store, found) == []
+    kept = pq.read_table(store.store.local_path("models/trunks/theirs/patients.parquet"))
+    assert kept["patient_key"].to_pylist() == sorted(set(crops.loc[~theirs, "patient_key"]))
+    kept = pq.read_table(store.store.local_path("models/novelty/theirs/learned.parquet"))
+    assert kept["crop_id"].to_pylist() == sorted(crops.loc[~theirs, "crop_id"])
+
+
+def test_a_trunk_older_than_its_list_is_listed_as_one_that_may_have_learned_from_them(filled):
+    store = filled.opened()
+    for trunk, said in {"old": {"learn": {"labels": True}}, "packaged": {"data": None}}.items():
+        store.store.write_bytes(f"models/trunks/{trunk}/card.json", json.dumps(said).encode())
+    listed = ["models/heads/h", f"models/trunks/old ({find_traces.UNLISTED})"]
+    assert find_traces.find_patient(store, PATIENT).models == listed
+    # A list tells; one that forgetting has emptied is still a list.
+    write_patients(store.store, "models/trunks/old", [store.private.patient_key("p3")])
+    assert find_traces.find_patient(store, "p3").models == ["models/heads/h", "models/trunks/old"]
+    assert find_traces.find_patient(store, PATIENT).models == ["models/heads/h"]
+    forget.forget(store, find_traces.find_patient(store, "p3"))
+    assert find_traces.find_patient(store, PATIENT).models == ["models/heads/h"]
+
+
+def test_pages_are_made_anew_without_them(forgotten):
+    before, after, found = forgotten
+    pages = [store.store.read_bytes("reports/one.html").decode() for store in (before, after)]
+    named = [any(scan_id in page for scan_id in found.scan_ids) for page in pages]
+    assert named == [True, False]
+    assert "'delivered': 13" in pages[1]
+
+
+def test_the_next_night_does_not_take_them_again(filled):
+    store = filled.opened()
+    found = forget.forget(store, find_traces.find_patient(store, PATIENT))
+    before = contents(store)
+    summary = filled.run("one")
+    assert summary.nothing_to_do
+    assert summary.planned.forgotten == 3
+    assert contents(store) == before
+    # Under another name, in another batch, and later with other bytes but their patient's id.
+    put(filled.root / "three", again_png=(filled.root / "one/zoe.png").read_bytes())
+    put(filled.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
+    summary = filled.run("three")
+    assert summary.counts["delivered"] == summary.counts["rejected"] == 1
+    assert summary.planned.forgotten == 1
+    assert summary.exit_status(store.settings) == 0
+    assert left_of(store, found) == []
+
+
+def test_parts_that_are_made_again_are_made_of_the_same_bytes(filled):
+    store = filled.opened()
+    forget.forget(store, find_traces.find_patient(store, PATIENT))
+    before = contents(store)
+    for batch in ("one", "two"):
+        for name in before:
+            if isinstance(name, str):
+                store.store.remove(name) if batch in name else None
+        filled.run(batch)
+    after = contents(store)
+    made_again = [n for n in before if isinstance(n, str) and not n.startswith("predictions/")]
+    assert {n: after[n] for n in made_again} == {n: before[n] for n in made_again}
+
+
+def test_one_scan_is_forgotten_and_its_patient_stays(filled):
+    store = filled.opened()
+    theirs = erase.Traces(frozenset(), frozenset([store.private.patient_key(PATIENT)]))
+    [scan_id] = set(rows(store, "scans").query("status == 'duplicate'")["scan_id"])
+    found = forget.forget(store, find_traces.find_scan(store, scan_id))
+    assert left_of(store, found) == []
+    assert len(found.places) == 2
+    assert sum(erase.rows_in(store.store, n, theirs) for n in store.store.names("features")) == 1
+
+
+class Killed(BaseException):
+    """As sudden as `kill -9`: no handler in the code catches it."""
+
+
+@pytest.mark.parametrize("step", [2, 9, 20])
+def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch, step):
+    store = filled.opened()
+    found, steps = find_traces.find_patient(store, PATIENT), iter(range(step + 1))
+    real = local_folder.os.replace
+
+    def replace(*arguments):
+        if next(steps, None) is None:
+            raise Killed
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local_folder.os, "replace", replace)
+        try:
+            forget.forget(store, found)
+        except Killed:
+            begun = forget.unfinished(store)
+            again = begun or find_traces.find_patient(store, PATIENT)
+        else:
+            again = None
+    if again:
+        assert forget.forget(store, again).places == found.places
+    assert left_of(store, found) == []
+    assert len(rows(store, "scans").query("reason == 'forgotten'")) == 4
+    with catalog.open_store(store.store) as con:
+        assert catalog.check(con) == []
+
+
+def test_the_command_shows_first_and_does_it_when_told(filled, monkeypatch):
+    root = str(filled.root / "store")
+    monkeypatch.setattr(forgetting, "settings_of", lambda _: filled.opened().settings)
+    dry = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--store", root])
+    assert "4 deliveries of 3 scans in 2 batches" in dry.output
+    assert "models/heads/h" in dry.output
+    assert "Nothing was changed" in dry.output
+    assert len(rows(filled.opened(), "scans").query("reason == 'forgotten'")) == 0
+    done = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--yes", "--store", root])
+    assert done.exit_code == 0
+    assert "no trace is left" in done.output
+    assert str(filled.root / "two" / "other.png") in done.output
+    both = CliRunner().invoke(commands, ["forget"])
+    assert "Name whom to forget" in str(both.exception)
+    wrong = CliRunner().invoke(commands, ["forget", "--scan", "nothing", "--store", root])
+    assert "no file and no scan_id" in str(wrong.exception)
+
+
+def test_it_waits_for_no_run_but_says_who_works(filled):
+    store = filled.opened()
+    with (
+        batch_lock(store.store, "two"),
+        pytest.raises(BatchBusy, match="Batch two is being worked on"),
+    ):
+        forget.forget(store, find_traces.find_patient(store, PATIENT))
+    assert len(rows(store, "features")) > 5

@@ -1,0 +1,256 @@
+"""What became of a file, rejected files tried again, and a batch taken back."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import ConfigError, StoreError
+from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.jobs.process_batch import process
+from pipeline.stages.plan import deliver
+from pipeline.store import catalog, local_folder
+from pipeline.store.registry import write_patients
+from pipeline.upkeep import undo
+from pipeline.upkeep.find_traces import UNLISTED
+from pipeline.upkeep.retry import retry
+from pipeline.upkeep.why import why
+from tests.batches import opened, panoramic, put, scan, without_waiting
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    without_waiting(monkeypatch)
+
+
+def ran(store, folder, name):
+    return process(store, deliver(folder, name, store))
+
+
+def ledger(store):
+    names = store.store.names("scans")
+    return pd.concat([pd.read_parquet(store.store.local_path(name)) for name in names])
+
+
+def checks(store):
+    with catalog.open_store(store.store) as con:
+        return catalog.check(con)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root, patch = tmp_path_factory.mktemp("why"), pytest.MonkeyPatch()
+    without_waiting(patch)
+    store, same = opened(root), panoramic()
+    box = "file,label,x,y,w,h\n{},caries,{},20,10,10\n"
+    put(root / "one", a_png=same, b_png=scan(), c_png=b"broken", s_png=scan())
+    put(root / "one", t_csv=box.format("a.png", 40) + "b.png,nonsense!,,,,\n")
+    put(root / "two", other_png=same, d_png=scan(), t_csv=box.format("other.png", 70))
+    ran(store, root / "one", "one")
+    ran(store, root / "two", "two")
+    patch.undo()
+    return root
+
+
+@pytest.fixture
+def two(made, tmp_path):
+    """Batch `one` and batch `two`, which holds a panoramic of `one` with a further box."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    store = opened(tmp_path)
+    for batch in ("one", "two"):
+        deliver(tmp_path / batch, batch, store)
+    return store, tmp_path
+
+
+def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
+    store, root = two
+    accepted = why(store, str(root / "one/a.png"))
+    assert [(a.batch, a.name, a.status) for a in accepted.attempts] == [
+        ("one", "a.png", "accepted"),
+        ("two", "other.png", "duplicate"),
+    ]
+    assert accepted.attempts[1].duplicate_of == "one"
+    assert [crop["label"] for crop in accepted.crops] == ["caries", "caries"]
+    [broken] = why(store, str(root / "one/c.png")).attempts
+    assert (broken.status, broken.reason) == ("rejected", "not_an_image")
+    assert "deliver it as JPEG" in broken.remedy
+    assert any("nonsense!" in line for line in why(store, str(root / "one/b.png")).messages)
+    store.private.tell("bb.png: another file's")
+    assert not any("another" in line for line in why(store, str(root / "one/b.png")).messages)
+    # Elsewhere, under another name; and by its id.
+    put(root / "desk", x_png=(root / "one/a.png").read_bytes())
+    assert why(store, str(root / "desk/x.png")).attempts[0].batch == "one"
+    assert why(store, accepted.scan_id).attempts == [*why(store, str(root / "desk/x.png")).attempts]
+    # Gone, a label file, new in the folder, hidden, and never heard of.
+    (root / "one/b.png").unlink()
+    assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
+    put(root / "one", new_png=scan(), **{".hidden_png": scan()})
+    put(root / "desk", strange_png=scan())
+    for name, says in {
+        "one/t.csv": "a label file of batch one",
+        "one/new.png": "came to the folder of batch one after the last run",
+        "one/.hidden.png": "passed over in batch one",
+        "one/never.png": "never had such a file",
+        "desk/strange.png": "lies in no batch",
+    }.items():
+        assert says in " ".join(why(store, str(root / name)).where), name
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("zzz", "no file and lies in no batch .* neither a scan_id .*Correct the path"),
+        ("zzz:whole", "no file and lies in no batch .* nor a crop_id"),
+        ("f" * 31, "no file .* neither a scan_id .32 hex digits."),
+        ("one", "a folder, expected a file, a scan_id or a crop_id. Name one file in it"),
+        ("one/below", "a folder, expected a file"),
+        ("desk/never.png", "no file and lies in no batch"),
+    ],
+)
+def test_why_refuses_what_is_no_file_and_no_id(two, monkeypatch, said, says):
+    store, root = two
+    (root / "one/below").mkdir()
+    monkeypatch.chdir(root)
+    with pytest.raises(ConfigError, match=f"^{said} is {says}"):
+        why(store, said)
+
+
+def test_why_still_tells_of_a_folder_where_a_delivered_file_was(two):
+    store, root = two
+    (root / "one/b.png").unlink()
+    (root / "one/b.png").mkdir()
+    assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
+
+
+def test_why_takes_a_crop_id_and_an_id_that_no_store_knows(two):
+    store, root = two
+    accepted = why(store, str(root / "one/a.png"))
+    by_crop_id = why(store, accepted.crops[0]["crop_id"])
+    assert by_crop_id.scan_id == accepted.scan_id
+    assert [attempt.batch for attempt in by_crop_id.attempts] == ["one", "two"]
+    assert "its bytes are not known" in why(store, "0" * 32).where[0]
+
+
+def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatch):
+    store, root = two
+    tried = retry(store, "one")
+    assert (tried.listed, tried.gone, tried.waiting) == (1, 0, 1)
+    assert why(store, str(root / "one/c.png")).attempts[-1].remedy.startswith("run the batch")
+    assert retry(store, "one").listed == 0
+    summary = ran(store, root / "one", "one")
+    attempts = ledger(store).query("batch == 'one' and status == 'rejected'")["attempt"]
+    assert sorted(attempts) == [1, 2]
+    assert summary.counts["rejected"] == 1
+    assert summary.broken_checks == []
+    # A repaired file comes by itself.
+    put(root / "one", c_png=scan())
+    assert ran(store, root / "one", "one").counts["rejected"] == 0
+    assert retry(store, "one").listed == 0
+
+
+def test_a_batch_is_taken_back_and_what_others_hold_of_it_is_kept(two):
+    store, root = two
+    found = undo.find(store, "one")
+    assert found.scans == 3
+    assert list(found.relisted) == [("two", 0)]
+    undo.undo(store, "one")
+    assert checks(store) == []
+    names = [
+        name
+        for table in ("scans", "crops", "features", "labels", "reports", "runs")
+        for name in store.store.names(table)
+    ]
+    assert not any("one" in name for name in names)
+    assert not (store.private.root / "deliveries" / "one").exists()
+    with pytest.raises(ConfigError, match="No batch `one`"):
+        undo.find(store, "one")
+    summary = ran(store, root / "two", "two")
+    assert summary.counts["accepted"] == 2
+    assert summary.counts["crops"] == 2
+    assert summary.broken_checks == []
+    again = ran(store, root / "one", "one")
+    assert (again.counts["accepted"], again.counts["duplicate"]) == (2, 1)
+    assert again.broken_checks == []
+
+
+def test_a_batch_is_not_taken_back_when_another_would_lose_a_scan(two):
+    store, root = two
+    (root / "two/other.png").unlink()
+    with pytest.raises(StoreError, match="Batch two holds 1 duplicates"):
+        undo.undo(store, "one")
+    assert len(ledger(store)) == 6
+    assert checks(store) == []
+
+
+def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
+    store, root = two
+    put(
+        root / "three",
+        z_png=(root / "one/a.png").read_bytes(),
+        t_csv="file,label,x,y,w,h\nz.png,caries,70,20,10,10\n",
+    )
+    ran(store, root / "three", "three")
+    undo.undo(store, "two")
+    summary = ran(store, root / "three", "three")
+    assert summary.counts["crops"] == 1
+    assert summary.counts["duplicate"] == 1
+    assert checks(store) == []
+
+
+def test_a_batch_of_which_nothing_was_taken_taught_no_model(two):
+    store, root = two
+    store.store.write_bytes("models/trunks/old/card.json", b'{"learn": {}}')
+    ran(store, put(root / "three", x_png=b"broken"), "three")
+    assert undo.find(store, "three").models == []
+    assert undo.find(store, "two").models == [f"models/trunks/old ({UNLISTED})"]
+
+
+def test_models_are_named_that_learned_from_what_the_batch_brought(two):
+    store, _ = two
+    rows = ledger(store).dropna(subset="scan_id")
+    for batch, mine in rows.groupby("batch"):
+        write_patients(store.store, f"models/trunks/{batch}", mine["patient_key"])
+    rejected = rows.loc[rows["status"] == "rejected", "patient_key"]
+    write_patients(store.store, "models/trunks/rejected", rejected)
+    brought = rows.query("batch == 'two' and status == 'duplicate'")["scan_id"]
+    crops = pd.DataFrame({"crop_id": brought + ":box-70-20-10-10"})
+    path = store.store.local_path("models/novelty/box/learned.parquet")
+    path.parent.mkdir(parents=True)
+    crops.to_parquet(path, index=False)
+
+    # The panoramic of `one` is nobody's, so its patient is the same wherever it lies.
+    both = ["models/novelty/box", "models/trunks/one", "models/trunks/two"]
+    assert undo.find(store, "one").models == undo.find(store, "two").models == both
+
+
+class Killed(BaseException):
+    """As sudden as `kill -9`."""
+
+
+@pytest.mark.parametrize("step", [2, 7])
+def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
+    store, root = two
+    calls = iter(range(step))
+    real = {name: getattr(local_folder.os, name) for name in ("replace", "unlink")}
+
+    def counted(name):
+        def call(*arguments, **named):
+            if next(calls, None) is None:
+                raise Killed
+            return real[name](*arguments, **named)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in real:
+            patched.setattr(local_folder.os, name, counted(name))
+        with pytest.raises(Killed):
+            undo.undo(store, "one")
+    if "one" in {path.name for path in (store.private.root / "deliveries").iterdir()}:
+        undo.undo(store, "one")
+    summary = ran(store, root / "two", "two")
+    assert summary.counts["accepted"] == 2
+    assert summary.counts["crops"] == 2
+    assert summary.broken_checks == []
+    listed = [file.attempt for file in Deliveries(store.private, "two").everything()]
+    assert sorted(listed) == [1, 1, 2]
