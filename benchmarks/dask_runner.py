@@ -22,15 +22,15 @@ from statistics import median
 from benchmarks import scans
 from benchmarks.comparison import clocked
 from flows import prefect_server
-from flows.prefect_environment import prepare
+from flows.prefect_environment import set_prefect_environment
 from pipeline import config
 from pipeline.jobs.part_work import PartWork
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.jobs.resources import job_for
 from pipeline.progress import Advance
-from pipeline.stages.parts_loop import Guarded
+from pipeline.stages.parts_loop import StageRun
 from pipeline.stages.plan import deliver
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 
 SCANS, PART_SIZE, REPEATS, EMPTY_PARTS = 480, 30, 3, 40
 ONE_CORE = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
@@ -54,7 +54,7 @@ def main() -> None:
         loopback.add_worker("ONE=1 BOTH=1")
         loopback.add_worker("BOTH=1")
         opened = store_at(Path(root, "flow"), "threads", loopback.address)
-        prepare(opened.settings)
+        set_prefect_environment(opened.settings)
         prefect_server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
             folder = scans.periapicals(Path(root), pool, SCANS)
@@ -107,7 +107,7 @@ class Loopback:
             process_.wait()
 
 
-def store_at(root: Path, runner: str, address: str, takes: str = "") -> Opened:
+def store_at(root: Path, runner: str, address: str, takes: str = "") -> OpenStore:
     """A store for one run, whose parts take one of what a worker offers."""
     resources = {takes: 1.0} if takes else {}
     settings = config.load(
@@ -126,29 +126,29 @@ def seconds(root: Path, folder: Path, address: str, takes: str) -> dict[str, flo
     """Seconds by stage of one run."""
     opened = store_at(root, "dask", address, takes)
     map = partial(without_prefect, opened.settings)
-    summary = process(opened, deliver(folder, "bench", opened), map)
+    summary = run_batch(opened, deliver(folder, "bench", opened), map)
     if summary.failures:
         raise SystemExit(f"{len(summary.failures)} parts failed, so nothing was measured")
     return summary.seconds
 
 
 def without_prefect(
-    settings: config.Settings, stage: str, work: Guarded, numbers: Sequence[int]
+    settings: config.Settings, stage: str, work: StageRun, numbers: Sequence[int]
 ) -> list[object]:
     """The map of the flows without Prefect's tasks."""
-    from flows.part_tasks import where
+    from flows.part_tasks import executor_of
 
-    with where(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
+    with executor_of(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(do, numbers))
 
 
-def overhead(opened: Opened, runner: str, address: str) -> float:
+def overhead(opened: OpenStore, runner: str, address: str) -> float:
     """Seconds that one part without work takes as a task of a flow; the first ones are left out."""
     from prefect import flow
 
     from flows.part_tasks import as_tasks
 
-    work = Guarded("nothing", "b", Nothing(job_for("run", "b", opened, None)), opened.private, int)
+    work = StageRun("nothing", "b", Nothing(job_for("run", "b", opened, None)), opened.private, int)
 
     @flow(name="nothing")
     def empty() -> float:

@@ -14,34 +14,36 @@ import pandas as pd
 from benchmarks.comparison import Comparison, clocked, rates, sizes
 from benchmarks.stores import BATCH, fresh_store, planned_parts
 from pipeline import schemas
-from pipeline.ingest.delivery_lists import Deliveries
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.model.network import BATCH as ROWS
 from pipeline.model.network import in_batches
-from pipeline.stages.duplicates import Accepted
+from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.embed import embed_part
 from pipeline.stages.receive import Receiver
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import read_part
-from pipeline.store.registry import Chosen, choose, embedder
+from pipeline.store.registry import ModelChoice, choose_models, embedder
 
 PART = 0
 EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000
 
 
 @contextmanager
-def stored_crops(root: Path, folder: Path, workers: Workers) -> Iterator[tuple[Opened, Chosen]]:
+def stored_crops(
+    root: Path, folder: Path, workers: WorkerPool
+) -> Iterator[tuple[OpenStore, ModelChoice]]:
     """A store that has received the batch in `folder`, one part, and embedded nothing."""
     with fresh_store(root, folder) as opened:
-        chosen = choose(opened.settings, opened.store)
+        chosen = choose_models(opened.settings, opened.store)
         planned_parts(opened)
-        accepted = Accepted(opened.store, Deliveries(opened.private, BATCH).lengths())
+        accepted = AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).lengths())
         Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None).receive_part(PART)
         yield opened, chosen
 
 
-def compare(opened: Opened, chosen: Chosen, repeats: int) -> Comparison:
+def compare(opened: OpenStore, chosen: ModelChoice, repeats: int) -> Comparison:
     """Crops embedded per second; the features of the last repeat stay in the store."""
     store, ready = opened.store, embedder(opened.store, chosen)
     crops = pixels_of(opened, chosen)
@@ -70,7 +72,7 @@ def compare(opened: Opened, chosen: Chosen, repeats: int) -> Comparison:
     )
 
 
-def pixels_of(opened: Opened, chosen: Chosen) -> np.ndarray:
+def pixels_of(opened: OpenStore, chosen: ModelChoice) -> np.ndarray:
     """The stored crops, uint8 (N, side, side, 1)."""
     side = chosen.recipe.side
     name = crops_name(chosen.recipe_id, BATCH, PART)
@@ -79,7 +81,7 @@ def pixels_of(opened: Opened, chosen: Chosen) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 1)
 
 
-def compare_sizes(opened: Opened, chosen: Chosen, root: Path) -> Comparison:
+def compare_sizes(opened: OpenStore, chosen: ModelChoice, root: Path) -> Comparison:
     """Bytes of a stored features row, beside what pandas makes of the same vectors as float32."""
     name = features_name(chosen.trunk_id, BATCH, PART)
     ids = read_part(opened.store, name, schemas.features(chosen.width), ["crop_id"])["crop_id"]

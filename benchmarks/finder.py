@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks import numbering
 from benchmarks.places import at_random, between_gaps, tiled
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.tooth_finder import MOST, find_teeth, look, middles
+from pipeline.imaging.tooth_finder import MOST, find_teeth, middles, tooth_map
 from pipeline.imaging.tooth_numbering import guess_teeth
 from pipeline.phantoms import draw_panoramic
 from pipeline.phantoms.files import encode
@@ -151,7 +151,7 @@ def costs(real: Sequence[bytes]) -> Table:
         files = list(files) * -(-LEAST // len(files))
         pictures = [decoded(data) for data in files]
         overviews = [Frame(pixels).overview for pixels in pictures]
-        seen = [look(overview) for overview in overviews]
+        seen = [tooth_map(overview) for overview in overviews]
         places = [(*both, middles(both[1])) for both in seen]
         decode = milliseconds(decoded, files)
         find = milliseconds(find_teeth, overviews)

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.script import plain_model, plain_script
 from benchmarks.stores import BATCH, fresh_store
-from pipeline.ingest.workers.pool import Workers
-from pipeline.jobs.process_batch import Run
+from pipeline.ingest.workers.pool import WorkerPool
+from pipeline.jobs.process_batch import BatchRun
 from pipeline.stages.parts_loop import one_by_one
 from pipeline.store.locks import batch_lock
 from pipeline.store.registry import embedder
@@ -23,7 +23,7 @@ SIDE = 256
 class Flow:
     """Repeats of the whole flow over one batch, and where their time went."""
 
-    def __init__(self, folder: Path, root: Path, workers: Workers):
+    def __init__(self, folder: Path, root: Path, workers: WorkerPool):
         self.folder, self.root, self.workers = folder, root, workers
         self.stages: list[dict[str, float]] = []  # seconds by stage, one for every repeat
 
@@ -49,7 +49,7 @@ class Flow:
     def seconds(self) -> float:
         """Seconds of one run, `process` with what costs start-up time made before."""
         with fresh_store(self.root, self.folder) as opened, batch_lock(opened.store, BATCH):
-            run = Run(opened, BATCH, one_by_one, only_new=False)
+            run = BatchRun(opened, BATCH, one_by_one, only_new=False)
             run.tools.workers = self.workers
             run.tools.embed = embedder(opened.store, run.chosen).embed
             spent = clocked(run.whole)

@@ -25,18 +25,18 @@ from benchmarks.places import between_gaps, tiled
 from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
 from pipeline.imaging.tooth_finder import MOST, find_teeth
-from pipeline.learn.cross_validate import folds_of, run_of
-from pipeline.learn.refit_trunk import how_learned, relearned
-from pipeline.learn.train_head import learned_head
+from pipeline.learn.cross_validate import run_of, split_into_folds
+from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
+from pipeline.learn.train_head import fit_head
 from pipeline.learn.training_rows import labelled_rows
-from pipeline.model.head.background import apart, p_abnormal
+from pipeline.model.head.background import p_abnormal, split_background
 from pipeline.model.head.layers import predict
 from pipeline.model.scores.resampling import draws
-from pipeline.report.source_scan import original
+from pipeline.report.source_scan import read_source_scan
 from pipeline.store.base import Store
 from pipeline.store.catalog import SQL
 from pipeline.store.parts import read_part
-from pipeline.store.registry import Chosen, choose
+from pipeline.store.registry import ModelChoice, choose_models
 
 METHODS = {
     "finder": find_teeth,
@@ -68,28 +68,30 @@ class Looked:
         return float(self.shuffled[:, :first].any(axis=1).mean())
 
 
-def looked_at(store: Store, settings: config.Settings, chosen: Chosen, folds: int) -> list[Looked]:
+def looked_at(
+    store: Store, settings: config.Settings, chosen: ModelChoice, folds: int
+) -> list[Looked]:
     """Every panoramic with boxes, by trunk and head that never saw its patient."""
-    how = how_learned(store, chosen)
+    how = learn_settings_of(store, chosen)
     if how is None:
         sys.exit("The store's trunk was not learned from it. Learn one: make learn-trunk")
     rows = labelled_rows(store, chosen, settings)
-    dealt = folds_of(rows, folds)
+    dealt = split_into_folds(rows, folds)
     run, parts, found = run_of(rows, chosen, settings, dealt), parts_of(store), []
     for number, sides in enumerate(dealt, start=1):
         print(f"… fold {number} of {folds}", flush=True)
         here = replace(rows, sides=sides)
-        anew = relearned(store, chosen, here, how, f"{run}/fold-{number}")
-        trained = learned_head(anew.rows, sides, chosen, settings, lambda _: None, anew.start)
+        anew = refit_trunk(store, chosen, here, how, f"{run}/fold-{number}")
+        trained = fit_head(anew.rows, sides, chosen, settings, lambda _: None, anew.start)
 
         def chances(crops: np.ndarray, anew=anew, trained=trained) -> np.ndarray:
             said = predict(trained.model, anew.embedder.embed(crops))
-            known, nothing = apart(said, len(trained.class_names))
+            known, nothing = split_background(said, len(trained.class_names))
             return p_abnormal(known, nothing, 0, np.ones(len(crops), bool))
 
         test = rows.facts[(sides == "test") & rows.facts["panoramic"]]
         for (scan_id, batch), boxes in test.groupby(["scan_id", "batch"]):
-            [pixels] = original(settings, scan_id, batch, parts[scan_id])
+            [pixels] = read_source_scan(settings, scan_id, batch, parts[scan_id])
             abnormal = boxes[rows.truth[boxes.index] > 0]
             found += looks(pixels, abnormal, boxes["patient_key"].iloc[0], chances, chosen)
     return found
@@ -106,7 +108,7 @@ def parts_of(store: Store) -> dict[str, int]:
 
 
 def looks(
-    pixels: np.ndarray, abnormal: pd.DataFrame, patient: str, chances, chosen: Chosen
+    pixels: np.ndarray, abnormal: pd.DataFrame, patient: str, chances, chosen: ModelChoice
 ) -> Iterator[Looked]:
     """What every method finds on one panoramic."""
     height, width = pixels.shape
@@ -201,7 +203,7 @@ def main() -> None:
     """Measure and print."""
     settings = config.load()
     store = Store(settings.store)
-    chosen = choose(settings, store)
+    chosen = choose_models(settings, store)
     looked = looked_at(store, settings, chosen, int(os.environ.get("FOLDS", "5")))
     Console(width=200).print(table(looked))
     every = [each for each in looked if each.method == "finder"]

@@ -14,14 +14,14 @@ from benchmarks.comparison import Comparison, clocked, rates
 from pipeline.config import Quality, Recipe, Settings
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import list_batch
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.read_scan import Order, Read, read_scan
 
 AGAINST = "read_scan in threads"
 BAR = 0.9
 
 
-def compare(what: str, folder: Path, workers: Workers, repeats: int) -> Comparison:
+def compare(what: str, folder: Path, workers: WorkerPool, repeats: int) -> Comparison:
     """Scans read and cut per second, of the batch in `folder`; nothing is stored."""
     orders, threads = orders_for(folder), ThreadPoolExecutor(workers.count)
     cv2.setNumThreads(1)  # as in the workers, so that both use the cores alike

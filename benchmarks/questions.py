@@ -92,19 +92,21 @@ def crops_by_filter(root: Path):
 def delivered_again(root: Path):
     """Plan and receive the folder of 10,000 files, of which none is new."""
     from benchmarks.stores import default_settings
-    from pipeline.ingest.delivery_lists import Deliveries
-    from pipeline.stages.duplicates import Accepted
+    from pipeline.ingest.delivery_lists import DeliveryLists
+    from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.stages.plan import plan_batch
     from pipeline.stages.receive import Receiver
     from pipeline.store.open_store import open_for_writing
-    from pipeline.store.registry import choose
+    from pipeline.store.registry import choose_models
 
     def work():
         opened = open_for_writing(default_settings(root))
         assert plan_batch(AGAIN, opened).new == 0
-        deliveries = Deliveries(opened.private, AGAIN)
-        chosen, lengths = choose(opened.settings, opened.store), deliveries.lengths()
-        receiver = Receiver(opened, AGAIN, chosen, None, Accepted(opened.store, lengths), None)
+        deliveries = DeliveryLists(opened.private, AGAIN)
+        chosen, lengths = choose_models(opened.settings, opened.store), deliveries.lengths()
+        receiver = Receiver(
+            opened, AGAIN, chosen, None, AcceptedInStore(opened.store, lengths), None
+        )
         for number in deliveries.parts():
             receiver.receive_part(number)
 
@@ -115,13 +117,13 @@ def duplicates(root: Path):
     """Look up every scan of one night, as a run does that receives them again."""
     import pandas as pd
 
-    from pipeline.stages.duplicates import Accepted
+    from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.store.base import Store
 
     night = pd.read_parquet(f"{store_of(root)}/scans/{NIGHT}", columns=["scan_id", "bytes"])
 
     def work():
-        accepted = Accepted(Store(store_of(root)), set(night["bytes"]))
+        accepted = AcceptedInStore(Store(store_of(root)), set(night["bytes"]))
         accepted.refresh()
         assert {accepted.batch_of(scan_id) for scan_id in night["scan_id"]} == {NIGHT}
 

@@ -13,19 +13,19 @@ import numpy as np
 
 from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.stores import BATCH, fresh_store, planned_parts
-from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.list_files import list_batch
-from pipeline.ingest.workers.pool import Workers
-from pipeline.stages.duplicates import Accepted
+from pipeline.ingest.workers.pool import WorkerPool
+from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.receive import Receiver
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 
 AGAINST = "cv2.imdecode alone"
 BAR = 0.75
 
 
 def compare(
-    what: str, folder: Path, root: Path, pools: tuple[Workers, Pool], repeats: int
+    what: str, folder: Path, root: Path, pools: tuple[WorkerPool, Pool], repeats: int
 ) -> Comparison:
     """Scans received per second, of the batch in `folder`."""
     workers, pool = pools
@@ -41,16 +41,16 @@ def compare(
     return rates(what, (len(files), "scans"), ours, (AGAINST, reference), BAR, repeats)
 
 
-def received(folder: Path, root: Path, workers: Workers) -> float:
+def received(folder: Path, root: Path, workers: WorkerPool) -> float:
     """Seconds to receive every part of the batch; planning is left out."""
     with fresh_store(root, folder) as opened:
         parts = planned_parts(opened)
         receiver = Receiver(
             opened,
             BATCH,
-            choose(opened.settings, opened.store),
+            choose_models(opened.settings, opened.store),
             workers,
-            Accepted(opened.store, Deliveries(opened.private, BATCH).lengths()),
+            AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).lengths()),
             lambda _: None,
         )
         return clocked(lambda: [receiver.receive_part(number) for number in parts])

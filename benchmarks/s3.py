@@ -16,15 +16,15 @@ from benchmarks.comparison import Comparison, clocked, rates
 from benchmarks.stores import BATCH, planned_parts
 from pipeline import config
 from pipeline.ingest.batch_folder import folder_at
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.jobs.part_work import Embed, PartWork, Receive
-from pipeline.jobs.resources import Tools, finished, job_for, tools_for
+from pipeline.jobs.resources import Resources, job_for, release_resources, resources_for
 from pipeline.stages.plan import deliver
 from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.part_names import crops_name, features_name
-from pipeline.store.parts import rows_of
-from pipeline.store.registry import choose
+from pipeline.store.parts import row_count
+from pipeline.store.registry import choose_models
 from tests.s3_server import BUCKET, Process
 
 SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure, and print two rows. Takes some minutes on two cores."""
     count = os.cpu_count() or 1
     fields = config.Settings.model_fields
-    workers = Workers(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
+    workers = WorkerPool(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
     try:
         with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Process() as server:
             os.environ.update(server.environment)
@@ -56,7 +56,7 @@ def put_on_s3(folder: Path) -> None:
         objects.put(path.name, path.read_bytes())
 
 
-def store_at(root: Path) -> Opened:
+def store_at(root: Path) -> OpenStore:
     """A store on S3 to which the inbox was delivered, one part, with the default settings."""
     groups = {"recipe": config.Recipe(), "trunk": config.Trunk(), "head": config.Head()}
     settings = config.load(store=f"s3://{BUCKET}/store", private=root / "private", **groups)
@@ -66,7 +66,7 @@ def store_at(root: Path) -> Opened:
     return opened
 
 
-def receiving(opened: Opened, workers: Workers, server: Process) -> Comparison:
+def receiving(opened: OpenStore, workers: WorkerPool, server: Process) -> Comparison:
     """Scans received per second."""
 
     def received() -> float:
@@ -78,10 +78,10 @@ def receiving(opened: Opened, workers: Workers, server: Process) -> Comparison:
     return compared("receive: phantom panoramics", (SCANS, "scans"), received, server)
 
 
-def embedding(opened: Opened, workers: Workers, server: Process) -> Comparison:
+def embedding(opened: OpenStore, workers: WorkerPool, server: Process) -> Comparison:
     """Crops embedded per second."""
-    chosen = choose(opened.settings, opened.store)
-    crops = rows_of(opened.store, crops_name(chosen.recipe_id, BATCH, 0))
+    chosen = choose_models(opened.settings, opened.store)
+    crops = row_count(opened.store, crops_name(chosen.recipe_id, BATCH, 0))
 
     def embedded() -> float:
         opened.store.remove(features_name(chosen.trunk_id, BATCH, 0))
@@ -106,25 +106,25 @@ def compared(
     return rates(what, count, delayed, ("without delay", work), BAR, REPEATS)
 
 
-def of_one_part(work: type[PartWork], opened: Opened, workers: Workers) -> float:
+def of_one_part(work: type[PartWork], opened: OpenStore, workers: WorkerPool) -> float:
     """Seconds that a run's work on its only part takes; what a run makes once is left out."""
     with one_run(opened, workers) as tools:
         return clocked(lambda: work(tools.job)(0, lambda _: None))
 
 
 @contextmanager
-def one_run(opened: Opened, workers: Workers) -> Iterator[Tools]:
+def one_run(opened: OpenStore, workers: WorkerPool) -> Iterator[Resources]:
     """What a run has made by the time it works on a part."""
-    chosen = choose(opened.settings, opened.store)
+    chosen = choose_models(opened.settings, opened.store)
     with batch_lock(opened.store, BATCH):
         job = job_for(begin_run(opened.store, BATCH), BATCH, opened, chosen)
-        tools = tools_for(job)
+        tools = resources_for(job)
         tools.opened, tools.workers = opened, workers
         if opened.store.names("crops"):
             assert tools.embed  # the trunk, read and tried
         yield tools
         del tools.workers  # they serve the next run too
-        finished(job)
+        release_resources(job)
 
 
 if __name__ == "__main__":

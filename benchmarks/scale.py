@@ -69,7 +69,7 @@ def main() -> None:
 
 def per_scan(root: Path) -> list[PerScan]:
     """The two ends: a small JPEG of one crop, a large PNG of 48."""
-    from pipeline.ingest.workers.pool import Workers
+    from pipeline.ingest.workers.pool import WorkerPool
 
     tell("drawing phantoms")
     with get_context("spawn").Pool() as pool:
@@ -77,7 +77,7 @@ def per_scan(root: Path) -> list[PerScan]:
             "periapical, JPEG": scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
             "panoramic, PNG": scans.panoramics(root, pool, PANORAMICS)["png"],
         }
-    workers = Workers(os.cpu_count() or 1, 60, 4096)
+    workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     try:
         for folder in folders.values():  # what starts once is not of a scan
             tell("warming up")
@@ -90,19 +90,19 @@ def per_scan(root: Path) -> list[PerScan]:
 def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     """Receive and embed one folder, which makes one part."""
     from benchmarks.stores import BATCH, fresh_store, planned_parts
-    from pipeline.ingest.delivery_lists import Deliveries
+    from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.model.architecture import describe, total
-    from pipeline.stages.duplicates import Accepted
+    from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.stages.embed import embed_part
     from pipeline.stages.receive import Receiver
     from pipeline.store.part_names import crops_name, features_name, scans_name
-    from pipeline.store.parts import rows_of
-    from pipeline.store.registry import choose, embedder
+    from pipeline.store.parts import row_count
+    from pipeline.store.registry import choose_models, embedder
 
     with fresh_store(root, folder) as opened:
-        store, chosen = opened.store, choose(opened.settings, opened.store)
+        store, chosen = opened.store, choose_models(opened.settings, opened.store)
         (number,) = planned_parts(opened)
-        accepted = Accepted(store, Deliveries(opened.private, BATCH).lengths())
+        accepted = AcceptedInStore(store, DeliveryLists(opened.private, BATCH).lengths())
         receiver = Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None)
         received = spent(lambda: receiver.receive_part(number))
         ready = embedder(store, chosen).embed
@@ -110,7 +110,7 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
         crops = crops_name(chosen.recipe_id, BATCH, number)
         features = features_name(chosen.trunk_id, BATCH, number)
         size = {name: store.local_path(name).stat().st_size for name in (crops, features)}
-        count, crop_count = rows_of(store, scans_name(BATCH, number)), rows_of(store, crops)
+        count, crop_count = row_count(store, scans_name(BATCH, number)), row_count(store, crops)
     return PerScan(
         what,
         crop_count / count,

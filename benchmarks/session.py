@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import processes, receiving, scans, table
 from benchmarks.comparison import Comparison
 from pipeline import config
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 
 PANORAMICS, PERIAPICALS = 48, 200  # enough that a repeat takes a second or more on two cores
 REPEATS = 5
@@ -22,7 +22,7 @@ def main() -> None:
     started = time.monotonic()
     count = os.cpu_count() or 1
     fields = config.Settings.model_fields
-    workers = Workers(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
+    workers = WorkerPool(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
     # spawn, as the pipeline's own workers: forking with TensorFlow's threads may hang.
     pool = multiprocessing.get_context("spawn").Pool(count, receiving.one_thread)
     try:
@@ -34,7 +34,7 @@ def main() -> None:
     print(f"Measured in {time.monotonic() - started:.0f} s. Phantoms are synthetic pictures.")
 
 
-def measure(root: Path, workers: Workers, pool: Pool) -> None:
+def measure(root: Path, workers: WorkerPool, pool: Pool) -> None:
     """All rows, in the order of the pipeline."""
     tell("drawing phantoms")
     folders = scans.panoramics(root, pool, PANORAMICS)
@@ -57,7 +57,9 @@ def measure(root: Path, workers: Workers, pool: Pool) -> None:
     table.show_stages(flow.where())
 
 
-def receive(root: Path, folders: dict[str, Path], workers: Workers, pool: Pool) -> list[Comparison]:
+def receive(
+    root: Path, folders: dict[str, Path], workers: WorkerPool, pool: Pool
+) -> list[Comparison]:
     """The rows on receiving: phantoms, and real scans when there are any."""
     batches = [(f"receive: phantoms as {form}", folder) for form, folder in folders.items()]
     if real := scans.real_panoramics():

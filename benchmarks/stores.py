@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import config
-from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.stages.plan import deliver, plan_batch
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 
 BATCH = "bench"
 
 
 @contextmanager
-def fresh_store(root: Path, folder: Path) -> Iterator[Opened]:
+def fresh_store(root: Path, folder: Path) -> Iterator[OpenStore]:
     """An empty store below `root` to which `folder` was delivered; gone when the block ends."""
     with tempfile.TemporaryDirectory(dir=root, prefix="store-") as home:
         opened = open_for_writing(default_settings(Path(home)))
@@ -34,7 +34,7 @@ def default_settings(home: Path) -> config.Settings:
     )
 
 
-def planned_parts(opened: Opened) -> list[int]:
+def planned_parts(opened: OpenStore) -> list[int]:
     """Plan the delivered batch; the numbers of its parts."""
     plan_batch(BATCH, opened)
-    return Deliveries(opened.private, BATCH).parts()
+    return DeliveryLists(opened.private, BATCH).parts()

@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 from benchmarks import embedding, scans
 from benchmarks.stores import BATCH, default_settings
 from pipeline import schemas
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.embed import embed_part
 from pipeline.stages.plan import deliver, plan_batch
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.part_names import crops_name, features_name, labels_name, scans_name
 from pipeline.store.parts import read_part, write_part
-from pipeline.store.registry import Chosen, embedder
+from pipeline.store.registry import ModelChoice, embedder
 
 PART, NIGHT, BIG = 128, 1000, 10_000  # scans of a part, of a night, of the night that comes again
 AGAIN = "again"  # the name of that night
@@ -77,13 +77,13 @@ def sizes_of(scan_count: int) -> list[int]:
     return [min(PART, scan_count - start) for start in range(0, scan_count, PART)]
 
 
-def through_the_pipeline(root: Path, opened: Opened) -> tuple[Templates, Chosen]:
+def through_the_pipeline(root: Path, opened: OpenStore) -> tuple[Templates, ModelChoice]:
     """Receive and embed phantoms in a store of their own, and give `opened` their trunk."""
     with get_context("spawn").Pool() as pool:
         folder = scans.panoramics(root / "phantoms", pool, PANORAMICS)["jpeg"]
         for path in scans.periapicals(root / "phantoms", pool, PERIAPICALS).iterdir():
             path.rename(folder / f"whole-{path.name}")
-    workers = Workers(os.cpu_count() or 1, 60, 4096)
+    workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     with embedding.stored_crops(root, folder, workers) as (small, chosen):
         workers.close()
         store = small.store
@@ -109,8 +109,8 @@ class PartMaker:
 
     def __init__(
         self,
-        opened: Opened,
-        chosen: Chosen,
+        opened: OpenStore,
+        chosen: ModelChoice,
         templates: Templates,
         random: np.random.Generator,
         place: tuple[str, int, int],
@@ -209,7 +209,7 @@ def with_columns(table: pa.Table, columns: dict) -> pa.Table:
     return table
 
 
-def deliver_again(root: Path, opened: Opened) -> None:
+def deliver_again(root: Path, opened: OpenStore) -> None:
     """Make the folder of the big night, old enough not to be waited for, and list it."""
     folder = root / AGAIN
     folder.mkdir()

@@ -13,12 +13,12 @@ import psutil
 import typer
 
 from flows import prefect_server
-from flows.prefect_environment import prepare
+from flows.prefect_environment import set_prefect_environment
 from pipeline import config
 from pipeline.errors import NightBusy, PipelineError
-from pipeline.jobs.on_failure import alarmed
+from pipeline.jobs.on_failure import report_failure
 from pipeline.store.locks import night_lock
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -32,26 +32,26 @@ def process_batch(
     name: Annotated[str | None, typer.Option(help="The batch's name in the store.")] = None,
 ) -> None:
     """Take a folder of scans to features, predictions and a report; run it again to resume."""
-    opened = ready(store)
+    opened = open_with_server(store)
     from pipeline.ingest.batch_folder import folder_at
-    from pipeline.report.summary import progress_in_words
+    from pipeline.report.summary import format_progress
     from pipeline.stages.plan import deliver
 
     batch = deliver(folder_at(folder), name, opened)
     from flows.process_batch import process_batch as flow
 
-    stop_in_words(lambda: progress_in_words(opened.settings, batch))
-    finish(flow, batch)
+    exit_on_signal(lambda: format_progress(opened.settings, batch))
+    run_and_exit(flow, batch)
 
 
 @app.command("train")
 def train(store: StoreOption = None) -> None:
     """Train a head on what is stored and labelled; promote it unless it is worse."""
-    ready(store)
+    open_with_server(store)
     from flows.train import train as flow
 
-    stop_in_words(lambda: "No head was stored.")
-    finish(flow)
+    exit_on_signal(lambda: "No head was stored.")
+    run_and_exit(flow)
 
 
 @app.command("feedback")
@@ -62,7 +62,7 @@ def feedback(
     """Append a reviewer's labels, then do as `train` does; no scan is opened."""
     from pipeline.learn.feedback import take_feedback
 
-    taken = take_feedback(ready(store).settings, file)
+    taken = take_feedback(open_with_server(store).settings, file)
     print("\n".join(taken.in_words()), flush=True)
     train(store)
 
@@ -73,28 +73,28 @@ def cross_validate(
     folds: Annotated[int, typer.Option(min=2, help="How many groups of patients.")] = 5,
 ) -> None:
     """Measure head and baselines on every labelled crop, by folds of patients; changes no model."""
-    ready(store)
+    open_with_server(store)
     from flows.cross_validate import cross_validate as flow
 
-    stop_in_words(lambda: "Finished folds are kept.")
-    finish(flow, folds)
+    exit_on_signal(lambda: "Finished folds are kept.")
+    run_and_exit(flow, folds)
 
 
 @app.command("learn_trunk")
 def learn_trunk(store: StoreOption = None) -> None:
     """Learn a trunk from what is stored, embed with it, promote it unless it is worse."""
-    ready(store)
+    open_with_server(store)
     from flows.learn_trunk import learn_trunk as flow
 
-    stop_in_words(lambda: "Finished epochs are kept.")
-    finish(flow)
+    exit_on_signal(lambda: "Finished epochs are kept.")
+    run_and_exit(flow)
 
 
 @app.command("nightly")
 def nightly(store: StoreOption = None) -> None:
     """Take what is new in the inbox, apply reviewers' labels, train when due, say what was done."""
     settings = settings_for(store)
-    with alarmed(settings):
+    with report_failure(settings):
         opened = open_for_writing(settings)
         try:
             with night_lock(opened.store):
@@ -105,9 +105,9 @@ def nightly(store: StoreOption = None) -> None:
         prefect_server.use_server(opened)
         from flows.nightly import nightly as flow
 
-        stop_in_words(lambda: "What was done is kept.")
+        exit_on_signal(lambda: "What was done is kept.")
         prefect_server.wait()
-    finish(flow)
+    run_and_exit(flow)
 
 
 @app.command("serve")
@@ -119,7 +119,7 @@ def serve(
 ) -> None:
     """Run `nightly` by the setting `schedule` until stopped, with a server that other runs use."""
     opened = open_for_writing(settings_for(store))
-    with prefect_server.stand(opened) as url:
+    with prefect_server.run_server(opened) as url:
         from flows.serve import schedule_of
         from flows.serve import serve as forever
 
@@ -127,7 +127,7 @@ def serve(
         prefect_server.wait()
         when = f"every {every} s" if every else f"by {opened.settings.schedule!r}"
         print(f"Nightly runs come {when}; see {url.removesuffix('/api')}. Stop: Ctrl-C", flush=True)
-        stop_in_words(lambda: "The schedule rests until it is served again.")
+        exit_on_signal(lambda: "The schedule rests until it is served again.")
         forever(schedule)
 
 
@@ -136,18 +136,18 @@ def settings_for(store: str | None) -> config.Settings:
     if store:
         os.environ["DENTAL_STORE"] = store
     settings = config.load()
-    prepare(settings)
+    set_prefect_environment(settings)
     return settings
 
 
-def ready(store: str | None) -> Opened:
+def open_with_server(store: str | None) -> OpenStore:
     """The store of this run, and a server that comes up while the flow is imported."""
     opened = open_for_writing(settings_for(store))
     prefect_server.use_server(opened)
     return opened
 
 
-def stop_in_words(done: Callable[[], str]) -> None:
+def exit_on_signal(done: Callable[[], str]) -> None:
     """On Ctrl-C or a polite kill: end the processes we started, say what is done, and leave.
 
     Nothing needs tidying, since parts appear whole and locks end with their owner. Prefect would
@@ -166,7 +166,7 @@ def stop_in_words(done: Callable[[], str]) -> None:
         signal.signal(number, stop)
 
 
-def finish(flow, *parameters) -> None:
+def run_and_exit(flow, *parameters) -> None:
     """Run the flow and leave with its exit status."""
     prefect_server.wait()
     # Private to Prefect 3.8, which has no other way to end its thread in order. Left running, it

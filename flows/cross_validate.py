@@ -4,12 +4,12 @@ from prefect import flow
 from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.private_errors import guarded
+from flows.private_errors import run_without_leaks
 from pipeline import config
 from pipeline.progress import log
-from pipeline.report.score_tables import cross_validated_in_words
+from pipeline.report.score_tables import format_cross_validation
 from pipeline.store.open_store import open_for_writing
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 
 
 @flow(name="cross-validate", task_runner=ThreadPoolTaskRunner(max_workers=1))
@@ -23,9 +23,9 @@ def cross_validate(folds: int) -> int | State:
         from pipeline.learn import cross_validate
 
         store = opened.store
-        chosen = choose(settings, store)
+        chosen = choose_models(settings, store)
         found = cross_validate.cross_validate(store, chosen, settings, folds, log.info)
-        print("\n".join(cross_validated_in_words(found.record, found.name, settings)))
+        print("\n".join(format_cross_validation(found.record, found.name, settings)))
         return 0
 
-    return guarded(body, opened)
+    return run_without_leaks(body, opened)

@@ -97,9 +97,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def connected(settings: Settings, work: PartWork) -> Iterator[Cluster]:
+def connect(settings: Settings, work: PartWork) -> Iterator[Cluster]:
     """The cluster of the settings with a worker for `work`; ConfigError in words without one."""
-    address = safe(settings.dask.address)
+    address = checked_address(settings.dask.address)
     try:
         client = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
     except (OSError, RuntimeError) as error:
@@ -113,7 +113,7 @@ def connected(settings: Settings, work: PartWork) -> Iterator[Cluster]:
         yield cluster
 
 
-def safe(address: str | None) -> str:
+def checked_address(address: str | None) -> str:
     """The scheduler's address; ConfigError for none, and for one that is open to the network."""
     if address is None:
         raise ConfigError(

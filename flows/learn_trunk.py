@@ -5,9 +5,9 @@ from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.part_tasks import as_tasks
-from flows.private_errors import guarded
+from flows.private_errors import run_without_leaks
 from pipeline import config
-from pipeline.report.score_tables import learned_in_words
+from pipeline.report.score_tables import format_learned_trunk
 from pipeline.store.open_store import open_for_writing
 
 
@@ -22,8 +22,8 @@ def learn_trunk() -> int | State:
         from pipeline.learn.learn_trunk import learn_trunk as learn
 
         learned = learn(opened, as_tasks)
-        print("\n".join(learned_in_words(learned, settings)))
+        print("\n".join(format_learned_trunk(learned, settings)))
         failures = len(learned.failures)
         return Failed(message=f"{failures} parts failed") if failures else 0
 
-    return guarded(body, opened)
+    return run_without_leaks(body, opened)

@@ -8,12 +8,12 @@ from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.part_tasks import as_tasks
-from flows.private_errors import guarded
+from flows.private_errors import run_without_leaks
 from pipeline import config
 from pipeline.errors import NightBusy
 from pipeline.jobs import nightly as stage
-from pipeline.jobs.on_failure import alarmed
-from pipeline.report.night_record import in_words
+from pipeline.jobs.on_failure import report_failure
+from pipeline.report.night_record import format_night
 from pipeline.store.open_store import open_for_writing
 
 
@@ -21,7 +21,7 @@ from pipeline.store.open_store import open_for_writing
 def nightly() -> int | State:
     """Returns the exit status: 0, or 2 when too many scans of a batch were rejected."""
     settings = config.load()
-    with alarmed(settings):
+    with report_failure(settings):
         opened = open_for_writing(settings)
 
     def body() -> int | State:
@@ -30,9 +30,9 @@ def nightly() -> int | State:
         except NightBusy as busy:
             print(busy)
             return 0
-        print("\n".join(in_words(night, settings)))
+        print("\n".join(format_night(night, settings)))
         if night.failures:
             return Failed(message=f"{len(night.failures)} failures; see reports/nightly.txt")
         return night.exit_status
 
-    return guarded(body, opened)
+    return run_without_leaks(body, opened)

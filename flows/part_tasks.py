@@ -11,19 +11,19 @@ from pipeline import config
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, StageFailed
 from pipeline.jobs.part_work import PartWork
-from pipeline.stages.parts_loop import Guarded
+from pipeline.stages.parts_loop import StageRun
 
 AWAY = 64  # parts that are with a cluster at a time; each costs a waiting thread here
 
 
-def as_tasks(stage: str, work: Guarded, numbers: Sequence[int]) -> list[object]:
+def as_tasks(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
     """Run `work` on every number as a task; results and StageFailed in the numbers' order.
 
     A task is one part: the unit that is written, retried and resumed. Finished parts are the
     cache, so Prefect's own stays off. Only what can pass, such as a flaky disk, is tried again; a
     bad scan is a row already.
     """
-    with where(config.load(), work) as (do, at_once):
+    with executor_of(config.load(), work) as (do, at_once):
 
         def one_part(part: int) -> object:
             return do(part)
@@ -44,21 +44,23 @@ def as_tasks(stage: str, work: Guarded, numbers: Sequence[int]) -> list[object]:
 
 
 @contextlib.contextmanager
-def where(settings: Settings, work: Guarded) -> Iterator[tuple[Callable[[int], object], int]]:
+def executor_of(
+    settings: Settings, work: StageRun
+) -> Iterator[tuple[Callable[[int], object], int]]:
     """What does a part, by the setting `runner`, and how many parts are given to it at once."""
     if settings.runner == "threads" or not isinstance(work.work, PartWork):
         # One part at a time: inside a part decoding and embedding use every core already.
         yield work, 1
         return
     try:
-        from flows.dask_cluster import connected
+        from flows.dask_cluster import connect
     except ImportError:
         raise ConfigError(
             'The setting `runner` is "dask", but Dask is not installed. Install it with '
             ".venv/bin/pip install -e '.[dask]', or leave `runner` out."
         ) from None
-    with connected(settings, work.work) as cluster:
-        yield (lambda number: work.settled(number, cluster.ask(number))), AWAY
+    with connect(settings, work.work) as cluster:
+        yield (lambda number: work.outcome(number, cluster.ask(number))), AWAY
 
 
 def may_pass(task, task_run, state) -> bool:

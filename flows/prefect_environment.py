@@ -8,7 +8,7 @@ import os
 from pipeline.config import Settings
 
 
-def prepare(settings: Settings) -> None:
+def set_prefect_environment(settings: Settings) -> None:
     """Set what Prefect reads at import."""
     ours = {
         "PREFECT_HOME": str(settings.private_folder.absolute() / "prefect"),

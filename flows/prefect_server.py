@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from filelock import Timeout
 
 from pipeline.errors import PipelineError
-from pipeline.store.locks import SERVER, held, is_held
-from pipeline.store.open_store import Opened
+from pipeline.store.locks import SERVER, acquire_lock, is_locked
+from pipeline.store.open_store import OpenStore
 
 URL = "PREFECT_API_URL"  # Prefect's clients read it; what you set yourself stands
 ADDRESS = "prefect/server.url"  # in the private folder; to be believed while the lock is held
@@ -42,27 +42,27 @@ FEWER_SERVICES = {
 STANDING = {"PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false"}
 
 
-def use_server(opened: Opened) -> None:
+def use_server(opened: OpenStore) -> None:
     """Have Prefect's clients use the store's standing server, else start one for this process.
 
     Call it before Prefect is imported, and `wait` before a flow runs.
     """
     if URL not in os.environ:
-        os.environ[URL] = standing(opened) or start(FEWER_SERVICES)
+        os.environ[URL] = running_server(opened) or start(FEWER_SERVICES)
 
 
-def standing(opened: Opened) -> str | None:
+def running_server(opened: OpenStore) -> str | None:
     """The address of the store's standing server; None when there is none."""
     address = opened.private.root / ADDRESS
-    return address.read_text() if is_held(opened.store, SERVER) and address.is_file() else None
+    return address.read_text() if is_locked(opened.store, SERVER) and address.is_file() else None
 
 
 @contextlib.contextmanager
-def stand(opened: Opened) -> Iterator[str]:
+def run_server(opened: OpenStore) -> Iterator[str]:
     """Keep a server up, with all services, that the other runs of this store use too."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(held(opened.store, SERVER, timeout=0))
+            stack.enter_context(acquire_lock(opened.store, SERVER, timeout=0))
         except Timeout:
             raise PipelineError(
                 f"The store {opened.settings.store} is served already, and one server is enough. "

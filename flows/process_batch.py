@@ -5,10 +5,10 @@ from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.part_tasks import as_tasks
-from flows.private_errors import guarded
+from flows.private_errors import run_without_leaks
 from pipeline import config
-from pipeline.jobs.process_batch import process
-from pipeline.report.summary import in_words
+from pipeline.jobs.process_batch import run_batch
+from pipeline.report.summary import format_summary
 from pipeline.store.open_store import open_for_writing
 
 
@@ -24,12 +24,12 @@ def process_batch(batch: str) -> int | State:
     opened = open_for_writing(settings)
 
     def body() -> int | State:
-        summary = process(opened, batch, as_tasks)
-        print("\n".join(in_words(summary, settings)))
+        summary = run_batch(opened, batch, as_tasks)
+        print("\n".join(format_summary(summary, settings)))
         if summary.failures:
             return Failed(message=f"{len(summary.failures)} parts failed")
         if summary.broken_checks:
             return Failed(message=f"{len(summary.broken_checks)} checks of the store failed")
         return summary.exit_status(settings)
 
-    return guarded(body, opened)
+    return run_without_leaks(body, opened)

@@ -5,9 +5,9 @@ from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.part_tasks import as_tasks
-from flows.private_errors import guarded
+from flows.private_errors import run_without_leaks
 from pipeline import config
-from pipeline.report.score_tables import trained_in_words
+from pipeline.report.score_tables import format_training
 from pipeline.store.open_store import open_for_writing
 
 
@@ -22,8 +22,8 @@ def train() -> int | State:
         from pipeline.learn.train import learn_and_predict
 
         trained, failures = learn_and_predict(opened, as_tasks)
-        words = trained_in_words(trained.card, trained.promoted, trained.words, settings)
+        words = format_training(trained.card, trained.promoted, trained.words, settings)
         print("\n".join(words))
         return Failed(message=f"{len(failures)} parts failed") if failures else 0
 
-    return guarded(body, opened)
+    return run_without_leaks(body, opened)

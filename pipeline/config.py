@@ -260,12 +260,14 @@ def load(**changes) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}.") from None
     except ValidationError as invalid:
-        raise ConfigError("\n".join(in_words(error, file) for error in invalid.errors())) from None
+        raise ConfigError(
+            "\n".join(format_validation_error(error, file) for error in invalid.errors())
+        ) from None
     except ValueError as error:  # a DENTAL_… variable that holds no valid JSON
         raise ConfigError(f"{error}; correct the {PREFIX}… variable.") from None
 
 
-def in_words(error: dict, file: Path) -> str:
+def format_validation_error(error: dict, file: Path) -> str:
     """One line for one invalid setting: what came, what was expected, what to do."""
     *path, name = [str(step) for step in error["loc"]]
     key, variable = ".".join([*path, name]), f"{PREFIX}{'__'.join([*path, name]).upper()}"

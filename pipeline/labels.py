@@ -16,11 +16,11 @@ def clean_label(text: str) -> str | None:
     return label if SPELLING.fullmatch(label) else None
 
 
-def _spelt(word: str) -> str:
+def _require_label(word: str) -> str:
     if (label := clean_label(word)) is None:
         raise ValueError(f"a label has {EXPECTED}")
     return label
 
 
 # A setting that is a label means what a delivery means by it: `Neu` is `neu`.
-Label = Annotated[str, AfterValidator(_spelt)]
+Label = Annotated[str, AfterValidator(_require_label)]

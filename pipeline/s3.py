@@ -78,7 +78,7 @@ class Prefix:
 
         After `seconds` without an answer, when they are told, there is an OSError.
         """
-        with told():
+        with explain_errors():
             client = filesystem()
             data, answer = sync(client.loop, _body, client, self._key(name), timeout=seconds)
         return data, _facts(name, answer)
@@ -87,7 +87,7 @@ class Prefix:
         """Bytes `start` to before `end` of an object; OSError when another is there by now."""
         asked = {**self._key(facts.name), "Range": f"bytes={start}-{end - 1}"}
         asked["IfMatch"] = facts.etag
-        with told():
+        with explain_errors():
             return sync(filesystem().loop, _body, filesystem(), asked)[0]
 
     def head(self, name: str) -> Facts | None:
@@ -174,7 +174,7 @@ class Prefix:
         return {"Bucket": self.bucket, "Key": self.prefix + name}
 
     def _ask(self, method: str, seconds: float | None = None, **asked) -> dict:
-        with told():
+        with explain_errors():
             client = filesystem()
             return sync(client.loop, client._call_s3, method, timeout=seconds, **asked)
 
@@ -212,7 +212,7 @@ def _facts(name: str, answer: dict) -> Facts:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def explain_errors() -> Iterator[None]:
     """Make whatever S3 or the way to it answers an OSError with an errno and words."""
     try:
         yield

@@ -25,7 +25,7 @@ from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import list_batch
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.read_scan import Order, read_scan
 
 FILES, SHARE, SEED = 20_000, 2_000, 0
@@ -201,7 +201,7 @@ class Result:
         return found
 
 
-def fuzz(count: int, share: int, workers: Workers, tell=lambda words: None) -> Result:
+def fuzz(count: int, share: int, workers: WorkerPool, tell=lambda words: None) -> Result:
     """Damage and read `count` files, `share` of them at a time."""
     files, result, done = seeds(), Result(), 0
     while done < count:
@@ -214,7 +214,7 @@ def fuzz(count: int, share: int, workers: Workers, tell=lambda words: None) -> R
     return result
 
 
-def read_share(folder: Path, files: list[bytes], workers: Workers, result: Result) -> None:
+def read_share(folder: Path, files: list[bytes], workers: WorkerPool, result: Result) -> None:
     for number, data in enumerate(files):
         path = folder / f"{number:06d}"
         path.write_bytes(data)
@@ -239,7 +239,7 @@ def read_share(folder: Path, files: list[bytes], workers: Workers, result: Resul
 
 def main() -> int:
     """Fuzz, print outcomes by reason, and fail when something was found."""
-    began, workers = time.monotonic(), Workers(os.cpu_count() or 1, SECONDS, MEMORY_MB)
+    began, workers = time.monotonic(), WorkerPool(os.cpu_count() or 1, SECONDS, MEMORY_MB)
     try:
         result = fuzz(FILES, SHARE, workers, lambda words: print("…", words, file=sys.stderr))
     finally:

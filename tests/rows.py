@@ -6,14 +6,14 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.store.part_names import features_name, labels_name
 from pipeline.store.parts import write_part
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 
 GRID = (8, 8, 8)  # of the trunk in tests.batches
 
 
 def put_rows(opened, embeddings, labels, patients, batch="night", number=0):
     """Write a part of features (N, 512) with delivered labels; the ids of its crops."""
-    chosen, count = choose(opened.settings, opened.store), len(embeddings)
+    chosen, count = choose_models(opened.settings, opened.store), len(embeddings)
     scans = [f"{row:06d}-{number}-{batch}".ljust(32, "0") for row in range(count)]
     ids = [f"{scan}:whole" for scan in scans]
     facts = {

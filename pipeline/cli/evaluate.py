@@ -27,7 +27,7 @@ def evaluate(
 ) -> None:
     """Measure a head on the test side: whole, by class and by slice, with a proof of the sides."""
     from pipeline.learn.evaluate import SPECIFICITIES, evaluate_head
-    from pipeline.report.evaluation_text import as_rows, in_words, write_page
+    from pipeline.report.evaluation_text import as_rows, format_evaluation, write_page
     from pipeline.store.base import Store
 
     settings = settings_of(store)
@@ -38,7 +38,7 @@ def evaluate(
     if csv:
         as_rows(found).to_csv(sys.stdout, index=False)
         return
-    words = in_words(found)
+    words = format_evaluation(found)
     out = console()
     say = partial(out.print, markup=False, highlight=False, soft_wrap=True)
     say("\n".join([*words.proof, "", *words.before]))

@@ -19,13 +19,13 @@ def explain(
     store: StoreOption = None,
 ) -> None:
     """Draw what speaks for and against the champion's verdict on a crop, cell by cell."""
-    from pipeline.report.explain import picture_of, why
+    from pipeline.report.explain import explain_crop, heat_map_png
 
     settings = settings_of(store)
-    found = why(settings, crop_id)
+    found = explain_crop(settings, crop_id)
     out = out or Path(f"{crop_id.replace(':', '-')}.png")
     try:
-        picture = picture_of(settings, found, scan, on_scan)
+        picture = heat_map_png(settings, found, scan, on_scan)
     except ScanRejected as rejection:
         raise ConfigError(f"The scan of {crop_id} cannot be used: {rejection}.") from None
     for name, value in found.facts.items():

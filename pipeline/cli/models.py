@@ -20,12 +20,12 @@ def models(
 
     opened = Store(settings_of(store).store)
     if not pair:
-        _print_list(stored.listed(opened))
+        _print_list(stored.list_models(opened))
         return
     if len(pair) != 2:
         raise ConfigError(f"{len(pair)} models were named; name two to compare, or none to list.")
     table = Table("", *pair)
-    for name, first, second in stored.compared(opened, *pair):
+    for name, first, second in stored.compare_models(opened, *pair):
         style = None if first == second else "bold"
         table.add_row(name, first, second, style=style)
     console().print(table)
@@ -63,12 +63,12 @@ def promote(
     """Make a head the champion, with its trunk and recipe, unless it is worse on the test side."""
     from pipeline.learn.promotion import promote as decide
     from pipeline.stages.predict import Head
-    from pipeline.store.model_cards import known_head, newest_challenger
+    from pipeline.store.model_cards import newest_challenger, require_head
     from pipeline.store.open_store import open_for_writing
 
     settings = settings_of(store)
     opened = open_for_writing(settings).store
-    head_id = known_head(opened, head) if head else newest_challenger(opened)
+    head_id = require_head(opened, head) if head else newest_challenger(opened)
     decision = decide(opened, Head(opened, head_id), settings.near_duplicate_bits)
     verdict = "promoted" if decision.promoted else "not promoted"
     print(f"Head {head_id} was {verdict}: {decision.why}.")

@@ -32,7 +32,7 @@ def status(
     if night is None:
         print(f"LATE: no nightly run has ever finished in {settings.store}.")
         raise typer.Exit(1)
-    print("\n".join(night_record.in_words(night, settings)))
+    print("\n".join(night_record.format_night(night, settings)))
     late = night_record.age(night) > longest
     if late:
         print(f"LATE: it finished at {night.finished_at}, more than {max_age} ago.")

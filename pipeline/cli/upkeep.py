@@ -12,21 +12,21 @@ from rich.table import Table
 from pipeline.cli.app import StoreOption, commands, settings_of
 from pipeline.cli.print_table import print_rows
 from pipeline.errors import ConfigError
-from pipeline.store.open_store import Opened, open_for_writing
+from pipeline.store.open_store import OpenStore, open_for_writing
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say what would go.")]
 
 
 @commands.command("why")
-def why(
+def explain_file(
     file: Annotated[str, typer.Argument(help="A file, wherever it lies; or a scan_id or crop_id.")],
     store: StoreOption = None,
 ) -> None:
     """Tell what became of a file, why, and what to do."""
-    from pipeline.upkeep.why import why
+    from pipeline.upkeep.why import explain_file
 
     opened = open_for_writing(settings_of(store))
-    answer = why(opened, file)
+    answer = explain_file(opened, file)
     print(f"{file}\n  scan_id  {answer.scan_id or 'unknown: the file cannot be read'}")
     for line in answer.where:
         print(f"  {line}")
@@ -66,12 +66,12 @@ def retry(
     store: StoreOption = None,
 ) -> None:
     """List rejected files for another attempt, which the next run makes."""
-    from pipeline.ingest.delivery_lists import Deliveries, batches
+    from pipeline.ingest.delivery_lists import DeliveryLists, batches
     from pipeline.upkeep.retry import retry
 
     opened = open_for_writing(settings_of(store))
     for each in [batch] if batch else batches(opened.private):
-        folder = Deliveries(opened.private, each).folder
+        folder = DeliveryLists(opened.private, each).folder
         if not batch and not folder.is_dir():
             print(f"{each}: its folder is gone, nothing can be tried again")
             continue
@@ -89,12 +89,12 @@ def undo(
     store: StoreOption = None,
 ) -> None:
     """Take back a batch that was delivered by mistake, with all that was made of it."""
-    from pipeline.ingest.delivery_lists import Deliveries
+    from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.upkeep import undo
 
     opened = open_for_writing(settings_of(store))
     found = undo.find(opened, batch)
-    folder = Deliveries(opened.private, batch).folder
+    folder = DeliveryLists(opened.private, batch).folder
     print(f"Batch {batch}: {found.scans} accepted scans, {len(found.files)} files of the store")
     for other in sorted({other for other, _ in found.relisted}):
         print(f"  batch {other} holds some of its scans too: run it again afterwards, to keep them")
@@ -130,7 +130,7 @@ def forget(
         found = find_traces.find_patient(opened, patient)
     else:
         found = find_traces.find_scan(opened, _scan_id(scan))
-    for line in find_traces.in_words(found):
+    for line in find_traces.format_traces(found):
         print(line)
     if yes:
         _forgotten(opened, forget.forget(opened, found))
@@ -138,7 +138,7 @@ def forget(
         print("Nothing was changed. To forget them, add --yes")
 
 
-def _forgotten(opened: Opened, found) -> None:
+def _forgotten(opened: OpenStore, found) -> None:
     """Prove it, and say what is left for people to do."""
     from pipeline.progress import progress
     from pipeline.upkeep import erase, find_traces
@@ -176,11 +176,11 @@ def _scan_id(said: str) -> str:
 def doctor(store: StoreOption = None) -> None:
     """Check the installation and the store; exit status 1 when something has failed."""
     from pipeline import config
-    from pipeline.upkeep.doctor import FAILED, examine
+    from pipeline.upkeep.doctor import FAILED, run_checks
 
     settings = config.load(**({"store": store} if store else {}))
     table, failed = Table("", "", "", "to do"), 0
-    for finding in examine(settings):
+    for finding in run_checks(settings):
         failed += finding.state == FAILED
         table.add_row(finding.what, finding.state, finding.words, finding.to_do)
     Console().print(table)

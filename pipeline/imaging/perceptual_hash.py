@@ -13,7 +13,7 @@ from pipeline.imaging.downscale import shrink
 SIDE, LOWEST = 32, 8  # of the picture that is transformed, and the frequencies that are kept
 
 
-def likeness(small: np.ndarray) -> str:
+def perceptual_hash(small: np.ndarray) -> str:
     """16 hex digits for a thumbnail, uint8 (height, width); alike scans differ in few bits.
 
     As `imagehash.phash` does it, whose SciPy would cost every worker a second at its start.

@@ -90,7 +90,7 @@ def find_regions(
 
 def _teeth(frame: Frame, recipe: Recipe) -> list[Region]:
     """Where teeth may be, and which these may be."""
-    picture, chances = tooth_finder.look(frame.overview)
+    picture, chances = tooth_finder.tooth_map(frame.overview)
     places = tooth_finder.middles(chances)
     guesses = [
         (int(tooth), float(confidence)) if tooth else UNSURE

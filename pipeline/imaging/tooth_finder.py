@@ -47,11 +47,11 @@ def find_teeth(pixels: np.ndarray) -> np.ndarray:
     Its overview will do as well. The likeliest comes first. What no tooth is likely at follows, so
     that a jaw without teeth is looked at too.
     """
-    _, chances = look(pixels)
+    _, chances = tooth_map(pixels)
     return middles(chances)
 
 
-def look(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tooth_map(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A panoramic as the network sees it, float32 (128, 256), and its answer, float32 (32, 64)."""
     picture = contrasted(shrink(pixels, WIDTH, HEIGHT))
     return picture, tooth_chances(picture)

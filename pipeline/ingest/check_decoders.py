@@ -38,7 +38,7 @@ SYNTAXES = (
 )
 
 
-class Tried(NamedTuple):
+class DecoderCheck(NamedTuple):
     """A kind of file, and what became of it here."""
 
     kind: str
@@ -46,14 +46,14 @@ class Tried(NamedTuple):
     got: str  # the same words, or what was wrong
 
 
-def try_decoders() -> list[Tried]:
+def check_decoders() -> list[DecoderCheck]:
     """Make and decode one file of every kind."""
     picture = _picture()
     # Else it tells on the terminal in which way the broken ones are broken.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    tried = [Tried(kind, "decoded", _outcome(make, picture)) for kind, make in KINDS.items()]
+    tried = [DecoderCheck(kind, "decoded", _outcome(make, picture)) for kind, make in KINDS.items()]
     for kind, make in BROKEN.items():
-        tried.append(Tried(kind, REJECTED, _outcome(make, picture)))
+        tried.append(DecoderCheck(kind, REJECTED, _outcome(make, picture)))
     return tried
 
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from pipeline.errors import ConfigError
 from pipeline.ingest.batch_folder import BatchFolder, folder_at
 from pipeline.ingest.labels.annotations import Annotation, Annotations, Box
-from pipeline.ingest.list_files import Entry, Listing
-from pipeline.ingest.private_folder import Private
+from pipeline.ingest.list_files import Entry, FileList
+from pipeline.ingest.private_folder import PrivateFolder
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedFile:
     """One file of a delivery list."""
 
     part: int
@@ -68,7 +68,7 @@ class Known:
     attempt: int
 
 
-def batch_name(folder: BatchFolder, given: str | None, private: Private) -> str:
+def batch_name(folder: BatchFolder, given: str | None, private: PrivateFolder) -> str:
     """The name a batch is stored under: given, a date, or a keyed hash of where it lies."""
     if given is not None:
         if not BATCH_NAME.fullmatch(given) or given.startswith("."):
@@ -82,10 +82,10 @@ def batch_name(folder: BatchFolder, given: str | None, private: Private) -> str:
     return f"batch-{private.keyed('batch', os.fsencode(folder.resolve()))[:12]}"
 
 
-class Deliveries:
+class DeliveryLists:
     """The delivery lists of one batch."""
 
-    def __init__(self, private: Private, batch: str):
+    def __init__(self, private: PrivateFolder, batch: str):
         self._private = private
         self.batch = batch
         self._home = private.root / "deliveries" / batch
@@ -153,7 +153,7 @@ class Deliveries:
                 known[name] = Known(*facts)
         return known
 
-    def part(self, number: int) -> tuple[list[Listed], datetime.datetime]:
+    def part(self, number: int) -> tuple[list[ListedFile], datetime.datetime]:
         """The files of one part, in row order, and when they were listed."""
         for path in self.lists():
             table = pq.read_table(path, filters=[("part", "==", number)])
@@ -165,7 +165,7 @@ class Deliveries:
 
     def add(
         self,
-        listing: Listing,
+        listing: FileList,
         annotations: Annotations,
         part_size: int,
         again: frozenset[bytes] = frozenset(),
@@ -207,7 +207,7 @@ class Deliveries:
             "annotation": json.dumps(said),
         }
 
-    def everything(self) -> Iterator[Listed]:
+    def everything(self) -> Iterator[ListedFile]:
         """Every file that was ever listed, in the order of parts and rows."""
         for path in self.lists():
             yield from map(_listed, pq.read_table(path).to_pylist())
@@ -240,17 +240,17 @@ class Deliveries:
         self._private.write(f"deliveries/{self.batch}/{name}", data.getvalue())
 
 
-def batches(private: Private) -> list[str]:
+def batches(private: PrivateFolder) -> list[str]:
     """Names of all batches that were ever delivered."""
     return sorted(path.parent.name for path in private.root.glob("deliveries/*/folder"))
 
 
-def _listed(row: dict) -> Listed:
+def _listed(row: dict) -> ListedFile:
     said = json.loads(row["annotation"])
     said["boxes"] = [Box(**box) for box in said["boxes"]]
     entry = Entry(row["path"], row["size"], row["mtime_ns"], row["kind"])
     annotation = Annotation(**said)
-    return Listed(
+    return ListedFile(
         row["part"],
         row["row"],
         row["attempt"],

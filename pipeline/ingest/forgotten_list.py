@@ -9,15 +9,15 @@ under whatever name they come again.
 from collections.abc import Iterable
 
 from pipeline.ingest.list_files import Entry
-from pipeline.ingest.private_folder import Private
+from pipeline.ingest.private_folder import PrivateFolder
 
 LIST = "forgotten"
 
 
-class Forgotten:
+class ForgottenList:
     """Everything forgotten so far, as of the moment this was made."""
 
-    def __init__(self, private: Private):
+    def __init__(self, private: PrivateFolder):
         self._private = private
         path = private.root / LIST
         self._hashes = set(path.read_text().split()) if path.exists() else set()

@@ -43,7 +43,7 @@ class Entry:
 
 
 @dataclass
-class Listing:
+class FileList:
     """The entries of a batch folder, sorted by path."""
 
     scans: list[Entry] = field(default_factory=list)
@@ -52,13 +52,13 @@ class Listing:
     growing: int = 0  # still being written, or waiting for a table that is; left for the next run
 
 
-def list_batch(folder: BatchFolder, follow_links: bool = False) -> Listing:
+def list_batch(folder: BatchFolder, follow_links: bool = False) -> FileList:
     """List a batch folder, sub-folders included.
 
     Symbolic links are entries of their own unless they are to be followed; then one that leads
     nowhere, or back to a folder that holds it, still is.
     """
-    listing = Listing()
+    listing = FileList()
     entries = []
     for entry in _found(folder, follow_links):
         if _ignored(entry):
@@ -250,7 +250,7 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
     return (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns)
 
 
-def _sort_out(entries: list[Entry], listing: Listing) -> None:
+def _sort_out(entries: list[Entry], listing: FileList) -> None:
     """A label file is a CSV, JSON or YAML, a classes.txt, or a .txt that stands for a picture."""
     stems = {comparable(entry.stem) for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
     folders = {

@@ -14,7 +14,7 @@ from pipeline.ingest.picture import Picture
 OPPOSITE = dict(zip("LRAPHF", "RLPAFH", strict=True))
 
 
-def upright(picture: Picture) -> Picture:
+def turn_upright(picture: Picture) -> Picture:
     """The picture turned by quarters, and mirrored where its left and right are exchanged."""
     turns, mirrored = steps(picture.orientation)
     if not turns and not mirrored:

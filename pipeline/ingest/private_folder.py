@@ -29,7 +29,7 @@ UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}")
 LEFT_SECONDS = 24 * 3600  # without a write; a file here takes a moment
 
 
-class Private:
+class PrivateFolder:
     """An opened private folder with the store's key."""
 
     def __init__(self, root: Path, key: bytes):
@@ -79,7 +79,7 @@ class Private:
             if (found := UNFINISHED.fullmatch(path.name)) and _left(path, found[1], int(found[2])):
                 path.unlink(missing_ok=True)
 
-    def tell(self, message: str) -> None:
+    def log_message(self, message: str) -> None:
         """A message that may name a delivered file: to messages.log and to a terminal only."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         # Names that are not UTF-8 arrive as surrogates, which no log encoding can hold.
@@ -95,7 +95,7 @@ class Private:
             print(line, file=sys.stderr)
 
 
-def open_private(root: Path, may_create: bool) -> Private:
+def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
     """Open the private folder; its key is made on first use, never replaced.
 
     Raises StoreError when the key is missing although the store was written with one
@@ -122,7 +122,7 @@ def open_private(root: Path, may_create: bool) -> Private:
         raise StoreError(
             f"{key_file} holds {len(key)} bytes, a key has {KEY_BYTES}. Restore it from a backup."
         )
-    return Private(root, key)
+    return PrivateFolder(root, key)
 
 
 def _create_key(key_file: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pipeline.stages.receive import Commits
 from pipeline.store.base import Store
-from pipeline.store.locks import FOLDER, held, is_held
+from pipeline.store.locks import FOLDER, acquire_lock, is_locked
 from pipeline.store.part_names import scans_name
 from pipeline.store.run_store import RunStore
 
@@ -21,7 +21,7 @@ LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Turns:
+class CommitOrder:
     """The order in which the parts of a run's batch are committed."""
 
     store: RunStore
@@ -30,7 +30,7 @@ class Turns:
 
     def take(self, number: int) -> None:
         """Receive one part in its turn, alone among all processes; raises what `receive` raises."""
-        with held(self.store, self._key(number), timeout=-1):
+        with acquire_lock(self.store, self._key(number), timeout=-1):
             try:
                 self.receive(number, lambda: self._commits(number))
             except Exception:
@@ -41,7 +41,7 @@ class Turns:
     def _commits(self, number: int) -> Iterator[None]:
         for earlier in self.rivals(number):
             while not self._settled(earlier):
-                if is_held(self.store, self._key(earlier)):
+                if is_locked(self.store, self._key(earlier)):
                     time.sleep(LOOK_SECONDS)
                     continue
                 # Whatever goes wrong is told where that part is worked on in its own right.
@@ -62,6 +62,6 @@ class Turns:
         return f"{FOLDER}/{self._key(number)}.failed"
 
 
-def forget_turns(store: Store, batch: str) -> None:
+def clear_commit_order(store: Store, batch: str) -> None:
     """Forget which parts failed, and remove their locks; for the holder of the batch's lock."""
     store.remove_all(f"{FOLDER}/parts-{batch}")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder, folder_at
-from pipeline.ingest.delivery_lists import Deliveries, batches
+from pipeline.ingest.delivery_lists import DeliveryLists, batches
 from pipeline.ingest.list_files import has_scans
-from pipeline.jobs.on_failure import alarmed, sound
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.on_failure import report_failure, run_failure_command
+from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.feedback import take_feedback
 from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch import write_report
@@ -28,8 +28,8 @@ from pipeline.report.night_record import (
     BUSY,
     EMPTY,
     BatchNight,
-    Night,
-    in_words,
+    NightRecord,
+    format_night,
     of_summary,
     write_night,
 )
@@ -39,17 +39,17 @@ from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.locks import night_lock
-from pipeline.store.open_store import Opened
-from pipeline.store.registry import champion, choose, read_card
+from pipeline.store.open_store import OpenStore
+from pipeline.store.registry import champion, choose_models, read_card
 
 
-def nightly(opened: Opened, map: PartMap = one_by_one) -> Night:
+def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
     """Do what a night has to do; a failure of it is in the result, and `on_failure` was run.
 
     Raises NightBusy at once when another night is going on.
     """
-    with night_lock(opened.store), alarmed(opened.settings):
-        run = Run(opened, map)
+    with night_lock(opened.store), report_failure(opened.settings):
+        run = NightRun(opened, map)
         with run.step("inbox"):
             run.take_batches()
         with run.step("labels"):
@@ -58,17 +58,19 @@ def nightly(opened: Opened, map: PartMap = one_by_one) -> Night:
             run.train_when_due()
         write_night(opened.store, run.night, opened.settings)
         if run.night.failures:
-            sound(opened.settings, "\n".join(in_words(run.night, opened.settings)) + "\n")
+            run_failure_command(
+                opened.settings, "\n".join(format_night(run.night, opened.settings)) + "\n"
+            )
     return run.night
 
 
-class Run:
+class NightRun:
     """One night's work and what has become of it so far."""
 
-    def __init__(self, opened: Opened, map: PartMap):
+    def __init__(self, opened: OpenStore, map: PartMap):
         self.opened, self.settings, self.store = opened, opened.settings, opened.store
         self._map = map
-        self.night = Night()
+        self.night = NightRecord()
         self._summaries: list[Summary] = []  # of batches with new work
 
     @contextmanager
@@ -86,7 +88,9 @@ class Run:
             yield
         except Exception as error:
             foreseen = isinstance(error, PipelineError)
-            self.opened.private.tell(f"{what}: {error if foreseen else traceback.format_exc()}")
+            self.opened.private.log_message(
+                f"{what}: {error if foreseen else traceback.format_exc()}"
+            )
             self.night.failures.append(f"{what}: {type(error).__name__}")
 
     def take_batches(self) -> None:
@@ -99,7 +103,7 @@ class Run:
                 "it in dental.toml or in DENTAL_INBOX."
             )
         private = self.opened.private
-        known = {Deliveries(private, batch).folder: batch for batch in batches(private)}
+        known = {DeliveryLists(private, batch).folder: batch for batch in batches(private)}
         for folder in folders_of(inbox, self.settings.follow_links):
             # A batch that was delivered by hand keeps the name that it was given then.
             self._take_batch(folder, known.get(folder.resolve()))
@@ -117,7 +121,7 @@ class Run:
         self.night.batches[name] = BatchNight(BROKEN)  # until it is done
         with self._told(f"batch {name}"):
             try:
-                summary = process(self.opened, name, self._map, only_new=True)
+                summary = run_batch(self.opened, name, self._map, only_new=True)
             except BatchBusy as busy:
                 self.night.batches[name] = BatchNight(BUSY, lines=[f"note  {busy}"])
                 return
@@ -156,7 +160,7 @@ class Run:
                     continue
                 found = take_feedback(self.settings, path)
                 for problem in found.problems:
-                    self.opened.private.tell(f"{path}: {problem}")
+                    self.opened.private.log_message(f"{path}: {problem}")
                 self.opened.private.write(f"feedback/{digest}", b"")
                 taken["files"] += 1
                 taken["appended"] += found.appended
@@ -164,7 +168,7 @@ class Run:
 
     def train_when_due(self) -> None:
         """Train and promote once enough labels are new; without a champion, once it is possible."""
-        chosen = choose(self.settings, self.store)
+        chosen = choose_models(self.settings, self.store)
         since = last_training(self.store, chosen.trunk_id)
         if since is not None:
             with catalog.open_store(self.store) as con:

@@ -10,7 +10,7 @@ from pipeline.progress import log
 SECONDS = 60
 
 
-def sound(settings: Settings, words: str) -> None:
+def run_failure_command(settings: Settings, words: str) -> None:
     """Run the command of the settings, if there is one; one that fails is told, no more."""
     if settings.on_failure is None:
         return
@@ -27,11 +27,13 @@ def sound(settings: Settings, words: str) -> None:
 
 
 @contextmanager
-def alarmed(settings: Settings) -> Iterator[None]:
+def report_failure(settings: Settings) -> Iterator[None]:
     """Sound the alarm when the block raises. It names the kind of error: words may name files."""
     try:
         yield
     except Exception as error:
         place = f"{settings.private_folder}/messages.log"
-        sound(settings, f"The nightly run could not be done: {type(error).__name__}; see {place}\n")
+        run_failure_command(
+            settings, f"The nightly run could not be done: {type(error).__name__}; see {place}\n"
+        )
         raise

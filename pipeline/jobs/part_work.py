@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pipeline.errors import PipelineError
-from pipeline.ingest.delivery_lists import Deliveries
-from pipeline.jobs.commit_order import Turns
-from pipeline.jobs.resources import Job, Tools, made_with, tools_for
+from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.jobs.commit_order import CommitOrder
+from pipeline.jobs.resources import Job, Resources, made_with, resources_for
 from pipeline.progress import Advance
 from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import Attempt, Work, attempt
@@ -27,11 +27,11 @@ class PartWork(Work):
     stage: ClassVar[str]
 
     def __call__(self, number: int, advance: Advance) -> object:
-        tools = tools_for(self.job)
+        tools = resources_for(self.job)
         tools.store.require()
         return self.do(tools, number, advance)
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> object:
+    def do(self, tools: Resources, number: int, advance: Advance) -> object:
         raise NotImplementedError
 
 
@@ -40,17 +40,19 @@ class Receive(PartWork):
 
     stage, needs = "receive", "receive"
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> None:
-        rivals = Deliveries(tools.opened.private, self.job.batch).rivals
-        Turns(tools.store, rivals, tools.receiver(advance).receive_part).take(number)
+    def do(self, tools: Resources, number: int, advance: Advance) -> None:
+        rivals = DeliveryLists(tools.opened.private, self.job.batch).rivals
+        CommitOrder(tools.store, rivals, tools.receiver(advance).receive_part).take(number)
 
-    def told(self, number: int, words: str) -> str | None:
+    def private_message(self, number: int, words: str) -> str | None:
         """Tell it here: it may name a delivered file, and names do not travel."""
         try:
-            private = tools_for(self.job).opened.private
+            private = resources_for(self.job).opened.private
         except PipelineError as error:
             return str(error)  # the private folder was never opened, so no name was seen
-        private.tell(f"stage {self.stage}, part {number} of {self.job.batch} failed: {words}")
+        private.log_message(
+            f"stage {self.stage}, part {number} of {self.job.batch} failed: {words}"
+        )
         return None
 
 
@@ -59,7 +61,7 @@ class Recut(Receive):
 
     stage = "cut again"
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> int:
+    def do(self, tools: Resources, number: int, advance: Advance) -> int:
         receiver = tools.receiver(advance)
         fenced = replace(receiver.opened, store=tools.store)
         return replace(receiver, opened=fenced).recut_part(number)
@@ -70,7 +72,7 @@ class Embed(PartWork):
 
     stage, needs = "embed", "embed"
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> None:
+    def do(self, tools: Resources, number: int, advance: Advance) -> None:
         job = self.job
         embed_part(tools.store, job.batch, number, job.chosen, tools.embed, advance)
 
@@ -82,7 +84,7 @@ class Score(PartWork):
     novelty_id: str
     stage, needs = "novelty", ""
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> None:
+    def do(self, tools: Resources, number: int, advance: Advance) -> None:
         fitted = tools.fitted(self.novelty_id)
         score_part(tools.store, self.job.batch, number, self.job.chosen, fitted)
 
@@ -94,7 +96,7 @@ class Predict(PartWork):
     head_id: str
     stage, needs = "predict", ""
 
-    def do(self, tools: Tools, number: int, advance: Advance) -> None:
+    def do(self, tools: Resources, number: int, advance: Advance) -> None:
         head = tools.head(self.head_id)
         predict_part(tools.store, self.job.batch, number, self.job.chosen, head)
 

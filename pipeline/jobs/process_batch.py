@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import NotEnoughData, StageFailed
-from pipeline.ingest.delivery_lists import Deliveries
-from pipeline.jobs.commit_order import forget_turns
+from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.jobs.commit_order import clear_commit_order
 from pipeline.jobs.part_work import Embed, Predict, Receive, Recut, Score
-from pipeline.jobs.resources import finished, job_for, tools_for
+from pipeline.jobs.resources import job_for, release_resources, resources_for
 from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch import write_report
 from pipeline.report.summary import Summary, write_record
 from pipeline.stages.audit import draw_audit
-from pipeline.stages.drift import compare_batch, in_words, name_of
-from pipeline.stages.parts_loop import Guarded, PartMap, Work, one_by_one, outcomes_of
+from pipeline.stages.drift import compare_batch, drift_notes, name_of
+from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
 from pipeline.stages.plan import plan_batch
-from pipeline.stages.score_novelty import standing
+from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import (
     audits_name,
     crops_name,
@@ -34,12 +34,12 @@ from pipeline.store.part_names import (
     predictions_name,
     scans_name,
 )
-from pipeline.store.parts import rows_of
-from pipeline.store.registry import champion, choose
+from pipeline.store.parts import row_count
+from pipeline.store.registry import champion, choose_models
 
 
-def process(
-    opened: Opened, batch: str, map: PartMap = one_by_one, only_new: bool = False
+def run_batch(
+    opened: OpenStore, batch: str, map: PartMap = one_by_one, only_new: bool = False
 ) -> Summary:
     """Take `batch` from its folder to its report; safe to run again after a crash.
 
@@ -49,33 +49,33 @@ def process(
     with batch_lock(opened.store, batch):
         opened.store.sweep()
         opened.private.sweep()
-        run = Run(opened, batch, map, only_new)
+        run = BatchRun(opened, batch, map, only_new)
         try:
             return run.whole()
         finally:
             run.close()
 
 
-class Run:
+class BatchRun:
     """One run over one batch. What costs time to make is made when first needed."""
 
-    def __init__(self, opened: Opened, batch: str, map: PartMap, only_new: bool):
+    def __init__(self, opened: OpenStore, batch: str, map: PartMap, only_new: bool):
         self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
         self._only_new = only_new
-        self.chosen = choose(opened.settings, opened.store)
+        self.chosen = choose_models(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
-        self.tools = tools_for(self.job)
+        self.tools = resources_for(self.job)
         self.tools.opened = opened
 
     def close(self) -> None:
-        finished(self.job)
+        release_resources(self.job)
 
     def whole(self) -> Summary:
         """All stages in their order; each does what is not done yet."""
         with self._timed("plan"):
             self.summary.planned = plan_batch(self.batch, self.opened)
-            parts = Deliveries(self.opened.private, self.batch).parts()
+            parts = DeliveryLists(self.opened.private, self.batch).parts()
         self._receive(parts)
         self._embed(parts)
         self._novelty(parts)
@@ -88,11 +88,11 @@ class Run:
 
     def _receive(self, parts: list[int]) -> None:
         missing = self._without(parts, lambda number: scans_name(self.batch, number))
-        files = Deliveries(self.opened.private, self.batch).sizes()
-        forget_turns(self.store, self.batch)
+        files = DeliveryLists(self.opened.private, self.batch).sizes()
+        clear_commit_order(self.store, self.batch)
         with progress("receive", sum(files[number] for number in missing)) as advance:
             self._each("receive", missing, Receive(self.job), advance)
-        forget_turns(self.store, self.batch)
+        clear_commit_order(self.store, self.batch)
         # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
         unembedded = self._without(self._received(parts), self._features)
         missing = self._without(unembedded, self._crops)
@@ -108,13 +108,13 @@ class Run:
 
     def _embed(self, parts: list[int]) -> None:
         missing = self._without(self._with(parts, self._crops), self._features)
-        crops = sum(rows_of(self.store, self._crops(number)) for number in missing)
+        crops = sum(row_count(self.store, self._crops(number)) for number in missing)
         with progress("embed", crops) as advance:
             self._each("embed", missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
         """Score with the model in force; learn a first one once there is enough to learn from."""
-        fitted = standing(self.store, self.chosen.trunk_id)
+        fitted = current_novelty(self.store, self.chosen.trunk_id)
         if fitted is None:
             self._first_novelty()
             return
@@ -154,17 +154,17 @@ class Run:
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
 
     def _predict(self, parts: list[int]) -> None:
-        standing = champion(self.store)
-        if standing is None:
+        current_novelty = champion(self.store)
+        if current_novelty is None:
             return
-        if standing["trunk"] != self.chosen.trunk_id:
+        if current_novelty["trunk"] != self.chosen.trunk_id:
             self.summary.notes.append(
-                f"The champion works on trunk {standing['trunk']}, your settings ask for "
+                f"The champion works on trunk {current_novelty['trunk']}, your settings ask for "
                 f"{self.chosen.trunk_id}: features were written, predictions need a head on them. "
                 "Train one with: make train"
             )
             return
-        head = self.summary.head = standing["head"]
+        head = self.summary.head = current_novelty["head"]
         missing = self._without(
             self._with(parts, self._features),
             lambda number: predictions_name(head, self.batch, number),
@@ -189,7 +189,7 @@ class Run:
             lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
         )
         if self.store.has(name):
-            self.summary.alerts, told = in_words(self.store, name)
+            self.summary.alerts, told = drift_notes(self.store, name)
             self.summary.notes += told
 
     @property
@@ -248,12 +248,12 @@ class Run:
         return self._with(parts, lambda number: scans_name(self.batch, number))
 
     def _with(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        standing = self.store.standing(map(name, parts))
-        return [number for number in parts if name(number) in standing]
+        current_novelty = self.store.existing(map(name, parts))
+        return [number for number in parts if name(number) in current_novelty]
 
     def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        standing = self.store.standing(map(name, parts))
-        return [number for number in parts if name(number) not in standing]
+        current_novelty = self.store.existing(map(name, parts))
+        return [number for number in parts if name(number) not in current_novelty]
 
     def _each(
         self,
@@ -267,7 +267,7 @@ class Run:
             return []
         self.summary.worked[stage] = len(missing)
         with self._timed(stage):
-            guarded = Guarded(stage, self.batch, work, self.opened.private, advance)
+            guarded = StageRun(stage, self.batch, work, self.opened.private, advance)
             outcomes = outcomes_of(self._map, guarded, missing)
         failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
         self.summary.failures += failures
@@ -279,4 +279,4 @@ class Run:
         try:
             yield
         finally:
-            self.summary.spend(stage, time.monotonic() - started)
+            self.summary.add_seconds(stage, time.monotonic() - started)

@@ -13,15 +13,15 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from pipeline.config import Settings
-from pipeline.ingest.delivery_lists import Deliveries
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.progress import Advance
-from pipeline.stages.duplicates import Accepted
+from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.predict import Head
 from pipeline.stages.receive import Receiver
-from pipeline.stages.score_novelty import Fitted
-from pipeline.store.open_store import Opened, open_for_writing
-from pipeline.store.registry import Chosen, embedder
+from pipeline.stages.score_novelty import NoveltyModel
+from pipeline.store.open_store import OpenStore, open_for_writing
+from pipeline.store.registry import ModelChoice, embedder
 from pipeline.store.run_store import RunStore
 
 # What else decides the bytes of a part.
@@ -36,15 +36,15 @@ class Job:
     run: str
     batch: str
     settings: Settings = field(repr=False)
-    chosen: Chosen = field(repr=False)
+    chosen: ModelChoice = field(repr=False)
     made_with: str = field(repr=False)
 
 
-def job_for(run: str, batch: str, opened: Opened, chosen: Chosen) -> Job:
+def job_for(run: str, batch: str, opened: OpenStore, chosen: ModelChoice) -> Job:
     """The job of a run; folders in it are absolute, since others work in other places."""
     settings = opened.settings
     where = {
-        "store": opened.store.everywhere(),
+        "store": opened.store.absolute_root(),
         "private": settings.private_folder.absolute(),
     }
     return Job(run, batch, settings.model_copy(update=where), chosen, made_with())
@@ -62,7 +62,7 @@ def made_with() -> str:
     return digest.hexdigest()
 
 
-class Tools:
+class Resources:
     """What one process makes for a run; each when first needed."""
 
     def __init__(self, job: Job):
@@ -70,21 +70,21 @@ class Tools:
         self.store = RunStore(job.settings.store, job.batch, job.run)
 
     @cached_property
-    def opened(self) -> Opened:
+    def opened(self) -> OpenStore:
         return open_for_writing(self.job.settings)
 
     @cached_property
-    def workers(self) -> Workers:
+    def workers(self) -> WorkerPool:
         settings = self.job.settings
         # Another machine has another number of cores.
         told = "workers" in settings.model_fields_set
         count = settings.workers if told else os.cpu_count() or 1
-        return Workers(count, settings.scan_seconds, settings.scan_memory_mb)
+        return WorkerPool(count, settings.scan_seconds, settings.scan_memory_mb)
 
     @cached_property
-    def accepted(self) -> Accepted:
-        lengths = Deliveries(self.opened.private, self.job.batch).lengths()
-        return Accepted(self.store, lengths)
+    def accepted(self) -> AcceptedInStore:
+        lengths = DeliveryLists(self.opened.private, self.job.batch).lengths()
+        return AcceptedInStore(self.store, lengths)
 
     @cached_property
     def embed(self) -> Callable:
@@ -96,9 +96,9 @@ class Tools:
         return cache(partial(Head, self.store))
 
     @cached_property
-    def fitted(self) -> Callable[[str], Fitted]:
+    def fitted(self) -> Callable[[str], NoveltyModel]:
         """Models of novelty by their id, each read once."""
-        return cache(partial(Fitted, self.store))
+        return cache(partial(NoveltyModel, self.store))
 
     def receiver(self, advance: Advance) -> Receiver:
         job = self.job
@@ -109,19 +109,19 @@ class Tools:
             self.workers.close()
 
 
-_tools: dict[str, Tools] = {}
+_tools: dict[str, Resources] = {}
 
 
-def tools_for(job: Job) -> Tools:
+def resources_for(job: Job) -> Resources:
     """What this process has made for a run so far."""
     if job.run not in _tools:
         while len(_tools) >= RUNS:
             _tools.pop(next(iter(_tools))).close()
-        _tools[job.run] = Tools(job)
+        _tools[job.run] = Resources(job)
     return _tools[job.run]
 
 
-def finished(job: Job) -> None:
+def release_resources(job: Job) -> None:
     """Give back what this process has made for a run."""
     if tools := _tools.pop(job.run, None):
         tools.close()

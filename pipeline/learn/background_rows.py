@@ -14,7 +14,7 @@ from pipeline.model.head.rows import Background, Embeddings
 from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.parts import read_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 SEED = 0  # of which rows are left out where there are more background rows than labelled ones
 COLUMNS = ["crop_id", "batch", "patient_key"]
@@ -42,7 +42,7 @@ class BackgroundRows:
         return Background(self.embeddings, learn)
 
 
-def background_rows(store: Store, chosen: Chosen) -> BackgroundRows | None:
+def background_rows(store: Store, chosen: ModelChoice) -> BackgroundRows | None:
     """All background that the trunk has embedded, by crop_id; None when there is none."""
     names = store.names(f"background_features/{chosen.trunk_id}")
     schema = schemas.features(chosen.width)

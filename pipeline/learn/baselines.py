@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from pipeline.learn.training_rows import Rows, crops_of
+from pipeline.learn.training_rows import TrainingRows, crops_of
 from pipeline.model.scores import baseline_features, baselines, metrics
 from pipeline.progress import progress
 from pipeline.store.base import Store
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 
 @dataclass(frozen=True)
-class Seen:
+class BaselineInputs:
     """What baselines see of the rows of the mask `kept` (N,): an array of n rows per kind."""
 
     kept: np.ndarray
@@ -28,7 +28,7 @@ class Seen:
         """Baselines whose features are there."""
         return [name for name, (kind, _) in METHODS.items() if kind in self.features]
 
-    def scored(self, rows: Rows, sides: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    def scored(self, rows: TrainingRows, sides: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Every baseline with its probabilities (n, classes) or (n, 2), learned on `sides` (N,)."""
         sides, truth = sides[self.kept], rows.truth[self.kept]
         learn, judge = sides == "train", sides == "validation"
@@ -38,7 +38,7 @@ class Seen:
 
 
 def _machine(features, truth, learn, judge, _) -> np.ndarray:
-    return baselines.machine(features, truth, learn, judge)
+    return baselines.support_vector_machine(features, truth, learn, judge)
 
 
 def _normal_or_not(features, truth, learn, judge, _) -> np.ndarray:
@@ -59,11 +59,11 @@ METHODS: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
 }
 
 
-def seen(store: Store, chosen: Chosen, rows: Rows) -> Seen:
+def read_baseline_inputs(store: Store, chosen: ModelChoice, rows: TrainingRows) -> BaselineInputs:
     """Read what baselines see. Kinds that need crops are left out when some were deleted."""
-    kept = baselines.capped(rows.sides)
+    kept = baselines.cap_rows(rows.sides)
     facts = rows.facts[kept].reset_index(drop=True)
-    return Seen(
+    return BaselineInputs(
         kept,
         {
             "embeddings": rows.embeddings_of(kept),
@@ -74,7 +74,7 @@ def seen(store: Store, chosen: Chosen, rows: Rows) -> Seen:
     )
 
 
-def _of_crops(store: Store, chosen: Chosen, facts) -> dict[str, np.ndarray]:
+def _of_crops(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]:
     """Features that are made of pixels, slice by slice; none when some crops were deleted."""
     kinds = {"pixels": baseline_features.thumbnails, "edges": baseline_features.edges_of}
     found: dict[str, np.ndarray] = {}
@@ -91,7 +91,7 @@ def _of_crops(store: Store, chosen: Chosen, facts) -> dict[str, np.ndarray]:
     return found if have.all() else {}
 
 
-def evaluated(rows: Rows, kept: np.ndarray, probabilities: np.ndarray) -> dict:
+def evaluate_rows(rows: TrainingRows, kept: np.ndarray, probabilities: np.ndarray) -> dict:
     """An evaluation of the rows of the mask `kept`, as plain JSON types.
 
     `probabilities` are of those rows, (n, classes), or (n, 2) of a method that tells the normal
@@ -104,21 +104,21 @@ def evaluated(rows: Rows, kept: np.ndarray, probabilities: np.ndarray) -> dict:
     return metrics.evaluate(truth, probabilities, patients, sides, classes, classes[0]).as_dict()
 
 
-def compared(
-    rows: Rows, seen: Seen, head: np.ndarray, advance: Callable[[int], None]
+def compare_with_baselines(
+    rows: TrainingRows, inputs: BaselineInputs, head: np.ndarray, advance: Callable[[int], None]
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Evaluations on the test side of the head and of every baseline, and the differences.
 
     `head` are probabilities (N, classes) of all rows. A difference is the AUROC of the head minus
     that of the baseline, on the same draws of test patients.
     """
-    scores = {"head": evaluated(rows, np.ones(len(head), bool), head)}
+    scores = {"head": evaluate_rows(rows, np.ones(len(head), bool), head)}
     differences = {}
-    test = rows.sides[seen.kept] == "test"
-    abnormal, patients = rows.truth[seen.kept] > 0, rows.patients[seen.kept]
-    ours = 1 - head[seen.kept][:, 0]
-    for name, probabilities in seen.scored(rows, rows.sides):
-        scores[name] = evaluated(rows, seen.kept, probabilities)
+    test = rows.sides[inputs.kept] == "test"
+    abnormal, patients = rows.truth[inputs.kept] > 0, rows.patients[inputs.kept]
+    ours = 1 - head[inputs.kept][:, 0]
+    for name, probabilities in inputs.scored(rows, rows.sides):
+        scores[name] = evaluate_rows(rows, inputs.kept, probabilities)
         theirs = 1 - probabilities[:, 0]
         differences[name] = asdict(
             metrics.paired_difference(abnormal[test], theirs[test], ours[test], patients[test])

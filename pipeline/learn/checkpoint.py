@@ -3,7 +3,7 @@
 from pipeline.store.base import Store
 
 
-class Remembered:
+class StoredCheckpoint:
     """The state of a run after its last epoch, beside the tables; hidden from every reader."""
 
     def __init__(self, store: Store, run: str):

@@ -13,15 +13,15 @@ from pipeline.errors import NotEnoughData
 from pipeline.model.scores import splits
 from pipeline.store.base import Store
 from pipeline.store.features import labels_in_force
-from pipeline.store.parts import opened, read_part
-from pipeline.store.registry import Chosen
+from pipeline.store.parts import open_part, read_part
+from pipeline.store.registry import ModelChoice
 
 LEAST = 64  # crops on the training side, with or without labels
 COLUMNS = ["crop_id", "patient_key"]
 
 
 @dataclass(frozen=True)
-class StoredCrops:
+class CropSource:
     """The crops of a recipe that a trunk learns from, on the training and validation side.
 
     Facts are in memory, pixels are not: a row group at a time is read, in another order in each
@@ -81,7 +81,7 @@ class StoredCrops:
 
     def _of_part(self, name: str, wanted: pd.DataFrame, random):
         rows, classes = wanted["row"].to_numpy(), wanted["class"].to_numpy()
-        with opened(self.store, name, schemas.crops(self.side), ["pixels"]) as file:
+        with open_part(self.store, name, schemas.crops(self.side), ["pixels"]) as file:
             sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
             starts = np.cumsum([0, *sizes])
             groups = range(len(sizes)) if random is None else random.permutation(len(sizes))
@@ -95,7 +95,7 @@ class StoredCrops:
                 yield crops, classes[mine]
 
 
-def stored_crops(store: Store, chosen: Chosen, settings: Settings) -> StoredCrops:
+def crop_source(store: Store, chosen: ModelChoice, settings: Settings) -> CropSource:
     """What there is to learn from: with labels where both sides have enough, else without.
 
     Raises NotEnoughData when the training side has too few crops even for that.
@@ -120,8 +120,8 @@ def stored_crops(store: Store, chosen: Chosen, settings: Settings) -> StoredCrop
 
 
 def on_sides(
-    store: Store, chosen: Chosen, crop_ids, truth: np.ndarray, sides: np.ndarray, class_names
-) -> StoredCrops:
+    store: Store, chosen: ModelChoice, crop_ids, truth: np.ndarray, sides: np.ndarray, class_names
+) -> CropSource:
     """Crops with these class numbers (N,) and sides (N,) instead of their own."""
     given = pd.DataFrame({"crop_id": crop_ids, "class": truth, "split": sides})
     facts = _facts(store, chosen).drop(columns="split").merge(given, on="crop_id")
@@ -131,15 +131,15 @@ def on_sides(
 
 
 def _with_background(
-    store: Store, chosen: Chosen, facts: pd.DataFrame, class_names: tuple[str, ...]
-) -> StoredCrops:
+    store: Store, chosen: ModelChoice, facts: pd.DataFrame, class_names: tuple[str, ...]
+) -> CropSource:
     """With the background of the patients from whom classes are learned; none without labels."""
     taught = (facts["split"] == "train") & (len(class_names) > 1)
     patients = set(facts.loc[taught, "patient_key"])
     beside = _where(store, f"background_crops/{chosen.recipe_id}", chosen.recipe.side)
     beside = beside[beside["patient_key"].isin(patients)].assign(**{"class": len(class_names)})
     side = chosen.recipe.side
-    return StoredCrops(store, side, facts, class_names, beside.reset_index(drop=True))
+    return CropSource(store, side, facts, class_names, beside.reset_index(drop=True))
 
 
 def lacking(known: pd.DataFrame, settings: Settings) -> str:
@@ -156,7 +156,7 @@ def lacking(known: pd.DataFrame, settings: Settings) -> str:
     return "; ".join(words)
 
 
-def _facts(store: Store, chosen: Chosen) -> pd.DataFrame:
+def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     """Where every crop of the recipe lies, its label in force and its patient's side."""
     facts = _where(store, f"crops/{chosen.recipe_id}", chosen.recipe.side)
     if facts.empty:

@@ -19,15 +19,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
-from pipeline.learn.baselines import Seen, seen
-from pipeline.learn.refit_trunk import how_learned, relearned
-from pipeline.learn.train_head import learned_head, probabilities_of
-from pipeline.learn.training_rows import Rows, labelled_rows
+from pipeline.learn.baselines import BaselineInputs, read_baseline_inputs
+from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
+from pipeline.learn.train_head import fit_head, probabilities_of
+from pipeline.learn.training_rows import TrainingRows, labelled_rows
 from pipeline.model.fingerprints import head_fingerprint
 from pipeline.model.scores import metrics, splits
 from pipeline.progress import progress
 from pipeline.store.base import Store
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 VALIDATION_FOLDS = 5  # of the patients left for learning, one part in five is for validation
 Say = Callable[[str], None]
@@ -42,7 +42,7 @@ class CrossValidated:
 
 
 def cross_validate(
-    store: Store, chosen: Chosen, settings: Settings, folds: int, say: Say
+    store: Store, chosen: ModelChoice, settings: Settings, folds: int, say: Say
 ) -> CrossValidated:
     """Learn and measure head and baselines in every fold, and write the record under runs/.
 
@@ -50,26 +50,26 @@ def cross_validate(
     """
     started = time.monotonic()
     rows = labelled_rows(store, chosen, settings)
-    dealt = folds_of(rows, folds)
+    dealt = split_into_folds(rows, folds)
     run = run_of(rows, chosen, settings, dealt)
-    beside = seen(store, chosen, rows)
+    beside = read_baseline_inputs(store, chosen, rows)
     results = [
         _fold(store, f"{run}/fold-{number}.json", rows, sides, beside, chosen, settings, say)
         for number, sides in enumerate(dealt, start=1)
     ]
     record = {
         "trunk": chosen.trunk_id,
-        "trunk_learned_in_folds": how_learned(store, chosen) is not None,
+        "trunk_learned_in_folds": learn_settings_of(store, chosen) is not None,
         "settings": settings.head.model_dump(mode="json"),
         "classes": list(rows.classes),
-        **measured(rows, dealt, beside, results),
+        **measure_folds(rows, dealt, beside, results),
         "seconds": round(time.monotonic() - started, 1),
     }
     store.write_bytes(f"{run}.json", json.dumps(record, indent=1).encode())
     return CrossValidated(f"{run}.json", record)
 
 
-def folds_of(rows: Rows, folds: int) -> list[np.ndarray]:
+def split_into_folds(rows: TrainingRows, folds: int) -> list[np.ndarray]:
     """The side of every row (N,), once per fold; a patient stands on one side in each."""
     abnormal, patients = rows.truth > 0, rows.patients
     have = [len(set(patients[kind])) for kind in (abnormal, ~abnormal)]
@@ -87,12 +87,12 @@ def folds_of(rows: Rows, folds: int) -> list[np.ndarray]:
         _, judge = next(inner.split(known, abnormal[known], patients[known]))
         sides = np.full(len(patients), "train", "<U10")
         sides[test], sides[known[judge]] = "test", "validation"
-        splits.proof(patients, sides)
+        splits.prove_disjoint(patients, sides)
         dealt.append(sides)
     return dealt
 
 
-def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) -> dict:
+def _fold(store, name, rows, sides, beside: BaselineInputs, chosen, settings, say: Say) -> dict:
     """Scores of one fold's test rows by every method, in the order of the rows; kept as `name`.
 
     Per method the p_abnormal of the test rows and the threshold from the validation rows.
@@ -101,12 +101,12 @@ def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) ->
         return json.loads(store.read_bytes(name))
     say(f"{name.rsplit('/')[-1].removesuffix('.json')}: {np.sum(sides == 'test')} test crops")
     here, start = replace(rows, sides=sides), None
-    if how := how_learned(store, chosen):
-        anew = relearned(store, chosen, here, how, name.removesuffix(".json"))
+    if how := learn_settings_of(store, chosen):
+        anew = refit_trunk(store, chosen, here, how, name.removesuffix(".json"))
         here, start = anew.rows, anew.start
         embeddings = here.embeddings_of(beside.kept)
         beside = replace(beside, features={**beside.features, "embeddings": embeddings})
-    head = probabilities_of(learned_head(here, sides, chosen, settings, say, start), here)
+    head = probabilities_of(fit_head(here, sides, chosen, settings, say, start), here)
     found = {"head": _scored(here, np.ones(len(sides), bool), 1 - head[:, 0])}
     with progress("baselines", len(beside.usable)) as advance:
         for method, probabilities in beside.scored(here, sides):
@@ -116,7 +116,7 @@ def _fold(store, name, rows, sides, beside: Seen, chosen, settings, say: Say) ->
     return found
 
 
-def _scored(rows: Rows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:
+def _scored(rows: TrainingRows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:
     sides, abnormal = rows.sides[kept], rows.truth[kept] > 0
     judge = sides == "validation"
     point = metrics.operating_point(abnormal[judge], p_abnormal[judge])
@@ -126,7 +126,9 @@ def _scored(rows: Rows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:
     }
 
 
-def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[dict]) -> dict:
+def measure_folds(
+    rows: TrainingRows, dealt: list[np.ndarray], beside: BaselineInputs, results: list[dict]
+) -> dict:
     """All folds together: scores with intervals over patients, support, paired differences.
 
     AUROCs and their differences are those within the folds; `auroc_pooled` ranks all rows together.
@@ -165,7 +167,9 @@ def measured(rows: Rows, dealt: list[np.ndarray], beside: Seen, results: list[di
     }
 
 
-def run_of(rows: Rows, chosen: Chosen, settings: Settings, dealt: list[np.ndarray]) -> str:
+def run_of(
+    rows: TrainingRows, chosen: ModelChoice, settings: Settings, dealt: list[np.ndarray]
+) -> str:
     """Name of the run: the same rows, trunk, settings and folds give the same one."""
     name = head_fingerprint(
         chosen.trunk_id,

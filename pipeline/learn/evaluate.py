@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, NotEnoughData
-from pipeline.learn.scored_rows import Scored, scored_rows
+from pipeline.learn.scored_rows import ScoredRows, scored_rows
 from pipeline.model.scores import evaluation, splits
 from pipeline.model.scores.evaluation import Bin, Thresholds, threshold_at
 from pipeline.model.scores.metrics import Estimate, operating_point
-from pipeline.model.scores.overlap import Overlap, overlap
+from pipeline.model.scores.overlap import Overlap, find_overlap
 from pipeline.stages.predict import Head
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.model_cards import known_head
+from pipeline.store.model_cards import require_head
 from pipeline.store.registry import champion
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
@@ -46,7 +46,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class HeadEvaluation:
     """What is known about a head after measuring it."""
 
     card: dict
@@ -65,7 +65,7 @@ def evaluate_head(
     distance: int,
     prevalence: float | None = None,
     specificities: Sequence[float] = SPECIFICITIES,
-) -> Evaluated:
+) -> HeadEvaluation:
     """Measure a head, by default the champion.
 
     `prevalence` is by default the share of abnormal test rows. Raises ConfigError for a head that
@@ -75,7 +75,7 @@ def evaluate_head(
         if not 0 < share < 1:
             raise ConfigError(f"{share:g} was given where a share between 0 and 1 was expected.")
     head = Head(store, _known(store, head_id))
-    proof = proven(store, head.card["trunk"], distance)
+    proof = check_sides(store, head.card["trunk"], distance)
     rows = scored_rows(store, head)
     test = (rows.sides == "test") & ~rows.facts["scan_id"].isin(proof.left_out).to_numpy()
     if not test.any():
@@ -87,7 +87,7 @@ def evaluate_head(
         prevalence = float(rows.abnormal[test].mean())
     whole, judge = rows.only(test), rows.only(rows.sides == "validation")
     groups, hidden = _groups(whole, judge, prevalence, specificities)
-    return Evaluated(
+    return HeadEvaluation(
         card=head.card,
         proof=proof.lines,
         left_out=int((rows.sides == "test").sum() - test.sum()),
@@ -105,10 +105,10 @@ def _known(store: Store, head_id: str | None) -> str:
         if standing is None:
             raise ConfigError("The store has no champion yet; train a head with: make train")
         return standing["head"]
-    return known_head(store, head_id)
+    return require_head(store, head_id)
 
 
-def proven(store: Store, trunk_id: str, distance: int) -> Overlap:
+def check_sides(store: Store, trunk_id: str, distance: int) -> Overlap:
     """Counts that show what stands on two sides, over every scan that the trunk has embedded.
 
     Raises ArtifactError when a patient does.
@@ -116,14 +116,16 @@ def proven(store: Store, trunk_id: str, distance: int) -> Overlap:
     with catalog.open_store(store) as con:
         scans = catalog.query(con, "embedded_scans", trunk=trunk_id)
     sides = splits.sides(list(scans["patient_key"]))
-    patients = splits.proof(scans["patient_key"], sides).replace(" rows", " scans").splitlines()
+    patients = (
+        splits.prove_disjoint(scans["patient_key"], sides).replace(" rows", " scans").splitlines()
+    )
     hashes = [None if pd.isna(each) else each for each in scans["likeness"]]
-    found = overlap(scans["scan_id"], sides, hashes, distance)
+    found = find_overlap(scans["scan_id"], sides, hashes, distance)
     return Overlap((*patients, *found.lines), found.left_out)
 
 
 def _groups(
-    test: Scored, judge: Scored, prevalence: float, specificities: Sequence[float]
+    test: ScoredRows, judge: ScoredRows, prevalence: float, specificities: Sequence[float]
 ) -> tuple[list[Group], dict[str, int]]:
     """The whole, every class and every slice of the test rows; and how many are hidden."""
     at = {each: threshold_at(each, judge.abnormal, judge.p_abnormal) for each in specificities}
@@ -152,7 +154,7 @@ def _groups(
 
 
 def _by_class(
-    test: Scored, judge: Scored, specificities: Sequence[float]
+    test: ScoredRows, judge: ScoredRows, specificities: Sequence[float]
 ) -> tuple[list[Group], int]:
     """Every class against the rest, by its own probability and its own thresholds."""
     shown, _ = evaluation.slices(test.facts["label"], test.patients)

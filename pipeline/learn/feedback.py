@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 @dataclass
-class Taken:
+class FeedbackResult:
     """What became of a table."""
 
     appended: int = 0
@@ -60,12 +60,12 @@ class Taken:
         return [said, *(f"  {problem}" for problem in self.problems)]
 
 
-def take_feedback(settings: Settings, file: Path) -> Taken:
+def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
     """Append the labels of a reviewer's table to the store.
 
     Raises ConfigError when the file cannot be read or lacks a column.
     """
-    store, taken = Store(settings.store), Taken()
+    store, taken = Store(settings.store), FeedbackResult()
     with catalog.open_store(store) as con:
         crops = catalog.query(con, "crop_labels")
     allowed = {settings.normal_class, *settings.classes, *crops["label"].dropna()}
@@ -75,7 +75,7 @@ def take_feedback(settings: Settings, file: Path) -> Taken:
     return taken
 
 
-def _lines(file: Path, crops: set[str], allowed: set[str], taken: Taken) -> Iterator[Line]:
+def _lines(file: Path, crops: set[str], allowed: set[str], taken: FeedbackResult) -> Iterator[Line]:
     """The lines that can be used; the others become problems."""
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -135,7 +135,7 @@ def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | 
     return None
 
 
-def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: Taken) -> None:
+def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: FeedbackResult) -> None:
     """Write the lines that say something new as one part."""
     last = {(line.crop_id, line.reviewer): line for line in lines}
     taken.replaced = len(lines) - len(last)

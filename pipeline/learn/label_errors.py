@@ -7,17 +7,17 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.errors import NotEnoughData
 from pipeline.model.architecture import grid
-from pipeline.model.scores.label_errors import averaged, judge
+from pipeline.model.scores.label_errors import compare_with_labels, mean_probabilities
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.part_names import features_name, out_of_fold_name
 from pipeline.store.parts import iter_part, write_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 ROWS = 256  # embeddings in memory at a time
 
 
-def judge_labels(store: Store, chosen: Chosen, head_id: str) -> str | None:
+def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str | None:
     """Judge every label in force, unless that was done for this head; the name of the part.
 
     Returns None when there are too few labels to judge one by the others.
@@ -32,7 +32,7 @@ def judge_labels(store: Store, chosen: Chosen, head_id: str) -> str | None:
     features = _features(store, chosen, known)
     patients = known["patient_key"].to_numpy().astype(str)
     try:
-        found = judge(features, truth, patients, len(classes))
+        found = compare_with_labels(features, truth, patients, len(classes))
     except NotEnoughData:
         return None
     rows = np.arange(len(truth))
@@ -53,7 +53,7 @@ def judge_labels(store: Store, chosen: Chosen, head_id: str) -> str | None:
     return write_part(store, name, table, schema)
 
 
-def _features(store: Store, chosen: Chosen, known: pd.DataFrame) -> np.ndarray:
+def _features(store: Store, chosen: ModelChoice, known: pd.DataFrame) -> np.ndarray:
     """Averaged maps of the known crops, float32 (N, values), row for row."""
     place = {crop_id: row for row, crop_id in enumerate(known["crop_id"])}
     schema, shape = schemas.features(chosen.width), grid(chosen.trunk, chosen.recipe.side)
@@ -62,7 +62,7 @@ def _features(store: Store, chosen: Chosen, known: pd.DataFrame) -> np.ndarray:
         name = features_name(chosen.trunk_id, batch, number)
         for some in iter_part(store, name, schema, ROWS, ["crop_id", "embedding"]):
             values = some.column("embedding").flatten().to_numpy()
-            small = averaged(values.reshape(-1, *shape))
+            small = mean_probabilities(values.reshape(-1, *shape))
             rows = np.array([place.get(each, -1) for each in some.column("crop_id").to_pylist()])
             if features is None:
                 features = np.zeros((len(known), small.shape[1]), np.float32)

@@ -30,21 +30,21 @@ from pipeline.model.novelty import fit
 from pipeline.model.scores import metrics, splits
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
-from pipeline.stages.score_novelty import ROWS, Fitted, maps_of, novelty_home, score_missing
+from pipeline.stages.score_novelty import ROWS, NoveltyModel, maps_of, novelty_home, score_missing
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import features_name
-from pipeline.store.parts import iter_part, read_part, rows_of
-from pipeline.store.registry import Chosen, read_card
+from pipeline.store.parts import iter_part, read_part, row_count
+from pipeline.store.registry import ModelChoice, read_card
 
 FORM = 1  # raise when the same rows and settings would give other scores
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 
 
 def fit_and_score(
-    opened: Opened, chosen: Chosen, map: PartMap = one_by_one
-) -> tuple[Fitted, list[StageFailed]]:
+    opened: OpenStore, chosen: ModelChoice, map: PartMap = one_by_one
+) -> tuple[NoveltyModel, list[StageFailed]]:
     """Learn what is normal by now, score every stored crop, and put the model in force.
 
     Raises NotEnoughData when the training side has too few patients for any of it.
@@ -52,7 +52,7 @@ def fit_and_score(
     started = time.monotonic()
     store, settings = opened.store, opened.settings
     rows, about = _chosen_rows(store, chosen, settings)
-    fitted = Fitted(store, _fingerprint(chosen, settings, rows))
+    fitted = NoveltyModel(store, _fingerprint(chosen, settings, rows))
     home = novelty_home(fitted.novelty_id)
     if not store.has(f"{home}/model.npz"):
         _learn(store, chosen, settings, rows, home)
@@ -86,7 +86,7 @@ def _made_with() -> dict:
     }
 
 
-def in_words(fitted: Fitted) -> list[str]:
+def novelty_notes(fitted: NoveltyModel) -> list[str]:
     """What a model of novelty learned from and how far it tells normal from abnormal."""
     card = read_card(fitted.store, novelty_home(fitted.novelty_id))
     lines = [
@@ -103,7 +103,9 @@ def in_words(fitted: Fitted) -> list[str]:
     return lines
 
 
-def _chosen_rows(store: Store, chosen: Chosen, settings: Settings) -> tuple[pd.DataFrame, dict]:
+def _chosen_rows(
+    store: Store, chosen: ModelChoice, settings: Settings
+) -> tuple[pd.DataFrame, dict]:
     """The rows to learn from, with batch and part, and what the card says about the choice."""
     with catalog.open_store(store) as con:
         found = catalog.query(con, "embedded", trunk=chosen.trunk_id)
@@ -134,7 +136,7 @@ def _chosen_rows(store: Store, chosen: Chosen, settings: Settings) -> tuple[pd.D
     return rows, about
 
 
-def _fingerprint(chosen: Chosen, settings: Settings, rows: pd.DataFrame) -> str:
+def _fingerprint(chosen: ModelChoice, settings: Settings, rows: pd.DataFrame) -> str:
     return fingerprint(
         {
             "form": FORM,
@@ -145,7 +147,9 @@ def _fingerprint(chosen: Chosen, settings: Settings, rows: pd.DataFrame) -> str:
     )
 
 
-def _learn(store: Store, chosen: Chosen, settings: Settings, rows: pd.DataFrame, home: str) -> None:
+def _learn(
+    store: Store, chosen: ModelChoice, settings: Settings, rows: pd.DataFrame, home: str
+) -> None:
     wanted = set(rows["crop_id"])
     places = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
     said = settings.novelty
@@ -159,12 +163,12 @@ def _learn(store: Store, chosen: Chosen, settings: Settings, rows: pd.DataFrame,
 
 
 def _streamed(
-    store: Store, chosen: Chosen, places: list[tuple[str, int]], wanted: set[str]
+    store: Store, chosen: ModelChoice, places: list[tuple[str, int]], wanted: set[str]
 ) -> Iterator[np.ndarray]:
     """Maps of the wanted crops, part by part, a few hundred in memory at a time."""
     schema, columns = schemas.features(chosen.width), ["crop_id", "embedding"]
     names = [features_name(chosen.trunk_id, batch, number) for batch, number in places]
-    with progress("learn normal", sum(rows_of(store, name) for name in names)) as advance:
+    with progress("learn normal", sum(row_count(store, name) for name in names)) as advance:
         for name in names:
             for rows in iter_part(store, name, schema, ROWS, columns):
                 kept = [each in wanted for each in rows.column("crop_id").to_pylist()]
@@ -173,7 +177,9 @@ def _streamed(
                 advance(rows.num_rows)
 
 
-def _measured(store: Store, chosen: Chosen, fitted: Fitted, settings: Settings) -> dict[str, dict]:
+def _measured(
+    store: Store, chosen: ModelChoice, fitted: NoveltyModel, settings: Settings
+) -> dict[str, dict]:
     """AUROC of both scores on the labelled rows of the test side, with its interval."""
     names = store.names(f"novelty/{fitted.novelty_id}")
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]

@@ -17,28 +17,28 @@ import numpy as np
 
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
-from pipeline.learn.checkpoint import Remembered
-from pipeline.learn.crop_source import StoredCrops, stored_crops
+from pipeline.learn.checkpoint import StoredCheckpoint
+from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.learn.train import learn_and_predict
-from pipeline.learn.train_head import Trained
-from pipeline.model.architecture import describe, in_one_line, total
+from pipeline.learn.train_head import TrainedHeadResult
+from pipeline.model.architecture import describe, format_architecture, total
 from pipeline.model.backend import keras
 from pipeline.model.fingerprints import learned_fingerprint
 from pipeline.model.head.background import NAME
-from pipeline.model.head.start import Start
+from pipeline.model.head.start import InitialWeights
 from pipeline.model.network import Embedder, build
 from pipeline.model.trunk.golden import golden_crop
-from pipeline.model.trunk.train import LearnedTrunk, learn
+from pipeline.model.trunk.train import LearnedTrunk, train_trunk
 from pipeline.progress import log, progress
 from pipeline.stages.embed import embed_part
-from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store.base import Store
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import crops_name, features_name
-from pipeline.store.parts import part_numbers, rows_of
+from pipeline.store.parts import part_numbers, row_count
 from pipeline.store.registry import (
-    Chosen,
-    choose,
+    ModelChoice,
+    choose_models,
     embedder,
     made_with,
     trunk_card,
@@ -49,13 +49,13 @@ from pipeline.store.registry import (
 
 
 @dataclass
-class Learned:
+class LearnedTrunkResult:
     """What a run brought."""
 
     trunk_id: str
     card: dict
     labels: bool
-    trained: Trained | None = None
+    trained: TrainedHeadResult | None = None
     no_head: str = ""  # why no head was trained
     failures: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)  # by step
@@ -69,23 +69,23 @@ class Learned:
             self.seconds[step] = time.monotonic() - started
 
 
-def learn_trunk(opened: Opened, map: PartMap = one_by_one) -> Learned:
+def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkResult:
     """Learn a trunk from everything stored, embed with it, and let a head on it be judged.
 
     A trunk that was learned from the same crops with the same settings is kept; a run that was
     killed goes on from its last epoch. Raises NotEnoughData when there are too few crops.
     """
     store, settings = opened.store, opened.settings
-    before = choose(settings, store)
-    crops = stored_crops(store, before, settings)
-    chosen = Chosen(
+    before = choose_models(settings, store)
+    crops = crop_source(store, before, settings)
+    chosen = ModelChoice(
         before.recipe, before.recipe_id, settings.trunk, fingerprint(before, crops, settings)
     )
-    learned = Learned(chosen.trunk_id, {}, crops.labels)
+    learned = LearnedTrunkResult(chosen.trunk_id, {}, crops.labels)
     home = trunk_home(chosen.trunk_id)
     with learned.timed("learn"):
         if not store.has(f"{home}/card.json"):
-            learned_trunk(store, chosen, crops, settings)
+            read_learned_trunk(store, chosen, crops, settings)
         learned.card = trunk_card(store, chosen.trunk_id)
     with learned.timed("embed"):
         learned.failures = embed_everything(opened, chosen, map)
@@ -100,7 +100,7 @@ def learn_trunk(opened: Opened, map: PartMap = one_by_one) -> Learned:
     return learned
 
 
-def fingerprint(before: Chosen, crops: StoredCrops, settings: Settings) -> str:
+def fingerprint(before: ModelChoice, crops: CropSource, settings: Settings) -> str:
     """Name of the trunk that these settings learn from these crops."""
     return learned_fingerprint(
         settings.trunk,
@@ -112,7 +112,7 @@ def fingerprint(before: Chosen, crops: StoredCrops, settings: Settings) -> str:
     )
 
 
-def data_digest(crops: StoredCrops) -> str:
+def data_digest(crops: CropSource) -> str:
     """SHA-256 over what is learned from: crops in their order, with class and side."""
     digest = hashlib.sha256()
     known = crops.facts[["crop_id", "class", "split"]]
@@ -122,20 +122,22 @@ def data_digest(crops: StoredCrops) -> str:
     return digest.hexdigest()
 
 
-def learned_trunk(store: Store, chosen: Chosen, crops: StoredCrops, settings: Settings) -> None:
+def read_learned_trunk(
+    store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings
+) -> None:
     """Learn the trunk and store it with golden vector and card."""
     started = time.monotonic()
     used = settings.learn.model_copy(update={"labels": crops.labels})
-    memory = Remembered(store, chosen.trunk_id)
+    memory = StoredCheckpoint(store, chosen.trunk_id)
     rows = len(crops.classes)
     with progress("learn", rows * used.epochs) as advance:
-        told = spoken(lambda: advance(rows))
-        found = learn(crops, chosen.trunk, chosen.recipe.side, used, told, memory)
+        told = log_epoch(lambda: advance(rows))
+        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, told, memory)
     _store(store, chosen, crops, used, found, round(time.monotonic() - started, 1))
     memory.forget()
 
 
-def spoken(advance: Callable[[], None]) -> Callable[[int, dict], None]:
+def log_epoch(advance: Callable[[], None]) -> Callable[[int, dict], None]:
     """Tell what an epoch brought, and how far the run is."""
 
     def on_epoch(number: int, measured: dict) -> None:
@@ -146,13 +148,13 @@ def spoken(advance: Callable[[], None]) -> Callable[[int, dict], None]:
     return on_epoch
 
 
-def start_from(found: LearnedTrunk, crops: StoredCrops) -> Start:
+def start_from(found: LearnedTrunk, crops: CropSource) -> InitialWeights:
     """The network above the trunk, for a head to begin with."""
     names = (*crops.class_names, NAME) if crops.background else crops.class_names
-    return Start(names, tuple(found.above))
+    return InitialWeights(names, tuple(found.above))
 
 
-def network_of(found: LearnedTrunk, chosen: Chosen) -> keras.Model:
+def network_of(found: LearnedTrunk, chosen: ModelChoice) -> keras.Model:
     """The plain network with the weights that were learned."""
     # Random weights first, because the settings' own may be of another architecture.
     model = build(chosen.trunk.model_copy(update={"weights": "random"}), chosen.recipe.side)
@@ -162,8 +164,8 @@ def network_of(found: LearnedTrunk, chosen: Chosen) -> keras.Model:
 
 def _store(
     store: Store,
-    chosen: Chosen,
-    crops: StoredCrops,
+    chosen: ModelChoice,
+    crops: CropSource,
     used,
     found: LearnedTrunk,
     seconds: float,
@@ -184,7 +186,7 @@ def _store(
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
-        "architecture": in_one_line(chosen.trunk, side),
+        "architecture": format_architecture(chosen.trunk, side),
         "parameters": total(describe(chosen.trunk, side)).parameters,
         "learn": used.model_dump(mode="json"),
         "seed": used.seed,
@@ -206,7 +208,7 @@ def _store(
     write_model(store, home, model, card)
 
 
-def embed_everything(opened: Opened, chosen: Chosen, map: PartMap) -> list[str]:
+def embed_everything(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[str]:
     """Embed every stored crop of the recipe that this trunk has not embedded yet."""
     store, root = opened.store, f"crops/{chosen.recipe_id}"
     ready = embedder(store, chosen)
@@ -219,14 +221,14 @@ def embed_everything(opened: Opened, chosen: Chosen, map: PartMap) -> list[str]:
         for batch in sorted({name.split("/")[2] for name in store.names(root)})
     }
     crops = sum(
-        rows_of(store, crops_name(chosen.recipe_id, batch, number))
+        row_count(store, crops_name(chosen.recipe_id, batch, number))
         for batch, numbers in missing.items()
         for number in numbers
     )
     failures = []
     with progress("embed", crops) as advance:
         for batch, numbers in missing.items():
-            failures += over_parts(
+            failures += run_over_parts(
                 "embed",
                 batch,
                 lambda number, batch=batch: embed_part(

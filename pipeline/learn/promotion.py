@@ -10,7 +10,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from pipeline.learn.evaluate import proven
+from pipeline.learn.evaluate import check_sides
 from pipeline.learn.scored_rows import scored_rows
 from pipeline.model.scores import metrics
 from pipeline.model.scores.metrics import Estimate
@@ -67,7 +67,7 @@ def promote(store: Store, head: Head, distance: int) -> Decision:
 
 def compare(store: Store, head: Head, standing: Head, distance: int) -> Decision:
     """AUROC of both on the same test rows, those that both trunks have embedded."""
-    left_out = proven(store, head.card["trunk"], distance).left_out
+    left_out = check_sides(store, head.card["trunk"], distance).left_out
     new, old = scored_rows(store, head), scored_rows(store, standing)
     test = (new.sides == "test") & ~new.facts["scan_id"].isin(left_out).to_numpy()
     test &= new.facts["crop_id"].isin(old.facts["crop_id"]).to_numpy()

@@ -8,35 +8,37 @@ import pandas as pd
 from pipeline.config import Learn
 from pipeline.errors import NotEnoughData
 from pipeline.learn.background_rows import BackgroundRows
-from pipeline.learn.checkpoint import Remembered
+from pipeline.learn.checkpoint import StoredCheckpoint
 from pipeline.learn.crop_source import on_sides
-from pipeline.learn.learn_trunk import network_of, spoken, start_from
-from pipeline.learn.training_rows import Rows, crops_of
-from pipeline.model.head.rows import Held
-from pipeline.model.head.start import Start
+from pipeline.learn.learn_trunk import log_epoch, network_of, start_from
+from pipeline.learn.training_rows import TrainingRows, crops_of
+from pipeline.model.head.rows import InMemoryEmbeddings
+from pipeline.model.head.start import InitialWeights
 from pipeline.model.network import Embedder
-from pipeline.model.trunk.train import LearnedTrunk, learn
+from pipeline.model.trunk.train import LearnedTrunk, train_trunk
 from pipeline.progress import progress
 from pipeline.store.base import Store
-from pipeline.store.registry import Chosen, trunk_card
+from pipeline.store.registry import ModelChoice, trunk_card
 
 
-def how_learned(store: Store, chosen: Chosen) -> Learn | None:
+def learn_settings_of(store: Store, chosen: ModelChoice) -> Learn | None:
     """How the trunk was learned from stored crops; None for one that was not."""
     told = trunk_card(store, chosen.trunk_id).get("learn")
     return Learn(**told) if told else None
 
 
 @dataclass(frozen=True)
-class Relearned:
+class RefitTrunk:
     """A trunk learned on the sides of some rows, and what comes of it."""
 
-    rows: Rows  # with its embeddings
-    start: Start | None  # what a head begins with
+    rows: TrainingRows  # with its embeddings
+    start: InitialWeights | None  # what a head begins with
     embedder: Embedder
 
 
-def relearned(store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str) -> Relearned:
+def refit_trunk(
+    store: Store, chosen: ModelChoice, rows: TrainingRows, how: Learn, run: str
+) -> RefitTrunk:
     """Learn the trunk on the rows' own sides, and embed them with it.
 
     It is kept as `run`.npz, and a killed run goes on from its last epoch. Raises NotEnoughData
@@ -46,10 +48,10 @@ def relearned(store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str) ->
     crops = on_sides(store, chosen, rows.facts["crop_id"], rows.truth, rows.sides, classes)
     name = f"{run}.npz"
     if not store.has(name):
-        memory = Remembered(store, run.replace("/", "-"))
+        memory = StoredCheckpoint(store, run.replace("/", "-"))
         with progress("learn", len(crops.classes) * how.epochs) as advance:
-            told = spoken(lambda: advance(len(crops.classes)))
-            found = learn(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
+            told = log_epoch(lambda: advance(len(crops.classes)))
+            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
         store.write_bytes(name, found.to_bytes())
         memory.forget()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))
@@ -57,18 +59,20 @@ def relearned(store: Store, chosen: Chosen, rows: Rows, how: Learn, run: str) ->
     embeddings = _embedded(store, chosen, rows.facts, "crops", ready)
     start = start_from(found, crops) if found.above else None
     beside = rows.background and _background(store, chosen, rows.background, ready)
-    return Relearned(replace(rows, embeddings=Held(embeddings), background=beside), start, ready)
+    return RefitTrunk(
+        replace(rows, embeddings=InMemoryEmbeddings(embeddings), background=beside), start, ready
+    )
 
 
 def _background(
-    store: Store, chosen: Chosen, background: BackgroundRows, ready: Embedder
+    store: Store, chosen: ModelChoice, background: BackgroundRows, ready: Embedder
 ) -> BackgroundRows:
     embeddings = _embedded(store, chosen, background.facts, "background_crops", ready)
-    return replace(background, embeddings=Held(embeddings))
+    return replace(background, embeddings=InMemoryEmbeddings(embeddings))
 
 
 def _embedded(
-    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str, ready: Embedder
+    store: Store, chosen: ModelChoice, facts: pd.DataFrame, table: str, ready: Embedder
 ) -> np.ndarray:
     """Embeddings of stored crops, float16 (N, width), row for row."""
     embeddings, have = np.zeros((len(facts), chosen.width), np.float16), 0

@@ -24,7 +24,7 @@ PREDICTED = ["crop_id", "probabilities"]
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """Labelled crops and a head's probabilities: row i of everything belongs to one crop."""
 
     facts: pd.DataFrame  # the columns of the query labelled_facts
@@ -49,13 +49,13 @@ class Scored:
         """Probability of one class, float64 (N,)."""
         return self.probabilities[:, self.card["classes"].index(name)].astype(np.float64)
 
-    def only(self, rows: np.ndarray) -> "Scored":
+    def only(self, rows: np.ndarray) -> "ScoredRows":
         """The rows of a boolean mask."""
         facts = self.facts[rows].reset_index(drop=True)
-        return Scored(facts, self.probabilities[rows], self.sides[rows], self.card)
+        return ScoredRows(facts, self.probabilities[rows], self.sides[rows], self.card)
 
 
-def scored_rows(store: Store, head: Head) -> Scored:
+def scored_rows(store: Store, head: Head) -> ScoredRows:
     """Validation and test rows with a label in force, in the order of their ids."""
     trunk = head.card["trunk"]
     with catalog.open_store(store) as con:
@@ -74,7 +74,7 @@ def scored_rows(store: Store, head: Head) -> Scored:
         for batch, number in parts:
             _fill(probabilities, place, store, head, batch, number)
             advance(1)
-    return Scored(facts, probabilities, sides, head.card)
+    return ScoredRows(facts, probabilities, sides, head.card)
 
 
 def _fill(

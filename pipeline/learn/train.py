@@ -1,20 +1,20 @@
 """Training on request, from everything stored: novelty and a head, then every batch's scores."""
 
 from pipeline.errors import NotEnoughData, StageFailed
-from pipeline.learn.learn_novelty import fit_and_score, in_words
-from pipeline.learn.train_head import Trained, train_head
+from pipeline.learn.learn_novelty import fit_and_score, novelty_notes
+from pipeline.learn.train_head import TrainedHeadResult, train_head
 from pipeline.progress import log
-from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.stages.predict import Head, predict_part
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import predictions_name
 from pipeline.store.parts import part_numbers
-from pipeline.store.registry import Chosen, champion, choose
+from pipeline.store.registry import ModelChoice, champion, choose_models
 
 
 def learn_and_predict(
-    opened: Opened, map: PartMap = one_by_one, chosen: Chosen | None = None
-) -> tuple[Trained, list[StageFailed]]:
+    opened: OpenStore, map: PartMap = one_by_one, chosen: ModelChoice | None = None
+) -> tuple[TrainedHeadResult, list[StageFailed]]:
     """Learn what is normal, train a head, promote it unless worse, and predict what is missing.
 
     On the embeddings of the `chosen` trunk; by default the one that a run uses.
@@ -22,7 +22,7 @@ def learn_and_predict(
     if there were crops enough.
     """
     store = opened.store
-    chosen = chosen or choose(opened.settings, store)
+    chosen = chosen or choose_models(opened.settings, store)
     failures = _novelty(opened, chosen, map)
     trained = train_head(store, chosen, opened.settings, log.info)
     standing = champion(store)
@@ -36,7 +36,7 @@ def learn_and_predict(
             for number in part_numbers(store, f"{root}/{batch}")
             if not store.has(predictions_name(head.head_id, batch, number))
         ]
-        failures += over_parts(
+        failures += run_over_parts(
             "predict",
             batch,
             lambda number, batch=batch: predict_part(store, batch, number, chosen, head),
@@ -47,13 +47,13 @@ def learn_and_predict(
     return trained, failures
 
 
-def _novelty(opened: Opened, chosen: Chosen, map: PartMap) -> list[StageFailed]:
+def _novelty(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[StageFailed]:
     """Learn what is normal by now and score every crop; too few crops are told, no more."""
     try:
         fitted, failures = fit_and_score(opened, chosen, map)
     except NotEnoughData as too_little:
         log.info("%s", too_little)
         return []
-    for line in [] if failures else in_words(fitted):
+    for line in [] if failures else novelty_notes(fitted):
         log.info("%s", line)
     return failures

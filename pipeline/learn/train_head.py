@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import Settings
-from pipeline.learn.baselines import compared, seen
-from pipeline.learn.label_errors import judge_labels
+from pipeline.learn.baselines import compare_with_baselines, read_baseline_inputs
+from pipeline.learn.label_errors import write_label_errors
 from pipeline.learn.promotion import promote
-from pipeline.learn.training_rows import Rows, labelled_rows, require_enough
+from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
-from pipeline.model.head.background import apart
+from pipeline.model.head.background import split_background
 from pipeline.model.head.layers import predict
 from pipeline.model.head.rows import over_rows
-from pipeline.model.head.start import Start, from_bytes
+from pipeline.model.head.start import InitialWeights, from_bytes
 from pipeline.model.head.train import TrainedHead, train
 from pipeline.model.scores import splits
 from pipeline.model.scores.svm import MOST_ROWS
@@ -28,7 +28,7 @@ from pipeline.progress import progress
 from pipeline.stages.predict import Head
 from pipeline.store.base import Store
 from pipeline.store.registry import (
-    Chosen,
+    ModelChoice,
     head_home,
     made_with,
     trunk_home,
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedHeadResult:
     """What training brought."""
 
     head_id: str
@@ -49,14 +49,16 @@ class Trained:
     words: str  # why it was promoted, or not
 
 
-def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Trained:
+def train_head(
+    store: Store, chosen: ModelChoice, settings: Settings, say: Say
+) -> TrainedHeadResult:
     """Train, measure, store and perhaps promote a head on everything labelled in the store.
 
     Raises NotEnoughData like `require_enough`.
     """
     require_enough(store, chosen, settings)
     rows = labelled_rows(store, chosen, settings)
-    say(splits.proof(rows.patients, rows.sides))
+    say(splits.prove_disjoint(rows.patients, rows.sides))
     head_id = head_fingerprint(
         chosen.trunk_id,
         settings.head,
@@ -71,18 +73,23 @@ def train_head(store: Store, chosen: Chosen, settings: Settings, say: Say) -> Tr
     if not store.has(f"{head_home(head_id)}/card.json"):
         _learn(store, chosen, settings, rows, head_id, say)
     # Before the promotion: where a champion stands, nobody asks for what it lacks.
-    judge_labels(store, chosen, head_id)
+    write_label_errors(store, chosen, head_id)
     decision = promote(store, head, settings.near_duplicate_bits)
-    return Trained(head_id, head.card, decision.promoted, decision.why)
+    return TrainedHeadResult(head_id, head.card, decision.promoted, decision.why)
 
 
 def _learn(
-    store: Store, chosen: Chosen, settings: Settings, rows: Rows, head_id: str, say: Say
+    store: Store,
+    chosen: ModelChoice,
+    settings: Settings,
+    rows: TrainingRows,
+    head_id: str,
+    say: Say,
 ) -> None:
     """Train the head, measure it and store it with its card."""
     started = time.monotonic()
     start = start_of(store, chosen.trunk_id)
-    trained = learned_head(rows, rows.sides, chosen, settings, say, start)
+    trained = fit_head(rows, rows.sides, chosen, settings, say, start)
     learning = time.monotonic() - started
     scores, differences = _scores(store, chosen, rows, trained)
     card = {
@@ -108,19 +115,19 @@ def _learn(
     write_model(store, head_home(head_id), trained.model, card)
 
 
-def start_of(store: Store, trunk_id: str) -> Start | None:
+def start_of(store: Store, trunk_id: str) -> InitialWeights | None:
     """The network under which a trunk was learned from labels, if it was."""
     name = f"{trunk_home(trunk_id)}/head.npz"
     return from_bytes(store.read_bytes(name)) if store.has(name) else None
 
 
-def learned_head(
-    rows: Rows,
+def fit_head(
+    rows: TrainingRows,
     sides: np.ndarray,
-    chosen: Chosen,
+    chosen: ModelChoice,
     settings: Settings,
     say: Say,
-    start: Start | None = None,
+    start: InitialWeights | None = None,
 ) -> TrainedHead:
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
@@ -146,14 +153,14 @@ def learned_head(
     return trained
 
 
-def probabilities_of(trained: TrainedHead, rows: Rows) -> np.ndarray:
+def probabilities_of(trained: TrainedHead, rows: TrainingRows) -> np.ndarray:
     """Class probabilities of all rows, float32 (N, classes); none of them is background."""
     every = np.ones(len(rows.truth), bool)
     found = over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
-    return apart(found, len(trained.class_names))[0]
+    return split_background(found, len(trained.class_names))[0]
 
 
-def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
+def _learned(rows: TrainingRows, settings: Settings, trained: TrainedHead) -> dict:
     """What the card says about the data and the training."""
     known = rows.facts[rows.sides != "test"]
     return {
@@ -169,7 +176,7 @@ def _learned(rows: Rows, settings: Settings, trained: TrainedHead) -> dict:
         "best_epoch": trained.best_epoch,
         "epochs": list(trained.epochs),
         "rows": {side: int((rows.sides == side).sum()) for side in splits.SIDES},
-        "split": splits.proof(rows.patients, rows.sides),
+        "split": splits.prove_disjoint(rows.patients, rows.sides),
         "region_kinds": known["region_kind"].value_counts().to_dict(),
     }
 
@@ -183,10 +190,10 @@ def _losses(say: Say) -> Callable[[int, dict], None]:
 
 
 def _scores(
-    store: Store, chosen: Chosen, rows: Rows, trained: TrainedHead
+    store: Store, chosen: ModelChoice, rows: TrainingRows, trained: TrainedHead
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Evaluations on the test side of the head and of what it has to beat, and the differences."""
     head = probabilities_of(trained, rows)
-    beside = seen(store, chosen, rows)
+    beside = read_baseline_inputs(store, chosen, rows)
     with progress("baselines", len(beside.usable)) as advance:
-        return compared(rows, beside, head, advance)
+        return compare_with_baselines(rows, beside, head, advance)

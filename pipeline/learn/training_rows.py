@@ -21,11 +21,11 @@ from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
 from pipeline.store.part_names import part_name
 from pipeline.store.parts import iter_part, part_numbers, read_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Labelled crops to learn from: row i of everything belongs to one crop."""
 
     facts: pd.DataFrame
@@ -44,7 +44,7 @@ class Rows:
         return over_rows(self.embeddings, wanted, lambda rows: rows)
 
 
-def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
+def require_enough(store: Store, chosen: ModelChoice, settings: Settings) -> None:
     """Raise NotEnoughData, in numbers, unless each side has enough patients and both kinds.
 
     Reads labels and patients only, so that asking costs little.
@@ -72,7 +72,7 @@ def require_enough(store: Store, chosen: Chosen, settings: Settings) -> None:
     )
 
 
-def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
+def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> TrainingRows:
     """Every crop with an embedding and a label in force, in an order that does not change.
 
     Raises NotEnoughData when nothing was embedded with the trunk.
@@ -102,11 +102,11 @@ def labelled_rows(store: Store, chosen: Chosen, settings: Settings) -> Rows:
     truth = np.array([classes.index(label) for label in labels], np.int64)
     sides = splits.sides(list(facts["patient_key"]))
     held = held_if_small(embeddings, len(facts))
-    return Rows(facts, held, classes, truth, sides, background_rows(store, chosen))
+    return TrainingRows(facts, held, classes, truth, sides, background_rows(store, chosen))
 
 
 def crops_of(
-    store: Store, chosen: Chosen, facts: pd.DataFrame, table: str = "crops"
+    store: Store, chosen: ModelChoice, facts: pd.DataFrame, table: str = "crops"
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
 

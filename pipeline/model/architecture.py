@@ -67,7 +67,7 @@ def total(rows: list[LayerFacts]) -> LayerFacts:
     )
 
 
-def in_one_line(trunk: config.Trunk, side: int) -> str:
+def format_architecture(trunk: config.Trunk, side: int) -> str:
     """The network as the notes write it: `256×256×3 → 4@9×9 → max 2 → … → 8192`."""
     steps = [f"{side}×{side}×{trunk.channels}"]
     for layer in trunk.layers:

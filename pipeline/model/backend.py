@@ -16,7 +16,7 @@ CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:
 
 
 @contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Hold back what reaches standard error, and pass on every line that is not chatter."""
     standard_error = sys.__stderr__.fileno()
     kept = os.dup(standard_error)
@@ -41,7 +41,7 @@ if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # somebody wants to read it
     import keras
 else:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with without_chatter():
+    with quietly():
         import keras
 
 __all__ = ["device", "keras"]

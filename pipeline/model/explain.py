@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ArtifactError
-from pipeline.model.head.dense import Dense
+from pipeline.model.head.dense import DenseNetwork
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Explanation:
 
 
 def explain(
-    head: Dense, embedding: np.ndarray, normal: int, grid: tuple[int, int, int]
+    head: DenseNetwork, embedding: np.ndarray, normal: int, grid: tuple[int, int, int]
 ) -> Explanation:
     """Explain the likeliest class but `normal` against `normal`, for one embedding (width,).
 
@@ -50,13 +50,13 @@ def explain(
         )
     logits = head.logits(embedding)
     finding = int(np.argmax(np.where(np.arange(len(logits)) == normal, -np.inf, logits)))
-    gradient, constant = linearised(head, embedding, finding, normal)
+    gradient, constant = linearise(head, embedding, finding, normal)
     cells = (gradient * embedding.astype(np.float64)).reshape(grid).sum(axis=2)
     return Explanation(finding, cells, constant)
 
 
-def linearised(
-    head: Dense, embedding: np.ndarray, finding: int, normal: int
+def linearise(
+    head: DenseNetwork, embedding: np.ndarray, finding: int, normal: int
 ) -> tuple[np.ndarray, float]:
     """Gradient (width,) and constant of the difference of two logits around one embedding."""
     value, active = embedding.astype(np.float64), []

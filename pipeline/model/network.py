@@ -80,7 +80,7 @@ def weights_of(trunk: config.Trunk, model: keras.Model) -> list[np.ndarray]:
     return weights
 
 
-def ready(model: keras.Model) -> keras.Model:
+def compile_for_inference(model: keras.Model) -> keras.Model:
     """Prepare `model` for traced calls, and return it.
 
     XLA is off but for JAX, which knows nothing else: on a CPU it made the trunk 5 times slower.
@@ -118,10 +118,10 @@ class Embedder:
         folded.set_weights([kernel.sum(axis=2, keepdims=True), bias])
         for layer in others:
             x = layer(x)
-        self.model = ready(keras.Model(inputs, x))
+        self.model = compile_for_inference(keras.Model(inputs, x))
         # What embeds: halved by the network itself on all cores, where NumPy would keep all but one
         # waiting. The model without it is what its speed is measured against.
-        self.halved = ready(keras.Model(inputs, keras.ops.cast(x, "float16")))
+        self.halved = compile_for_inference(keras.Model(inputs, keras.ops.cast(x, "float16")))
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Embed uint8 crops (N, side, side) as float16 (N, width), row for row.
@@ -170,7 +170,7 @@ def from_bytes(data: bytes) -> keras.Model:
         file = Path(folder) / "model.keras"
         file.write_bytes(data)
         try:
-            return ready(keras.saving.load_model(file, compile=False))
+            return compile_for_inference(keras.saving.load_model(file, compile=False))
         except UNREADABLE as error:
             raise ArtifactError(
                 f"{len(data)} bytes are no readable Keras model ({type(error).__name__}); a .keras "

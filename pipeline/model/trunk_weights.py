@@ -89,7 +89,7 @@ def weights_file(trunk: config.Trunk) -> Path:
     return trunk.weights
 
 
-def described(trunk: config.Trunk) -> str:
+def describe_weights(trunk: config.Trunk) -> str:
     """Where the weights come from, for a card; a path would tell about this machine."""
     if trunk.weights == "random":
         return f"random, seed {trunk.seed}"

@@ -45,7 +45,7 @@ def rewrite_report(store: Store, batch: str) -> None:
 
 def page_of(store: Store, summary: Summary) -> Page:
     """Everything that stands on the page."""
-    found, near_duplicates = answers(store, summary)
+    found, near_duplicates = query_tables(store, summary)
     trunk = trunk_home(summary.trunk)
     scores = found["score_histogram"] if summary.head else []
     head_card = read_card(store, head_home(summary.head)) if summary.head else None
@@ -80,7 +80,7 @@ def page_of(store: Store, summary: Summary) -> Page:
     )
 
 
-def answers(store: Store, summary: Summary) -> tuple[dict[str, list[dict]], int]:
+def query_tables(store: Store, summary: Summary) -> tuple[dict[str, list[dict]], int]:
     """What the named queries say about the batch, as rows with None for what is missing.
 
     Also the number of pairs of near-duplicates that a scan of the batch belongs to.

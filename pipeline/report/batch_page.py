@@ -115,7 +115,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"counted": card_tables.counted, "listed": card_tables.listed}
+    environment.filters |= {"counted": card_tables.format_count, "listed": card_tables.listed}
     return environment.get_template("batch.html.j2")
 
 

@@ -34,14 +34,14 @@ class Row(NamedTuple):
     support: str
 
 
-def counted(number: int) -> str:
+def format_count(number: int) -> str:
     """A whole number with its thousands apart."""
     return f"{number:,}".replace(",", "\u202f")
 
 
 def listed(counts: Mapping[str, int]) -> str:
     """Counts in one line, such as `3 box, 1 tooth`."""
-    return ", ".join(f"{counted(count)} {name}" for name, count in counts.items())
+    return ", ".join(f"{format_count(count)} {name}" for name, count in counts.items())
 
 
 def trunk_facts(card: Mapping) -> Facts:
@@ -56,8 +56,8 @@ def trunk_facts(card: Mapping) -> Facts:
         ("Square on another scan", f"{recipe['other_share']:g} of the scan's shorter edge"),
         ("Convolutions", convolutions),
         ("Trunk's weights", card["weights"]),
-        ("Trunk's parameters", counted(card["parameters"])),
-        ("Values per embedding", counted(card["width"])),
+        ("Trunk's parameters", format_count(card["parameters"])),
+        ("Values per embedding", format_count(card["width"])),
         ("Trunk made", _made(card)),
     ]
 
@@ -70,9 +70,9 @@ def head_facts(card: Mapping, width: int) -> Facts:
     return [
         ("Classes", f"{', '.join(card['classes'])} (normal: {card['normal_class']})"),
         ("Head's dense layers", " → ".join(map(str, sizes[1:]))),
-        ("Head's parameters", counted(parameters)),
+        ("Head's parameters", format_count(parameters)),
         ("Labelled crops", f"{listed(card['rows'])}; learned from {listed(card['region_kinds'])}"),
-        ("Places without a finding", counted(background)),
+        ("Places without a finding", format_count(background)),
         ("Flagged from", f"p(abnormal) {card['threshold']:.3f}"),
         ("Head made", _made(card)),
     ]
@@ -132,10 +132,10 @@ def _made(card: Mapping) -> str:
 
 
 def _support(evaluation: Mapping) -> str:
-    return (
-        f"{counted(evaluation['rows'])} crops ({counted(evaluation['abnormal_rows'])} abnormal), "
-        f"{counted(evaluation['patients'])} patients"
+    rows, abnormal, patients = (
+        format_count(evaluation[name]) for name in ("rows", "abnormal_rows", "patients")
     )
+    return f"{rows} crops ({abnormal} abnormal), {patients} patients"
 
 
 def _cell(estimate: Mapping) -> Cell:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from pipeline.learn.evaluate import SLICES, Evaluated, Group
+from pipeline.learn.evaluate import SLICES, Group, HeadEvaluation
 from pipeline.model.scores.metrics import Estimate
 from pipeline.report.evaluation_page import EvaluationPage, Table, render
 from pipeline.store.base import Store
@@ -24,7 +24,7 @@ AT = "_at_"
 
 
 @dataclass(frozen=True)
-class Words:
+class EvaluationText:
     """An evaluation for people to read."""
 
     before: tuple[str, ...]
@@ -33,7 +33,7 @@ class Words:
     after: tuple[str, ...]
 
 
-def in_words(found: Evaluated) -> Words:
+def format_evaluation(found: HeadEvaluation) -> EvaluationText:
     """Lines and tables, in the order in which they are to be read."""
     whole, *others = found.groups
     classes = [group for group in others if group.kind == "class"]
@@ -43,10 +43,10 @@ def in_words(found: Evaluated) -> Words:
         tables.append(_groups("Each class against the rest", classes))
     if slices:
         tables.append(_groups("By slice", slices))
-    return Words(_before(found, whole), found.proof, tuple(tables), _after(found))
+    return EvaluationText(_before(found, whole), found.proof, tuple(tables), _after(found))
 
 
-def _before(found: Evaluated, whole: Group) -> tuple[str, ...]:
+def _before(found: HeadEvaluation, whole: Group) -> tuple[str, ...]:
     card = found.card
     lines = [
         f"Head {card['head']} on trunk {card['trunk']}, classes {', '.join(card['classes'])}.",
@@ -68,7 +68,7 @@ def _before(found: Evaluated, whole: Group) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _after(found: Evaluated) -> tuple[str, ...]:
+def _after(found: HeadEvaluation) -> tuple[str, ...]:
     lines = []
     if found.hidden:
         counts = ", ".join(f"{count} of {SLICES.get(k, k)}" for k, count in found.hidden.items())
@@ -137,7 +137,7 @@ def _number(value: float | None) -> str:
     return UNSAID if value is None else f"{value:.2f}"
 
 
-def as_rows(found: Evaluated) -> pd.DataFrame:
+def as_rows(found: HeadEvaluation) -> pd.DataFrame:
     """One row per group and measure, with support, interval, baseline and prevalence."""
     return pd.DataFrame(
         [
@@ -158,9 +158,9 @@ def as_rows(found: Evaluated) -> pd.DataFrame:
     )
 
 
-def write_page(store: Store, found: Evaluated) -> str:
+def write_page(store: Store, found: HeadEvaluation) -> str:
     """Write the page of the evaluation, for its owner alone to read, and return its name."""
-    words = in_words(found)
+    words = format_evaluation(found)
     page = EvaluationPage(
         head=found.card["head"],
         before=words.before,

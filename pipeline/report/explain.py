@@ -11,10 +11,10 @@ from pipeline.errors import ConfigError
 from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
-from pipeline.model.head.background import apart, p_abnormal
+from pipeline.model.head.background import p_abnormal, split_background
 from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.pictures import read_pictures
-from pipeline.report.source_scan import original
+from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.part_names import features_name
@@ -23,7 +23,7 @@ from pipeline.store.registry import champion, head_home, read_card, trunk_card
 
 
 @dataclass(frozen=True)
-class Why:
+class CropExplanation:
     """The champion's verdict on one crop and how it comes about."""
 
     explanation: Explanation
@@ -33,7 +33,7 @@ class Why:
     facts: dict[str, str]
 
 
-def why(settings: Settings, crop_id: str) -> Why:
+def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
     """Explain the champion's verdict on the stored embedding of a crop.
 
     Raises ConfigError when there is no champion or no embedding of that crop by its trunk.
@@ -53,7 +53,9 @@ def why(settings: Settings, crop_id: str) -> Why:
     normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
     shape = grid(Trunk(**trunk["settings"]), trunk["recipe"]["side"])
     found = explain(head.only(class_count), embedding, normal, shape)
-    [chances], background = apart(dense.softmax(head.logits(embedding))[np.newaxis], class_count)
+    [chances], background = split_background(
+        dense.softmax(head.logits(embedding))[np.newaxis], class_count
+    )
     is_found = np.array([place["region_kind"] == "tooth"])
     [abnormal] = p_abnormal(chances[np.newaxis], background, normal, is_found)
     verdict = "flagged" if abnormal >= card["threshold"] else "not flagged"
@@ -64,10 +66,14 @@ def why(settings: Settings, crop_id: str) -> Why:
         "label": place["label"] or "none",
         "head": standing["head"],
     }
-    return Why(found, card["classes"][found.finding], card["normal_class"], place, facts)
+    return CropExplanation(
+        found, card["classes"][found.finding], card["normal_class"], place, facts
+    )
 
 
-def picture_of(settings: Settings, found: Why, scan: Path | None, on_scan: bool) -> bytes:
+def heat_map_png(
+    settings: Settings, found: CropExplanation, scan: Path | None, on_scan: bool
+) -> bytes:
     """The heat map as a PNG file: over the stored crop, or over the original scan.
 
     The scan is used when `on_scan` asks for it, when `scan` names its file, and when the crop was
@@ -77,7 +83,7 @@ def picture_of(settings: Settings, found: Why, scan: Path | None, on_scan: bool)
     crop_id, batch = place["crop_id"], place["batch"]
     stored = read_pictures(store, place["recipe"], batch, {crop_id}).get(crop_id)
     if on_scan or scan or stored is None:
-        frames = original(settings, place["scan_id"], batch, place["part"], scan)
+        frames = read_source_scan(settings, place["scan_id"], batch, place["part"], scan)
         pixels = frames[_frame(place["region"])]
         square = tuple(place[f"box_{side}"] for side in "xywh")
     else:

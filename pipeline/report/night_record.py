@@ -29,7 +29,7 @@ class BatchNight:
 
 
 @dataclass
-class Night:
+class NightRecord:
     """What a night did: counts, times and names of batches, nothing else that was delivered."""
 
     started_at: str = field(default_factory=lambda: _now().isoformat(timespec="seconds"))
@@ -68,16 +68,16 @@ def of_summary(summary: Summary) -> BatchNight:
     return BatchNight(outcome, summary.counts, seconds, summary.report, lines)
 
 
-def write_night(store: Store, night: Night, settings: Settings) -> None:
+def write_night(store: Store, night: NightRecord, settings: Settings) -> None:
     """Finish the night: its record, and the page for people (for its owner alone to read)."""
     now = _now()
     night.finished_at = now.isoformat(timespec="seconds")
-    store.write_bytes(PAGE, ("\n".join(in_words(night, settings)) + "\n").encode(), mode=0o600)
+    store.write_bytes(PAGE, ("\n".join(format_night(night, settings)) + "\n").encode(), mode=0o600)
     name = f"runs/night-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
     store.write_bytes(name, json.dumps(asdict(night), indent=1).encode())
 
 
-def last_night(store: Store) -> Night | None:
+def last_night(store: Store) -> NightRecord | None:
     """The night that finished last; None before the first.
 
     One from the future says that a clock was wrong. It would silence the watchdog until then, so it
@@ -87,13 +87,13 @@ def last_night(store: Store) -> Night | None:
     for name in reversed(records):
         record = json.loads(store.read_bytes(name))
         batches = {name: BatchNight(**batch) for name, batch in record.pop("batches").items()}
-        night = Night(**record, batches=batches)
+        night = NightRecord(**record, batches=batches)
         if age(night) > -CLOCKS:
             return night
     return None
 
 
-def age(night: Night) -> timedelta:
+def age(night: NightRecord) -> timedelta:
     """How long ago a night finished."""
     return _now() - datetime.fromisoformat(night.finished_at)
 
@@ -102,7 +102,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def in_words(night: Night, settings: Settings) -> list[str]:
+def format_night(night: NightRecord, settings: Settings) -> list[str]:
     """Lines for a terminal, a mail or the page."""
     said = "FAILED" if night.failures else "done"
     started = datetime.fromisoformat(night.started_at)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
-    from pipeline.learn.learn_trunk import Learned
+    from pipeline.learn.learn_trunk import LearnedTrunkResult
 
 METHODS = {
     "head": "dense/softmax head",
@@ -19,7 +19,7 @@ METHODS = {
 MEASURES = ("auroc", "auprc", "f1", "sensitivity", "specificity")
 
 
-def trained_in_words(card: dict, promoted: bool, why: str, settings: Settings) -> list[str]:
+def format_training(card: dict, promoted: bool, why: str, settings: Settings) -> list[str]:
     """Scores on the test side with their 95 % intervals, support and baselines, for a terminal."""
     evaluation = card["scores"]["head"]
     kinds = ", ".join(f"{count} {kind}" for kind, count in card["region_kinds"].items())
@@ -31,10 +31,10 @@ def trained_in_words(card: dict, promoted: bool, why: str, settings: Settings) -
         f"`{card['normal_class']}` against the rest, 95 % intervals over patients; the threshold "
         "comes from the validation side.",
     ]
-    lines += table(card["scores"], card["differences"])
+    lines += score_lines(card["scores"], card["differences"])
     guess = [evaluation["estimates"][measure]["baseline"] for measure in MEASURES]
     lines.append(_row("a guess", ["" if value is None else f"{value:.2f}" for value in guess]))
-    lines += beside(card["differences"])
+    lines += format_comparison(card["differences"])
     lines += ["", "Confusion matrix on the test side (rows: true class, columns: predicted)"]
     lines.append(_row("", [*card["classes"], "support"]))
     for name, counts, support in zip(
@@ -46,7 +46,7 @@ def trained_in_words(card: dict, promoted: bool, why: str, settings: Settings) -
     return [*lines, "", f"{verdict}: {why}.", f"Next: make query Q=worklist{where}"]
 
 
-def cross_validated_in_words(record: dict, name: str, settings: Settings) -> list[str]:
+def format_cross_validation(record: dict, name: str, settings: Settings) -> list[str]:
     """Scores of all folds together, with intervals, support and differences, for a terminal."""
     where = "" if settings.store == "data/store" else f" STORE={settings.store}"
     return [
@@ -56,14 +56,14 @@ def cross_validated_in_words(record: dict, name: str, settings: Settings) -> lis
         f"({record['abnormal_rows']} abnormal) of {record['patients']} patients, "
         f"`{record['classes'][0]}` against the rest, 95 % intervals over patients; thresholds come "
         "from each fold's validation side, and an AUROC ranks crops within their fold.",
-        *table(record["scores"], record["differences"]),
-        *beside(record["differences"]),
+        *score_lines(record["scores"], record["differences"]),
+        *format_comparison(record["differences"]),
         f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
         f"Next: make train{where}",
     ]
 
 
-def table(scores: dict, differences: dict) -> list[str]:
+def score_lines(scores: dict, differences: dict) -> list[str]:
     """One line per method: its scores, and how far the head is ahead of it in AUROC."""
     lines = [_row("", [*MEASURES, f"{'head ahead by':>22}"])]
     for method, words in METHODS.items():
@@ -75,7 +75,7 @@ def table(scores: dict, differences: dict) -> list[str]:
     return lines
 
 
-def beside(differences: dict) -> list[str]:
+def format_comparison(differences: dict) -> list[str]:
     """What the comparison with the baselines comes to, in sentences."""
     ahead = [METHODS[name] for name, found in differences.items() if (found["low"] or 0) > 0]
     rest = [METHODS[name] for name in differences if METHODS[name] not in ahead]
@@ -89,7 +89,7 @@ def beside(differences: dict) -> list[str]:
     return lines
 
 
-def learned_in_words(learned: "Learned", settings: Settings) -> list[str]:
+def format_learned_trunk(learned: "LearnedTrunkResult", settings: Settings) -> list[str]:
     """What learning a trunk brought, where the time went and what is next, for a terminal."""
     card, store = learned.card, settings.store
     rows = f"{card['rows']['train']} crops of {card['patients']['train']} patients"
@@ -114,7 +114,7 @@ def learned_in_words(learned: "Learned", settings: Settings) -> list[str]:
         lines.append(f"No head on it yet. {learned.no_head}")
         return [*lines, f"Next: make query Q=trunks{named}"]
     trained = learned.trained
-    words = trained_in_words(trained.card, trained.promoted, trained.words, settings)
+    words = format_training(trained.card, trained.promoted, trained.words, settings)
     return [*lines, "", *words]
 
 

@@ -10,13 +10,13 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.ingest.batch_folder import address_of, content_at
 from pipeline.ingest.decode import decode
-from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.labels.annotations import Annotation
-from pipeline.ingest.orientation import upright
-from pipeline.ingest.private_folder import open_private
+from pipeline.ingest.orientation import turn_upright
+from pipeline.ingest.private_folder import open_private_folder
 
 
-def original(
+def read_source_scan(
     settings: Settings, scan_id: str, batch: str, part: int, file: Path | None = None
 ) -> tuple[np.ndarray, ...]:
     """Frames, uint8 (height, width) each, of a scan that came in this part of this batch.
@@ -42,13 +42,13 @@ def original(
             "the file as it was delivered: --scan FILE"
         )
     picture = decode(data, about.bits, settings.max_pixels)
-    return (picture if about.boxes else upright(picture)).frames
+    return (picture if about.boxes else turn_upright(picture)).frames
 
 
 def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[str, Annotation]:
     """Where the scan was delivered, and what the delivery says of it."""
-    private = open_private(settings.private_folder, may_create=False)
-    deliveries = Deliveries(private, batch)
+    private = open_private_folder(settings.private_folder, may_create=False)
+    deliveries = DeliveryLists(private, batch)
     index = private.root / "index" / batch / f"part-{part:05d}.parquet"
     listed, _ = deliveries.part(part)
     paths = pq.read_table(index, filters=[("scan_id", "==", scan_id)])["path"].to_pylist()

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.config import Settings
-from pipeline.stages.plan import Planned
+from pipeline.stages.plan import PlannedBatch
 from pipeline.store.base import Store
 from pipeline.store.parts import part_numbers
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 
 OK, FAILED, MANY_REJECTED = 0, 1, 2
 
@@ -22,7 +22,7 @@ class Summary:
     recipe: str
     trunk: str
     head: str | None = None
-    planned: Planned | None = None
+    planned: PlannedBatch | None = None
     counts: dict[str, int] = field(default_factory=dict)  # of the whole batch, by status and table
     worked: dict[str, int] = field(default_factory=dict)  # parts worked on by this run, by stage
     seconds: dict[str, float] = field(default_factory=dict)  # by stage
@@ -37,7 +37,7 @@ class Summary:
         """Whether this run found everything done."""
         return not self.worked and not self.failures
 
-    def spend(self, stage: str, seconds: float) -> None:
+    def add_seconds(self, stage: str, seconds: float) -> None:
         """Count time for a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0) + seconds
 
@@ -69,20 +69,20 @@ def last_summary(store: Store, batch: str) -> Summary | None:
     record = json.loads(store.read_bytes(names[-1]))
     del record["finished_at"]
     if record["planned"]:
-        record["planned"] = Planned(**record["planned"])
+        record["planned"] = PlannedBatch(**record["planned"])
     return Summary(**record)
 
 
-def progress_in_words(settings: Settings, batch: str) -> str:
+def format_progress(settings: Settings, batch: str) -> str:
     """How far a batch has come, from the parts that stand in the store."""
     store = Store(settings.store)
     received = len(part_numbers(store, f"scans/{batch}"))
-    trunk_id = choose(settings, store).trunk_id
+    trunk_id = choose_models(settings, store).trunk_id
     embedded = len(part_numbers(store, f"features/{trunk_id}/{batch}"))
     return f"Finished and kept so far: {received} parts received, {embedded} embedded."
 
 
-def in_words(summary: Summary, settings: Settings) -> list[str]:
+def format_summary(summary: Summary, settings: Settings) -> list[str]:
     """Lines for a terminal: what happened, where things lie, where the time went, what next."""
     counts, store = summary.counts, settings.store
     lines = [f"Batch {summary.batch}"]

@@ -14,12 +14,12 @@ from pipeline import schemas
 from pipeline.store.base import Store
 from pipeline.store.part_names import audits_name, features_name
 from pipeline.store.parts import part_numbers, read_part, write_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 COLUMNS = ["batch", "crop_id", "scan_id", "patient_key"]
 
 
-def draw_audit(store: Store, batch: str, last: int, chosen: Chosen, count: int) -> str:
+def draw_audit(store: Store, batch: str, last: int, chosen: ModelChoice, count: int) -> str:
     """Draw `count` crops from the parts up to `last`, unless that is done; return the part."""
     name = audits_name(batch, last)
     if store.has(name):

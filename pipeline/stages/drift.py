@@ -16,7 +16,7 @@ from pipeline.model.drift import Finding
 from pipeline.stages.drift_reference import (
     FILES,
     Reference,
-    ready,
+    is_ready,
     reference_id,
     sample_of,
     sampled,
@@ -25,22 +25,22 @@ from pipeline.stages.drift_reference import (
 from pipeline.stages.ledger_rows import ACCEPTED
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import drift_name
 from pipeline.store.parts import read_part, write_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
 MOST_TOLD = 4  # facts in one alert; the query `drift` has all
 UNNAMED = {"embeddings": "embeddings", "channels": "what the trunk's channels answer"}
 
 
-def name_of(opened: Opened, chosen: Chosen, batch: str, last: int) -> str:
+def name_of(opened: OpenStore, chosen: ModelChoice, batch: str, last: int) -> str:
     """Where the comparison of `batch` stands, whose last part is `last`."""
     return drift_name(reference_id(chosen, opened.settings), batch, last)
 
 
-def compare_batch(opened: Opened, chosen: Chosen, batch: str, last: int) -> str:
+def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int) -> str:
     """Compare a batch, all of whose parts are embedded, unless that is done; return the part.
 
     Makes the references that are missing once there are enough patients for them.
@@ -72,10 +72,10 @@ def compare_batch(opened: Opened, chosen: Chosen, batch: str, last: int) -> str:
 
 
 def _outcome(
-    opened: Opened, chosen: Chosen, batch: str, files: pd.DataFrame, modality: str
+    opened: OpenStore, chosen: ModelChoice, batch: str, files: pd.DataFrame, modality: str
 ) -> tuple[dict, list[Finding]]:
     """How it stands with one modality, and the findings where it was compared."""
-    reference, patients = ready(opened, chosen, modality)
+    reference, patients = is_ready(opened, chosen, modality)
     settings = opened.settings.drift
     if reference is None:
         words = f"no reference yet: {patients} patients, {settings.reference_patients} are needed"
@@ -118,11 +118,11 @@ def _told(findings: list[Finding], shared: int, alarm_rate: float) -> Iterator[d
             "by_chance": each.by_chance,
             "p_value": p_value,
             "alert": p_value <= alarm_rate,
-            "words": words_of(each),
+            "words": drift_sentence(each),
         }
 
 
-def words_of(finding: Finding) -> str:
+def drift_sentence(finding: Finding) -> str:
     """What changed, from what to what."""
     was, now, name = finding.was, finding.now, finding.fact.replace("_", " ")
     if finding.fact in UNNAMED:
@@ -140,7 +140,7 @@ def words_of(finding: Finding) -> str:
     return f"{name} {went} from {was:.3g} to {now:.3g} (median)"
 
 
-def in_words(store: Store, name: str) -> tuple[list[str], list[str]]:
+def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
     """Alerts and notes about a batch from its part, for people: a line for each modality in alarm,
     and one for all others."""
     rows = read_part(store, name, schemas.DRIFT).to_pandas()

@@ -36,10 +36,10 @@ from pipeline.stages.score_novelty import maps_of
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import features_name
 from pipeline.store.parts import iter_part, part_numbers, read_part, write_part
-from pipeline.store.registry import Chosen, read_card
+from pipeline.store.registry import ModelChoice, read_card
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference
@@ -60,13 +60,13 @@ class Reference:
         return self.rows["patient_key"].nunique()
 
 
-def reference_id(chosen: Chosen, settings: Settings) -> str:
+def reference_id(chosen: ModelChoice, settings: Settings) -> str:
     """The name of the references of a trunk, one for each choice of batches."""
     asked = list(settings.drift.reference)
     return fingerprint({"form": FORM, "trunk": chosen.trunk_id, "batches": asked})
 
 
-def standing(opened: Opened, chosen: Chosen, modality: str) -> Reference | None:
+def current_reference(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference | None:
     """The reference of a modality; None before there is one, or when too little is left of it."""
     store, settings = opened.store, opened.settings
     home = _home(chosen, settings, modality)
@@ -77,25 +77,25 @@ def standing(opened: Opened, chosen: Chosen, modality: str) -> Reference | None:
     return found if found.patients >= settings.drift.batch_patients else None
 
 
-def ready(opened: Opened, chosen: Chosen, modality: str) -> tuple[Reference | None, int]:
+def is_ready(opened: OpenStore, chosen: ModelChoice, modality: str) -> tuple[Reference | None, int]:
     """The reference of a modality, made when there are enough patients; how many there are.
 
     Of two runs at the same moment one makes it.
     """
-    if (found := standing(opened, chosen, modality)) is not None:
+    if (found := current_reference(opened, chosen, modality)) is not None:
         return found, found.patients
     with commit_lock(opened.store):
-        if (found := standing(opened, chosen, modality)) is None:
+        if (found := current_reference(opened, chosen, modality)) is None:
             gathered = _gathered(opened, chosen, modality)
             if gathered.patients < opened.settings.drift.reference_patients:
                 return None, gathered.patients
             _write(opened.store, _home(chosen, opened.settings, modality), chosen, gathered)
             # As it is read from now on, so that a run after a kill computes the same.
-            found = standing(opened, chosen, modality)
+            found = current_reference(opened, chosen, modality)
     return found, found.patients
 
 
-def made_of(store: Store, batch: str) -> list[str]:
+def make_reference(store: Store, batch: str) -> list[str]:
     """The references that scans of `batch` stand in."""
     found = set()
     for name in store.names("models/drift"):
@@ -122,7 +122,9 @@ def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["patient_key"].isin(keys)].reset_index(drop=True)
 
 
-def with_embeddings(store: Store, chosen: Chosen, batch: str, scans: pd.DataFrame) -> pd.DataFrame:
+def with_embeddings(
+    store: Store, chosen: ModelChoice, batch: str, scans: pd.DataFrame
+) -> pd.DataFrame:
     """The scans that have embeddings, with what is compared of these: means over their crops."""
     place = {scan_id: number for number, scan_id in enumerate(scans["scan_id"])}
     counts, kinds = np.zeros((len(scans), 1)), np.full(len(scans), "", object)
@@ -144,7 +146,7 @@ def with_embeddings(store: Store, chosen: Chosen, batch: str, scans: pd.DataFram
     return scans[known].assign(region_kind=kinds[known], **means).reset_index(drop=True)
 
 
-def _crops(store: Store, chosen: Chosen, batch: str, parts: list[int], wanted) -> Iterator:
+def _crops(store: Store, chosen: ModelChoice, batch: str, parts: list[int], wanted) -> Iterator:
     """Rows of features of the wanted scans, some at a time."""
     columns, schema = ["scan_id", "region_kind", "embedding"], schemas.features(chosen.width)
     for number in parts:
@@ -170,11 +172,11 @@ def sample_of(rows: pd.DataFrame, modality: str) -> Sample:
     )
 
 
-def _home(chosen: Chosen, settings: Settings, modality: str) -> str:
+def _home(chosen: ModelChoice, settings: Settings, modality: str) -> str:
     return f"models/drift/{reference_id(chosen, settings)}/{modality}"
 
 
-def _gathered(opened: Opened, chosen: Chosen, modality: str) -> Reference:
+def _gathered(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference:
     """What a reference would be made of, batch by batch until there are enough patients."""
     store, settings, parts = opened.store, opened.settings.drift, {}
     found = pd.DataFrame({"patient_key": []})
@@ -201,7 +203,7 @@ def _holding(con, modality: str) -> pd.Series:
     return found.groupby("batch")["patients"].sum()
 
 
-def _in_order(store: Store, chosen: Chosen, patients: pd.Series) -> list[str]:
+def _in_order(store: Store, chosen: ModelChoice, patients: pd.Series) -> list[str]:
     """Batches with embeddings of the trunk, by their first run; the one that runs now is last."""
     embedded = {name.split("/")[2] for name in store.names(f"features/{chosen.trunk_id}")}
     return sorted(embedded & set(patients.index), key=lambda batch: _first_run(store, batch))
@@ -212,7 +214,7 @@ def _first_run(store: Store, batch: str) -> tuple[str, str]:
     return runs[0].split("/")[-1] if runs else "~", batch
 
 
-def _write(store: Store, home: str, chosen: Chosen, gathered: Reference) -> None:
+def _write(store: Store, home: str, chosen: ModelChoice, gathered: Reference) -> None:
     """The sample first: a reference with a card is whole."""
     rows = gathered.rows
     columns = {

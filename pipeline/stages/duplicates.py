@@ -7,15 +7,15 @@ import pyarrow.compute as pc
 
 from pipeline import schemas
 from pipeline.store.base import Store
-from pipeline.store.parts import opened
+from pipeline.store.parts import open_part
 
 COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]
 
 
-class Seen:
+class AcceptedScans:
     """What ledger rows say about scans, on top of what was seen `before`."""
 
-    def __init__(self, before: "Seen | None" = None):
+    def __init__(self, before: "AcceptedScans | None" = None):
         self._before = before
         self._batch_of: dict[str, str] = {}
         self._patient_of: dict[str, str] = {}
@@ -47,7 +47,7 @@ class Seen:
         return self._before is not None and self._before.has_box(scan_id, place)
 
 
-class Accepted(Seen):
+class AcceptedInStore(AcceptedScans):
     """What the ledger says of scans as long as one of the batch's, part by part as parts appear.
 
     A file of another length has other bytes. So what is held in memory grows with the batch, and
@@ -68,7 +68,7 @@ class Accepted(Seen):
                 self._read.add(name)
 
     def _take(self, name: str) -> None:
-        with opened(self._store, name, schemas.SCANS) as part:
+        with open_part(self._store, name, schemas.SCANS) as part:
             alike = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
             # Most parts hold nothing alike: the other columns would double the time.
             if pc.any(alike).as_py():

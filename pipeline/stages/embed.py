@@ -16,8 +16,8 @@ from pipeline.store.part_names import (
     features_name,
 )
 from pipeline.store.parts import iter_part, part_writer
-from pipeline.store.prefetch import ahead
-from pipeline.store.registry import Chosen
+from pipeline.store.prefetch import prefetch
+from pipeline.store.registry import ModelChoice
 
 # Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three are in memory: one being unpacked,
 # one being embedded, one being packed.
@@ -25,7 +25,7 @@ ROWS = 256
 
 
 def embed_part(
-    store: Store, batch: str, number: int, chosen: Chosen, embed: Callable, advance: Advance
+    store: Store, batch: str, number: int, chosen: ModelChoice, embed: Callable, advance: Advance
 ) -> str:
     """Embed one part unless that is done already; return the name of its features.
 
@@ -41,7 +41,7 @@ def embed_part(
 
 
 def _embed(
-    store: Store, crops: str, name: str, chosen: Chosen, embed: Callable, advance: Advance
+    store: Store, crops: str, name: str, chosen: ModelChoice, embed: Callable, advance: Advance
 ) -> str:
     if store.has(name):
         return name
@@ -49,8 +49,8 @@ def _embed(
     # The network waits neither for crops to be unpacked nor for embeddings to be packed.
     unpacked = iter_part(store, crops, schemas.crops(chosen.recipe.side), ROWS)
     with (
-        closing(ahead(unpacked)) as slices,
-        closing(ahead(_embedded(slices, chosen, embed, schema))) as tables,
+        closing(prefetch(unpacked)) as slices,
+        closing(prefetch(_embedded(slices, chosen, embed, schema))) as tables,
         part_writer(store, name, schema) as features,
     ):
         for table in tables:
@@ -60,7 +60,7 @@ def _embed(
 
 
 def _embedded(
-    slices: Iterator[pa.RecordBatch], chosen: Chosen, embed: Callable, schema: pa.Schema
+    slices: Iterator[pa.RecordBatch], chosen: ModelChoice, embed: Callable, schema: pa.Schema
 ) -> Iterator[pa.Table]:
     side = chosen.recipe.side
     for rows in slices:

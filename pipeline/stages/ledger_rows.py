@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.imaging.regions import Region
-from pipeline.ingest.delivery_lists import Listed
-from pipeline.ingest.private_folder import Private
-from pipeline.stages.duplicates import Seen
+from pipeline.ingest.delivery_lists import ListedFile
+from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.read_scan import Read
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -20,13 +20,13 @@ ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 class RowMaker:
     """What all rows of one part share."""
 
-    private: Private
+    private: PrivateFolder
     batch: str
     part: int
     recipe_id: str
     listed_at: datetime
 
-    def scan(self, listed: Listed, read: Read, accepted: Seen) -> dict:
+    def scan(self, listed: ListedFile, read: Read, accepted: AcceptedScans) -> dict:
         """The ledger row of one file, given what the store has accepted before it."""
         earlier = accepted.batch_of(read.scan_id)
         status = ACCEPTED if earlier is None else DUPLICATE
@@ -58,7 +58,7 @@ class RowMaker:
             **read.picture_facts,
         }
 
-    def _patient(self, listed: Listed, read: Read) -> tuple[str, str]:
+    def _patient(self, listed: ListedFile, read: Read) -> tuple[str, str]:
         """Keyed patient and where it comes from; a scan of nobody known is its own patient."""
         if listed.patient_key:
             return listed.patient_key, "csv"
@@ -67,7 +67,7 @@ class RowMaker:
         own = read.scan_id or f"{self.batch}-{listed.part}-{listed.row}"
         return self.private.keyed("scan", own), "scan"
 
-    def crops(self, scan: dict, read: Read, accepted: Seen) -> Iterator[dict]:
+    def crops(self, scan: dict, read: Read, accepted: AcceptedScans) -> Iterator[dict]:
         """Crop rows that this ledger row brings: all of an accepted scan, new boxes of another.
 
         A scan stays the patient's as whose it was accepted: with two, it would be on two sides of
@@ -111,7 +111,7 @@ class RowMaker:
             "label": region.label,
         }
 
-    def labels(self, scan: dict, listed: Listed, read: Read) -> Iterator[dict]:
+    def labels(self, scan: dict, listed: ListedFile, read: Read) -> Iterator[dict]:
         """What the delivery says, also of a scan that was there before: the newest label wins."""
         if scan["status"] == REJECTED:
             return

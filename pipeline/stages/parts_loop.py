@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.errors import StageFailed
-from pipeline.ingest.private_folder import Private
+from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.progress import Advance
 
 
@@ -24,7 +24,7 @@ class Work:
     def __call__(self, number: int, advance: Advance) -> object:
         raise NotImplementedError
 
-    def told(self, number: int, words: str) -> str | None:
+    def private_message(self, number: int, words: str) -> str | None:
         """Words on a failure as they may travel; None when they were told here already."""
         return words
 
@@ -48,41 +48,41 @@ def attempt(work: Work | Callable[[int], object], number: int, advance: Advance)
     except Exception as error:
         words = f"{error}\n{traceback.format_exc()}"
         if isinstance(work, Work):
-            words = work.told(number, words)
+            words = work.private_message(number, words)
         return Attempt(failed=True, words=words, may_pass=isinstance(error, OSError))
 
 
 @dataclass(frozen=True)
-class Guarded:
+class StageRun:
     """Work whose failures cross over as StageFailed alone: schedulers keep exception texts."""
 
     stage: str
     batch: str
     work: Work | Callable[[int], object]
-    private: Private
+    private: PrivateFolder
     advance: Advance
 
     def __call__(self, number: int) -> object:
         """The result of one part, worked on here; raises StageFailed."""
-        return self.settled(number, attempt(self.work, number, self.advance))
+        return self.outcome(number, attempt(self.work, number, self.advance))
 
-    def settled(self, number: int, found: Attempt) -> object:
+    def outcome(self, number: int, found: Attempt) -> object:
         """The result of an attempt, wherever it was made; raises StageFailed."""
         self.advance(found.advanced)
         if not found.failed:
             return found.result
         if found.words is not None:
-            self.private.tell(
+            self.private.log_message(
                 f"stage {self.stage}, part {number} of {self.batch} failed: {found.words}"
             )
         raise StageFailed(self.stage, self.batch, number, found.may_pass)
 
 
 # What a scheduler gives: work on every number, and for each its result or its StageFailed.
-PartMap = Callable[[str, Guarded, Sequence[int]], Iterable[object]]
+PartMap = Callable[[str, StageRun, Sequence[int]], Iterable[object]]
 
 
-def one_by_one(stage: str, work: Guarded, numbers: Sequence[int]) -> list[object]:
+def one_by_one(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
     """The map of a run without a scheduler: every part in turn, none stopped by another."""
     outcomes: list[object] = []
     for number in numbers:
@@ -93,19 +93,19 @@ def one_by_one(stage: str, work: Guarded, numbers: Sequence[int]) -> list[object
     return outcomes
 
 
-def outcomes_of(map: PartMap, work: Guarded, numbers: Sequence[int]) -> list[object]:
+def outcomes_of(map: PartMap, work: StageRun, numbers: Sequence[int]) -> list[object]:
     """For every part, in the numbers' order, its result or its StageFailed."""
     return list(map(work.stage, work, numbers)) if numbers else []
 
 
-def over_parts(
+def run_over_parts(
     stage: str,
     batch: str,
     work: Work | Callable[[int], object],
     numbers: Sequence[int],
     map: PartMap,
-    private: Private,
+    private: PrivateFolder,
 ) -> list[StageFailed]:
     """Run `work` on every part through `map`; return the failures."""
-    outcomes = outcomes_of(map, Guarded(stage, batch, work, private, lambda _: None), numbers)
+    outcomes = outcomes_of(map, StageRun(stage, batch, work, private, lambda _: None), numbers)
     return [outcome for outcome in outcomes if isinstance(outcome, StageFailed)]

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
-from pipeline.ingest.delivery_lists import Deliveries, batch_name
-from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
+from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import LARGEST, Annotation, Annotations
 from pipeline.ingest.labels.coco import read_coco
 from pipeline.ingest.labels.folders import read_folders
 from pipeline.ingest.labels.tables import read_tables
 from pipeline.ingest.labels.yolo import read_yolo
-from pipeline.ingest.list_files import Entry, Listing, has_scans, list_batch
-from pipeline.ingest.private_folder import Private
-from pipeline.store.open_store import Opened
+from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
+from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import part_numbers
 
 # Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan; a batch of
@@ -23,7 +23,7 @@ BYTES_PER_SCAN = 48 * (24_000 + 10_000)
 
 
 @dataclass
-class Planned:
+class PlannedBatch:
     """What planning found; counts only, so that it may be shown anywhere."""
 
     batch: str
@@ -36,7 +36,7 @@ class Planned:
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
-def deliver(folder: BatchFolder, name: str | None, opened: Opened) -> str:
+def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
     """Name a batch and remember where it lies; flows take the name only.
 
     Raises ConfigError for a folder that is missing or holds nothing to receive.
@@ -47,23 +47,25 @@ def deliver(folder: BatchFolder, name: str | None, opened: Opened) -> str:
             "or DICOM), or name another folder: make run-flow BATCH=path/to/folder"
         )
     batch = batch_name(folder.resolve(), name, opened.private)
-    Deliveries(opened.private, batch).lies_in(folder)
+    DeliveryLists(opened.private, batch).lies_in(folder)
     return batch
 
 
-def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()) -> Planned:
+def plan_batch(
+    batch: str, opened: OpenStore, again: frozenset[bytes] = frozenset()
+) -> PlannedBatch:
     """List what is new in the batch's folder, and the paths `again`.
 
     Run it under the batch's lock.
     """
-    deliveries = Deliveries(opened.private, batch)
+    deliveries = DeliveryLists(opened.private, batch)
     _refuse_lost_lists(deliveries, opened)
     folder = deliveries.folder
     listing = list_batch(folder, opened.settings.follow_links)
     annotations = read_annotations(folder, listing, opened.settings.class_folders)
     delivered = len(listing.scans)
     _pass_over_forgotten(batch, listing, annotations, opened.private)
-    planned = Planned(
+    planned = PlannedBatch(
         batch,
         scans=delivered,
         forgotten=delivered - len(listing.scans),
@@ -81,7 +83,7 @@ def plan_batch(batch: str, opened: Opened, again: frozenset[bytes] = frozenset()
 
 
 def read_annotations(
-    folder: BatchFolder, listing: Listing, class_folders: tuple[str, ...] = ()
+    folder: BatchFolder, listing: FileList, class_folders: tuple[str, ...] = ()
 ) -> Annotations:
     """Everything that the batch's label files say, and its folders when they are classes."""
     annotations = Annotations(listing)
@@ -95,10 +97,10 @@ def read_annotations(
 
 
 def _pass_over_forgotten(
-    batch: str, listing: Listing, annotations: Annotations, private: Private
+    batch: str, listing: FileList, annotations: Annotations, private: PrivateFolder
 ) -> None:
     """Leave out files that were forgotten, and files of patients who were."""
-    forgotten = Forgotten(private)
+    forgotten = ForgottenList(private)
 
     def is_forgotten(entry: Entry) -> bool:
         patient = annotations.by_path.get(entry.path, Annotation()).patient
@@ -108,13 +110,13 @@ def _pass_over_forgotten(
     listing.scans = [entry for entry in listing.scans if not is_forgotten(entry)]
 
 
-def _tell(annotations: Annotations, private: Private) -> None:
+def _tell(annotations: Annotations, private: PrivateFolder) -> None:
     for problem in annotations.problems:
         about = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
-        private.tell(f"{about}: label {problem.kind}: {problem}")
+        private.log_message(f"{about}: label {problem.kind}: {problem}")
 
 
-def _refuse_lost_lists(deliveries: Deliveries, opened: Opened) -> None:
+def _refuse_lost_lists(deliveries: DeliveryLists, opened: OpenStore) -> None:
     """New lists would begin with part 0, which the store has: their files would be passed over."""
     batch = deliveries.batch
     if not deliveries.lists() and part_numbers(opened.store, f"scans/{batch}"):
@@ -125,7 +127,7 @@ def _refuse_lost_lists(deliveries: Deliveries, opened: Opened) -> None:
         )
 
 
-def _refuse_full_disk(planned: Planned, opened: Opened) -> None:
+def _refuse_full_disk(planned: PlannedBatch, opened: OpenStore) -> None:
     free, needed = opened.store.free_bytes(), planned.new * BYTES_PER_SCAN
     if free is not None and free < needed:
         raise StoreError(

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import schemas
-from pipeline.model.head.background import apart, p_abnormal
+from pipeline.model.head.background import p_abnormal, split_background
 from pipeline.store.base import Store
 from pipeline.store.part_names import features_name, predictions_name
 from pipeline.store.parts import iter_part, part_writer
-from pipeline.store.registry import Chosen, head_home, read_card, read_model
+from pipeline.store.registry import ModelChoice, head_home, read_card, read_model
 
 if TYPE_CHECKING:
     import keras
@@ -50,10 +50,10 @@ class Head:
         """The same, and the probability of background (N,); 0 when the head knows of none."""
         from pipeline.model.head.layers import predict
 
-        return apart(predict(self.model, embeddings), len(self.card["classes"]))
+        return split_background(predict(self.model, embeddings), len(self.card["classes"]))
 
 
-def predict_part(store: Store, batch: str, number: int, chosen: Chosen, head: Head) -> str:
+def predict_part(store: Store, batch: str, number: int, chosen: ModelChoice, head: Head) -> str:
     """Predict one part unless that is done already; return the name of its predictions."""
     name = predictions_name(head.head_id, batch, number)
     if store.has(name):

@@ -20,8 +20,8 @@ from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.crops import cut, cut_alike
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.lettering import seems_lettered
-from pipeline.imaging.perceptual_hash import likeness
+from pipeline.imaging.lettering import has_lettering
+from pipeline.imaging.perceptual_hash import perceptual_hash
 from pipeline.imaging.picture_area import is_panoramic
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import (
@@ -36,7 +36,7 @@ from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import DEEPEST, Entry, open_below
-from pipeline.ingest.orientation import upright
+from pipeline.ingest.orientation import turn_upright
 from pipeline.ingest.picture import Picture
 
 
@@ -81,7 +81,7 @@ def read_scan(order: Order) -> Read:
         picture = decode(data, order.annotation.bits, order.max_pixels)
         # Boxes were drawn on the pixels as they are stored.
         if not order.annotation.boxes:
-            picture = upright(picture)
+            picture = turn_upright(picture)
         _note_facts(picture, read)
         frames = [Frame(pixels) for pixels in picture.frames]
         _judge(frames[0], order.quality, read)
@@ -205,13 +205,13 @@ def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
     small, (height, width) = thumbnail(frame), frame.pixels.shape
     facts = measure(small)
     found = flags(facts, width, height, read.picture_facts["panoramic"], bounds)
-    if "blank" not in found and seems_lettered(frame.pixels):
+    if "blank" not in found and has_lettering(frame.pixels):
         found["burned_in_text"] = "letters seem to be burned in"
     read.picture_facts |= {
         **asdict(facts),
         "quality_flags": list(found),
         # Blank scans are all alike, and none says of whom it is.
-        "likeness": None if "blank" in found else likeness(small),
+        "likeness": None if "blank" in found else perceptual_hash(small),
     }
     if unwanted := [f"{flag}: {words}" for flag, words in found.items() if flag in bounds.reject]:
         raise ScanRejected("quality", "; ".join(unwanted))

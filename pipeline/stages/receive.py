@@ -14,21 +14,21 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.config import Quality
 from pipeline.errors import ScanRejected
-from pipeline.ingest.delivery_lists import FORGOTTEN, Deliveries, Listed
-from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists, ListedFile
+from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation
-from pipeline.ingest.private_folder import Private
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.progress import Advance
-from pipeline.stages.duplicates import Accepted, Seen
+from pipeline.stages.duplicates import AcceptedInStore, AcceptedScans
 from pipeline.stages.ledger_rows import REJECTED, RowMaker
 from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
 from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import background_crops_name, crops_name, labels_name, scans_name
 from pipeline.store.parts import PackedPart, read_part
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
@@ -38,11 +38,11 @@ INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
 class Receiver:
     """What receiving the parts of one run shares."""
 
-    opened: Opened
+    opened: OpenStore
     batch: str
-    chosen: Chosen
-    workers: Workers
-    accepted: Accepted
+    chosen: ModelChoice
+    workers: WorkerPool
+    accepted: AcceptedInStore
     advance: Advance
 
     def receive_part(self, number: int, commits: Commits | None = None) -> str:
@@ -54,7 +54,7 @@ class Receiver:
         name = scans_name(self.batch, number)
         if self.opened.store.has(name):
             return name
-        deliveries = Deliveries(self.opened.private, self.batch)
+        deliveries = DeliveryLists(self.opened.private, self.batch)
         listed, listed_at = deliveries.part(number)
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         self.accepted.refresh()
@@ -69,7 +69,7 @@ class Receiver:
 
         The ledger stays as it is. Returns how many scans could not be read again.
         """
-        store, deliveries = self.opened.store, Deliveries(self.opened.private, self.batch)
+        store, deliveries = self.opened.store, DeliveryLists(self.opened.private, self.batch)
         listed, listed_at = deliveries.part(number)
         ledger = read_part(store, scans_name(self.batch, number), schemas.SCANS).to_pylist()
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
@@ -93,8 +93,8 @@ class Receiver:
         return lost
 
     def _read(
-        self, deliveries: Deliveries, listed: list[Listed], bounds: Quality
-    ) -> Iterator[tuple[Listed, Read]]:
+        self, deliveries: DeliveryLists, listed: list[ListedFile], bounds: Quality
+    ) -> Iterator[tuple[ListedFile, Read]]:
         """Read files in worker processes, in their order."""
         folder, settings = deliveries.folder, self.opened.settings
         # The bytes of a file and what is decoded from them are in memory at once.
@@ -104,16 +104,16 @@ class Receiver:
             for file in listed
         )
         outcomes = self.workers.map(read_scan, orders_ahead(orders))
-        forgotten = Forgotten(self.opened.private)
+        forgotten = ForgottenList(self.opened.private)
         for file, outcome in zip(listed, outcomes, strict=True):
             read = outcome if isinstance(outcome, Read) else Read(rejection=outcome)
-            yield screened(file, read, forgotten, self.opened.private)
+            yield apply_screening(file, read, forgotten, self.opened.private)
             self.advance(1)
 
 
-def screened(
-    file: Listed, read: Read, forgotten: Forgotten, private: Private
-) -> tuple[Listed, Read]:
+def apply_screening(
+    file: ListedFile, read: Read, forgotten: ForgottenList, private: PrivateFolder
+) -> tuple[ListedFile, Read]:
     """The file and what was read of it; nothing but its place when it is forgotten."""
     in_file = private.patient_key(read.patient) if read.patient else None
     if (
@@ -122,11 +122,11 @@ def screened(
         or forgotten.has_patient(file.patient_key)
         or forgotten.has_patient(in_file)
     ):
-        return emptied(file)
+        return without_facts(file)
     return file, read
 
 
-def emptied(file: Listed) -> tuple[Listed, Read]:
+def without_facts(file: ListedFile) -> tuple[ListedFile, Read]:
     """The place of a forgotten file, as it stands in the ledger: rejected, saying nothing else."""
     rejection = ScanRejected(FORGOTTEN, "was forgotten on request and is not taken again")
     return replace(file, patient_key=None, annotation=Annotation()), Read(rejection=rejection)
@@ -140,24 +140,24 @@ class _Part:
     batch took in one of these scans meanwhile is the part packed again, under the lock.
     """
 
-    def __init__(self, maker: RowMaker, side: int, accepted: Accepted):
+    def __init__(self, maker: RowMaker, side: int, accepted: AcceptedInStore):
         self.maker, self.side, self.accepted = maker, side, accepted
-        self.files: list[tuple[Listed, Read]] = []
+        self.files: list[tuple[ListedFile, Read]] = []
         self._begin()
 
     def _begin(self) -> None:
-        self.seen = Seen(self.accepted)
+        self.seen = AcceptedScans(self.accepted)
         name = crops_name(self.maker.recipe_id, self.maker.batch, self.maker.part)
         self.crops = PackedPart(name, schemas.crops(self.side))
         self.background = background_part(self.maker, self.side)
         self.scans: list[dict] = []
 
-    def add(self, listed: Listed, read: Read) -> None:
+    def add(self, listed: ListedFile, read: Read) -> None:
         """Take in one file; rows come in the order of the delivery list."""
         self.files.append((listed, read))
         self._take(listed, read)
 
-    def _take(self, listed: Listed, read: Read) -> None:
+    def _take(self, listed: ListedFile, read: Read) -> None:
         scan = self.maker.scan(listed, read, self.seen)
         self.seen.add(scan)
         self.scans.append(scan)
@@ -188,7 +188,7 @@ class _Part:
 
     def _decided_now(self) -> list[dict]:
         """The ledger as it would be with what the store has accepted by now."""
-        seen, rows = Seen(self.accepted), []
+        seen, rows = AcceptedScans(self.accepted), []
         for listed, read in self.files:
             rows.append(self.maker.scan(listed, read, seen))
             seen.add(rows[-1])
@@ -201,16 +201,16 @@ def background_part(maker: RowMaker, side: int) -> PackedPart:
     return PackedPart(name, schemas.crops(side))
 
 
-def _tell(private: Private, part: _Part) -> None:
+def _tell(private: PrivateFolder, part: _Part) -> None:
     """Names stay in the private folder: in the messages, and in the index of where scans lie."""
     index = PackedPart(f"index/{part.maker.batch}/part-{part.maker.part:05d}.parquet", INDEX)
     for listed, read in part.files:
         name = listed.entry.path.decode("utf-8", "backslashreplace")
         if read.rejection:
-            private.tell(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
+            private.log_message(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
         for kind, where, what in read.problems:
-            private.tell(f"{name}: label {kind}: {where}: {what}")
+            private.log_message(f"{name}: label {kind}: {where}: {what}")
         for note in read.notes:
-            private.tell(f"{name}: the decoder notes: {note}")
+            private.log_message(f"{name}: the decoder notes: {note}")
         index.add([{"scan_id": read.scan_id, "path": listed.entry.path}])
     private.write(index.name, index.to_bytes())

@@ -14,13 +14,13 @@ from pipeline.model import novelty
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty
 from pipeline.progress import progress
-from pipeline.stages.parts_loop import PartMap, one_by_one, over_parts
+from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import features_name, novelty_name
 from pipeline.store.parts import iter_part, part_numbers, part_writer
-from pipeline.store.registry import Chosen
+from pipeline.store.registry import ModelChoice
 
 ROWS = 256  # embeddings in memory at a time
 
@@ -30,7 +30,7 @@ def novelty_home(novelty_id: str) -> str:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class NoveltyModel:
     """A stored model of what is normal; its arrays are read when first used."""
 
     store: Store
@@ -49,14 +49,14 @@ class Fitted:
         return frozenset(pq.read_table(file)["crop_id"].to_pylist())
 
 
-def standing(store: Store, trunk_id: str) -> Fitted | None:
+def current_novelty(store: Store, trunk_id: str) -> NoveltyModel | None:
     """The model in force for a trunk: the newest that has its card; None before the first."""
     found = [each for each in catalog.novelty_models(store) if each["trunk"] == trunk_id]
-    return Fitted(store, found[-1]["novelty"]) if found else None
+    return NoveltyModel(store, found[-1]["novelty"]) if found else None
 
 
 def score_missing(
-    opened: Opened, chosen: Chosen, fitted: Fitted, map: PartMap = one_by_one
+    opened: OpenStore, chosen: ModelChoice, fitted: NoveltyModel, map: PartMap = one_by_one
 ) -> list[StageFailed]:
     """Score every stored part that has no scores of this model yet."""
     store, root = opened.store, f"features/{chosen.trunk_id}"
@@ -76,11 +76,13 @@ def score_missing(
                 score_part(store, batch, number, chosen, fitted)
                 advance(1)
 
-            failures += over_parts("novelty", batch, score, numbers, map, opened.private)
+            failures += run_over_parts("novelty", batch, score, numbers, map, opened.private)
     return failures
 
 
-def score_part(store: Store, batch: str, number: int, chosen: Chosen, fitted: Fitted) -> str:
+def score_part(
+    store: Store, batch: str, number: int, chosen: ModelChoice, fitted: NoveltyModel
+) -> str:
     """Score one features part unless that is done already; return the name of its scores."""
     name = novelty_name(fitted.novelty_id, batch, number)
     if store.has(name):
@@ -92,7 +94,7 @@ def score_part(store: Store, batch: str, number: int, chosen: Chosen, fitted: Fi
     return name
 
 
-def _scored(rows: pa.RecordBatch, chosen: Chosen, fitted: Fitted) -> pa.Table:
+def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> pa.Table:
     found = fitted.model.score(maps_of(rows, chosen))
     whole = rows.column("region_kind").to_numpy(zero_copy_only=False) == "whole"
     middle = novelty.middle(*found.gaussian_map.shape[1:])
@@ -112,7 +114,7 @@ def _scored(rows: pa.RecordBatch, chosen: Chosen, fitted: Fitted) -> pa.Table:
     return pa.table({field.name: columns[field.name] for field in order}, schema=order)
 
 
-def maps_of(rows: pa.RecordBatch, chosen: Chosen) -> np.ndarray:
+def maps_of(rows: pa.RecordBatch, chosen: ModelChoice) -> np.ndarray:
     """Embeddings as the trunk's map, float16 (n, row, column, channel)."""
     values = rows.column("embedding").flatten().to_numpy()
     return values.reshape(-1, *grid(chosen.trunk, chosen.recipe.side))

@@ -65,7 +65,7 @@ class Query(NamedTuple):
 
 def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     """Connect in memory and make every view over the parts of `store`; a view may be empty."""
-    store = as_store(store).as_it_is()
+    store = as_store(store).snapshot()
     con = duckdb.connect()
     if files := store.place.filesystem:
         con.register_filesystem(files)

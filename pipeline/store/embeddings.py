@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.model.head.rows import Embeddings, Held
+from pipeline.model.head.rows import Embeddings, InMemoryEmbeddings
 from pipeline.store import parts
 from pipeline.store.base import Store
 
@@ -37,7 +37,7 @@ class StoredEmbeddings:
         """
         groups = []
         for name, here in numbers.items():
-            with parts.opened(store, name, schemas.features(width), groups=[]) as file:
+            with parts.open_part(store, name, schemas.features(width), groups=[]) as file:
                 sizes = group_sizes(file)
             if sum(sizes) != len(here):
                 raise ArtifactError(
@@ -62,7 +62,7 @@ class StoredEmbeddings:
             kept[kept] = wanted[numbers[kept]]
             if kept.any():
                 schema, columns = schemas.features(self.width), ["embedding"]
-                with parts.opened(self.store, name, schema, columns, [group]) as file:
+                with parts.open_part(self.store, name, schema, columns, [group]) as file:
                     column = file.read_row_group(group, columns=columns).column(0)
                 # The values lie one after the other: no row is ever a Python object.
                 values = column.combine_chunks().flatten().to_numpy()
@@ -81,4 +81,4 @@ def held_if_small(embeddings: StoredEmbeddings, rows: int) -> Embeddings:
     held = np.empty((rows, embeddings.width), np.float16)
     for numbers, some in embeddings.blocks(np.ones(rows, bool)):
         held[numbers] = some
-    return Held(held)
+    return InMemoryEmbeddings(held)

@@ -22,7 +22,7 @@ from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts
 from pipeline.store.base import Store
-from pipeline.store.float16 import widen
+from pipeline.store.float16 import to_float32
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]
 
@@ -44,7 +44,7 @@ def load_features(
     order of batches, parts and rows. Raises ConfigError for a trunk, batch, label or column that
     is not there, naming those that are, and ArtifactError for a damaged part.
     """
-    asked = Asked.of(store, trunk, batch, label, columns)
+    asked = FeatureQuery.of(store, trunk, batch, label, columns)
     return asked.rows(asked.names, dtype)
 
 
@@ -62,7 +62,7 @@ def iter_features(
     Holds one part, and while it reads the next the caller holds another. Parts without a row that
     was asked for are left out. Raises like `load_features`, at the first part.
     """
-    asked = Asked.of(store, trunk, batch, label, columns)
+    asked = FeatureQuery.of(store, trunk, batch, label, columns)
     for name in asked.names:
         frame, embeddings = asked.rows([name], dtype)
         if len(frame):
@@ -70,7 +70,7 @@ def iter_features(
 
 
 @dataclass(frozen=True)
-class Asked:
+class FeatureQuery:
     """The rows and columns that somebody wants, checked against what is there."""
 
     store: Store
@@ -81,17 +81,17 @@ class Asked:
     in_force: pd.Series | None  # labels by crop_id, when they matter
 
     @classmethod
-    def of(cls, store, trunk, batch, label, columns) -> "Asked":
+    def of(cls, store, trunk, batch, label, columns) -> "FeatureQuery":
         """Raises ConfigError for what is not there."""
         store = catalog.as_store(store)
-        wanted = FACTS if columns is None else chosen("column", columns, FACTS)
+        wanted = FACTS if columns is None else require_known("column", columns, FACTS)
         names = parts_of(store, trunk_of(store, trunk), batch)
         schema = schemas.features(width_of(store, names[0]))
         in_force = labels = None
         if label is not None or "label" in wanted:
             in_force = labels_in_force(store)
         if label is not None:
-            labels = chosen("label", label, sorted(in_force.unique()))
+            labels = require_known("label", label, sorted(in_force.unique()))
         return cls(store, names, schema, wanted, labels, in_force)
 
     def rows(self, names: list[str], dtype: np.typing.DTypeLike) -> tuple[pd.DataFrame, np.ndarray]:
@@ -131,7 +131,7 @@ def trunk_of(store: Store, trunk: str | None) -> str:
         trunk = (champions or present or [None])[-1]
     if trunk is None:
         raise ConfigError(f"The store {store.root} has no features yet; run a batch first.")
-    return chosen("trunk", trunk, present)[0]
+    return require_known("trunk", trunk, present)[0]
 
 
 def parts_of(store: Store, trunk: str, batch: str | list[str] | None) -> list[str]:
@@ -140,13 +140,13 @@ def parts_of(store: Store, trunk: str, batch: str | list[str] | None) -> list[st
     batches = {name: name.split("/")[2] for name in names}
     if batch is None:
         return names
-    wanted = chosen("batch", batch, sorted(set(batches.values())))
+    wanted = require_known("batch", batch, sorted(set(batches.values())))
     if not wanted:
         raise ConfigError("An empty list of batches asks for nothing; name some, or none for all.")
     return [name for name in names if batches[name] in wanted]
 
 
-def chosen(kind: str, given: str | list[str], known: list[str]) -> list[str]:
+def require_known(kind: str, given: str | list[str], known: list[str]) -> list[str]:
     """`given` as a list; ConfigError when one of them is not known."""
     given = [given] if isinstance(given, str) else list(given)
     for each in given:
@@ -158,7 +158,7 @@ def chosen(kind: str, given: str | list[str], known: list[str]) -> list[str]:
 
 def width_of(store: Store, name: str) -> int:
     """Values per embedding in the part `name`; ArtifactError when it holds none."""
-    with parts.opened(store, name, pa.schema([]), groups=[]) as file:
+    with parts.open_part(store, name, pa.schema([]), groups=[]) as file:
         found = file.schema_arrow
     place = found.get_field_index("embedding")
     if place < 0 or not pa.types.is_fixed_size_list(found.field(place).type):
@@ -194,7 +194,7 @@ def fill_part(
 ) -> None:
     """Put the kept rows of one part into `embeddings`, which has room for exactly those."""
     (name, kept), place = part, 0
-    with parts.opened(store, name, schema, ["embedding"]) as file:
+    with parts.open_part(store, name, schema, ["embedding"]) as file:
         if file.metadata.num_rows != len(kept):
             raise ArtifactError(
                 f"{name} was replaced while it was read: {len(kept)} rows first, then "
@@ -203,7 +203,7 @@ def fill_part(
         for rows in kept_embeddings(file, kept):
             here = embeddings[place : place + len(rows)]
             if here.dtype == np.float32:
-                widen(rows, here)
+                to_float32(rows, here)
             else:
                 here[:] = rows
             place += len(rows)

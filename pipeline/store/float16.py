@@ -14,7 +14,7 @@ KEPT = np.array(0x8FFFFFFF, np.uint32).view(np.int32)
 SCALE = np.float32(2.0 ** (127 - 15))  # the two exponents' biases
 
 
-def widen(halves: np.ndarray, out: np.ndarray) -> None:
+def to_float32(halves: np.ndarray, out: np.ndarray) -> None:
     """Put `halves`, float16 (N, width) and finite, into `out`, float32 of the same shape."""
     for start in range(0, len(halves), ROWS):
         values = out[start : start + ROWS]

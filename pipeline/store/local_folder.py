@@ -25,7 +25,7 @@ UNFINISHED = ".tmp"
 FORGOTTEN_SECONDS = 24 * 3600  # without a write; the longest part takes minutes
 
 
-class Folder:
+class LocalFolder:
     """The files below `root`."""
 
     filesystem = None  # DuckDB and pyarrow open paths themselves
@@ -40,7 +40,7 @@ class Folder:
         """The same place, named so that it is found from any working folder."""
         return str(Path(self.root).absolute())
 
-    def as_it_is(self) -> "Folder":
+    def snapshot(self) -> "LocalFolder":
         return self  # listing a folder again costs next to nothing
 
     def exists(self) -> bool:
@@ -49,7 +49,7 @@ class Folder:
     def has(self, name: str) -> bool:
         return self.path(name).is_file()
 
-    def standing(self, names: Iterable[str]) -> set[str]:
+    def existing(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if self.has(name)}
 
     def names(self, folder: str) -> list[str]:
@@ -91,7 +91,7 @@ class Folder:
     def create(self, name: str, data: bytes) -> bool:
         with self.temporary(0o644) as (path, file):
             file.write(data)
-            finish(file)
+            flush_to_disk(file)
             target = self.path(name)
             make_folder(target.parent)
             try:
@@ -99,14 +99,14 @@ class Folder:
                 os.link(path, target)
             except FileExistsError:
                 return False
-            sync(target.parent)
+            sync_folder(target.parent)
         return True
 
     def remove(self, name: str) -> None:
         path = self.path(name)
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
-            sync(path.parent)
+            sync_folder(path.parent)
 
     def remove_all(self, folder: str) -> None:
         shutil.rmtree(self.path(folder), ignore_errors=True)
@@ -129,12 +129,12 @@ class Folder:
         # what was erased meanwhile is kept off by `publishing`.
         with self.temporary(mode) as (path, file):
             yield file
-            finish(file)
+            flush_to_disk(file)
             target = self.path(name)
             make_folder(target.parent)
             with publishing():
                 os.replace(path, target)
-                sync(target.parent)
+                sync_folder(target.parent)
 
     @contextlib.contextmanager
     def temporary(self, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
@@ -176,7 +176,7 @@ class Folder:
         except Timeout:
             return True
 
-    def open_to_others(self, folder: str) -> list[str]:
+    def readable_by_others(self, folder: str) -> list[str]:
         paths = (self.path(name) for name in self.names(folder))
         return [str(path) for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
@@ -195,7 +195,7 @@ class Writer(NamedTuple):
     def this(cls) -> "Writer":
         """The process that asks."""
         host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-        return cls(host, os.getpid(), start_of(os.getpid()))
+        return cls(host, os.getpid(), process_start(os.getpid()))
 
     @classmethod
     def left_behind(cls, path: Path) -> bool:
@@ -205,13 +205,13 @@ class Writer(NamedTuple):
         here = cls.this()
         host, pid, started, *_ = [*path.name.split("."), "", "", ""]
         # A process of another machine or container cannot be asked for: only time tells.
-        return host == here.host and pid.isdigit() and start_of(int(pid)) != started
+        return host == here.host and pid.isdigit() and process_start(int(pid)) != started
 
     def __str__(self) -> str:
         return f"{self.host}.{self.pid}.{self.started}"
 
 
-def start_of(pid: int) -> str:
+def process_start(pid: int) -> str:
     """When process `pid` started, in words that only compare; "gone" when there is none."""
     try:
         return f"{psutil.Process(pid).create_time():.0f}"
@@ -224,16 +224,16 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync(folder.parent)
+        sync_folder(folder.parent)
 
 
-def finish(file: BinaryIO) -> None:
+def flush_to_disk(file: BinaryIO) -> None:
     """Bring the content of `file` to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring the entries of `folder` to the disk; a rename alone may be lost in a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -47,9 +47,9 @@ def _owned(store: Store, key: str, error: type[PipelineError], busy: str) -> Ite
     owner = f"{FOLDER}/{key}.json"
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(held(store, key, timeout=0))
+            stack.enter_context(acquire_lock(store, key, timeout=0))
         except Timeout:
-            raise error(busy.format(in_words(store, owner))) from None
+            raise error(busy.format(describe_owner(store, owner))) from None
         started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         store.write_bytes(owner, json.dumps({"pid": os.getpid(), "started": started}).encode())
         stack.callback(store.remove, owner)
@@ -65,7 +65,7 @@ def begin_run(store: Store, batch: str) -> str:
 
 def is_running(store: Store, batch: str, run: str) -> bool:
     """Whether `run` holds the lock of `batch`, asked from any process and any machine."""
-    if not is_held(store, f"batch-{batch}"):
+    if not is_locked(store, f"batch-{batch}"):
         return False
     try:
         return store.read_bytes(_run_name(batch)) == run.encode()
@@ -80,12 +80,12 @@ def _run_name(batch: str) -> str:
 @contextlib.contextmanager
 def commit_lock(store: Store) -> Iterator[None]:
     """Wait until nobody else commits to the store, then be the one. Hold it shortly."""
-    with held(store, "commit", timeout=-1):
+    with acquire_lock(store, "commit", timeout=-1):
         yield
 
 
 @contextlib.contextmanager
-def held(store: Store, key: str, timeout: float) -> Iterator[None]:
+def acquire_lock(store: Store, key: str, timeout: float) -> Iterator[None]:
     """Hold the lock `key`; Timeout when another keeps it, StoreError when none can be made."""
     with contextlib.ExitStack() as stack:
         try:
@@ -100,7 +100,7 @@ def held(store: Store, key: str, timeout: float) -> Iterator[None]:
         yield
 
 
-def is_held(store: Store, key: str) -> bool:
+def is_locked(store: Store, key: str) -> bool:
     """Whether anybody holds the lock `key` now."""
     return store.is_locked(_lock_name(key))
 
@@ -109,7 +109,7 @@ def _lock_name(key: str) -> str:
     return f"{FOLDER}/{key}.lock"
 
 
-def in_words(store: Store, owner: str) -> str:
+def describe_owner(store: Store, owner: str) -> str:
     """The owner of a lock, as far as its JSON tells."""
     try:
         found = json.loads(store.read_bytes(owner))

@@ -30,7 +30,7 @@ def _whole(store: Store, folder: str) -> list[str]:
     ]
 
 
-def known_head(store: Store, head_id: str) -> str:
+def require_head(store: Store, head_id: str) -> str:
     """`head_id` when there is such a head; ConfigError with the nearest one otherwise."""
     return _known("head", head_id, head_ids(store))
 
@@ -55,7 +55,7 @@ def _known(kind: str, given: str, known: list[str]) -> str:
     return given
 
 
-def listed(store: Store) -> list[dict]:
+def list_models(store: Store) -> list[dict]:
     """One row per model, trunks first, the oldest first: `model`, `kind` and what a card says."""
     standing = champion(store) or {}
     rows = []
@@ -69,14 +69,14 @@ def listed(store: Store) -> list[dict]:
                 "kind": kind,
                 "model": card[kind],
                 "champion": card[kind] == standing.get(kind),
-                **in_words(card),
+                **card_facts(card),
             }
             for card in cards
         ]
     return rows
 
 
-def compared(store: Store, first: str, second: str) -> list[tuple[str, str, str]]:
+def compare_models(store: Store, first: str, second: str) -> list[tuple[str, str, str]]:
     """Facts of two models side by side: name, first, second; those that neither tells are left out.
 
     Raises ConfigError for a model that is not there, or for a trunk beside a head.
@@ -89,11 +89,11 @@ def compared(store: Store, first: str, second: str) -> list[tuple[str, str, str]
             f"`{first}` and `{second}` are a trunk and a head, which have nothing to compare; "
             "name two of a kind. `dental models` lists them."
         )
-    one, other = (in_words(read_card(store, home)) for home in homes)
+    one, other = (card_facts(read_card(store, home)) for home in homes)
     return [(name, one[name], other[name]) for name in one if {one[name], other[name]} != {UNSAID}]
 
 
-def in_words(card: Mapping) -> dict[str, str]:
+def card_facts(card: Mapping) -> dict[str, str]:
     """What a card says, as texts by name."""
     versions = card.get("versions", {})
     scores = card.get("scores") or {}
@@ -110,7 +110,7 @@ def in_words(card: Mapping) -> dict[str, str]:
         "data": _text(card, "data"),
         "seed": _text(card, "seed"),
         **{
-            name: estimate_in_words(estimates[name]) if name in estimates else UNSAID
+            name: format_estimate(estimates[name]) if name in estimates else UNSAID
             for name in ("auroc", "auprc", "f1", "sensitivity", "specificity")
         },
         "test crops": _text(support, "rows"),
@@ -123,7 +123,7 @@ def in_words(card: Mapping) -> dict[str, str]:
     }
 
 
-def estimate_in_words(estimate: Mapping) -> str:
+def format_estimate(estimate: Mapping) -> str:
     """A number with its interval, as far as there are any."""
     if estimate["value"] is None:
         return UNSAID

@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
 from pipeline.store.base import Store
 from pipeline.store.features import add_label, labels_in_force, parts_of, trunk_of, width_of
-from pipeline.store.float16 import ROWS, widen
+from pipeline.store.float16 import ROWS, to_float32
 
 MEMORY = 2 * 2**30  # bytes: 130,000 embeddings of the default trunk
 FACTS = ["crop_id", "batch", "patient_key", "region_kind", "tooth"]
@@ -31,7 +31,7 @@ ORDER = [("similarity", "descending"), ("crop_id", "ascending")]
 SMALLEST = np.finfo(np.float32).tiny
 
 
-class Wanted(NamedTuple):
+class NeighbourQuery(NamedTuple):
     """A question: what to be like, and whom to leave out."""
 
     crop_id: str
@@ -73,7 +73,7 @@ class Neighbours:
         add_label(rows, self._labels)
         return rows[[*FACTS, "label", "similarity"]]
 
-    def _wanted(self, crop_id: str, k: int, own_patient: bool) -> Wanted:
+    def _wanted(self, crop_id: str, k: int, own_patient: bool) -> NeighbourQuery:
         for name in self._names:
             row = pc.index(self._crop_ids(name), crop_id).as_py()
             if row >= 0:
@@ -81,7 +81,7 @@ class Neighbours:
                 embedding = values_of(here).astype(np.float32)[0]
                 length = max(np.linalg.norm(embedding), SMALLEST)
                 patient = None if own_patient else here["patient_key"][0].as_py()
-                return Wanted(crop_id, patient, embedding / length, k)
+                return NeighbourQuery(crop_id, patient, embedding / length, k)
         raise ConfigError(
             f"Trunk {self.trunk} has no embedding of crop `{crop_id}`. Give a crop_id of the "
             "features table, such as a work-list's."
@@ -93,7 +93,7 @@ class Neighbours:
         schema = schemas.features(self._width)
         return parts.read_part(self._store, name, schema, ["crop_id"])["crop_id"]
 
-    def _in_part(self, wanted: Wanted, name: str) -> pa.Table:
+    def _in_part(self, wanted: NeighbourQuery, name: str) -> pa.Table:
         """The nearest of one part: facts and similarity."""
         return pa.concat_tables(among(rows, wanted) for rows in self._row_groups(name))
 
@@ -102,7 +102,7 @@ class Neighbours:
         if name in self._kept:
             yield from self._kept[name]
             return
-        with parts.opened(self._store, name, schemas.features(self._width)) as file:
+        with parts.open_part(self._store, name, schemas.features(self._width)) as file:
             keep, groups = self._reserve(file.metadata.num_rows), []
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, columns=[*FACTS, "embedding"])
@@ -122,7 +122,7 @@ class Neighbours:
             return True
 
 
-def among(rows: pa.Table, wanted: Wanted) -> pa.Table:
+def among(rows: pa.Table, wanted: NeighbourQuery) -> pa.Table:
     """The nearest of one row group."""
     similarity = pa.array(cosines(values_of(rows), wanted.embedding))
     others = pc.not_equal(rows["crop_id"], wanted.crop_id)
@@ -150,7 +150,7 @@ def cosines(embeddings: np.ndarray, asked: np.ndarray) -> np.ndarray:
     for start in range(0, len(embeddings), ROWS):
         halves = embeddings[start : start + ROWS]
         values = buffer[: len(halves)]
-        widen(halves, values)
+        to_float32(halves, values)
         lengths = np.sqrt(np.vecdot(values, values))
         found[start : start + ROWS] = np.vecdot(values, asked) / np.maximum(lengths, SMALLEST)
     return found

@@ -9,22 +9,22 @@ from pathlib import Path
 from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import StoreError
-from pipeline.ingest.private_folder import Private, open_private
+from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
 from pipeline.store.base import Store
 
 ABOUT = "store.json"
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenStore:
     """A store that may be written to, and its private folder."""
 
     settings: Settings
     store: Store
-    private: Private
+    private: PrivateFolder
 
 
-def open_for_writing(settings: Settings) -> Opened:
+def open_for_writing(settings: Settings) -> OpenStore:
     """Open the store, made when missing. Raises StoreError in words when it cannot be used."""
     store = Store(settings.store)
     private_folder = settings.private_folder  # first of all: S3 needs the setting
@@ -36,12 +36,12 @@ def open_for_writing(settings: Settings) -> Opened:
             f"{settings.store} holds scans but no {ABOUT}, so its key cannot be checked. Restore "
             f"{ABOUT} from your backup, or set `store` to another folder."
         )
-    if Path(store.everywhere()).resolve() in private_folder.resolve().parents:
+    if Path(store.absolute_root()).resolve() in private_folder.resolve().parents:
         raise StoreError(
             f"The private folder {private_folder} lies inside the store {settings.store}, and who "
             "reads the store would read it too. Set DENTAL_PRIVATE to a folder elsewhere."
         )
-    private = open_private(private_folder, may_create=about is None)
+    private = open_private_folder(private_folder, may_create=about is None)
     try:
         if about is None:
             store.create(ABOUT, _described(private))
@@ -53,7 +53,7 @@ def open_for_writing(settings: Settings) -> Opened:
             "right to write there, or set `store` to another folder."
         ) from None
     _compare(about, private, settings)
-    return Opened(settings, store, private)
+    return OpenStore(settings, store, private)
 
 
 def _about(store: Store) -> dict | None:
@@ -86,12 +86,12 @@ def _readable(store: Store) -> Iterator[None]:
         ) from None
 
 
-def _described(private: Private) -> bytes:
+def _described(private: PrivateFolder) -> bytes:
     about = {"schema": schemas.VERSION, "key_check": private.check_value}
     return json.dumps(about, indent=1).encode()
 
 
-def _compare(about: dict, private: Private, settings: Settings) -> None:
+def _compare(about: dict, private: PrivateFolder, settings: Settings) -> None:
     if about.get("schema") != schemas.VERSION:
         raise StoreError(
             f"{settings.store} has schema {about.get('schema')}, this version writes "

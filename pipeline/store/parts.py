@@ -78,7 +78,7 @@ class PackedPart:
 
     def _pack(self, rows: list[dict]) -> None:
         table = pa.Table.from_pylist(rows, self.schema)
-        self._part.publish(conforming(self.name, table, self.schema))
+        self._part.publish(conform_to_schema(self.name, table, self.schema))
 
     def to_bytes(self) -> bytes:
         """The finished part; nothing can be added afterwards."""
@@ -98,7 +98,7 @@ class PartWriter:
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of `table`."""
-        rows = conforming(self.name, table, self.schema)
+        rows = conform_to_schema(self.name, table, self.schema)
         # Full groups only: else the sizes of the slices, which differ from machine to machine,
         # would show in the bytes.
         self.waiting = pa.concat_tables([self.waiting, rows])
@@ -139,7 +139,7 @@ def encoding(schema: pa.Schema) -> dict:
     }
 
 
-def conforming(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
+def conform_to_schema(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows of `table` in the order and types of `schema`; ArtifactError when they are not."""
     foreign = sorted(set(table.column_names) - set(schema.names))
     lacking = sorted(set(schema.names) - set(table.column_names))
@@ -177,7 +177,7 @@ def refuse_non_finite(name: str, embeddings: pa.ChunkedArray) -> None:
 
 
 @contextlib.contextmanager
-def opened(
+def open_part(
     store: Store,
     name: str,
     schema: pa.Schema,
@@ -213,11 +213,11 @@ def read_part(
     store: Store, name: str, schema: pa.Schema, columns: list[str] | None = None
 ) -> pa.Table:
     """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
-    with opened(store, name, schema, columns) as file:
+    with open_part(store, name, schema, columns) as file:
         return _completed(file.read(columns=columns), schema, columns)
 
 
-def rows_of(store: Store, name: str) -> int:
+def row_count(store: Store, name: str) -> int:
     """How many rows a part has, from its footer alone."""
     return pq.read_metadata(store.parquet(name, groups=[])).num_rows
 
@@ -229,7 +229,7 @@ def iter_part(
 
     Raises ArtifactError like `read_part`, at the first slice.
     """
-    with opened(store, name, schema, columns) as file:
+    with open_part(store, name, schema, columns) as file:
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             yield _completed(batch, schema, columns)
 
@@ -253,12 +253,12 @@ def find_rows(
     Of row groups without any, the key alone is read. Raises ArtifactError like `read_part`.
     """
     values = pa.array(sorted(wanted), pa.string())
-    with opened(store, name, schema, [key]) as file:
+    with open_part(store, name, schema, [key]) as file:
         groups = range(file.num_row_groups)
         keys = (file.read_row_group(group, columns=[key])[key] for group in groups)
         masks = {group: pc.is_in(ids, values) for group, ids in zip(groups, keys, strict=True)}
     masks = {group: mask for group, mask in masks.items() if pc.any(mask).as_py()}
-    with opened(store, name, schema, columns, list(masks)) as file:
+    with open_part(store, name, schema, columns, list(masks)) as file:
         read = (file.read_row_group(group, columns=columns) for group in masks)
         found = [rows.filter(mask) for rows, mask in zip(read, masks.values(), strict=True)]
         return pa.concat_tables(found or [file.schema_arrow.empty_table().select(columns)])

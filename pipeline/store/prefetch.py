@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 END = object()
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """The items in their order, each made in a thread while the one before is used.
 
     At most one waits. An error in making one is raised where it would have come.

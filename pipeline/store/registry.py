@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from pipeline.config import Recipe, Settings, Trunk
 from pipeline.errors import ArtifactError
 from pipeline.imaging import regions
-from pipeline.model.architecture import describe, in_one_line, total, width
+from pipeline.model.architecture import describe, format_architecture, total, width
 from pipeline.model.trunk.golden import golden_crop, golden_matches
-from pipeline.model.trunk_weights import described, trunk_fingerprint
+from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
 from pipeline.store.base import Store
 from pipeline.store.catalog import promotions
-from pipeline.store.locks import held
+from pipeline.store.locks import acquire_lock
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ VERSIONS = ("dental-pipeline", "keras", "tensorflow", "numpy", "opencv-python-he
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelChoice:
     """The recipe and trunk that a run works with."""
 
     recipe: Recipe
@@ -55,22 +55,22 @@ def champion(store: Store) -> dict | None:
     return max(promotions(store), key=lambda promotion: promotion["number"], default=None)
 
 
-def choose(settings: Settings, store: Store) -> Chosen:
+def choose_models(settings: Settings, store: Store) -> ModelChoice:
     """Recipe and trunk of this run; see the module's first lines for what wins."""
     standing = champion(store)
     if standing and not settings.model_fields_set & {"recipe", "trunk"}:
         return stored_choice(store, standing["trunk"])
     recipe_id = regions.fingerprint(settings.recipe)
     trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
-    return Chosen(settings.recipe, recipe_id, settings.trunk, trunk_id)
+    return ModelChoice(settings.recipe, recipe_id, settings.trunk, trunk_id)
 
 
-def stored_choice(store: Store, trunk_id: str) -> Chosen:
+def stored_choice(store: Store, trunk_id: str) -> ModelChoice:
     """A stored trunk with its recipe, as its card tells them."""
     card = trunk_card(store, trunk_id)
     # A card written by an earlier version may name a setting that is no more, such as tile_step.
     known = {key: value for key, value in card["recipe"].items() if key in Recipe.model_fields}
-    return Chosen(Recipe(**known), card["recipe_id"], Trunk(**card["settings"]), card["trunk"])
+    return ModelChoice(Recipe(**known), card["recipe_id"], Trunk(**card["settings"]), card["trunk"])
 
 
 def trunk_home(trunk_id: str) -> str:
@@ -132,7 +132,7 @@ def made_with() -> dict:
     }
 
 
-def embedder(store: Store, chosen: Chosen) -> "Embedder":
+def embedder(store: Store, chosen: ModelChoice) -> "Embedder":
     """The stored trunk, made when missing, ready to embed.
 
     Raises ArtifactError when it no longer reproduces the embedding that was stored with it: rows
@@ -142,7 +142,7 @@ def embedder(store: Store, chosen: Chosen) -> "Embedder":
 
     home = trunk_home(chosen.trunk_id)
     if not store.has(f"{home}/card.json"):
-        with held(store, f"trunk-{chosen.trunk_id}", timeout=-1):
+        with acquire_lock(store, f"trunk-{chosen.trunk_id}", timeout=-1):
             # Processes that need it at once would mix two sets of its files.
             if not store.has(f"{home}/card.json"):
                 _make_trunk(store, chosen)
@@ -158,7 +158,7 @@ def embedder(store: Store, chosen: Chosen) -> "Embedder":
     return ready
 
 
-def _make_trunk(store: Store, chosen: Chosen) -> None:
+def _make_trunk(store: Store, chosen: ModelChoice) -> None:
     from pipeline.model.network import Embedder, build
 
     started = time.monotonic()
@@ -173,11 +173,11 @@ def _make_trunk(store: Store, chosen: Chosen) -> None:
     card = {
         "trunk": chosen.trunk_id,
         "settings": settings,
-        "weights": described(chosen.trunk),
+        "weights": describe_weights(chosen.trunk),
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
-        "architecture": in_one_line(chosen.trunk, side),
+        "architecture": format_architecture(chosen.trunk, side),
         "parameters": total(layers).parameters,
         "data": None,  # learned from nothing
         "seed": chosen.trunk.seed if chosen.trunk.weights == "random" else None,

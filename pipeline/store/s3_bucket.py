@@ -16,16 +16,16 @@ from typing import BinaryIO
 from fsspec.parquet import open_parquet_file
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.s3 import Prefix, Taken, filesystem, told
+from pipeline.s3 import Prefix, Taken, explain_errors, filesystem
 from pipeline.store.duckdb_on_s3 import PartsOnS3
 from pipeline.store.local_folder import FORGOTTEN_SECONDS, Publishing
-from pipeline.store.s3_locks import Lease, require_held
+from pipeline.store.s3_locks import S3Lock, require_held
 
 LARGEST = 5 * 2**30  # bytes of one PUT
 AT_ONCE = 16  # listings side by side
 
 
-class Bucket:
+class S3Bucket:
     """The objects below `root`, s3://BUCKET/PREFIX."""
 
     def __init__(self, root: str):
@@ -35,7 +35,7 @@ class Bucket:
     def path(self, name: str) -> None:
         raise ConfigError(f"{name} of the store {self.root} is no file of this machine.")
 
-    def as_it_is(self) -> "Snapshot":
+    def snapshot(self) -> "Snapshot":
         return Snapshot(self.root)
 
     def absolute(self) -> str:
@@ -53,7 +53,7 @@ class Bucket:
     def has(self, name: str) -> bool:
         return self._objects.head(name) is not None
 
-    def standing(self, names: Iterable[str]) -> set[str]:
+    def existing(self, names: Iterable[str]) -> set[str]:
         wanted = set(names)
         folders = sorted({os.path.dirname(name) for name in wanted})
         with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -77,7 +77,7 @@ class Bucket:
         if not columns and groups is None:
             return io.BytesIO(self.read_bytes(name))
         path = self.address(name).removeprefix("s3://")
-        with told():
+        with explain_errors():
             return open_parquet_file(
                 path, fs=filesystem(), columns=columns, row_groups=groups, engine="pyarrow"
             )
@@ -163,20 +163,20 @@ class Bucket:
 
     @contextlib.contextmanager
     def lock(self, name: str, timeout: float) -> Iterator[None]:
-        with Lease(self.root, self._objects, name).held(timeout):
+        with S3Lock(self.root, self._objects, name).held(timeout):
             yield
 
     def is_locked(self, name: str) -> bool:
-        return Lease(self.root, self._objects, name).is_held()
+        return S3Lock(self.root, self._objects, name).is_held()
 
-    def open_to_others(self, folder: str) -> None:
+    def readable_by_others(self, folder: str) -> None:
         return None
 
     def keeps_versions(self) -> bool:
         return self._objects.keeps_versions()
 
 
-class Snapshot(Bucket):
+class Snapshot(S3Bucket):
     """The same objects, but those alone that stood when this was made, by one listing."""
 
     def __init__(self, root: str):

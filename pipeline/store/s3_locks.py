@@ -23,7 +23,7 @@ from filelock import Timeout
 
 from pipeline.errors import StoreError
 from pipeline.s3 import Facts, Prefix, Taken
-from pipeline.store.local_folder import start_of
+from pipeline.store.local_folder import process_start
 
 BEAT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0  # for a request; a later answer is as good as none
@@ -32,11 +32,11 @@ SURE_SECONDS = 45.0  # by ours: after a beat so long ago another may be about to
 LOOK_SECONDS = 0.2
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
-_held: set["Lease"] = set()  # by this process
+_held: set["S3Lock"] = set()  # by this process
 _left: dict[tuple[str, str], str] = {}  # ETags of locks as this process has left them
 
 
-class Lease:
+class S3Lock:
     """One lock of one store. Its object says who holds it, and is never the same twice."""
 
     def __init__(self, store: str, objects: Prefix, name: str):
@@ -69,13 +69,13 @@ class Lease:
 
     def is_held(self) -> bool:
         """Whether anybody holds it now."""
-        if any(lease._name == self._name and lease.sure for lease in _held_of(self._store)):
+        if any(lease._name == self._name and lease.is_valid for lease in _held_of(self._store)):
             return True  # we do
         state, facts = self._read()
         return _is_alive(state, facts)
 
     @property
-    def sure(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether no other can hold it, as far as our clocks tell."""
         return not self._lost and self._written.seconds_ago < SURE_SECONDS
 
@@ -122,7 +122,7 @@ class Lease:
 
     def _write(self, held: bool) -> None:
         """Replace what we have read or written last, or make it; Taken when another was faster."""
-        begun = Moment.now()
+        begun = ServerTime.now()
         # Equal bytes have equal ETags, by which one beat could not be told from the next.
         token = f"{self._us}.{secrets.token_hex(8)}"
         state = {"held": held, "token": token, "writer": _this_process()}
@@ -143,14 +143,14 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Moment:
+class ServerTime:
     """A moment by two clocks: one stands still while a machine sleeps, the other may be set."""
 
     monotonic: float
     wall: float
 
     @classmethod
-    def now(cls) -> "Moment":
+    def now(cls) -> "ServerTime":
         return cls(time.monotonic(), time.time())
 
     @property
@@ -160,14 +160,14 @@ class Moment:
 
 def require_held(store: str) -> None:
     """Raise StoreError when this process has lost a lock of the store, so may not write to it."""
-    if not all(lease.sure for lease in _held_of(store)):
+    if not all(lease.is_valid for lease in _held_of(store)):
         raise StoreError(
             f"This process was held up, or cut off from {store}, for so long that another may work "
             "there now, so it writes nothing more. Run the same command again."
         )
 
 
-def _held_of(store: str) -> list["Lease"]:
+def _held_of(store: str) -> list["S3Lock"]:
     return [lease for lease in list(_held) if lease._store == store]
 
 
@@ -175,12 +175,12 @@ def _is_alive(state: dict, facts: Facts | None) -> bool:
     if facts is None or not state.get("held") or facts.age > STALE_SECONDS:
         return False
     machine, pid, started = [*str(state.get("writer")).split("."), "", ""][:3]
-    gone = machine == _machine() and pid.isdigit() and start_of(int(pid)) != started
+    gone = machine == _machine() and pid.isdigit() and process_start(int(pid)) != started
     return not gone
 
 
 def _this_process() -> str:
-    return f"{_machine()}.{os.getpid()}.{start_of(os.getpid())}"
+    return f"{_machine()}.{os.getpid()}.{process_start(os.getpid())}"
 
 
 def _machine() -> str:

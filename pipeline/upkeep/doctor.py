@@ -20,13 +20,13 @@ from packaging.requirements import Requirement
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.imaging.crops import png
-from pipeline.ingest.check_decoders import missing_syntaxes, try_decoders
+from pipeline.ingest.check_decoders import check_decoders, missing_syntaxes
 from pipeline.stages.plan import BYTES_PER_SCAN
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.locks import SERVER, is_held
-from pipeline.store.open_store import Opened, open_for_writing
-from pipeline.store.registry import choose, embedder, trunk_home
+from pipeline.store.locks import SERVER, is_locked
+from pipeline.store.open_store import OpenStore, open_for_writing
+from pipeline.store.registry import choose_models, embedder, trunk_home
 from pipeline.upkeep import forget
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
     to_do: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def run_checks(settings: Settings) -> Iterator[Finding]:
     """Every finding, the quick ones first; a question that raises is a finding too."""
     for question in (python, packages, decoders, names):
         yield from _asked(question)
@@ -65,7 +65,7 @@ def _of_store(settings: Settings) -> Iterator[Finding]:
         yield from _asked(question, opened)
 
 
-def _asked(question: Callable[..., Iterator[Finding]], *about: Opened) -> Iterator[Finding]:
+def _asked(question: Callable[..., Iterator[Finding]], *about: OpenStore) -> Iterator[Finding]:
     try:
         yield from question(*about)
     except PipelineError as error:
@@ -105,7 +105,7 @@ def packages() -> Iterator[Finding]:
 
 
 def decoders() -> Iterator[Finding]:
-    tried = try_decoders()
+    tried = check_decoders()
     wrong = [f"{each.kind}: {each.got}" for each in tried if each.got != each.expected]
     if wrong:
         yield Finding("decoders", FAILED, "; ".join(wrong), "install requirements.lock anew")
@@ -132,12 +132,12 @@ def names() -> Iterator[Finding]:
         yield Finding("file names", WARNING, "are changed by this file system", "use another disk")
 
 
-def permissions(opened: Opened) -> Iterator[Finding]:
+def permissions(opened: OpenStore) -> Iterator[Finding]:
     """The private folder and the pages are for their owner alone."""
     root, store = opened.private.root, opened.store
     owned = [root, root / "key", *root.glob("deliveries/*/*"), *root.glob("messages.log")]
     open_to = [str(path) for path in owned if stat.S_IMODE(path.stat().st_mode) & 0o077]
-    pages = store.open_to_others("reports")
+    pages = store.readable_by_others("reports")
     open_to += pages or []
     if open_to:
         words = f"others may read {open_to[0]}"
@@ -150,7 +150,7 @@ def permissions(opened: Opened) -> Iterator[Finding]:
         yield Finding("privacy", OK, "the private folder and the pages are yours alone")
 
 
-def versions(opened: Opened) -> Iterator[Finding]:
+def versions(opened: OpenStore) -> Iterator[Finding]:
     """Does what is forgotten live on as an earlier version?"""
     try:
         kept = opened.store.keeps_versions()
@@ -162,7 +162,7 @@ def versions(opened: Opened) -> Iterator[Finding]:
         yield Finding("versions", WARNING, words, to_do)
 
 
-def room(opened: Opened) -> Iterator[Finding]:
+def room(opened: OpenStore) -> Iterator[Finding]:
     free = opened.store.free_bytes()
     if free is None:
         return
@@ -174,7 +174,7 @@ def room(opened: Opened) -> Iterator[Finding]:
         yield Finding("room", OK, words)
 
 
-def checks(opened: Opened) -> Iterator[Finding]:
+def checks(opened: OpenStore) -> Iterator[Finding]:
     with catalog.open_store(opened.store) as con:
         broken = [f"{name} ({len(rows)} rows)" for name, rows in catalog.check(con)]
     if broken:
@@ -184,13 +184,13 @@ def checks(opened: Opened) -> Iterator[Finding]:
         yield Finding("checks", OK, "the store passes every check")
 
 
-def forgetting(opened: Opened) -> Iterator[Finding]:
+def forgetting(opened: OpenStore) -> Iterator[Finding]:
     if forget.unfinished(opened):
         to_do = "run the same dental forget … --yes again"
         yield Finding("forgetting", FAILED, "was interrupted and is not finished", to_do)
 
 
-def schedule(opened: Opened) -> Iterator[Finding]:
+def schedule(opened: OpenStore) -> Iterator[Finding]:
     """What Prefect's database says, without starting Prefect."""
     database = opened.private.root / "prefect" / "prefect.db"
     found = _schedules(database) if database.is_file() else []
@@ -199,7 +199,7 @@ def schedule(opened: Opened) -> Iterator[Finding]:
     if paused:
         words = f"{', '.join(paused)} is paused and will not run"
         yield Finding("schedule", WARNING, words, "resume it in Prefect, or start serving it anew")
-    if active and not is_held(opened.store, SERVER):
+    if active and not is_locked(opened.store, SERVER):
         words = f"{', '.join(active)}: but nobody serves it, so it will not run"
         yield Finding(
             "schedule", WARNING, words, "make serve; or leave it, when cron or systemd runs"
@@ -228,9 +228,9 @@ def device() -> Iterator[Finding]:
     yield Finding("device", OK, device())
 
 
-def trunk(opened: Opened) -> Iterator[Finding]:
+def trunk(opened: OpenStore) -> Iterator[Finding]:
     """Does the trunk in use still reproduce the embedding that was stored with it?"""
-    chosen = choose(opened.settings, opened.store)
+    chosen = choose_models(opened.settings, opened.store)
     if not opened.store.has(f"{trunk_home(chosen.trunk_id)}/card.json"):
         yield Finding("trunk", OK, f"{chosen.trunk_id} is made by the first run")
         return

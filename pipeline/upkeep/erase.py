@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schemas
-from pipeline.ingest.private_folder import Private
+from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.progress import Advance
 from pipeline.store.base import Store
 from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
@@ -102,7 +102,7 @@ def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> Non
     store.write_bytes(name, part.to_bytes())
 
 
-def erase_from_index(private: Private, batch: str, traces: Traces, paths: Container) -> None:
+def erase_from_index(private: PrivateFolder, batch: str, traces: Traces, paths: Container) -> None:
     """Take these scans, and what lay at these paths, out of the index of a batch."""
     for file in sorted(private.root.glob(f"index/{batch}/*.parquet")):
         table = pq.read_table(file)
@@ -128,7 +128,7 @@ def traces_left(files: Iterable[tuple[Store, str]], traces: Traces, advance: Adv
     return left
 
 
-def every_file(store: Store, private: Private) -> list[tuple[Store, str]]:
+def every_file(store: Store, private: PrivateFolder) -> list[tuple[Store, str]]:
     """All files of a store and its private folder, hidden and unfinished ones too."""
     places = (store, Store(str(private.root)))
     return [(place, name) for place in places for name in place.everything()]

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.ingest.batch_folder import address_of, state_at
-from pipeline.ingest.delivery_lists import Deliveries, batches
+from pipeline.ingest.delivery_lists import DeliveryLists, batches
 from pipeline.ingest.list_files import Entry
 from pipeline.store.model_cards import trunk_ids
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import read_part
 from pipeline.store.registry import read_card, trunk_home
 from pipeline.upkeep.erase import Traces, rows_in, tables
@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass
-class Found:
+class ErasureTarget:
     """All that is there of those to forget."""
 
     scan_ids: set[str] = field(default_factory=set)
@@ -68,7 +68,7 @@ class Found:
         return json.dumps({**said, **sets, "places": places}).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Found":
+    def from_json(cls, data: bytes) -> "ErasureTarget":
         said = json.loads(data)
         places = said.pop("places")
         return cls(
@@ -82,25 +82,25 @@ class Found:
 SETS = ("scan_ids", "patient_keys", "banned")
 
 
-def find_patient(opened: Opened, patient: str) -> Found:
+def find_patient(opened: OpenStore, patient: str) -> ErasureTarget:
     """All there is of a patient, whose id is given as it was delivered.
 
     A scan of theirs that another batch holds too, under any name, is theirs there as well.
     """
     key = opened.private.patient_key(patient)
-    found = Found(patient_keys={key}, banned={key}, patient=patient)
+    found = ErasureTarget(patient_keys={key}, banned={key}, patient=patient)
     found.scan_ids = {
         row["scan_id"] for row in _ledger(opened) if row["patient_key"] == key and row["scan_id"]
     }
     return _completed(opened, found)
 
 
-def find_scan(opened: Opened, scan_id: str) -> Found:
+def find_scan(opened: OpenStore, scan_id: str) -> ErasureTarget:
     """All there is of one scan, in whatever batches it was delivered."""
-    return _completed(opened, Found(scan_ids={scan_id}))
+    return _completed(opened, ErasureTarget(scan_ids={scan_id}))
 
 
-def find_again(opened: Opened, found: Found) -> Found:
+def find_again(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
     """The same, as the store is now."""
     if found.patient is not None:
         return find_patient(opened, found.patient)
@@ -108,7 +108,7 @@ def find_again(opened: Opened, found: Found) -> Found:
     return find_scan(opened, scan_id)
 
 
-def _completed(opened: Opened, found: Found) -> Found:
+def _completed(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
     """Places, rows and models of the scans and patients in `found`."""
     # A scan of nobody known is its own patient.
     found.patient_keys |= {opened.private.keyed("scan", scan_id) for scan_id in found.scan_ids}
@@ -131,16 +131,18 @@ def _completed(opened: Opened, found: Found) -> Found:
     return found
 
 
-def _ledger(opened: Opened) -> Iterator[dict]:
+def _ledger(opened: OpenStore) -> Iterator[dict]:
     for name in opened.store.names("scans"):
         yield from read_part(opened.store, name, schemas.SCANS, LEDGER).to_pylist()
 
 
-def _places(opened: Opened, found: Found, places: set[tuple[str, int, int]]) -> Iterator[Place]:
+def _places(
+    opened: OpenStore, found: ErasureTarget, places: set[tuple[str, int, int]]
+) -> Iterator[Place]:
     """Entries of delivery lists: of ledger rows, and of files listed but not received yet."""
     for batch in batches(opened.private):
         indexed = _indexed(opened, batch, found.scan_ids)
-        for file in Deliveries(opened.private, batch).everything():
+        for file in DeliveryLists(opened.private, batch).everything():
             if (
                 (batch, file.part, file.row) in places
                 or (file.part, file.entry.path) in indexed
@@ -150,7 +152,7 @@ def _places(opened: Opened, found: Found, places: set[tuple[str, int, int]]) -> 
                 yield Place(batch, file.part, file.row, entry.path, entry.size, entry.mtime_ns)
 
 
-def _indexed(opened: Opened, batch: str, scan_ids: set[str]) -> set[tuple[int, bytes]]:
+def _indexed(opened: OpenStore, batch: str, scan_ids: set[str]) -> set[tuple[int, bytes]]:
     """Part and path of scans that were read; a killed run may have indexed an unfinished part."""
     found = set()
     for file in opened.private.root.glob(f"index/{batch}/part-*.parquet"):
@@ -161,7 +163,7 @@ def _indexed(opened: Opened, batch: str, scan_ids: set[str]) -> set[tuple[int, b
     return found
 
 
-def models_of(opened: Opened, concerned: Traces) -> Iterator[str]:
+def models_of(opened: OpenStore, concerned: Traces) -> Iterator[str]:
     """Models whose list names any of these patients, or any crop of these scans.
 
     A trunk learned before trunks kept a list may have learned from anybody.
@@ -178,11 +180,11 @@ def models_of(opened: Opened, concerned: Traces) -> Iterator[str]:
             yield f"{home} ({UNLISTED})"
 
 
-def still_in_inbox(opened: Opened, found: Found) -> list[str]:
+def still_in_inbox(opened: OpenStore, found: ErasureTarget) -> list[str]:
     """Their files that still lie where they were delivered, for a person to delete."""
     lying = set()
     for place in found.places:
-        folder = Deliveries(opened.private, place.batch).folder
+        folder = DeliveryLists(opened.private, place.batch).folder
         now = state_at(folder, place.path)
         # Another file may lie there by now.
         if now is not None and now.size == place.size:
@@ -190,7 +192,7 @@ def still_in_inbox(opened: Opened, found: Found) -> list[str]:
     return sorted(lying)
 
 
-def in_words(found: Found) -> list[str]:
+def format_traces(found: ErasureTarget) -> list[str]:
     """What would go, in counts, and which models had learned from it."""
     scans = len(found.scan_ids)
     if not found.places:

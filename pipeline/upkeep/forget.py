@@ -14,15 +14,15 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from pipeline.ingest.delivery_lists import Deliveries, Listed, batches
-from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
+from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.progress import progress
 from pipeline.report.batch import rewrite_report
-from pipeline.stages.duplicates import Seen
+from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.ledger_rows import RowMaker
-from pipeline.stages.receive import emptied
+from pipeline.stages.receive import without_facts
 from pipeline.store.locks import batch_lock, commit_lock
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import scans_name
 from pipeline.upkeep.erase import (
     Traces,
@@ -32,20 +32,20 @@ from pipeline.upkeep.erase import (
     rows_in,
     tables,
 )
-from pipeline.upkeep.find_traces import Found, find_again
+from pipeline.upkeep.find_traces import ErasureTarget, find_again
 
 JOURNAL = "forgetting.json"
 
 
-def unfinished(opened: Opened) -> Found | None:
+def unfinished(opened: OpenStore) -> ErasureTarget | None:
     """What a killed run had begun to forget."""
     try:
-        return Found.from_json((opened.private.root / JOURNAL).read_bytes())
+        return ErasureTarget.from_json((opened.private.root / JOURNAL).read_bytes())
     except FileNotFoundError:
         return None
 
 
-def forget(opened: Opened, asked: Found) -> Found:
+def forget(opened: OpenStore, asked: ErasureTarget) -> ErasureTarget:
     """Forget what was found, and return it as it was found at last, with all runs kept off.
 
     After a kill, call it again with what is `unfinished`. Raises BatchBusy when a run works on
@@ -53,10 +53,10 @@ def forget(opened: Opened, asked: Found) -> Found:
     """
     store, private = opened.store, opened.private
     # First of all, so that a run which begins from now on passes them over.
-    Forgotten(private).add(asked.entries, asked.scan_ids, asked.banned)
+    ForgottenList(private).add(asked.entries, asked.scan_ids, asked.banned)
     with all_batches_locked(opened), commit_lock(store):
         found = unfinished(opened) or find_again(opened, asked)
-        Forgotten(private).add(found.entries, found.scan_ids, found.banned)
+        ForgottenList(private).add(found.entries, found.scan_ids, found.banned)
         private.sweep()
         store.sweep()
         private.write(JOURNAL, found.to_json())
@@ -71,7 +71,7 @@ def forget(opened: Opened, asked: Found) -> Found:
 
 
 @contextmanager
-def all_batches_locked(opened: Opened) -> Iterator[None]:
+def all_batches_locked(opened: OpenStore) -> Iterator[None]:
     """Keep every run off the store: a run may hold rows in memory that it has not written yet."""
     received = {name.split("/")[1] for name in opened.store.names("scans")}
     with ExitStack() as locks:
@@ -80,7 +80,7 @@ def all_batches_locked(opened: Opened) -> Iterator[None]:
         yield
 
 
-def _erase_tables(opened: Opened, found: Found) -> None:
+def _erase_tables(opened: OpenStore, found: ErasureTarget) -> None:
     names = tables(opened.store)
     with progress("erase", len(names)) as advance:
         for name in names:
@@ -89,21 +89,21 @@ def _erase_tables(opened: Opened, found: Found) -> None:
             advance(1)
 
 
-def _erase_names(opened: Opened, found: Found) -> None:
+def _erase_names(opened: OpenStore, found: ErasureTarget) -> None:
     """Out of the messages, the index and the delivery lists."""
     private, log = opened.private, opened.private.root / "messages.log"
     if log.exists():
-        names = spoken_of(found)
+        names = mentioned_in(found)
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if not names.search(line.partition(" ")[2])]
         private.write("messages.log", "".join(kept).encode())
     for batch in found.batches:
         mine = [place for place in found.places if place.batch == batch]
         erase_from_index(private, batch, found.traces, {place.path for place in mine})
-        Deliveries(private, batch).empty({(place.part, place.row) for place in mine})
+        DeliveryLists(private, batch).empty({(place.part, place.row) for place in mine})
 
 
-def spoken_of(found: Found) -> re.Pattern:
+def mentioned_in(found: ErasureTarget) -> re.Pattern:
     """Finds a message about any of the files (with any suffix, as of label files) or the patient.
 
     Rather a line too many than one too few: a file of the same name elsewhere matches too.
@@ -117,10 +117,10 @@ def spoken_of(found: Found) -> re.Pattern:
     return re.compile(rf"(?<![\w-])(?:{either})(?![\w-])")
 
 
-def _erase_ledger(opened: Opened, found: Found) -> None:
+def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
     """Their rows of the ledger become what receiving makes of the emptied delivery lists."""
     for batch in found.batches:
-        deliveries = Deliveries(opened.private, batch)
+        deliveries = DeliveryLists(opened.private, batch)
         mine = {(place.part, place.row) for place in found.places if place.batch == batch}
         for part in sorted({part for part, _ in mine}):
             name = scans_name(batch, part)
@@ -137,12 +137,12 @@ def _erase_ledger(opened: Opened, found: Found) -> None:
             replace_rows(opened.store, name, change)
 
 
-def empty_row(maker: RowMaker, listed: Listed) -> dict:
+def empty_row(maker: RowMaker, listed: ListedFile) -> dict:
     """The ledger row of a place that was emptied."""
-    return maker.scan(*emptied(listed), Seen())
+    return maker.scan(*without_facts(listed), AcceptedScans())
 
 
-def _remove_pages(opened: Opened, traces: Traces) -> None:
+def _remove_pages(opened: OpenStore, traces: Traces) -> None:
     """Other pages and records that name any of them; they are made again by what made them."""
     for folder in ("reports", "runs"):
         for name in opened.store.names(folder):

@@ -8,12 +8,12 @@ was slow.
 from dataclasses import dataclass
 
 from pipeline import schemas
-from pipeline.ingest.delivery_lists import FORGOTTEN, Deliveries
+from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists
 from pipeline.stages.ledger_rows import REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.base import Store
 from pipeline.store.locks import batch_lock
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import scans_name
 from pipeline.store.parts import read_part
 
@@ -21,7 +21,7 @@ COLUMNS = ["part", "row", "status", "reason"]
 
 
 @dataclass(frozen=True)
-class Retried:
+class RetryResult:
     """What became of the rejected files of a batch, in counts."""
 
     batch: str
@@ -30,27 +30,27 @@ class Retried:
     waiting: int  # parts that were listed and not received, these files' and others'
 
 
-def retry(opened: Opened, batch: str) -> Retried:
+def retry(opened: OpenStore, batch: str) -> RetryResult:
     """List the batch's rejected files again; the next run takes them.
 
     Raises BatchBusy when a run works on the batch, ConfigError when its folder is gone.
     """
     with batch_lock(opened.store, batch):
-        deliveries = Deliveries(opened.private, batch)
+        deliveries = DeliveryLists(opened.private, batch)
         before = deliveries.known()
         again = rejected_now(opened, batch)
         plan_batch(batch, opened, again)
         after = deliveries.known()
         listed = sum(after[path].attempt > before[path].attempt for path in again)
         waiting = sum(not opened.store.has(scans_name(batch, n)) for n in deliveries.parts())
-    return Retried(batch, listed, len(again) - listed, waiting)
+    return RetryResult(batch, listed, len(again) - listed, waiting)
 
 
-def rejected_now(opened: Opened, batch: str) -> frozenset[bytes]:
+def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
     """Paths whose last attempt was rejected, unless because they were forgotten."""
     last: dict[bytes, dict | None] = {}
     ledger = _ledger(opened.store, batch)
-    for file in Deliveries(opened.private, batch).everything():
+    for file in DeliveryLists(opened.private, batch).everything():
         last[file.entry.path] = ledger.get((file.part, file.row))  # None: not received yet
     return frozenset(
         path

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pipeline import schemas
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, state_at
-from pipeline.ingest.delivery_lists import Deliveries, Listed, batches
-from pipeline.stages.drift_reference import made_of
+from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
+from pipeline.stages.drift_reference import make_reference
 from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.locks import commit_lock
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 from pipeline.store.part_names import scans_name
 from pipeline.store.parts import read_part
 from pipeline.upkeep.erase import Traces, erase_rows, replace_rows, rows_in
@@ -55,7 +55,7 @@ class Undoing:
     models: list[str] = field(default_factory=list)  # that may have learned from it
 
 
-def find(opened: Opened, batch: str) -> Undoing:
+def find(opened: OpenStore, batch: str) -> Undoing:
     """What would be taken back. ConfigError for a batch that nobody delivered."""
     if batch not in batches(opened.private):
         raise ConfigError(
@@ -109,7 +109,7 @@ def _place(box: dict) -> tuple[int, int, int, int]:
     return box["x"], box["y"], box["w"], box["h"]
 
 
-def _files(opened: Opened, batch: str) -> list[str]:
+def _files(opened: OpenStore, batch: str) -> list[str]:
     """Everything in the store that belongs to the batch alone; its ledger goes last."""
     store = opened.store
     names = [n for table in TABLES for n in store.names(table) if n.split("/")[2] == batch]
@@ -118,13 +118,13 @@ def _files(opened: Opened, batch: str) -> list[str]:
     names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
     names += store.names(f"audits/{batch}")
     # What is usual is told anew without it by the next run, and what was compared with it is void.
-    for reference in made_of(store, batch):
+    for reference in make_reference(store, batch):
         names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
     names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
     return list(dict.fromkeys(names))
 
 
-def undo(opened: Opened, batch: str) -> Undoing:
+def undo(opened: OpenStore, batch: str) -> Undoing:
     """Take the batch back; returns what that meant.
 
     Raises BatchBusy when a run works on any batch, and StoreError when scans would be lost.
@@ -146,12 +146,12 @@ def undo(opened: Opened, batch: str) -> Undoing:
     return undoing
 
 
-def _files_of(opened: Opened, undoing: Undoing) -> dict[str, list[Listed]]:
+def _files_of(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]]:
     """Listed files of other batches that need another attempt."""
-    files: dict[str, list[Listed]] = {}
+    files: dict[str, list[ListedFile]] = {}
     for other, part in sorted(undoing.relisted):
         scan_ids = undoing.relisted[other, part]
-        listed, _ = Deliveries(opened.private, other).part(part)
+        listed, _ = DeliveryLists(opened.private, other).part(part)
         ledger = read_part(opened.store, scans_name(other, part), schemas.SCANS, COLUMNS)
         for row in ledger.to_pylist():
             if row["status"] == DUPLICATE and row["scan_id"] in scan_ids:
@@ -159,10 +159,10 @@ def _files_of(opened: Opened, undoing: Undoing) -> dict[str, list[Listed]]:
     return files
 
 
-def _refuse_loss(opened: Opened, undoing: Undoing) -> None:
+def _refuse_loss(opened: OpenStore, undoing: Undoing) -> None:
     for other, files in _files_of(opened, undoing).items():
-        folder = Deliveries(opened.private, other).folder
-        known = Deliveries(opened.private, other).known()
+        folder = DeliveryLists(opened.private, other).folder
+        known = DeliveryLists(opened.private, other).known()
         gone = [f for f in files if known[f.entry.path].attempt == f.attempt and _gone(folder, f)]
         if gone:
             raise StoreError(
@@ -172,20 +172,20 @@ def _refuse_loss(opened: Opened, undoing: Undoing) -> None:
             )
 
 
-def _gone(folder: BatchFolder, file: Listed) -> bool:
+def _gone(folder: BatchFolder, file: ListedFile) -> bool:
     return state_at(folder, file.entry.path) != (file.entry.size, file.entry.mtime_ns)
 
 
-def _list_again(opened: Opened, undoing: Undoing) -> None:
+def _list_again(opened: OpenStore, undoing: Undoing) -> None:
     """Before anything else changes, so that a kill cannot leave them unlisted."""
     for other, files in _files_of(opened, undoing).items():
-        known = Deliveries(opened.private, other).known()
+        known = DeliveryLists(opened.private, other).known()
         again = {f.entry.path for f in files if known[f.entry.path].attempt == f.attempt}
         if again:
             plan_batch(other, opened, frozenset(again))
 
 
-def _take_back_duplicates(opened: Opened, other: str, part: int, scan_ids: set[str]) -> None:
+def _take_back_duplicates(opened: OpenStore, other: str, part: int, scan_ids: set[str]) -> None:
     """Reject the duplicates of a part; crops that they brought come again with their next attempt.
 
     The ledger is last: it is what tells, after a kill, that this part is not done.
@@ -205,7 +205,7 @@ def _take_back_duplicates(opened: Opened, other: str, part: int, scan_ids: set[s
     replace_rows(store, scans_name(other, part), change)
 
 
-def _remove_private(opened: Opened, batch: str) -> None:
+def _remove_private(opened: OpenStore, batch: str) -> None:
     """The index and the delivery lists; where the batch lay goes last, since it makes it known."""
     root = opened.private.root
     shutil.rmtree(root / "index" / batch, ignore_errors=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import ConfigError
 from pipeline.ingest.batch_folder import BatchFolder, content_at, folder_at, full_address, state_at
-from pipeline.ingest.delivery_lists import Deliveries, Listed, batches
-from pipeline.ingest.forgotten_list import Forgotten
+from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
+from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.list_files import Entry, list_batch
 from pipeline.stages.read_scan import named_scan_id, scan_id_of
 from pipeline.store import catalog
-from pipeline.store.open_store import Opened
+from pipeline.store.open_store import OpenStore
 
 # What to do about a reason; any other says it in its own words.
 REMEDIES = {
@@ -59,7 +59,7 @@ class Attempt:
 
 
 @dataclass
-class Answer:
+class FileHistory:
     """Everything that is known about a file."""
 
     scan_id: str | None = None  # None when the file cannot be read and never was
@@ -69,12 +69,12 @@ class Answer:
     messages: list[str] = field(default_factory=list)  # lines of messages.log that name it
 
 
-def why(opened: Opened, said: str) -> Answer:
+def explain_file(opened: OpenStore, said: str) -> FileHistory:
     """What became of the file `said`, which may also be a scan_id or a crop_id.
 
     Raises ConfigError when `said` is none of them.
     """
-    answer = Answer()
+    answer = FileHistory()
     places = dict(_places(opened, said))
     if (data := content_at(said)) is not None:
         answer.scan_id = scan_id_of(data)
@@ -112,20 +112,20 @@ def _refuse_what_is_no_file(said: str, places: dict) -> None:
         )
 
 
-def _places(opened: Opened, said: str) -> Iterator[tuple[str, bytes]]:
+def _places(opened: OpenStore, said: str) -> Iterator[tuple[str, bytes]]:
     """Batches whose folder holds the file, and its path in each; the file may be gone."""
     full = full_address(said)
     for batch in batches(opened.private):
-        folder = os.fsencode(Deliveries(opened.private, batch).folder)
+        folder = os.fsencode(DeliveryLists(opened.private, batch).folder)
         if full.startswith(folder + b"/"):
             yield batch, full.removeprefix(folder + b"/")
 
 
-def _attempts(opened: Opened, con, places: dict, scan_id: str | None) -> Iterator[Attempt]:
+def _attempts(opened: OpenStore, con, places: dict, scan_id: str | None) -> Iterator[Attempt]:
     ledger = catalog.query(con, "ledger_of_scan", scan_id=scan_id or "")
     theirs = {(row.batch, row.part, row.row) for row in ledger.itertuples()}
     for batch in batches(opened.private):
-        files = Deliveries(opened.private, batch).everything()
+        files = DeliveryLists(opened.private, batch).everything()
         found = [
             file
             for file in files
@@ -139,7 +139,7 @@ def _attempts(opened: Opened, con, places: dict, scan_id: str | None) -> Iterato
                 yield _attempt(batch, file, row, file.entry.path == places.get(batch))
 
 
-def _attempt(batch: str, file: Listed, row, same_file: bool) -> Attempt:
+def _attempt(batch: str, file: ListedFile, row, same_file: bool) -> Attempt:
     name = file.entry.path.decode("utf-8", "backslashreplace")
     attempt = Attempt(batch, name, file.attempt, file.part, same_file=same_file)
     if row is not None:
@@ -150,7 +150,7 @@ def _attempt(batch: str, file: Listed, row, same_file: bool) -> Attempt:
     return attempt
 
 
-def _last_scan_id(con, opened: Opened, places: dict) -> str | None:
+def _last_scan_id(con, opened: OpenStore, places: dict) -> str | None:
     """Of a file that is gone: the bytes that lay there last."""
     found = None
     for batch, path in places.items():
@@ -161,7 +161,7 @@ def _last_scan_id(con, opened: Opened, places: dict) -> str | None:
     return found
 
 
-def _messages(opened: Opened, names: set[str]) -> Iterator[str]:
+def _messages(opened: OpenStore, names: set[str]) -> Iterator[str]:
     """What the private messages say about a file, or about its label file."""
     log = opened.private.root / "messages.log"
     if not log.exists() or not names:
@@ -175,14 +175,16 @@ def _messages(opened: Opened, names: set[str]) -> Iterator[str]:
                 yield line.rstrip("\n")
 
 
-def _without_attempt(opened: Opened, said: str, places: dict, scan_id: str | None) -> Iterator[str]:
+def _without_attempt(
+    opened: OpenStore, said: str, places: dict, scan_id: str | None
+) -> Iterator[str]:
     """Why no delivery list has the file."""
-    forgotten = Forgotten(opened.private)
+    forgotten = ForgottenList(opened.private)
     if forgotten.has_scan(scan_id):
         yield "It was forgotten on request and is not taken again; delete the file."
         return
     for batch, relative in places.items():
-        folder = Deliveries(opened.private, batch).folder
+        folder = DeliveryLists(opened.private, batch).folder
         yield from _in_folder(batch, relative, folder, forgotten)
     if not places:
         yield (
@@ -191,7 +193,9 @@ def _without_attempt(opened: Opened, said: str, places: dict, scan_id: str | Non
         )
 
 
-def _in_folder(batch: str, path: bytes, folder: BatchFolder, forgotten: Forgotten) -> Iterator[str]:
+def _in_folder(
+    batch: str, path: bytes, folder: BatchFolder, forgotten: ForgottenList
+) -> Iterator[str]:
     if not folder.is_dir():
         yield f"The folder of batch {batch} is gone, and its lists never had such a file."
         return

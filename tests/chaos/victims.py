@@ -66,7 +66,7 @@ def process_batch(
     if not real_workers:
         resources.Workers = InPlace
     store = opened(root, part_size=4, **settings)
-    summary = process_module.process(store, deliver(folder, batch, store))
+    summary = process_module.run_batch(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:
         raise StageFailure(summary.failures + summary.broken_checks)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from tests.batches import opened, put, scan
 
@@ -31,7 +31,7 @@ def store(tmp_path_factory):
     root = tmp_path_factory.mktemp("cli")
     folder = put(root / "in", a_png=scan(), b_png=scan(), c_png=scan(), d_png=b"broken")
     small = opened(root)
-    process(small, deliver(folder, "night", small))
+    run_batch(small, deliver(folder, "night", small))
     return root / "store"
 
 

@@ -1,11 +1,11 @@
 """The short form of `make fuzz`: some hundred damaged files through the real workers."""
 
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from tests import fuzz
 
 
 def test_damaged_files_all_come_out_and_nothing_but_rejections_is_raised():
-    workers = Workers(2, fuzz.SECONDS, fuzz.MEMORY_MB)
+    workers = WorkerPool(2, fuzz.SECONDS, fuzz.MEMORY_MB)
     try:
         result = fuzz.fuzz(800, 200, workers)
     finally:

@@ -18,7 +18,7 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.decode import decode
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import Entry, list_batch
-from pipeline.ingest.workers.pool import Workers
+from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.read_scan import Order, read_scan
 from tests.batches import scan
 from tests.dicoms import dicom
@@ -449,7 +449,7 @@ def test_a_header_that_asks_for_more_memory_than_allowed_costs_its_own_scan(fold
         Order(folder, entry, Annotation(), Recipe(side=16), Quality(), 10**12, MANY, False)
         for entry in entries
     ]
-    workers = Workers(1, 60, 256)
+    workers = WorkerPool(1, 60, 256)
     reads = list(workers.map(read_scan, orders))
     workers.close()
     assert [read.rejection and read.rejection.reason for read in reads] == [None, "too_large", None]

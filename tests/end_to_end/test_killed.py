@@ -34,7 +34,7 @@ if __name__ == "__main__":
 def run(root):
     """The program that is killed: receives and embeds the batch with a stand-in for the trunk."""
     resources.embedder = lambda store, chosen: Halved
-    process_module.process(opened(root, part_size=1), "b")
+    process_module.run_batch(opened(root, part_size=1), "b")
 
 
 def contents(store):
@@ -86,11 +86,11 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_
             killed += 1
         victim.wait()
         victim.stderr.close()
-    process_module.process(store, "b")
+    process_module.run_batch(store, "b")
     after = contents(store)
     for name in after:
         store.store.remove(name)
-    calm = process_module.process(store, "b")
+    calm = process_module.run_batch(store, "b")
     assert contents(store) == after
     assert killed == KILLS
     assert calm.counts["accepted"] == 33

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from pipeline.jobs import resources
-from pipeline.jobs.process_batch import process
-from pipeline.report.summary import in_words
+from pipeline.jobs.process_batch import run_batch
+from pipeline.report.summary import format_summary
 from pipeline.stages.plan import deliver
 from pipeline.upkeep import find_traces, forget, undo
 from pipeline.upkeep.retry import retry
@@ -46,17 +46,17 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
 
     with monkeypatch.context() as broken:
         broken.setattr(resources, "embedder", lambda *_: Fails)
-        summary = process(store, batch)
+        summary = run_batch(store, batch)
     assert summary.failures
-    print("\n".join(in_words(summary, store.settings)))
-    summary = process(store, batch)
-    print("\n".join(in_words(summary, store.settings)), file=sys.stderr)
+    print("\n".join(format_summary(summary, store.settings)))
+    summary = run_batch(store, batch)
+    print("\n".join(format_summary(summary, store.settings)), file=sys.stderr)
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["accepted"] >= 5
     assert summary.counts["rejected"] >= 4
     assert summary.planned.problems == {} or sum(summary.planned.problems.values())
     retry(store, batch)
-    process(store, batch)
+    run_batch(store, batch)
     assert found_in(tmp_path / "home" / "store") == []
     theirs = next(each for each in planted[before:] if each.startswith(f"{MARK}PATIENT"))
     assert forget.forget(store, find_traces.find_patient(store, theirs)).scan_ids

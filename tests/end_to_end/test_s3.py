@@ -19,7 +19,7 @@ from pipeline.store.registry import write_patients
 from pipeline.upkeep import forget
 from pipeline.upkeep.erase import every_file, traces_left
 from pipeline.upkeep.find_traces import find_scan
-from pipeline.upkeep.why import why
+from pipeline.upkeep.why import explain_file
 from tests.batches import KEY, opened, put, scan, without_waiting
 from tests.chaos.victims import FrozenClock
 
@@ -50,7 +50,7 @@ def batch(tmp_path, monkeypatch):
 def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tmp_path, s3):
     here, there = opened(tmp_path), opened_on_s3(tmp_path)
     for each in (here, there):
-        summary = process_module.process(each, deliver(batch, "b", each))
+        summary = process_module.run_batch(each, deliver(batch, "b", each))
         assert not summary.failures
         assert not summary.broken_checks
     names = [name for table in TABLES for name in here.store.names(table)]
@@ -59,7 +59,7 @@ def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tm
     for name in names:
         assert there.store.read_bytes(name) == here.store.read_bytes(name), name
     s3.expect()
-    again = process_module.process(there, "b")
+    again = process_module.run_batch(there, "b")
     assert again.nothing_to_do
     assert not [each for each in s3.requests if each.method == "PUT" and ".locks" not in each.key]
     forgetting_leaves_nothing(there)
@@ -103,11 +103,11 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
     prefix = on_s3(batch, "s3://bucket/inbox/20261123")
     prefix.objects.put("sub/", b"")  # as consoles make folders
     s3.expect()
-    summary = process_module.process(there, deliver(prefix, None, there))
+    summary = process_module.run_batch(there, deliver(prefix, None, there))
     assert summary.batch == "20261123"
     fetched = [each.key for each in s3.requests if each.method == "GET" and each.key != "/bucket"]
     assert sorted(fetched) == sorted(set(fetched)), "something was fetched twice"
-    expected = process_module.process(here, deliver(batch, "20261123", here))
+    expected = process_module.run_batch(here, deliver(batch, "20261123", here))
     assert summary.counts == expected.counts
     assert summary.planned == expected.planned
     for table in ("crops", "features"):
@@ -115,10 +115,10 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
             assert there.store.read_bytes(name) == here.store.read_bytes(name), name
     night = nightly(opened(tmp_path / "there", inbox="s3://bucket/inbox"))
     assert {name: each.outcome for name, each in night.batches.items()} == {"20261123": "unchanged"}
-    assert why(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
+    assert explain_file(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
     for folder in ("s3://bucket/inbox/20261123", "s3://bucket/inbox/"):
         with pytest.raises(ConfigError, match=f"{folder} is a folder, expected a file"):
-            why(there, folder)
+            explain_file(there, folder)
 
 
 def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):

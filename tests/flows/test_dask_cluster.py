@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from flows import dask_cluster
-from flows.part_tasks import where
+from flows.part_tasks import executor_of
 from pipeline.config import Dask
 from pipeline.errors import ConfigError
 from pipeline.jobs.part_work import Embed
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.jobs.resources import job_for
-from pipeline.stages.parts_loop import Guarded
+from pipeline.stages.parts_loop import StageRun
 from pipeline.stages.plan import deliver
 from tests.batches import opened, put, scan, without_waiting
 from tests.dask_worker import VICTIM
@@ -64,7 +64,7 @@ def on_dask(settings):
     """The map of the flows, without Prefect's tasks."""
 
     def map_parts(stage, work, numbers):
-        with where(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
+        with executor_of(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
             return list(pool.map(do, numbers))
 
     return map_parts
@@ -81,14 +81,14 @@ def test_a_run_that_loses_a_worker_gives_the_bytes_of_a_run_on_this_machine(runn
     folder = put(tmp_path / "Ann Smith", a_png=same, **pictures, z_png=same, y_png=b"broken")
     store = opened(tmp_path, part_size=2, workers=1, runner="dask", dask=Dask(address=address))
     batch = deliver(folder, "night", store)
-    summary = process(store, batch, on_dask(store.settings))
+    summary = run_batch(store, batch, on_dask(store.settings))
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["duplicate"] == summary.counts["rejected"] == 1
     assert sum(each.poll() is not None for each in started) == 1  # it was killed
     after = contents(store)
     for name in after:
         store.store.remove(name)
-    process(store, batch)
+    run_batch(store, batch)
     assert contents(store) == after
     for log in ("scheduler", "one", "two"):
         assert b"smith" not in (logs / log).read_bytes().lower(), log
@@ -97,10 +97,10 @@ def test_a_run_that_loses_a_worker_gives_the_bytes_of_a_run_on_this_machine(runn
 def test_a_worker_that_nobody_offers_is_asked_for_in_words(running, tmp_path, monkeypatch):
     monkeypatch.setattr(dask_cluster, "PATIENCE_SECONDS", 3)
     store = opened(tmp_path, runner="dask", dask=Dask(address=running[0], embed={"GPU": 1}))
-    work = Guarded("embed", "b", Embed(job_for("run", "b", store, None)), store.private, print)
+    work = StageRun("embed", "b", Embed(job_for("run", "b", store, None)), store.private, print)
     with (
         pytest.raises(ConfigError, match=r"stage embed came .* offers GPU=1\. Start one"),
-        where(store.settings, work),
+        executor_of(store.settings, work),
     ):
         pass
 
@@ -116,9 +116,9 @@ def test_a_worker_that_nobody_offers_is_asked_for_in_words(running, tmp_path, mo
 )
 def test_a_scheduler_that_is_open_to_the_network_is_refused(address, says):
     with pytest.raises(ConfigError, match=says):
-        dask_cluster.safe(address)
+        dask_cluster.checked_address(address)
 
 
 @pytest.mark.parametrize("address", ["tls://10.0.0.5:8786", "tcp://[::1]:8786", "localhost:8786"])
 def test_a_scheduler_with_tls_or_of_this_machine_alone_is_taken(address):
-    assert dask_cluster.safe(address) == address
+    assert dask_cluster.checked_address(address) == address

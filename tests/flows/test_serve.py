@@ -65,15 +65,18 @@ def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, m
         assert night.batches["2026-11-01"].counts["rejected"] == 1
         from flows import prefect_server
 
-        assert prefect_server.standing(small).startswith("http://127.0.0.1:")
-        with pytest.raises(PipelineError, match="is served already"), prefect_server.stand(small):
+        assert prefect_server.running_server(small).startswith("http://127.0.0.1:")
+        with (
+            pytest.raises(PipelineError, match="is served already"),
+            prefect_server.run_server(small),
+        ):
             pass
         started = [*servers_of(serving.pid), *psutil.Process(serving.pid).children()]
         assert len(started) >= 2
         serving.send_signal(signal.SIGKILL)
         # A night that is going on may still write what it has; the server ends by itself.
         soon(lambda: not any(alive(each) for each in started))
-    assert prefect_server.standing(small) is None
+    assert prefect_server.running_server(small) is None
 
 
 def alive(process):

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.perceptual_hash import likeness
+from pipeline.imaging.perceptual_hash import perceptual_hash
 from pipeline.imaging.thumbnail import thumbnail
 from tests.batches import scan
 
 
 def bits(pixels):
-    return int(likeness(thumbnail(Frame(pixels))), 16)
+    return int(perceptual_hash(thumbnail(Frame(pixels))), 16)
 
 
 def apart(one, other):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import Quality, Recipe
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.lettering import seems_lettered
+from pipeline.imaging.lettering import has_lettering
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import fingerprint
 from pipeline.imaging.thumbnail import thumbnail
@@ -71,15 +71,15 @@ def lettered(text, y):
 
 
 def test_letters_near_the_lower_or_upper_edge_are_noticed():
-    assert seems_lettered(lettered("R 2024", 285))
-    assert seems_lettered(lettered("R 2024", 24))
-    assert not seems_lettered(lettered("", 285))
+    assert has_lettering(lettered("R 2024", 285))
+    assert has_lettering(lettered("R 2024", 24))
+    assert not has_lettering(lettered("", 285))
 
 
 def test_bright_things_between_the_edges_are_no_letters():
     filling = lettered("", 0)
     cv2.ellipse(filling, (300, 150), (10, 6), 0, 0, 360, 255, -1)
-    assert not seems_lettered(filling)
+    assert not has_lettering(filling)
 
 
 def test_the_border_mask_blacks_a_share_of_every_edge_and_is_part_of_the_recipe():

@@ -16,7 +16,7 @@ def guesses():
 
 
 def of(pixels):
-    picture, chances = tooth_finder.look(pixels)
+    picture, chances = tooth_finder.tooth_map(pixels)
     places = tooth_finder.middles(chances)
     return places, *tooth_numbering.guess_teeth(picture, chances, places)
 
@@ -73,7 +73,7 @@ def test_the_mirrored_picture_gets_the_mirrored_teeth():
 def test_the_bite_lies_between_upper_and_lower_teeth():
     for seed in range(7, 15):
         phantom = draw_panoramic(seed, 300)
-        bite = tooth_numbering.find_bite(*tooth_finder.look(drawn(phantom).pixels))
+        bite = tooth_numbering.find_bite(*tooth_finder.tooth_map(drawn(phantom).pixels))
         height, width = phantom.pixels.shape
         standing = [tooth for tooth in phantom.teeth if tooth.label != "impacted"]
         for tooth in standing:

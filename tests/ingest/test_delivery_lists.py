@@ -6,15 +6,15 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.ingest import list_files
-from pipeline.ingest.delivery_lists import Deliveries, batch_name
+from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
 from pipeline.ingest.labels.annotations import Annotations
 from pipeline.ingest.list_files import list_batch
-from pipeline.ingest.private_folder import _machine, open_private
+from pipeline.ingest.private_folder import _machine, open_private_folder
 
 
 @pytest.fixture
 def private(tmp_path):
-    return open_private(tmp_path / "private", may_create=True)
+    return open_private_folder(tmp_path / "private", may_create=True)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def put(folder, *names, text="x"):
 
 def delivered(folder, private, part_size=2):
     found = list_batch(folder)
-    deliveries = Deliveries(private, "b")
+    deliveries = DeliveryLists(private, "b")
     return deliveries, deliveries.add(found, Annotations(found), part_size)
 
 
@@ -103,7 +103,7 @@ def test_a_list_cuts_files_into_parts_in_the_order_of_their_paths(folder, privat
 def test_a_grown_batch_gets_a_second_list_whose_parts_continue(folder, private):
     put(folder, "a.png", "b.png", "c.png")
     delivered(folder, private)
-    before = Deliveries(private, "b").lists()[0].read_bytes()
+    before = DeliveryLists(private, "b").lists()[0].read_bytes()
     put(folder, "d.png")
     deliveries, new = delivered(folder, private)
     assert (new, deliveries.parts()) == (1, [0, 1, 2])
@@ -132,7 +132,7 @@ def test_a_list_holds_no_patient_id_but_its_keyed_hash(folder, private):
     found = list_batch(folder)
     annotations = Annotations(found)
     annotations.of(b"a.png").patient = " Ann Smith "
-    deliveries = Deliveries(private, "b")
+    deliveries = DeliveryLists(private, "b")
     deliveries.add(found, annotations, 2)
     [file] = deliveries.part(0)[0]
     assert file.patient_key == private.patient_key("Ann Smith")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.ingest.orientation import steps, upright
+from pipeline.ingest.orientation import steps, turn_upright
 from pipeline.ingest.picture import Picture
 
 SEEN = np.arange(6, dtype=np.uint8).reshape(2, 3)  # the patient's left to the right, feet down
@@ -28,7 +28,7 @@ def picture(pixels, orientation):
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_scan_is_turned_as_its_orientation_says(orientation):
-    found = upright(picture(STORED[orientation], orientation))
+    found = turn_upright(picture(STORED[orientation], orientation))
     assert found.frames[0].tolist() == SEEN.tolist()
     turned = STORED[orientation].shape != SEEN.shape
     assert found.pixel_spacing_x == (0.2 if turned else 0.1)
@@ -43,4 +43,4 @@ def test_a_side_view_upside_down_is_turned_and_not_mirrored():
 @pytest.mark.parametrize("orientation", [None, "L/A", "R/P", "A/L"])
 def test_without_a_word_about_the_feet_nothing_is_turned(orientation):
     given = picture(SEEN, orientation)
-    assert upright(given) is given
+    assert turn_upright(given) is given

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.jobs.commit_order import Turns
+from pipeline.jobs.commit_order import CommitOrder
 from pipeline.jobs.part_work import Receive, attempt_elsewhere
-from pipeline.jobs.resources import Tools, job_for
-from pipeline.store.locks import batch_lock, begin_run, commit_lock, held
+from pipeline.jobs.resources import Resources, job_for
+from pipeline.store.locks import acquire_lock, batch_lock, begin_run, commit_lock
 from pipeline.store.part_names import scans_name
 from pipeline.store.run_store import RunStore
 from tests.batches import opened
@@ -43,8 +43,8 @@ class Received:
 
 def test_a_part_waits_for_an_earlier_one_that_somebody_works_on(run):
     receive = Received(run)
-    turns = Turns(run, lambda number: range(number), receive)
-    with held(run, "parts-b/00000", timeout=0):
+    turns = CommitOrder(run, lambda number: range(number), receive)
+    with acquire_lock(run, "parts-b/00000", timeout=0):
         later = threading.Thread(target=turns.take, args=(1,))
         later.start()
         later.join(0.5)
@@ -56,13 +56,13 @@ def test_a_part_waits_for_an_earlier_one_that_somebody_works_on(run):
 
 def test_an_earlier_part_that_nobody_works_on_is_received_by_the_one_that_waits(run):
     receive = Received(run)
-    Turns(run, lambda number: range(number), receive).take(3)
+    CommitOrder(run, lambda number: range(number), receive).take(3)
     assert receive.order == [0, 1, 2, 3]
 
 
 def test_a_part_that_failed_is_not_waited_for_and_not_tried_by_others_again(run):
     receive = Received(run, broken=(0,))
-    turns = Turns(run, lambda number: range(number), receive)
+    turns = CommitOrder(run, lambda number: range(number), receive)
     with pytest.raises(OSError, match="hiccups"):
         turns.take(0)
     receive.broken = ()
@@ -72,7 +72,7 @@ def test_a_part_that_failed_is_not_waited_for_and_not_tried_by_others_again(run)
 
 def test_parts_without_files_of_the_same_length_wait_for_nobody(run):
     receive = Received(run)
-    Turns(run, lambda number: [], receive).take(3)
+    CommitOrder(run, lambda number: [], receive).take(3)
     assert receive.order == [3]
 
 
@@ -102,7 +102,7 @@ def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
     work = Receive(job_for("run", "b", store, None))
     for form in (key, bytes.fromhex(key.decode())):
         assert form not in pickle.dumps(work)
-    for held_back in (store, store.private, Tools(work.job).opened):
+    for held_back in (store, store.private, Resources(work.job).opened):
         with pytest.raises(TypeError, match="never sent"):
             pickle.dumps(held_back)
 

@@ -186,7 +186,7 @@ def test_a_batch_that_somebody_works_on_is_left_to_them(night):
 def test_a_batch_delivered_by_hand_keeps_its_name_and_no_folder_is_named(night):
     folder = put(night.inbox / "Ann Smith", a_png=scan())
     store = at_night(night.root, night.inbox)
-    process_batch.process(store, deliver(folder, "spring", store))
+    process_batch.run_batch(store, deliver(folder, "spring", store))
     put(night.inbox / "Bob Jones", b_png=b"broken")
     (night.inbox / "Carl Miller").mkdir()
     found = night()
@@ -275,7 +275,7 @@ def learned(night, reviewed, monkeypatch):
     training = SimpleNamespace(learn_and_predict=learn_and_predict)
     monkeypatch.setitem(sys.modules, "pipeline.learn.train", training)
     monkeypatch.setattr(stage, "require_enough", lambda *_: None)
-    monkeypatch.setattr(process_batch.Run, "_predict", lambda *_: None)
+    monkeypatch.setattr(process_batch.BatchRun, "_predict", lambda *_: None)
     trunk = Path(next(iter(reviewed.store.names("features")))).parts[1]
     now = datetime.datetime.now(datetime.UTC).isoformat()
     card = {"trunk": trunk, "made_at": now, "normal_class": "healthy"}

@@ -13,13 +13,15 @@ def settings(tmp_path, command):
 
 
 def test_the_command_gets_the_words_on_its_input(tmp_path):
-    on_failure.sound(settings(tmp_path, f"cat | tr a-z A-Z > {tmp_path}/heard"), "it failed\n")
+    on_failure.run_failure_command(
+        settings(tmp_path, f"cat | tr a-z A-Z > {tmp_path}/heard"), "it failed\n"
+    )
     assert (tmp_path / "heard").read_text() == "IT FAILED\n"
 
 
 def test_what_raises_sounds_the_alarm_and_names_the_error_by_its_kind_alone(tmp_path):
     given = settings(tmp_path, f"cat > {tmp_path}/heard")
-    with pytest.raises(OSError, match="Ann Smith"), on_failure.alarmed(given):
+    with pytest.raises(OSError, match="Ann Smith"), on_failure.report_failure(given):
         raise OSError("Ann Smith/x.png: input/output error")
     said = (tmp_path / "heard").read_text()
     assert "could not be done: OSError" in said
@@ -29,9 +31,9 @@ def test_what_raises_sounds_the_alarm_and_names_the_error_by_its_kind_alone(tmp_
 def test_a_command_that_fails_or_hangs_is_told_and_stops_nothing(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(on_failure, "SECONDS", 0.2)
     with caplog.at_level(logging.ERROR, logger="dental"):
-        on_failure.sound(settings(tmp_path, "exit 3"), "x")
-        on_failure.sound(settings(tmp_path, "exec sleep 5"), "x")
-        on_failure.sound(settings(tmp_path, None), "x")
+        on_failure.run_failure_command(settings(tmp_path, "exit 3"), "x")
+        on_failure.run_failure_command(settings(tmp_path, "exec sleep 5"), "x")
+        on_failure.run_failure_command(settings(tmp_path, None), "x")
     assert [record.getMessage() for record in caplog.records] == [
         "The command of `on_failure` ended with status 3; nobody may know.",
         "The command of `on_failure` took longer than 0 s and was ended.",

@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.ingest import list_files
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.report.summary import (
     Summary,
-    in_words,
+    format_progress,
+    format_summary,
     last_summary,
-    progress_in_words,
     write_record,
 )
 from pipeline.stages import plan
@@ -31,7 +31,7 @@ def _no_waiting(monkeypatch):
 
 
 def ran(store, folder, name="b"):
-    return process(store, deliver(folder, name, store))
+    return run_batch(store, deliver(folder, name, store))
 
 
 def test_a_dicom_of_two_frames_is_one_scan_with_two_crops_and_its_facts(tmp_path):
@@ -93,7 +93,7 @@ def test_a_second_run_finds_nothing_to_do_and_changes_nothing(tmp_path):
     summary = ran(store, folder)
     assert summary.nothing_to_do
     assert contents(store, *tables) == before
-    assert "Nothing was to do" in "\n".join(in_words(summary, store.settings))
+    assert "Nothing was to do" in "\n".join(format_summary(summary, store.settings))
 
 
 def test_a_grown_batch_adds_parts_and_leaves_the_others_alone(tmp_path):
@@ -122,9 +122,9 @@ def test_what_another_trunk_embedded_is_no_progress_of_this_run(tmp_path, monkey
     ran(opened(tmp_path), folder)
     other = opened(tmp_path, trunk=TRUNK.model_copy(update={"seed": 1}))
     kept = "Finished and kept so far: 2 parts received,"
-    assert progress_in_words(other.settings, "b") == f"{kept} 0 embedded."
+    assert format_progress(other.settings, "b") == f"{kept} 0 embedded."
     ran(other, folder)
-    assert progress_in_words(other.settings, "b") == f"{kept} 2 embedded."
+    assert format_progress(other.settings, "b") == f"{kept} 2 embedded."
 
 
 def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_path):
@@ -236,7 +236,7 @@ def test_a_trunk_that_no_longer_reproduces_refuses_to_write(tmp_path):
 def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
     store = opened(tmp_path)
     folder = put(tmp_path / "in", **{f"s{number}_png": scan() for number in range(7)})
-    real, calls = registry.Chosen.width.fget, []
+    real, calls = registry.ModelChoice.width.fget, []
 
     def broken_once(chosen):
         calls.append(1)
@@ -244,7 +244,7 @@ def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
             raise OSError("the disk hiccups")
         return real(chosen)
 
-    monkeypatch.setattr(registry.Chosen, "width", property(broken_once))
+    monkeypatch.setattr(registry.ModelChoice, "width", property(broken_once))
     summary = ran(store, folder)
     assert len(summary.failures) == 1
     monkeypatch.undo()

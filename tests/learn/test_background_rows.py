@@ -12,14 +12,14 @@ from pipeline.imaging import regions
 from pipeline.imaging.crops import Place
 from pipeline.imaging.frame import Frame
 from pipeline.jobs import resources
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.background_rows import background_rows
 from pipeline.learn.crop_source import on_sides
 from pipeline.model.head import background, layers, train
-from pipeline.model.head.rows import Background, Held, Joined
+from pipeline.model.head.rows import Background, ConcatenatedEmbeddings, InMemoryEmbeddings
 from pipeline.stages.plan import deliver
 from pipeline.store.parts import read_part
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from tests.batches import RECIPE, InPlace, opened, panoramic, put, without_waiting
 
 BOXES = [regions.Annotated(Place(20, 20, 12, 20), "caries", None)]
@@ -53,8 +53,8 @@ def filled(tmp_path_factory):
     store = opened(root)
     with pytest.MonkeyPatch.context() as patch:
         without_waiting(patch)
-        process(store, deliver(put(root / "in", t_csv="\n".join(lines)), "b", store))
-    return store, choose(store.settings, store.store)
+        run_batch(store, deliver(put(root / "in", t_csv="\n".join(lines)), "b", store))
+    return store, choose_models(store.settings, store.store)
 
 
 def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
@@ -72,7 +72,7 @@ def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
     folder = put(tmp_path / "in", a_png=panoramic(), b_png=panoramic())
     boxed = put(folder, t_csv="file,label,x,y,w,h\na.png,caries,40,20,12,20")
     store = opened(tmp_path)
-    process(store, deliver(boxed, "b", store))
+    run_batch(store, deliver(boxed, "b", store))
     gc.collect()
     assert [crops() for crops in held] == [None, None]
 
@@ -137,7 +137,7 @@ def test_without_labels_no_background_is_learned(filled):
 
 def test_at_a_found_place_there_may_be_nothing_around_a_box_there_is_a_tooth():
     said = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
-    known, nothing = background.apart(said, 2)
+    known, nothing = background.split_background(said, 2)
     np.testing.assert_allclose(known, [[0.25, 0.75]] * 2, rtol=1e-6)
     np.testing.assert_allclose(nothing, [0.6, 0.6], rtol=1e-6)
     found = background.p_abnormal(known, nothing, 0, np.array([False, True]))
@@ -146,7 +146,7 @@ def test_at_a_found_place_there_may_be_nothing_around_a_box_there_is_a_tooth():
 
 def test_a_head_without_that_class_says_what_it_said_before():
     said = np.array([[0.25, 0.75]], np.float32)
-    known, nothing = background.apart(said, 2)
+    known, nothing = background.split_background(said, 2)
     assert (known == said).all()
     assert nothing.tolist() == [0]
 
@@ -158,16 +158,18 @@ def test_a_head_tells_background_from_classes_and_is_judged_without_it():
     nothing = (np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))).astype("float16")
     learn, judge = np.arange(120) < 80, np.arange(120) >= 80
     settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2, taught=5)
-    beside = Background(Held(nothing), np.arange(40) < 30)
+    beside = Background(InMemoryEmbeddings(nothing), np.arange(40) < 30)
     names = ("healthy", "caries")
-    trained = train.train(Held(rows), truth, learn, judge, names, settings, background=beside)
+    trained = train.train(
+        InMemoryEmbeddings(rows), truth, learn, judge, names, settings, background=beside
+    )
     assert (trained.class_names, trained.background) == (names, 30)
-    known, share = background.apart(layers.predict(trained.model, rows), 2)
+    known, share = background.split_background(layers.predict(trained.model, rows), 2)
     assert (known.argmax(axis=1) == truth).mean() > 0.95
     assert (
         share[judge].max()
         < 0.5
-        < background.apart(layers.predict(trained.model, nothing), 2)[1].min()
+        < background.split_background(layers.predict(trained.model, nothing), 2)[1].min()
     )
     assert trained.epochs[-1]["validation_accuracy"] > 0.95
 
@@ -175,7 +177,7 @@ def test_a_head_tells_background_from_classes_and_is_judged_without_it():
 @pytest.mark.parametrize("random", [None, np.random.default_rng(0)])
 def test_two_sources_are_read_as_one(random):
     one, other = np.arange(6).reshape(3, 2), 10 + np.arange(8).reshape(4, 2)
-    joined = Joined(Held(one), 3, Held(other))
+    joined = ConcatenatedEmbeddings(InMemoryEmbeddings(one), 3, InMemoryEmbeddings(other))
     wanted = np.array([True, False, True, False, True, True, False])
     pieces = list(joined.blocks(wanted, random))
     numbers = np.concatenate([numbers for numbers, _ in pieces])

@@ -8,14 +8,14 @@ import pytest
 
 from pipeline.errors import ArtifactError, NotEnoughData
 from pipeline.ingest import list_files
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.learn import baselines, cross_validate, training_rows
-from pipeline.report.score_tables import cross_validated_in_words
+from pipeline.report.score_tables import format_cross_validation
 from pipeline.stages.plan import deliver
 from pipeline.store import embeddings as stored_embeddings
 from pipeline.store.embeddings import StoredEmbeddings
 from pipeline.store.features import load_features
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from tests.batches import HEAD, opened, put, scan
 
 PATIENTS = 24
@@ -34,8 +34,8 @@ def filled(tmp_path_factory):
     put(root / "in", labels_csv="\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-        process(store, deliver(root / "in", "b", store))
-    return store, choose(store.settings, store.store)
+        run_batch(store, deliver(root / "in", "b", store))
+    return store, choose_models(store.settings, store.store)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_parts_without_a_wanted_row_are_not_read(filled):
 
 
 def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
-    dealt = cross_validate.folds_of(rows, 3)
+    dealt = cross_validate.split_into_folds(rows, 3)
     tested = sum((sides == "test").astype(int) for sides in dealt)
     assert (tested == 1).all()
     for sides in dealt:
@@ -95,7 +95,7 @@ def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
 
 def test_too_few_patients_for_the_folds_are_told_in_numbers(rows):
     with pytest.raises(NotEnoughData, match=r"12 patients have abnormal .* 13 folds need .* 13"):
-        cross_validate.folds_of(rows, 13)
+        cross_validate.split_into_folds(rows, 13)
 
 
 def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
@@ -133,6 +133,6 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, mon
     assert set(record["differences"]) == set(baselines.METHODS)
     auroc = record["scores"]["probe"]["estimates"]["auroc"]
     assert auroc["low"] <= auroc["value"] <= auroc["high"]
-    said = "\n".join(cross_validated_in_words(record, found.name, store.settings))
+    said = "\n".join(format_cross_validation(record, found.name, store.settings))
     assert "48 crops (24 abnormal) of 24 patients" in said
     assert "HOG + SVM" in said

@@ -130,11 +130,11 @@ def test_scans_that_look_like_one_of_another_side_are_told_and_left_out(made, be
     assert "test and train share 0 scans, 1 more look alike" in proof
     assert "validation and train share 0 scans, 0 more look alike" in proof
     assert "1 scans have no hash" in proof
-    assert "were left out" in "\n".join(evaluation_text.in_words(found).before)
+    assert "were left out" in "\n".join(evaluation_text.format_evaluation(found).before)
 
 
 def test_the_same_bytes_on_two_sides_are_found_without_a_hash():
-    found = overlap.overlap(["a", "b", "a"], ["train", "test", "test"], [None] * 3, BITS)
+    found = overlap.find_overlap(["a", "b", "a"], ["train", "test", "test"], [None] * 3, BITS)
     assert found.left_out == {"a"}
     assert "test and train share 1 scans" in "\n".join(found.lines)
 
@@ -153,7 +153,7 @@ def test_csv_has_one_row_per_number_and_words_the_same_numbers(untouched):
     assert len(rows) == len(found.groups) * 10
     ppv = rows[(rows["kind"] == "all") & (rows["measure"] == "ppv")].iloc[0]
     assert ppv["baseline"] == ppv["prevalence"] == 0.1
-    words = evaluation_text.in_words(found)
+    words = evaluation_text.format_evaluation(found)
     told = dict(row[:2] for row in words.tables[0].rows)
     assert told["PPV"] == f"{ppv['value']:.2f}"
     assert "sensitivity at specificity 0.7" in told

@@ -3,10 +3,10 @@ import pytest
 
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.learn.feedback import take_feedback
-from pipeline.learn.label_errors import judge_labels
+from pipeline.learn.label_errors import write_label_errors
 from pipeline.model.scores import label_errors
 from pipeline.store import catalog
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from tests.batches import opened
 from tests.rows import put_rows
 
@@ -129,7 +129,7 @@ def doubtful(count=120, flipped=6):
 
 def test_wrong_labels_get_the_least_confidence():
     features, said, patients, wrong = doubtful()
-    found = label_errors.judge(features, said, patients, 2)
+    found = label_errors.compare_with_labels(features, said, patients, 2)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
     confidence = found.probabilities[np.arange(len(said)), said]
     assert set(np.argsort(confidence)[:6]) == set(wrong)
@@ -137,7 +137,7 @@ def test_wrong_labels_get_the_least_confidence():
 
 def test_no_patient_is_judged_by_a_model_that_knows_them():
     features, said, patients, _ = doubtful()
-    found = label_errors.judge(features, said, patients, 2)
+    found = label_errors.compare_with_labels(features, said, patients, 2)
     assert all(len(set(found.folds[patients == patient])) == 1 for patient in patients)
     # A patient's own rows, all relabelled, change nothing about how they are judged.
     other = said.copy()
@@ -158,17 +158,19 @@ def fold_probabilities(features, truth, cut, monkeypatch=None):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_errors, "StratifiedGroupKFold", OneFold)
-        return label_errors.judge(features, truth, np.arange(len(truth)), 2).probabilities
+        return label_errors.compare_with_labels(
+            features, truth, np.arange(len(truth)), 2
+        ).probabilities
 
 
 def test_maps_are_averaged_over_four_by_four_places():
     maps = np.arange(2 * 8 * 8 * 3, dtype=np.float16).reshape(2, 8, 8, 3)
-    found = label_errors.averaged(maps).reshape(2, 4, 4, 3)
+    found = label_errors.mean_probabilities(maps).reshape(2, 4, 4, 3)
     assert found[1, 2, 3, 1] == maps[1, 4:6, 6:8, 1].mean()
-    assert label_errors.averaged(maps[:, :3, :3]).shape == (2, 27)
-    assert label_errors.averaged(maps[:, :7, :5]).reshape(2, 4, 4, 3)[0, 0, 3, 0] == pytest.approx(
-        maps[0, 0, 3:5, 0].mean()
-    )
+    assert label_errors.mean_probabilities(maps[:, :3, :3]).shape == (2, 27)
+    assert label_errors.mean_probabilities(maps[:, :7, :5]).reshape(2, 4, 4, 3)[
+        0, 0, 3, 0
+    ] == pytest.approx(maps[0, 0, 3:5, 0].mean())
 
 
 def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed(tmp_path):
@@ -177,8 +179,10 @@ def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed
     rows = np.repeat(features, 26, axis=1)[:, :512]
     labels = [("healthy", "caries")[label] for label in said]
     ids = put_rows(small, rows, labels, [f"p{patient}" for patient in patients])
-    chosen = choose(small.settings, small.store)
-    assert judge_labels(small.store, chosen, "h1") == judge_labels(small.store, chosen, "h1")
+    chosen = choose_models(small.settings, small.store)
+    assert write_label_errors(small.store, chosen, "h1") == write_label_errors(
+        small.store, chosen, "h1"
+    )
     promotion = f'{{"recipe": "r", "trunk": "{chosen.trunk_id}", "head": "h1"}}'
     small.store.write_bytes("models/promotions/00001.json", promotion.encode())
 
@@ -202,6 +206,6 @@ def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed
 def test_too_few_labels_judge_nothing(tmp_path):
     small = opened(tmp_path)
     put_rows(small, np.ones((2, 512)), ["healthy", "caries"], "ab")
-    assert judge_labels(small.store, choose(small.settings, small.store), "h1") is None
+    assert write_label_errors(small.store, choose_models(small.settings, small.store), "h1") is None
     with pytest.raises(NotEnoughData, match="2 patients with labels of 2 classes; 5 and two"):
-        label_errors.judge(np.ones((2, 3)), np.array([0, 1]), np.array(["a", "b"]), 2)
+        label_errors.compare_with_labels(np.ones((2, 3)), np.array([0, 1]), np.array(["a", "b"]), 2)

@@ -9,17 +9,17 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import NotEnoughData
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.learn import cross_validate, refit_trunk
 from pipeline.learn import learn_trunk as stage
-from pipeline.learn.crop_source import StoredCrops, stored_crops
+from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.model.scores import splits
-from pipeline.report.score_tables import learned_in_words
+from pipeline.report.score_tables import format_learned_trunk
 from pipeline.stages.plan import deliver
 from pipeline.store.features import load_features
 from pipeline.store.registry import (
     champion,
-    choose,
+    choose_models,
     embedder,
     stored_choice,
     trunk_card,
@@ -50,7 +50,7 @@ def batch(folder, patients=100, labels=True):
 def filled(root, **given):
     """A store with a batch in it that was processed."""
     store = opened(root, part_size=40, learn=LEARN)
-    process(store, deliver(batch(root / "in", **given), "night", store))
+    run_batch(store, deliver(batch(root / "in", **given), "night", store))
     return store
 
 
@@ -84,9 +84,9 @@ def test_a_card_suffices_to_use_the_trunk(store, learned, monkeypatch):
     assert card["rows"]["train"] == card["patients"]["train"] >= 64
     promotion = {"number": 9, "recipe": card["recipe_id"], "trunk": learned.trunk_id, "head": "x"}
     monkeypatch.setattr("pipeline.store.registry.champion", lambda _: promotion)
-    chosen = choose(config.load(store=store.store.root), store.store)
+    chosen = choose_models(config.load(store=store.store.root), store.store)
     assert (chosen.trunk_id, chosen.width) == (learned.trunk_id, 512)
-    crops, _ = next(stored_crops(store.store, chosen, store.settings).validation())
+    crops, _ = next(crop_source(store.store, chosen, store.settings).validation())
     assert embedder(store.store, chosen).embed(crops).shape == (len(crops), 512)
 
 
@@ -95,13 +95,13 @@ def test_learning_again_from_the_same_crops_finds_the_trunk(store, learned, monk
     assert stage.learn_trunk(store).trunk_id == learned.trunk_id
     other = store.settings.learn.model_copy(update={"seed": 1})
     settings = store.settings.model_copy(update={"learn": other})
-    chosen = choose(settings, store.store)
-    crops = stored_crops(store.store, chosen, settings)
+    chosen = choose_models(settings, store.store)
+    crops = crop_source(store.store, chosen, settings)
     assert stage.fingerprint(chosen, crops, settings) != learned.trunk_id
 
 
 def test_no_patient_of_the_test_side_is_learned_from(store):
-    crops = stored_crops(store.store, choose(store.settings, store.store), store.settings)
+    crops = crop_source(store.store, choose_models(store.settings, store.store), store.settings)
     sides = set(map(splits.side_of, crops.facts["patient_key"]))
     assert sides == {"train", "validation"}
     read = [classes for _, classes in crops.training(np.random.default_rng(0))]
@@ -123,7 +123,7 @@ def test_a_trunk_tells_whom_it_learned_from(store, learned):
 def test_whoever_judges_or_brings_background_is_learned_from_too():
     sides = {"patient_key": ["a", "b", "c"], "split": ["train", "validation", "test"]}
     beside = pd.DataFrame({"patient_key": ["d"]})
-    crops = StoredCrops(None, 32, pd.DataFrame(sides), ("healthy", "caries"), beside)
+    crops = CropSource(None, 32, pd.DataFrame(sides), ("healthy", "caries"), beside)
     assert crops.patients == {"a", "b", "d"}
 
 
@@ -134,7 +134,7 @@ def with_settings(store, **changes):
 
 def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
     store = with_settings(store, learn=LEARN.model_copy(update={"seed": 1}))
-    told, epochs = stage.spoken, []
+    told, epochs = stage.log_epoch, []
 
     def dying(advance):
         def on_epoch(number, measured):
@@ -144,10 +144,10 @@ def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
 
         return on_epoch
 
-    monkeypatch.setattr(stage, "spoken", dying)
+    monkeypatch.setattr(stage, "log_epoch", dying)
     with pytest.raises(KeyboardInterrupt):
         stage.learn_trunk(store)
-    monkeypatch.setattr(stage, "spoken", lambda _: lambda number, _: epochs.append(number))
+    monkeypatch.setattr(stage, "log_epoch", lambda _: lambda number, _: epochs.append(number))
     monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
     found = stage.learn_trunk(store)
     assert epochs == [2]
@@ -181,7 +181,7 @@ def test_too_few_labels_are_learned_without_and_told(store, learned, monkeypatch
     found = stage.learn_trunk(with_settings(store, head=head, learn=once))
     assert not found.labels
     assert found.trained is None
-    words = "\n".join(learned_in_words(found, store.settings))
+    words = "\n".join(format_learned_trunk(found, store.settings))
     assert "without their labels" in words
     assert "Too few labels to train a head" in words
 

@@ -137,20 +137,20 @@ def test_near_duplicates_of_learned_scans_do_not_count(made):
 
 def test_models_are_listed_with_their_cards_and_the_champion_marked(made):
     made.head("h0", 0.3).champion("h0").head("h1", 0.6, made="2026-11-26")
-    rows = model_cards.listed(made.store)
+    rows = model_cards.list_models(made.store)
     assert [(row["kind"], row["model"], row["champion"]) for row in rows] == [
         ("trunk", "t0", True),
         ("head", "h0", True),
         ("head", "h1", False),
     ]
     assert model_cards.newest_challenger(made.store) == "h1"
-    pairs = {name: (a, b) for name, a, b in model_cards.compared(made.store, "h0", "h1")}
+    pairs = {name: (a, b) for name, a, b in model_cards.compare_models(made.store, "h0", "h1")}
     assert pairs["made"] == ("2026-11-25", "2026-11-26")
     assert pairs["trunk"] == ("t0", "t0")
     assert "seed" not in pairs
     for pair, says in ((("h0", "t0"), "a trunk and a head"), (("h0", "h2"), "no model `h2`")):
         with pytest.raises(ConfigError, match=says):
-            model_cards.compared(made.store, *pair)
+            model_cards.compare_models(made.store, *pair)
 
 
 def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):

@@ -8,7 +8,7 @@ import pytest
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture, network
-from pipeline.model.backend import device, without_chatter
+from pipeline.model.backend import device, quietly
 from pipeline.model.trunk import golden
 from pipeline.model.trunk_weights import initial_weights, trunk_fingerprint
 
@@ -242,7 +242,7 @@ def test_what_decides_whether_there_is_work_does_not_import_keras():
 
 
 def test_only_the_known_chatter_of_an_import_is_held_back(capfd):
-    with without_chatter():
+    with quietly():
         os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called\n")
         os.write(2, b"I0000 00:00:1795493270.322264    3921 port.cc:153] oneDNN\n")
         os.write(2, b"disk failing\n")

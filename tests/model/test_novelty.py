@@ -23,9 +23,9 @@ from pipeline.model.novelty import (
     spread,
 )
 from pipeline.model.scores import splits
-from pipeline.stages.score_novelty import novelty_home, score_missing, standing
+from pipeline.stages.score_novelty import current_novelty, novelty_home, score_missing
 from pipeline.store import catalog
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from pipeline.upkeep.erase import Traces
 from pipeline.upkeep.find_traces import models_of
 from tests.batches import opened
@@ -164,7 +164,7 @@ def scores(store):
 
 
 def test_labels_choose_the_rows_and_the_ranking_needs_none_of_them(night):
-    fitted, failures = fit_and_score(night, choose(night.settings, night.store))
+    fitted, failures = fit_and_score(night, choose_models(night.settings, night.store))
     card = json.loads(night.store.read_bytes(f"{novelty_home(fitted.novelty_id)}/card.json"))
     found, broken_checks = scores(night.store)
 
@@ -180,7 +180,7 @@ def test_labels_choose_the_rows_and_the_ranking_needs_none_of_them(night):
 
 
 def test_a_model_is_named_for_the_scans_that_it_learned_from_and_for_no_others(night):
-    fitted, _ = fit_and_score(night, choose(night.settings, night.store))
+    fitted, _ = fit_and_score(night, choose_models(night.settings, night.store))
     found, _ = scores(night.store)
     for row in found.itertuples():
         named = list(models_of(night, Traces(frozenset([row.crop_id[:32]]))))
@@ -191,13 +191,13 @@ def test_a_model_is_measured_on_its_own_trunks_crops_though_another_is_the_champ
     small = of_sixty(tmp_path)
     promotion = {"recipe": "r", "trunk": "another", "head": "h1"}
     small.store.write_bytes("models/promotions/00001.json", json.dumps(promotion).encode())
-    fitted, _ = fit_and_score(small, choose(small.settings, small.store))
+    fitted, _ = fit_and_score(small, choose_models(small.settings, small.store))
     card = json.loads(small.store.read_bytes(f"{novelty_home(fitted.novelty_id)}/card.json"))
     assert card["scores"]["gaussian"]["value"] == 1
 
 
 def test_fitting_again_on_the_same_rows_changes_nothing(night):
-    chosen = choose(night.settings, night.store)
+    chosen = choose_models(night.settings, night.store)
     fit_and_score(night, chosen)
     before = everything(night.store)
     fit_and_score(night, chosen)
@@ -209,9 +209,9 @@ def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
     rows = np.random.default_rng(0).normal(1, 0.1, (40, *GRID))
     rows[7, 3, 3, :3] += 3
     ids = put_rows(small, rows.reshape(-1, 512), [None] * 40, [f"p{row}" for row in range(40)])
-    fitted, _ = fit_and_score(small, choose(small.settings, small.store))
+    fitted, _ = fit_and_score(small, choose_models(small.settings, small.store))
     found, _ = scores(small.store)
-    words = " ".join(learn_novelty.in_words(fitted))
+    words = " ".join(learn_novelty.novelty_notes(fitted))
 
     assert found["crop_id"][0] == ids[7]
     assert "they come from 0 patients, 10 are needed. So it learned from every crop" in words
@@ -222,7 +222,7 @@ def test_too_few_patients_are_told_in_numbers_and_leave_nothing(tmp_path):
     small = opened(tmp_path)
     put_rows(small, np.ones((3, 512)), [NORMAL] * 3, ["a", "b", "c"])
     with pytest.raises(NotEnoughData, match=r"on the training side, 10 are needed"):
-        fit_and_score(small, choose(small.settings, small.store))
+        fit_and_score(small, choose_models(small.settings, small.store))
     assert not small.store.names("models/novelty")
 
 
@@ -230,7 +230,7 @@ def test_a_model_is_in_force_only_when_everything_was_scored(night, tmp_path, mo
     small = opened(tmp_path, novelty=config.Novelty(coreset=40))
     rows = np.random.default_rng(0).normal(1, 0.1, (40, 512))
     put_rows(small, rows, [None] * 40, [f"p{row}" for row in range(40)])
-    chosen = choose(small.settings, small.store)
+    chosen = choose_models(small.settings, small.store)
 
     class Killed(BaseException):
         pass
@@ -242,9 +242,9 @@ def test_a_model_is_in_force_only_when_everything_was_scored(night, tmp_path, mo
         patch.setattr(learn_novelty, "score_missing", killed)
         with pytest.raises(Killed):
             fit_and_score(small, chosen)
-    assert standing(small.store, chosen.trunk_id) is None
+    assert current_novelty(small.store, chosen.trunk_id) is None
     fitted, _ = fit_and_score(small, chosen)
-    assert standing(small.store, chosen.trunk_id).novelty_id == fitted.novelty_id
+    assert current_novelty(small.store, chosen.trunk_id).novelty_id == fitted.novelty_id
     # A batch that comes later is scored by the model in force.
     put_rows(small, rows[:5], [None] * 5, list("abcde"), batch="later")
     assert score_missing(small, chosen, fitted) == []

@@ -15,7 +15,7 @@ from pipeline.model.scores import metrics, splits
 from pipeline.report import card_tables
 from pipeline.report.batch import write_report
 from pipeline.report.summary import Summary
-from pipeline.stages.plan import Planned
+from pipeline.stages.plan import PlannedBatch
 from pipeline.store import catalog, part_names, parts
 
 SIDE, WIDTH, RECIPE, TRUNK, HEAD = 32, 4, "r0", "t0", "h0"
@@ -369,7 +369,7 @@ def test_a_batch_of_rejected_scans_alone_has_a_page(store):
 
 
 def test_what_was_delivered_is_counted_by_kind(ranked):
-    planned = Planned("b", problems={"outside": 3, "class": 1})
+    planned = PlannedBatch("b", problems={"outside": 3, "class": 1})
     text = visible(page(ranked, summary_of(ranked, HEAD, planned=planned)))
     assert "jpeg 8 (file) grey – panoramic 300 × 150 4 0" in text
     assert "2 label lines of received scans could not be used." in text

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.ingest.delivery_lists import Deliveries
+from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.model.explain import explain
-from pipeline.model.head.dense import Dense, from_bytes, softmax
+from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
-from pipeline.report.explain import picture_of, why
-from pipeline.stages.duplicates import Accepted
+from pipeline.report.explain import explain_crop, heat_map_png
+from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.embed import embed_part
 from pipeline.stages.plan import deliver, plan_batch
 from pipeline.stages.receive import Receiver
 from pipeline.store import catalog
 from pipeline.store.features import load_features
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from tests.batches import opened, put, scan
 
 GRID = (4, 4, 3)
@@ -38,7 +38,7 @@ def heads(draw, number=np.random.Generator.normal):
     kernels = tuple(np.asarray(number(random, size=pair), np.float64) for pair in pairs)
     biases = tuple(np.asarray(number(random, size=size), np.float64) for _, size in pairs)
     embedding = np.abs(np.asarray(number(random, size=WIDTH))).astype(np.float16)
-    return Dense(kernels, biases), embedding, draw(st.integers(0, sizes[-1] - 1))
+    return DenseNetwork(kernels, biases), embedding, draw(st.integers(0, sizes[-1] - 1))
 
 
 def whole_numbers(random, size):
@@ -78,7 +78,7 @@ def test_a_cell_tells_what_its_own_channels_add_in_row_column_channel_order():
     kernel = np.zeros((WIDTH, 2))
     kernel.reshape(*GRID, 2)[2, 1, :, 1] = [1, 10, 100]
     embedding = np.ones(WIDTH, np.float16)
-    found = explain(Dense((kernel,), (np.array([0.0, -5.0]),)), embedding, 0, GRID)
+    found = explain(DenseNetwork((kernel,), (np.array([0.0, -5.0]),)), embedding, 0, GRID)
     expected = np.zeros((4, 4))
     expected[2, 1] = 111
     np.testing.assert_array_equal(found.cells, expected)
@@ -86,7 +86,7 @@ def test_a_cell_tells_what_its_own_channels_add_in_row_column_channel_order():
 
 
 def test_a_head_of_another_width_is_refused():
-    head = Dense((np.zeros((WIDTH, 2)),), (np.zeros(2),))
+    head = DenseNetwork((np.zeros((WIDTH, 2)),), (np.zeros(2),))
     with pytest.raises(ArtifactError, match=r"takes embeddings of 48 values, this one has 47"):
         explain(head, np.zeros(47, np.float16), 0, GRID)
 
@@ -107,7 +107,10 @@ def keras_file(head):
     """A head as Keras writes it; that Keras writes it so is tested where Keras is."""
     last = len(head.kernels) - 1
     layers = [{"class_name": "InputLayer", "config": {}}] + [
-        {"class_name": "Dense", "config": {"activation": "softmax" if number == last else "relu"}}
+        {
+            "class_name": "DenseNetwork",
+            "config": {"activation": "softmax" if number == last else "relu"},
+        }
         for number in range(last + 1)
     ]
     data, weights = io.BytesIO(), io.BytesIO()
@@ -134,14 +137,14 @@ def explained(tmp_path_factory):
     small = opened(root)
     table = "file,x,y,w,h,label\na.png,10,10,10,10,caries\na.png,30,60,10,10,healthy\n"
     folder = put(root / "in", a_png=scan(90, 60), labels_csv=table)
-    batch, chosen = deliver(folder, "night", small), choose(small.settings, small.store)
+    batch, chosen = deliver(folder, "night", small), choose_models(small.settings, small.store)
     plan_batch(batch, small)
-    accepted = Accepted(small.store, Deliveries(small.private, batch).lengths())
+    accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).lengths())
     Receiver(small, batch, chosen, HereAndNow(), accepted, lambda _: None).receive_part(0)
     embed_part(small.store, batch, 0, chosen, shrunk, lambda _: None)
     random = np.random.default_rng(0)
     sizes = [(512, 6), (6, 3)]
-    head = Dense(
+    head = DenseNetwork(
         tuple(random.normal(size=size) for size in sizes),
         tuple(random.normal(size=size) for _, size in sizes),
     )
@@ -179,7 +182,7 @@ def drawn(monkeypatch):
 
 def test_the_verdict_of_a_stored_row_is_explained_to_the_last_digit(explained):
     small, _, crop_id = explained
-    found = why(small.settings, crop_id)
+    found = explain_crop(small.settings, crop_id)
     head = from_bytes(small.store.read_bytes("models/heads/h1/model.keras"))
     facts, embeddings = load_features(small.store)
     (row,) = np.flatnonzero(facts["crop_id"] == crop_id)
@@ -192,9 +195,9 @@ def test_the_verdict_of_a_stored_row_is_explained_to_the_last_digit(explained):
 
 def test_the_map_lies_on_the_stored_crop_or_in_its_place_on_the_scan(explained, drawn):
     small, _, crop_id = explained
-    found = why(small.settings, crop_id)
-    picture_of(small.settings, found, None, False)
-    picture_of(small.settings, found, None, True)
+    found = explain_crop(small.settings, crop_id)
+    heat_map_png(small.settings, found, None, False)
+    heat_map_png(small.settings, found, None, True)
     crop, whole = drawn
     assert (crop.pixels.shape, crop.square) == ((32, 32), (0, 0, 32, 32))
     # 0.6 of the shorter edge, around the middle of the box.
@@ -209,18 +212,18 @@ def test_without_crops_the_scan_is_found_or_must_be_named(explained, drawn, tmp_
     settings = small.settings.model_copy(
         update={"store": str(root / "store"), "private": small.private.root}
     )
-    found = why(settings, crop_id)
-    picture_of(settings, found, None, False)
+    found = explain_crop(settings, crop_id)
+    heat_map_png(settings, found, None, False)
     assert drawn[0].pixels.shape == (90, 60)
 
     moved = shutil.copytree(folder, tmp_path / "moved")
     (folder / "a.png").rename(folder / "hidden")
     try:
         with pytest.raises(ConfigError, match=r"Put it back, or say where it lies now: --scan"):
-            picture_of(settings, found, None, False)
-        picture_of(settings, found, moved / "a.png", False)
+            heat_map_png(settings, found, None, False)
+        heat_map_png(settings, found, moved / "a.png", False)
         with pytest.raises(ConfigError, match=r"is another scan than .* or was changed"):
-            picture_of(settings, found, moved / "labels.csv", False)
+            heat_map_png(settings, found, moved / "labels.csv", False)
     finally:
         (folder / "hidden").rename(folder / "a.png")
     assert len(drawn) == 2
@@ -229,9 +232,9 @@ def test_without_crops_the_scan_is_found_or_must_be_named(explained, drawn, tmp_
 def test_an_unknown_crop_and_a_store_without_champion_are_told(explained, tmp_path):
     small, *_ = explained
     with pytest.raises(ConfigError, match=r"no crop `x:whole` .*make query Q=worklist"):
-        why(small.settings, "x:whole")
+        explain_crop(small.settings, "x:whole")
     with pytest.raises(ConfigError, match=r"has no head yet.*make train"):
-        why(opened(tmp_path).settings, "x:whole")
+        explain_crop(opened(tmp_path).settings, "x:whole")
 
 
 def test_the_picture_shows_for_and_against_in_two_colours_and_the_caveat():

@@ -8,7 +8,13 @@ from typer.testing import CliRunner
 
 from pipeline.cli.__main__ import commands
 from pipeline.errors import ConfigError
-from pipeline.report.night_record import BatchNight, Night, in_words, last_night, write_night
+from pipeline.report.night_record import (
+    BatchNight,
+    NightRecord,
+    format_night,
+    last_night,
+    write_night,
+)
 from tests.batches import opened
 
 
@@ -20,7 +26,7 @@ def small(tmp_path):
 def finished(small, ago, **facts):
     """A night that finished so long ago."""
     when = datetime.now(UTC) - ago
-    night = Night(finished_at=when.isoformat(timespec="seconds"), **facts)
+    night = NightRecord(finished_at=when.isoformat(timespec="seconds"), **facts)
     record = json.dumps(night.__dict__).encode()
     small.store.write_bytes(f"runs/night-{when:%Y%m%dT%H%M%S}-aaaaaa.json", record)
 
@@ -66,14 +72,14 @@ def test_an_age_that_is_none_is_refused_in_words(small):
 
 
 def test_a_night_is_kept_as_it_was_and_told_with_its_batches(small):
-    night = Night(head="none was trained.", labels={"files": 1, "appended": 2, "unused": 3})
+    night = NightRecord(head="none was trained.", labels={"files": 1, "appended": 2, "unused": 3})
     night.batches["20261101"] = BatchNight(
         "new", {"accepted": 5, "rejected": 1}, 7.4, "reports/20261101.html", ["note  drift: none"]
     )
     night.batches["20261102"] = BatchNight("unchanged")
     write_night(small.store, night, small.settings)
     assert last_night(small.store) == night
-    said = "\n".join(in_words(night, small.settings))
+    said = "\n".join(format_night(night, small.settings))
     assert "20261101  new: 5 accepted, 0 duplicate, 1 rejected, 7 s" in said
     assert "note  drift: none" in said
     assert "20261102" not in said

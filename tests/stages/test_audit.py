@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from pipeline import schemas
 from pipeline.stages.audit import draw_audit
 from pipeline.store import catalog, part_names, parts
-from pipeline.store.registry import choose
+from pipeline.store.registry import choose_models
 from pipeline.upkeep import erase
 from tests.batches import opened
 from tests.rows import put_rows
@@ -26,7 +26,7 @@ def rows(tmp_path):
 
 
 def drawn(store, last, count=5):
-    name = draw_audit(store.store, "night", last, choose(store.settings, store.store), count)
+    name = draw_audit(store.store, "night", last, choose_models(store.settings, store.store), count)
     return pd.read_parquet(store.store.local_path(name))["crop_id"].tolist()
 
 

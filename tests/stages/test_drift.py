@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact
 
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.model import drift
 from pipeline.model.drift import Sample, compare, describe
-from pipeline.report.summary import in_words, last_summary
+from pipeline.report.summary import format_summary, last_summary
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.upkeep import erase, find_traces, forget, undo
@@ -124,7 +124,7 @@ def store_at(root, **settings):
 
 def run(root, batch, **settings):
     store = store_at(root, **settings)
-    return process(store, deliver(root / batch, batch, store))
+    return run_batch(store, deliver(root / batch, batch, store))
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +180,7 @@ def test_another_batch_raises_an_alert_in_words_wherever_people_look(made):
     assert "10 patients against 14" in scans
     assert "status accepted fell from 100% to 33%" in files
     store = store_at(root)
-    assert f"  ALERT       {scans}" in in_words(summaries["unlike"], store.settings)
+    assert f"  ALERT       {scans}" in format_summary(summaries["unlike"], store.settings)
     assert last_summary(store.store, "unlike").alerts == [scans, files]
     assert "brightness fell from" in store.store.read_bytes("reports/unlike.html").decode()
     found = rows(root, alert=True)

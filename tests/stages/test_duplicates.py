@@ -1,7 +1,7 @@
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.stages.duplicates import Accepted
+from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.store.part_names import scans_name
 from pipeline.store.parts import write_part
 
@@ -20,7 +20,7 @@ def put(store, number, *rows):
 
 def test_scans_as_long_as_a_delivered_file_are_known_with_their_boxes(store):
     place, later = (1, 2, 3, 4), (5, 6, 7, 8)
-    accepted = Accepted(store, {100})
+    accepted = AcceptedInStore(store, {100})
     put(store, 0, scan("one", 100, boxes=[place]), scan(None, None, "rejected"))
     accepted.refresh()
     assert (accepted.batch_of("one"), accepted.has_box("one", place)) == ("b", True)
@@ -34,6 +34,6 @@ def test_scans_as_long_as_a_delivered_file_are_known_with_their_boxes(store):
 def test_scans_of_other_lengths_take_no_memory(store):
     put(store, 0, scan("one", 100), scan("two", 200))
     put(store, 1, scan("three", 300))
-    accepted = Accepted(store, {200})
+    accepted = AcceptedInStore(store, {200})
     accepted.refresh()
     assert [accepted.batch_of(each) for each in ("one", "two", "three")] == [None, "b", None]

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ConfigError, StoreError
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from tests import batches
 from tests.batches import put, scan, without_waiting
@@ -80,12 +80,12 @@ def test_a_key_that_is_put_back_makes_the_store_usable_again(tmp_path):
 def test_lost_delivery_lists_are_told_and_another_name_takes_the_batch(tmp_path, monkeypatch):
     without_waiting(monkeypatch)
     store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
-    process(store, deliver(folder, "b", store))
+    run_batch(store, deliver(folder, "b", store))
     shutil.rmtree(store.private.root / "deliveries")
     put(folder, new_png=scan())
     with pytest.raises(StoreError, match="delivery lists are missing"):
-        process(store, deliver(folder, "b", store))
-    summary = process(store, deliver(folder, "again", store))
+        run_batch(store, deliver(folder, "b", store))
+    summary = run_batch(store, deliver(folder, "again", store))
     assert (summary.counts["accepted"], summary.counts["duplicate"]) == (1, 1)
     assert summary.broken_checks == []
 

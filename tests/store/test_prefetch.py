@@ -5,15 +5,15 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.store.prefetch import ahead
+from pipeline.store.prefetch import prefetch
 
 PATIENCE = 10  # seconds
 
 
 def test_things_come_in_their_order():
-    assert list(ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
-    assert list(ahead(iter([]))) == []
-    assert list(ahead(iter([None, None]))) == [None, None]
+    assert list(prefetch(iter(range(5)))) == [0, 1, 2, 3, 4]
+    assert list(prefetch(iter([]))) == []
+    assert list(prefetch(iter([None, None]))) == [None, None]
 
 
 def test_the_next_one_is_made_while_one_is_used_and_no_more_than_that():
@@ -24,7 +24,7 @@ def test_the_next_one_is_made_while_one_is_used_and_no_more_than_that():
             event.set()
             yield number
 
-    coming = ahead(things())
+    coming = prefetch(things())
     assert next(coming) == 0
     assert made[1].wait(PATIENCE)
     assert not made[2].is_set()
@@ -38,7 +38,7 @@ def test_an_error_is_raised_where_the_thing_would_have_come():
         yield "good"
         raise ValueError("bad")
 
-    coming = ahead(things())
+    coming = prefetch(things())
     assert next(coming) == "good"
     with pytest.raises(ValueError, match="bad"):
         next(coming)
@@ -53,7 +53,7 @@ def test_what_is_abandoned_makes_no_more_and_leaves_no_thread():
             yield number
 
     def use():
-        with closing(ahead(things())) as coming:
+        with closing(prefetch(things())) as coming:
             for number in coming:
                 1 / number
 

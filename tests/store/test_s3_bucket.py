@@ -30,7 +30,7 @@ def test_bytes_come_back_as_they_went(s3_store):
     assert not s3_store.has("a")
     assert s3_store.names("a") == s3_store.names(".") == ["a/b"]
     assert s3_store.everything() == ["a/.hidden/c", "a/b"]
-    assert s3_store.standing(["a/b", "a/c", "d/e"]) == {"a/b"}
+    assert s3_store.existing(["a/b", "a/c", "d/e"]) == {"a/b"}
     s3_store.remove("a/b")
     s3_store.remove("a/b")
     with pytest.raises(FileNotFoundError):

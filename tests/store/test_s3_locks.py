@@ -11,14 +11,14 @@ from filelock import Timeout
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.s3 import Prefix, Taken
 from pipeline.store import locks, s3_locks
-from pipeline.store.s3_locks import Lease
+from pipeline.store.s3_locks import S3Lock
 
 LOCK = ".locks/batch-b.lock"
 OBJECTS = Prefix.of("s3://bucket/store")
 
 
 def lease():
-    return Lease("s3://bucket/store", OBJECTS, LOCK)
+    return S3Lock("s3://bucket/store", OBJECTS, LOCK)
 
 
 def claim(**changes):
@@ -34,8 +34,8 @@ def test_a_batch_is_worked_on_by_one_run_at_a_time(s3_store):
         says = rf"Batch b is being worked on by process {os.getpid()} since 20"
         with pytest.raises(BatchBusy, match=says), locks.batch_lock(s3_store, "b"):
             pass
-        assert locks.is_held(s3_store, "batch-b")
-    assert not locks.is_held(s3_store, "batch-b")
+        assert locks.is_locked(s3_store, "batch-b")
+    assert not locks.is_locked(s3_store, "batch-b")
     with locks.batch_lock(s3_store, "b"):
         pass
 
@@ -106,7 +106,7 @@ def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatc
         s3_store.write_bytes("a", b"x")
         claim()  # as another does after a minute without a beat
         deadline = time.monotonic() + 5
-        while lease().is_held() and next(iter(s3_locks._held)).sure:
+        while lease().is_held() and next(iter(s3_locks._held)).is_valid:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         with pytest.raises(StoreError, match="writes nothing more"):
@@ -134,7 +134,7 @@ def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         [mine] = s3_locks._held
-        assert mine.sure
+        assert mine.is_valid
         with pytest.raises(Timeout), lease().held(timeout=0):
             pass
 

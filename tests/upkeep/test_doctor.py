@@ -9,9 +9,9 @@ import pytest
 
 from pipeline import config
 from pipeline.ingest import check_decoders
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
-from pipeline.store.locks import SERVER, held
+from pipeline.store.locks import SERVER, acquire_lock
 from pipeline.upkeep import doctor
 from tests.batches import opened, put, scan, without_waiting
 
@@ -20,7 +20,7 @@ from tests.batches import opened, put, scan, without_waiting
 def store(tmp_path, monkeypatch):
     without_waiting(monkeypatch)
     small = opened(tmp_path)
-    process(small, deliver(put(tmp_path / "in", a_png=scan()), "b", small))
+    run_batch(small, deliver(put(tmp_path / "in", a_png=scan()), "b", small))
     return small
 
 
@@ -34,7 +34,7 @@ def only(finding, state, says):
 def test_a_sound_installation_and_store_have_no_failure(store, monkeypatch):
     # The device is asked of TensorFlow, whose import takes long.
     monkeypatch.setattr(doctor, "device", lambda: iter([doctor.Finding("device", "ok", "cpu")]))
-    found = list(doctor.examine(store.settings))
+    found = list(doctor.run_checks(store.settings))
     assert not [each for each in found if each.state == doctor.FAILED]
     asked = {each.what for each in found}
     assert asked >= {"packages", "decoders", "store and key", "privacy", "checks", "schedule"}
@@ -42,7 +42,7 @@ def test_a_sound_installation_and_store_have_no_failure(store, monkeypatch):
 
 
 def test_every_kind_of_file_is_decoded_and_every_broken_one_rejected():
-    tried = check_decoders.try_decoders()
+    tried = check_decoders.check_decoders()
     assert [each for each in tried if each.got != each.expected] == []
     assert len(tried) >= 20
 
@@ -94,7 +94,7 @@ def test_schedules_are_read_from_prefects_own_database(store):
         database.execute("insert into deployment values (1, 'nightly')")
         database.execute("insert into deployment_schedule values (1, 1, ?)", [every_night])
     only(doctor.schedule(store), doctor.WARNING, "but nobody serves it")
-    with held(store.store, SERVER, timeout=0):
+    with acquire_lock(store.store, SERVER, timeout=0):
         only(doctor.schedule(store), doctor.OK, "nightly (cron 0 1 * * *, Europe/Berlin)")
     with sqlite3.connect(home) as database:
         database.execute("update deployment_schedule set active = 0")
@@ -110,5 +110,5 @@ def test_a_question_that_raises_is_a_finding(store, monkeypatch):
 
 def test_a_trunk_file_that_is_not_there_is_the_settings_fault_not_the_installations(tmp_path):
     wrong = opened(tmp_path, trunk={"weights": str(tmp_path / "none.keras")})
-    [found] = [each for each in doctor.examine(wrong.settings) if each.what == "trunk"]
+    [found] = [each for each in doctor.run_checks(wrong.settings) if each.what == "trunk"]
     assert (found.state, found.to_do) == (doctor.FAILED, "see there; then ask again")

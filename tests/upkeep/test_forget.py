@@ -16,7 +16,7 @@ from pipeline import schemas
 from pipeline.cli import upkeep as forgetting
 from pipeline.cli.app import commands
 from pipeline.errors import BatchBusy
-from pipeline.jobs.process_batch import process
+from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog, local_folder
 from pipeline.store.locks import batch_lock
@@ -41,7 +41,7 @@ class Filled:
 
     def run(self, batch):
         store = self.opened()
-        return process(store, deliver(self.root / batch, batch, store))
+        return run_batch(store, deliver(self.root / batch, batch, store))
 
 
 @pytest.fixture(autouse=True)
@@ -186,8 +186,8 @@ def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
     lying = {Path(path).name for path in find_traces.still_in_inbox(after, found)}
     assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
     assert found.models == ["models/heads/h"]
-    assert "models/heads/h" in "\n".join(find_traces.in_words(found))
-    assert "Nothing here" in find_traces.in_words(find_traces.find_patient(after, "Zoé"))[0]
+    assert "models/heads/h" in "\n".join(find_traces.format_traces(found))
+    assert "Nothing here" in find_traces.format_traces(find_traces.find_patient(after, "Zoé"))[0]
     patients = pq.read_table(after.store.local_path("models/heads/h/patients.parquet"))
     assert after.private.patient_key(PATIENT) not in patients["patient_key"].to_pylist()
     assert after.private.patient_key("p3") in patients["patient_key"].to_pylist()

@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.delivery_lists import Deliveries
-from pipeline.jobs.process_batch import process
+from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog, local_folder
 from pipeline.store.registry import write_patients
 from pipeline.upkeep import undo
 from pipeline.upkeep.find_traces import UNLISTED
 from pipeline.upkeep.retry import retry
-from pipeline.upkeep.why import why
+from pipeline.upkeep.why import explain_file
 from tests.batches import opened, panoramic, put, scan, without_waiting
 
 
@@ -24,7 +24,7 @@ def _quick(monkeypatch):
 
 
 def ran(store, folder, name):
-    return process(store, deliver(folder, name, store))
+    return run_batch(store, deliver(folder, name, store))
 
 
 def ledger(store):
@@ -64,26 +64,32 @@ def two(made, tmp_path):
 
 def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
     store, root = two
-    accepted = why(store, str(root / "one/a.png"))
+    accepted = explain_file(store, str(root / "one/a.png"))
     assert [(a.batch, a.name, a.status) for a in accepted.attempts] == [
         ("one", "a.png", "accepted"),
         ("two", "other.png", "duplicate"),
     ]
     assert accepted.attempts[1].duplicate_of == "one"
     assert [crop["label"] for crop in accepted.crops] == ["caries", "caries"]
-    [broken] = why(store, str(root / "one/c.png")).attempts
+    [broken] = explain_file(store, str(root / "one/c.png")).attempts
     assert (broken.status, broken.reason) == ("rejected", "not_an_image")
     assert "deliver it as JPEG" in broken.remedy
-    assert any("nonsense!" in line for line in why(store, str(root / "one/b.png")).messages)
-    store.private.tell("bb.png: another file's")
-    assert not any("another" in line for line in why(store, str(root / "one/b.png")).messages)
+    assert any(
+        "nonsense!" in line for line in explain_file(store, str(root / "one/b.png")).messages
+    )
+    store.private.log_message("bb.png: another file's")
+    assert not any(
+        "another" in line for line in explain_file(store, str(root / "one/b.png")).messages
+    )
     # Elsewhere, under another name; and by its id.
     put(root / "desk", x_png=(root / "one/a.png").read_bytes())
-    assert why(store, str(root / "desk/x.png")).attempts[0].batch == "one"
-    assert why(store, accepted.scan_id).attempts == [*why(store, str(root / "desk/x.png")).attempts]
+    assert explain_file(store, str(root / "desk/x.png")).attempts[0].batch == "one"
+    assert explain_file(store, accepted.scan_id).attempts == [
+        *explain_file(store, str(root / "desk/x.png")).attempts
+    ]
     # Gone, a label file, new in the folder, hidden, and never heard of.
     (root / "one/b.png").unlink()
-    assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
+    assert explain_file(store, str(root / "one/b.png")).attempts[0].status == "accepted"
     put(root / "one", new_png=scan(), **{".hidden_png": scan()})
     put(root / "desk", strange_png=scan())
     for name, says in {
@@ -93,7 +99,7 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
         "one/never.png": "never had such a file",
         "desk/strange.png": "lies in no batch",
     }.items():
-        assert says in " ".join(why(store, str(root / name)).where), name
+        assert says in " ".join(explain_file(store, str(root / name)).where), name
 
 
 @pytest.mark.parametrize(
@@ -112,30 +118,32 @@ def test_why_refuses_what_is_no_file_and_no_id(two, monkeypatch, said, says):
     (root / "one/below").mkdir()
     monkeypatch.chdir(root)
     with pytest.raises(ConfigError, match=f"^{said} is {says}"):
-        why(store, said)
+        explain_file(store, said)
 
 
 def test_why_still_tells_of_a_folder_where_a_delivered_file_was(two):
     store, root = two
     (root / "one/b.png").unlink()
     (root / "one/b.png").mkdir()
-    assert why(store, str(root / "one/b.png")).attempts[0].status == "accepted"
+    assert explain_file(store, str(root / "one/b.png")).attempts[0].status == "accepted"
 
 
 def test_why_takes_a_crop_id_and_an_id_that_no_store_knows(two):
     store, root = two
-    accepted = why(store, str(root / "one/a.png"))
-    by_crop_id = why(store, accepted.crops[0]["crop_id"])
+    accepted = explain_file(store, str(root / "one/a.png"))
+    by_crop_id = explain_file(store, accepted.crops[0]["crop_id"])
     assert by_crop_id.scan_id == accepted.scan_id
     assert [attempt.batch for attempt in by_crop_id.attempts] == ["one", "two"]
-    assert "its bytes are not known" in why(store, "0" * 32).where[0]
+    assert "its bytes are not known" in explain_file(store, "0" * 32).where[0]
 
 
 def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatch):
     store, root = two
     tried = retry(store, "one")
     assert (tried.listed, tried.gone, tried.waiting) == (1, 0, 1)
-    assert why(store, str(root / "one/c.png")).attempts[-1].remedy.startswith("run the batch")
+    assert (
+        explain_file(store, str(root / "one/c.png")).attempts[-1].remedy.startswith("run the batch")
+    )
     assert retry(store, "one").listed == 0
     summary = ran(store, root / "one", "one")
     attempts = ledger(store).query("batch == 'one' and status == 'rejected'")["attempt"]
@@ -252,5 +260,5 @@ def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
     assert summary.counts["accepted"] == 2
     assert summary.counts["crops"] == 2
     assert summary.broken_checks == []
-    listed = [file.attempt for file in Deliveries(store.private, "two").everything()]
+    listed = [file.attempt for file in DeliveryLists(store.private, "two").everything()]
     assert sorted(listed) == [1, 1, 2]

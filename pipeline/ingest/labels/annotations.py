@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
-from pipeline.ingest.list_files import Entry, Listing, comparable, open_below
+from pipeline.ingest.list_files import Entry, FileList, comparable, open_below
 
 LARGEST = 50_000_000  # bytes of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
@@ -69,7 +69,7 @@ class Problem:
 class Annotations:
     """Annotations by scan path, while they are being read, and the problems met."""
 
-    def __init__(self, listing: Listing):
+    def __init__(self, listing: FileList):
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
         self._scans = {entry.path for entry in listing.scans}

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_text
-from pipeline.ingest.list_files import Entry, Listing, suffix
+from pipeline.ingest.list_files import Entry, FileList, suffix
 from pipeline.labels import clean_label
 
 DENTEX = {
@@ -25,7 +25,7 @@ FAR = 10**9  # pixels; no scan is that large
 FINDINGS = (("category_id", "categories"), ("category_id_3", "categories_3"))
 
 
-def read_coco(folder: Path, listing: Listing, classes: list[str], into: Annotations) -> None:
+def read_coco(folder: Path, listing: FileList, classes: list[str], into: Annotations) -> None:
     """Read every JSON of the batch; `classes`, when given, are the only labels allowed."""
     for entry in listing.labels:
         if suffix(entry) == b".json":

@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterable
 
 from pipeline.ingest.labels.annotations import Annotations
-from pipeline.ingest.list_files import Listing
+from pipeline.ingest.list_files import FileList
 from pipeline.labels import clean_label
 
 
-def read_folders(listing: Listing, classes: Iterable[str], into: Annotations) -> None:
+def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -> None:
     """Label the scans of class folders, where nothing else labels them."""
     known = {label for label in map(clean_label, classes) if label}
     folders = {os.path.dirname(entry.path) for entry in listing.scans} - {b""}

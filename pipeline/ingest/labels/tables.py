@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_lines
-from pipeline.ingest.list_files import Entry, Listing, suffix
+from pipeline.ingest.list_files import Entry, FileList, suffix
 from pipeline.labels import clean_label
 
 NAME_COLUMNS = ("file", "image_id")
 PLACE = ("x", "y", "w", "h")
 
 
-def read_tables(folder: Path, listing: Listing, classes: list[str], into: Annotations) -> None:
+def read_tables(folder: Path, listing: FileList, classes: list[str], into: Annotations) -> None:
     """Read every CSV of the batch; `classes`, when given, are the only labels allowed."""
     for entry in listing.labels:
         if suffix(entry) == b".csv":

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.ingest.labels.annotations import Annotations, Box, read_lines, read_text
-from pipeline.ingest.list_files import Entry, Listing, picture_stems, suffix
+from pipeline.ingest.list_files import Entry, FileList, picture_stems, suffix
 from pipeline.labels import clean_label
 
 CLASSES = b"classes.txt"
@@ -30,7 +30,7 @@ NO_YAML = (
 )
 
 
-def read_yolo(folder: Path, listing: Listing, into: Annotations) -> list[str]:
+def read_yolo(folder: Path, listing: FileList, into: Annotations) -> list[str]:
     """Read every YOLO file into `into`; return all class names that were declared."""
     declared: dict[bytes, list[str | None]] = {}
     for entry in listing.labels:

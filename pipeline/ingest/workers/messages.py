@@ -14,14 +14,14 @@ from collections.abc import Sequence
 Pieces = Sequence[bytes | bytearray | memoryview]
 
 
-def packed(value: object) -> Pieces:
+def pack(value: object) -> Pieces:
     """The pickled value, followed by the memory of its NumPy arrays, which is not copied."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     return [head, *(buffer.raw() for buffer in buffers)]
 
 
-def unpacked(pieces: Pieces) -> object:
+def unpack(pieces: Pieces) -> object:
     """The value; its arrays lie in the memory of the pieces."""
     head, *buffers = pieces
     return pickle.loads(head, buffers=buffers)

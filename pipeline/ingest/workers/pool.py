@@ -36,11 +36,11 @@ ONE_THREAD = dict.fromkeys(
 )
 
 
-class Died(Exception):
+class WorkerDied(Exception):
     """A worker process ended before it answered."""
 
 
-class TookTooLong(Exception):
+class WorkerTimeout(Exception):
     """A worker process did not answer in time."""
 
 
@@ -73,19 +73,19 @@ class Process:
             self._answer(START_SECONDS)
             self.ready = True
         try:
-            messages.send(self._pipe, messages.packed((work, item)))
+            messages.send(self._pipe, messages.pack((work, item)))
         except OSError:
-            raise Died from None
+            raise WorkerDied from None
         return self._answer(seconds)
 
     def _answer(self, seconds: float):
         try:
             self._pipe.settimeout(seconds)
-            return messages.unpacked(messages.receive(self._pipe))
+            return messages.unpack(messages.receive(self._pipe))
         except TimeoutError:
-            raise TookTooLong from None
+            raise WorkerTimeout from None
         except (OSError, EOFError, pickle.UnpicklingError):
-            raise Died from None
+            raise WorkerDied from None
 
     def kill(self) -> None:
         """End the process at once, whatever it is doing; any thread may call this."""
@@ -98,7 +98,7 @@ class Process:
         self._pipe.close()
 
 
-class Workers:
+class WorkerPool:
     """A pool of at most `count` processes, started when first needed; one pool serves a run.
 
     A task may take `seconds`, counted from its own beginning, and `memory_mb` beyond what an idle
@@ -148,9 +148,9 @@ class Workers:
             process = self._take(work.__module__, fresh=attempt > 0)
             try:
                 outcome, value, retiring = process.ask(work, item, self.seconds)
-            except (Died, TookTooLong) as failure:
+            except (WorkerDied, WorkerTimeout) as failure:
                 self._end(process)
-                if process.ready and isinstance(failure, TookTooLong):
+                if process.ready and isinstance(failure, WorkerTimeout):
                     return self._timed_out()
                 continue
             if retiring:

@@ -50,14 +50,14 @@ def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None
         room = started_with + memory_mb * MB
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
     pipe = socket.socket(fileno=pipe_number)
-    messages.send(pipe, messages.packed(None))  # ready
+    messages.send(pipe, messages.pack(None))  # ready
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         retiring = False
         while not retiring:
             task = messages.receive(pipe)
             signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
             outcome, value = attempt(task)
-            retiring = bloated(started_with, memory_mb)
+            retiring = is_over_memory(started_with, memory_mb)
             send(pipe, outcome, value, retiring)
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -65,7 +65,7 @@ def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None
 def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
     """Do one packed task. What goes wrong is an answer too, unless it ends the process."""
     try:
-        work, item = messages.unpacked(task)
+        work, item = messages.unpack(task)
         return Outcome.DONE, work(item)
     except ScanRejected as rejection:
         return Outcome.DONE, rejection
@@ -82,15 +82,15 @@ def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
 def send(pipe: socket.socket, outcome: Outcome, value: object, retiring: bool) -> None:
     """Send an answer; one that cannot be pickled, or not in the memory left, is told as such."""
     try:
-        answer = messages.packed((outcome, value, retiring))
+        answer = messages.pack((outcome, value, retiring))
         if outcome is Outcome.FAILED:
             # Exceptions of other people's classes often cannot be rebuilt.
-            messages.unpacked(answer)
+            messages.unpack(answer)
     except MemoryError:
-        answer = messages.packed((Outcome.NO_MEMORY, None, True))
+        answer = messages.pack((Outcome.NO_MEMORY, None, True))
     except Exception as error:
         what = RuntimeError(f"a {type(value).__name__} that cannot be sent ({error!r}): {value!r}")
-        answer = messages.packed((Outcome.FAILED, what, retiring))
+        answer = messages.pack((Outcome.FAILED, what, retiring))
     messages.send(pipe, answer)
 
 
@@ -101,7 +101,7 @@ def address_space() -> int | None:
     return int(STATM.read_text().split()[0]) * resource.getpagesize()
 
 
-def bloated(started_with: int | None, memory_mb: int) -> bool:
+def is_over_memory(started_with: int | None, memory_mb: int) -> bool:
     """Whether decoders have kept so much that the next scan would find too little room."""
     if started_with is not None:
         kept = address_space() - started_with

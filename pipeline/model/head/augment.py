@@ -11,7 +11,7 @@ from pipeline import config
 from pipeline.model.head.layers import Grid
 
 
-def moved(
+def augment(
     rows: np.ndarray, grid: Grid, settings: config.Head, random: np.random.Generator
 ) -> np.ndarray:
     """Standardised embeddings (n, width), each moved and perhaps mirrored at random.

@@ -11,7 +11,7 @@ NAME = "(background)"  # among class names; delivered labels have no parentheses
 SMALLEST = 1e-7  # probability that is divided by instead of zero
 
 
-def apart(probabilities: np.ndarray, class_count: int) -> tuple[np.ndarray, np.ndarray]:
+def split_background(probabilities: np.ndarray, class_count: int) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (N, class_count) given that it is no background, and that it is some (N,).
 
     `probabilities` are (N, class_count), then no background was learned, or one column more.

@@ -12,7 +12,7 @@ LOWEST, HIGHEST = 0.05, 20.0  # where validation rows are all right or too few t
 SMALLEST = 1e-7  # probability whose logarithm is taken instead of that of zero
 
 
-def temperature_of(probabilities: np.ndarray, classes: np.ndarray) -> float:
+def fit_temperature(probabilities: np.ndarray, classes: np.ndarray) -> float:
     """The temperature with the lowest mean negative log-probability of the true classes (N,).
 
     `probabilities` are (N, classes), of one row at least.

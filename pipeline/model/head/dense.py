@@ -18,7 +18,7 @@ UNREADABLE = (OSError, KeyError, ValueError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseNetwork:
     """The layers of a head, first to last."""
 
     kernels: tuple[np.ndarray, ...]
@@ -29,11 +29,11 @@ class Dense:
         """Values of an embedding that the head takes."""
         return len(self.kernels[0])
 
-    def only(self, class_count: int) -> "Dense":
+    def only(self, class_count: int) -> "DenseNetwork":
         """The head without its outputs after the first `class_count`, such as the background."""
         *before, kernel = self.kernels
         *offsets, bias = self.biases
-        return Dense((*before, kernel[:, :class_count]), (*offsets, bias[:class_count]))
+        return DenseNetwork((*before, kernel[:, :class_count]), (*offsets, bias[:class_count]))
 
     def logits(self, embedding: np.ndarray) -> np.ndarray:
         """What the softmax gets for one embedding (width,): float64 (classes,)."""
@@ -49,7 +49,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return raised / raised.sum()
 
 
-def from_bytes(data: bytes) -> Dense:
+def from_bytes(data: bytes) -> DenseNetwork:
     """The head in a .keras file: an archive of its description and its weights as HDF5.
 
     Raises ArtifactError when it is no such file, or a network with other layers than a head's.
@@ -64,7 +64,7 @@ def from_bytes(data: bytes) -> Dense:
             # Keras numbers layers of a kind in their order, whatever they are called.
             names = ["dense", *(f"dense_{number}" for number in range(1, len(layers)))]
             arrays = [file["layers"][name]["vars"] for name in names]
-            return Dense(
+            return DenseNetwork(
                 tuple(each["0"][:].astype(np.float64) for each in arrays),
                 tuple(each["1"][:].astype(np.float64) for each in arrays),
             )
@@ -77,7 +77,7 @@ def from_bytes(data: bytes) -> Dense:
 
 def _require_dense(layers: list[dict]) -> None:
     found = [(each["class_name"], each["config"].get("activation")) for each in layers]
-    expected = [("Dense", "relu")] * (len(layers) - 1) + [("Dense", "softmax")]
+    expected = [("DenseNetwork", "relu")] * (len(layers) - 1) + [("DenseNetwork", "softmax")]
     if found != expected:
         raise ArtifactError(
             f"The stored head has the layers {found}; dense layers with relu and a softmax at the "

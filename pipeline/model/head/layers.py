@@ -25,7 +25,9 @@ EPSILON = 1e-3  # of the normalisation
 BASIS = 512  # unit vectors at a time when a convolution is unrolled; 8192 at once take 330 MB
 
 
-def dense(width: int, settings: config.Head, class_count: int, dropout: float = 0) -> keras.Model:
+def dense_network(
+    width: int, settings: config.Head, class_count: int, dropout: float = 0
+) -> keras.Model:
     """A head for embeddings of `width` values: dense layers with ReLU, then softmax."""
     x = inputs = keras.Input((width,), name="embedding")
     for number, size in enumerate(settings.units, start=1):
@@ -33,11 +35,11 @@ def dense(width: int, settings: config.Head, class_count: int, dropout: float = 
         x = keras.layers.Dense(
             size, activation="relu", kernel_initializer=start, name=f"dense{number}"
         )(x)
-        x = dropped(x, dropout, settings.seed + number)
+        x = dropout(x, dropout, settings.seed + number)
     return keras.Model(inputs, classes(class_count)(x), name="head")
 
 
-def shared(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
+def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
     """The head in its convolutional shape, for standardised embeddings of `grid`.
 
     Normalised while it learns: on the first of five grouped folds of 601 crops, random trunk, the
@@ -46,7 +48,7 @@ def shared(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
     inputs = keras.Input((int(np.prod(grid)),), name="embedding")
     filters = filters_of(grid, settings.units)
     x = pooled(keras.layers.Reshape(grid)(inputs), filters, settings.seed)
-    x = dropped(x, settings.dropout, settings.seed)
+    x = dropout(x, settings.dropout, settings.seed)
     return keras.Model(inputs, classes(class_count)(x), name="shared_head")
 
 
@@ -57,10 +59,10 @@ def pooled(x, filters: Sequence[int], seed: int):
         x = convolution(count, kernel_initializer=start)(x)
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)(x)
         x = keras.layers.ReLU()(x)
-    return Where()(x)
+    return SpatialWeights()(x)
 
 
-class Where(keras.layers.Layer):
+class SpatialWeights(keras.layers.Layer):
     """The weighted mean over the cells of maps (N, rows, columns, channels): (N, channels).
 
     Weights are those of a softmax over the cells; they are learned, and begin in the middle, where
@@ -106,7 +108,7 @@ def classes(class_count: int) -> keras.layers.Dense:
     )
 
 
-def dropped(x, share: float, seed: int):
+def dropout(x, share: float, seed: int):
     return keras.layers.Dropout(share, seed=seed)(x) if share else x
 
 
@@ -127,7 +129,7 @@ def free_parameters(model: keras.Model) -> int:
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def unrolled(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
+def unroll(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
     """Weights of `dense` that give what `shared` gives with `weights`.
 
     Row i of an unrolled kernel is what the convolution makes of the i-th unit vector.
@@ -135,7 +137,7 @@ def unrolled(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
     *before, where, kernel, bias = weights
     found, shape = [], grid
     for place in range(0, len(before), 5):
-        tied, offset = normalised(*before[place : place + 5])
+        tied, offset = normalise(*before[place : place + 5])
         width = int(np.prod(shape))
         blocks = [
             np.asarray(
@@ -157,13 +159,13 @@ def unrolled(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
     return [*found, np.kron((share / share.sum())[:, np.newaxis], kernel), bias]
 
 
-def normalised(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray, np.ndarray]:
+def normalise(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias of a convolution that does what a normalised one does once it has learned."""
     scale = gamma / np.sqrt(variance + EPSILON)
     return kernel * scale, beta - mean * scale
 
 
-def divide(model: keras.Model, temperature: float) -> None:
+def divide_logits(model: keras.Model, temperature: float) -> None:
     """Divide what the softmax gets."""
     *before, kernel, bias = model.get_weights()
     model.set_weights([*before, kernel / temperature, bias / temperature])

@@ -7,19 +7,19 @@ import numpy as np
 from pipeline import config
 from pipeline.model.backend import keras
 from pipeline.model.head import layers
-from pipeline.model.head.augment import moved
-from pipeline.model.head.background import apart
-from pipeline.model.head.calibration import temperature_of
+from pipeline.model.head.augment import augment
+from pipeline.model.head.background import split_background
+from pipeline.model.head.calibration import fit_temperature
 from pipeline.model.head.layers import Grid, predict
 from pipeline.model.head.rows import (
     Background,
+    ConcatenatedEmbeddings,
     Embeddings,
-    Joined,
     Standardisation,
     over_rows,
-    shuffled,
+    shuffled_batches,
 )
-from pipeline.model.network import ready
+from pipeline.model.network import compile_for_inference
 
 CAREFUL = 0.03  # of the learning rate, for weights that were learned already
 SMALLEST = 1e-7  # probability whose logarithm is taken instead of that of zero
@@ -42,20 +42,22 @@ class Learner:
         self.settings, self.grid, self.class_count = settings, grid, class_count
         self.outputs = class_count + bool(background)
         if background:
-            source = Joined(source, len(classes), background.embeddings)
+            source = ConcatenatedEmbeddings(source, len(classes), background.embeddings)
             classes = np.append(classes, np.full(len(background.learn), class_count))
             learn = np.append(learn, background.learn)
         self.source, self.classes, self.learn = source, classes, learn
         self.measured = Standardisation.of(source, learn, grid[-1] if grid else None)
         self.standardised = self.measured
-        self.weights = balanced(classes[learn], self.outputs)
+        self.weights = class_weights(classes[learn], self.outputs)
         self.random = np.random.default_rng(settings.seed)
         if grid:
-            self.model = layers.shared(grid, settings, self.outputs)
+            self.model = layers.convolutional_network(grid, settings, self.outputs)
         else:
-            self.model = layers.dense(source.width, settings, self.outputs, settings.dropout)
+            self.model = layers.dense_network(
+                source.width, settings, self.outputs, settings.dropout
+            )
         self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
-        compiled_to_learn(self.model, settings, self.steps)
+        compile_for_training(self.model, settings, self.steps)
 
     def begin(self, weights: list[np.ndarray], judge: np.ndarray) -> None:
         """Begin with weights that were learned on raw embeddings, and go on in small steps."""
@@ -63,19 +65,19 @@ class Learner:
         self.standardised = Standardisation(np.zeros(width), np.ones(width))
         self.model.set_weights(weights)
         # Calibrated first: else any step that only makes it surer or less sure lowers the loss.
-        temperature = temperature_of(self.probabilities(judge), self.truth_of(judge))
-        layers.divide(self.model, temperature)
+        temperature = fit_temperature(self.probabilities(judge), self.truth_of(judge))
+        layers.divide_logits(self.model, temperature)
         rate = self.settings.learning_rate * CAREFUL
         settings = self.settings.model_copy(update={"learning_rate": rate})
-        compiled_to_learn(self.model, settings, self.steps)
+        compile_for_training(self.model, settings, self.steps)
 
     def epoch(self) -> float:
         """Learn from every training row once; returns the mean loss."""
         size, total, count = self.settings.batch_size, 0.0, 0
-        for numbers, rows in shuffled(self.source, self.learn, size, self.random):
+        for numbers, rows in shuffled_batches(self.source, self.learn, size, self.random):
             batch = self.standardised(rows)
             if self.grid:
-                batch = moved(batch, self.grid, self.settings, self.random)
+                batch = augment(batch, self.grid, self.settings, self.random)
             truth = self.classes[numbers]
             # A short batch would be a second trace: rows that count nothing fill it up.
             counts = np.pad(self.weights[truth], (0, size - len(truth)))
@@ -97,7 +99,7 @@ class Learner:
     def probabilities(self, wanted: np.ndarray) -> np.ndarray:
         """Of the rows of the mask `wanted` (N,), in their order, before any temperature."""
         found = self.over(wanted, lambda rows: predict(self.model, self.standardised(rows)))
-        return apart(found, self.class_count)[0]
+        return split_background(found, self.class_count)[0]
 
     def over(self, wanted: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """What `work` makes of the labelled rows of the mask `wanted` (N,), in their order."""
@@ -112,14 +114,14 @@ class Learner:
         """The head as it is stored: dense layers on raw embeddings, calibrated."""
         weights = self.model.get_weights()
         if self.grid:
-            weights = layers.unrolled(weights, self.grid)
-        model = layers.dense(self.source.width, self.settings, self.outputs)
+            weights = layers.unroll(weights, self.grid)
+        model = layers.dense_network(self.source.width, self.settings, self.outputs)
         model.set_weights(self.standardised.folded_into(weights))
-        layers.divide(model, temperature)
-        return ready(model)
+        layers.divide_logits(model, temperature)
+        return compile_for_inference(model)
 
 
-def compiled_to_learn(
+def compile_for_training(
     model: keras.Model, settings: config.Head, steps: int, loss: keras.losses.Loss | None = None
 ) -> None:
     """Prepare `model` for `train_on_batch` with class numbers, or what `loss` takes.
@@ -138,7 +140,7 @@ def compiled_to_learn(
     )
 
 
-def balanced(classes: np.ndarray, class_count: int) -> np.ndarray:
+def class_weights(classes: np.ndarray, class_count: int) -> np.ndarray:
     """A weight per class, larger for rarer ones; their mean row has 1.
 
     The square root of full balancing: with classes of a handful of rows among 444, full balancing

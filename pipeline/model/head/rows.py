@@ -33,7 +33,7 @@ class Embeddings(Protocol):
 
 
 @dataclass(frozen=True)
-class Held:
+class InMemoryEmbeddings:
     """Embeddings that are in memory, float16 (N, width)."""
 
     array: np.ndarray
@@ -55,7 +55,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Joined:
+class ConcatenatedEmbeddings:
     """Two sources as one: the `count` rows of the first, then those of the second."""
 
     first: Embeddings
@@ -88,7 +88,7 @@ class Background:
     learn: np.ndarray
 
 
-def shuffled(
+def shuffled_batches(
     source: Embeddings, wanted: np.ndarray, size: int, random: np.random.Generator
 ) -> Iterator[Block]:
     """One epoch in batches of `size`, all full but the last: every wanted row once.
@@ -167,7 +167,7 @@ class Standardisation:
         mean, scale = self.mean.astype(np.float32), self.scale.astype(np.float32)
         return (rows.astype(np.float32) - mean) * scale
 
-    def undone(self, rows: np.ndarray) -> np.ndarray:
+    def inverse(self, rows: np.ndarray) -> np.ndarray:
         """Raw embeddings of standardised rows, float32."""
         return (rows / self.scale + self.mean).astype(np.float32)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """Weights of `head_layers.shared` for raw embeddings, and the classes of its last layer."""
 
     class_names: tuple[str, ...]
@@ -43,9 +43,9 @@ class Start:
         return data.getvalue()
 
 
-def from_bytes(data: bytes) -> Start:
+def from_bytes(data: bytes) -> InitialWeights:
     """What `to_bytes` made."""
     with np.load(io.BytesIO(data)) as found:
         names = sorted(name for name in found.files if name.startswith("weight"))
         classes = tuple(str(name) for name in found["class_names"])
-        return Start(classes, tuple(found[name] for name in names))
+        return InitialWeights(classes, tuple(found[name] for name in names))

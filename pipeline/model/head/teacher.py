@@ -19,14 +19,14 @@ from itertools import chain, count, islice
 import numpy as np
 
 from pipeline.model.backend import keras
-from pipeline.model.head.augment import moved
-from pipeline.model.head.background import apart
-from pipeline.model.head.layers import dense, predict
-from pipeline.model.head.learner import Learner, compiled_to_learn
-from pipeline.model.head.rows import Standardisation, shuffled
-from pipeline.model.network import ready
+from pipeline.model.head.augment import augment
+from pipeline.model.head.background import split_background
+from pipeline.model.head.layers import dense_network, predict
+from pipeline.model.head.learner import Learner, compile_for_training
+from pipeline.model.head.rows import Standardisation, shuffled_batches
+from pipeline.model.network import compile_for_inference
 from pipeline.model.scores import svm
-from pipeline.model.scores.svm import MOST_ROWS, Machine
+from pipeline.model.scores.svm import MOST_ROWS, Svm
 
 ROWS = 128  # of a step; fewer take as long, since most of it is changing 18.9 million weights
 RATE = 1e-4  # of learning, at the start
@@ -40,7 +40,7 @@ class Teacher:
 
     network: keras.Model  # on raw embeddings, calibrated
     standard: Standardisation
-    machine: Machine  # on standardised ones
+    machine: Svm  # on standardised ones
     # What makes a score of the machine like the network's log-odds.
     scale: float
     offset: float
@@ -52,8 +52,8 @@ class Teacher:
         How likely a row is abnormal comes from both. How likely it is background, and which
         finding it shows if it is abnormal, the network alone can tell.
         """
-        said = predict(self.network, self.standard.undone(rows))
-        known, nothing = apart(said.astype(np.float64), self.class_count)
+        said = predict(self.network, self.standard.inverse(rows))
+        known, nothing = split_background(said.astype(np.float64), self.class_count)
         scores = self.machine.scores(rows) * self.scale + self.offset
         abnormal = 1 / (1 + np.exp(-(log_odds(known) + scores) / 2))[:, np.newaxis]
         findings = known[:, 1:] + SMALLEST
@@ -77,12 +77,12 @@ def teacher_beside(network: keras.Model, learner: Learner, judge: np.ndarray) ->
     if len(np.unique(abnormal[learn])) < 2 or learn.sum() > MOST_ROWS:
         return None
     rows, judged = (learner.over(mask, learner.measured) for mask in (learn, judge))
-    machine = svm.fitted(rows, abnormal[learn], judged, abnormal[judge])
+    machine = svm.fit_svm(rows, abnormal[learn], judged, abnormal[judge])
     scores = machine.scores(judged)
     if len(scores) > 1 and scores.std() < LEAST_SPREAD:
         return None
     said = learner.over(judge, lambda raw: predict(network, raw))
-    said = log_odds(apart(said, learner.class_count)[0])
+    said = log_odds(split_background(said, learner.class_count)[0])
     scale = float(said.std() / max(scores.std(), LEAST_SPREAD))
     offset = float(said.mean() - scores.mean() * scale)
     return Teacher(network, learner.measured, machine, scale, offset, learner.class_count)
@@ -93,15 +93,15 @@ def taught(
 ) -> keras.Model:
     """The teacher's network, as it says after `steps` what the teacher says."""
     settings, standard = learner.settings, teacher.standard
-    student = dense(learner.source.width, settings, learner.outputs)
+    student = dense_network(learner.source.width, settings, learner.outputs)
     student.set_weights(standard.folded_out_of(teacher.network.get_weights()))
     settings = settings.model_copy(update={"learning_rate": RATE})
-    compiled_to_learn(student, settings, steps, keras.losses.CategoricalCrossentropy())
+    compile_for_training(student, settings, steps, keras.losses.CategoricalCrossentropy())
     for rows in islice(mixtures(learner), steps):
         student.train_on_batch(rows, teacher(rows))
         on_step(1)
     student.set_weights(standard.folded_into(student.get_weights()))
-    return ready(student)
+    return compile_for_inference(student)
 
 
 def mixtures(learner: Learner) -> Iterator[np.ndarray]:
@@ -111,12 +111,12 @@ def mixtures(learner: Learner) -> Iterator[np.ndarray]:
     mean as rows are.
     """
     random, grid = learner.random, learner.grid
-    epochs = (shuffled(learner.source, learner.learn, ROWS, random) for _ in count())
+    epochs = (shuffled_batches(learner.source, learner.learn, ROWS, random) for _ in count())
     for _, rows in chain.from_iterable(epochs):
         # Few rows come again within a step, so that all steps are of one size.
         rows = np.resize(learner.measured(rows), (ROWS, rows.shape[1]))
         if grid:
-            rows = moved(rows, grid, learner.settings, random)
+            rows = augment(rows, grid, learner.settings, random)
         angle = random.uniform(0, np.pi / 2, (ROWS, 1)).astype(np.float32)
         yield np.cos(angle) * rows + np.sin(angle) * rows[random.permutation(ROWS)]
 

@@ -16,12 +16,12 @@ from pipeline import config
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.model.backend import keras
 from pipeline.model.head import layers
-from pipeline.model.head.background import NAME, apart
-from pipeline.model.head.calibration import temperature_of
+from pipeline.model.head.background import NAME, split_background
+from pipeline.model.head.calibration import fit_temperature
 from pipeline.model.head.layers import Grid, predict
 from pipeline.model.head.learner import Learner
 from pipeline.model.head.rows import Background, Embeddings
-from pipeline.model.head.start import Start
+from pipeline.model.head.start import InitialWeights
 from pipeline.model.head.teacher import taught, teacher_beside
 
 
@@ -54,7 +54,7 @@ def train(
     settings: config.Head,
     grid: Grid | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-    start: Start | None = None,
+    start: InitialWeights | None = None,
     background: Background | None = None,
     teaching: Callable[[int], AbstractContextManager] = silence,
 ) -> TrainedHead:
@@ -121,7 +121,7 @@ def teach(
     What was learned from labels is unrolled, then taught as `head_teacher` says; every weight is
     free there. No step is taken when the settings ask for none or there is no teacher.
     """
-    temperature = temperature_of(learner.probabilities(judge), learner.truth_of(judge))
+    temperature = fit_temperature(learner.probabilities(judge), learner.truth_of(judge))
     model, steps = learner.as_dense(temperature), learner.settings.taught
     teacher = teacher_beside(model, learner, judge) if steps else None
     if teacher is None:
@@ -129,8 +129,10 @@ def teach(
     with teaching(steps) as on_step:
         model = taught(teacher, learner, steps, on_step)
     said = learner.over(judge, lambda rows: predict(model, rows))
-    temperature = temperature_of(apart(said, learner.class_count)[0], learner.truth_of(judge))
-    layers.divide(model, temperature)
+    temperature = fit_temperature(
+        split_background(said, learner.class_count)[0], learner.truth_of(judge)
+    )
+    layers.divide_logits(model, temperature)
     return model, temperature, steps
 
 

@@ -18,7 +18,7 @@ from pipeline.model.scores.svm import MOST_ROWS
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C, on standardised features
 
 
-def capped(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
+def cap_rows(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
     """Which rows baselines see: all, or `most` of every side, drawn the same way every time."""
     kept = np.zeros(len(sides), bool)
     random = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def regression(features, classes, train, validation, class_count: int) -> np.nda
     return logistic(rotated(features, train), classes, train, validation, class_count)
 
 
-def machine(features, classes, train, validation) -> np.ndarray:
+def support_vector_machine(features, classes, train, validation) -> np.ndarray:
     """A support-vector machine with a Gaussian kernel on features (N, width) of any float type.
 
     Raises NotEnoughData when the training rows lack the normal class or the rest, or there are no
@@ -44,7 +44,9 @@ def machine(features, classes, train, validation) -> np.ndarray:
     train, validation = train & (classes >= 0), validation & (classes >= 0)
     abnormal = classes > 0
     require(len(np.unique(abnormal[train])), validation)
-    model = svm.fitted(features[train], abnormal[train], features[validation], abnormal[validation])
+    model = svm.fit_svm(
+        features[train], abnormal[train], features[validation], abnormal[validation]
+    )
     flagged = 1 / (1 + np.exp(-model.scores(features)))
     return np.stack([1 - flagged, flagged], axis=1).astype(np.float32)
 

@@ -25,14 +25,14 @@ FOLDS = 5
 STRENGTH = 1e-3  # scikit-learn's C, on standardised features
 
 
-class Judged(NamedTuple):
+class LabelVerdict(NamedTuple):
     """What models without a row say about it."""
 
     probabilities: np.ndarray  # float32 (N, classes)
     folds: np.ndarray  # number of the fold (N,) that held the row out
 
 
-def averaged(maps: np.ndarray) -> np.ndarray:
+def mean_probabilities(maps: np.ndarray) -> np.ndarray:
     """Means of maps (N, row, column, channel) over 4 × 4 places, float32 (N, values).
 
     A smaller map keeps its cells; places differ by a cell where 4 does not divide the side.
@@ -45,9 +45,9 @@ def averaged(maps: np.ndarray) -> np.ndarray:
     return found.reshape(len(maps), -1)
 
 
-def judge(
+def compare_with_labels(
     features: np.ndarray, truth: np.ndarray, patients: np.ndarray, class_count: int
-) -> Judged:
+) -> LabelVerdict:
     """Probabilities of every row by a model that knows nothing of its patient.
 
     Raises NotEnoughData when there are fewer patients than folds, or one class only.
@@ -69,4 +69,4 @@ def judge(
             continue
         model.fit(features[learn], truth[learn])
         found[held[:, np.newaxis], model.classes_] = model.predict_proba(features[held])
-    return Judged(found, folds)
+    return LabelVerdict(found, folds)

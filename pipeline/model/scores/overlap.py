@@ -23,7 +23,7 @@ class Overlap:
     left_out: frozenset[str]  # scans on the test side that a model may have learned by their likes
 
 
-def overlap(
+def find_overlap(
     scan_ids: Sequence[str], sides: Sequence[str], hashes: Sequence[str | None], distance: int
 ) -> Overlap:
     """Compare all scans of each side with those of the others; one text per scan and side.

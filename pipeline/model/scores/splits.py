@@ -30,7 +30,7 @@ def sides(patient_keys: Sequence[str]) -> np.ndarray:
     return np.array([known[key] for key in patient_keys], dtype="<U10")
 
 
-def proof(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
+def prove_disjoint(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
     """Counts that show that no patient stands on two sides, as text to print.
 
     Both arguments have one text per row. Raises ArtifactError when a patient stands on two.

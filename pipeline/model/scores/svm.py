@@ -41,7 +41,7 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Svm:
     """A fitted machine."""
 
     kernel: Kernel
@@ -53,9 +53,9 @@ class Machine:
         return self.kernel(features) @ self.weights + self.offset
 
 
-def fitted(
+def fit_svm(
     features: np.ndarray, abnormal: np.ndarray, judged: np.ndarray, judged_abnormal: np.ndarray
-) -> Machine:
+) -> Svm:
     """Learn from features (n, width) and whether each is abnormal, boolean (n,).
 
     Classes are balanced, and both must be there. Of the penalties, the one with the highest AUROC
@@ -71,7 +71,7 @@ def fitted(
         model.fit(similar, abnormal)
         weights = np.zeros(len(features))
         weights[model.support_] = model.dual_coef_[0]
-        found = Machine(kernel, weights, float(model.intercept_[0]))
+        found = Svm(kernel, weights, float(model.intercept_[0]))
         scores = theirs @ weights + found.offset
         right = roc_auc_score(judged_abnormal, scores) if both else 0.0
         if right > most:

@@ -26,7 +26,7 @@ def plain(crops: np.ndarray) -> np.ndarray:
     return crops[..., np.newaxis].astype(np.float32) / 255
 
 
-def augmented(crops: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def augment(crops: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Like `plain`, but another view of every crop each time."""
     count = len(crops)
     exposed = np.stack(

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import config
 from pipeline.model.backend import keras
 from pipeline.model.head import layers
-from pipeline.model.trunk.augment import augmented
+from pipeline.model.trunk.augment import augment
 
 FILTERS = (32, 64)  # of the two convolutions above the trunk
 DROPOUT = 0.3
@@ -41,7 +41,7 @@ class Labelled:
 
     def batch(self, crops, classes, random: np.random.Generator):
         """One view of every crop, and the classes."""
-        return augmented(crops, random), classes
+        return augment(crops, random), classes
 
     def loss(self, classes, logits):
         """Cross-entropy over the classes, and over abnormal against all else, per row."""
@@ -83,7 +83,7 @@ class Unlabelled:
 
     def batch(self, crops, classes, random: np.random.Generator):
         """Two views of every crop, one after the other."""
-        views = [augmented(crops, random) for _ in range(2)]
+        views = [augment(crops, random) for _ in range(2)]
         return np.concatenate(views), np.zeros(2 * len(crops), np.int64)
 
     def loss(self, _, vectors):

@@ -20,7 +20,7 @@ from pipeline.model.network import in_batches
 from pipeline.model.scores.resampling import ranking
 from pipeline.model.trunk.augment import plain
 from pipeline.model.trunk.objectives import Labelled, Unlabelled
-from pipeline.model.trunk.trainable import folded, trainable
+from pipeline.model.trunk.trainable import fold_batch_normalisation, trainable_network
 
 HELD = 2048  # crops: 134 MB at 256 × 256
 WARM_UP = 0.1  # of the steps
@@ -45,7 +45,7 @@ class Source(Protocol):
     def validation(self) -> Pieces: ...
 
 
-class Memory(Protocol):
+class Checkpoint(Protocol):
     """Where a run remembers its last epoch; bytes appear whole or not at all."""
 
     def load(self) -> bytes | None: ...
@@ -53,7 +53,7 @@ class Memory(Protocol):
     def save(self, state: bytes) -> None: ...
 
 
-class Forgetful:
+class NoCheckpoint:
     """A run that starts from the beginning."""
 
     def load(self) -> bytes | None:
@@ -92,20 +92,20 @@ class LearnedTrunk:
         return cls(weights, above, tuple(said["epochs"]), said["best_epoch"])
 
 
-def learn(
+def train_trunk(
     source: Source,
     trunk: config.Trunk,
     side: int,
     settings: config.Learn,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-    memory: Memory | None = None,
+    memory: Checkpoint | None = None,
 ) -> LearnedTrunk:
     """Learn the trunk; with labels, keep the epoch where the validation AUROC was highest.
 
     Raises ConfigError when the loss diverges.
     """
-    memory = memory or Forgetful()
-    run = Run(source, trunk, side, settings)
+    memory = memory or NoCheckpoint()
+    run = TrunkTraining(source, trunk, side, settings)
     run.restore(memory.load())
     while not run.over:
         measured = run.epoch()
@@ -115,14 +115,16 @@ def learn(
     return LearnedTrunk(run.kept, run.above, tuple(run.history), run.best_epoch)
 
 
-class Run:
+class TrunkTraining:
     """A trunk that learns, epoch by epoch."""
 
     def __init__(self, source: Source, trunk: config.Trunk, side: int, settings: config.Learn):
         self.source, self.shape, self.settings = source, trunk, settings
-        self.trunk = trainable(trunk, side, settings.seed)
+        self.trunk = trainable_network(trunk, side, settings.seed)
         self.objective = (
-            Labelled(balanced(source.classes, source.class_count), settings, source.background)
+            Labelled(
+                balanced_sample(source.classes, source.class_count), settings, source.background
+            )
             if settings.labels
             else Unlabelled(settings)
         )
@@ -137,7 +139,7 @@ class Run:
         self._keep()
 
     def _keep(self) -> None:
-        self.kept = folded(self.trunk, self.shape)
+        self.kept = fold_batch_normalisation(self.trunk, self.shape)
         count = len(self.trunk.weights)
         self.above = self.model.get_weights()[count:] if self.settings.labels else []
 
@@ -269,7 +271,7 @@ def shuffled(pieces: Pieces, batch_size: int, random: np.random.Generator) -> Pi
         yield drawn()
 
 
-def balanced(classes: np.ndarray, class_count: int) -> np.ndarray:
+def balanced_sample(classes: np.ndarray, class_count: int) -> np.ndarray:
     """A weight per class, the square root of full balancing; their mean row has 1."""
     counts = np.bincount(classes, minlength=class_count)
     weights = 1 / np.sqrt(np.maximum(counts, 1))

@@ -19,7 +19,7 @@ WIDE = 64  # channels that a blocked convolution may fill
 MONOTONE = ("relu", "linear", "tanh", "sigmoid", "elu")
 
 
-def trainable(trunk: config.Trunk, window: int, seed: int) -> keras.Model:
+def trainable_network(trunk: config.Trunk, window: int, seed: int) -> keras.Model:
     """The network of `trunk` in its form for learning, with random weights from the seed."""
     inputs = keras.Input((window, window, 1))
     x = inputs
@@ -37,7 +37,7 @@ def trainable(trunk: config.Trunk, window: int, seed: int) -> keras.Model:
     return keras.Model(inputs, x, name="trainable")
 
 
-def folded(model: keras.Model, trunk: config.Trunk) -> list[np.ndarray]:
+def fold_batch_normalisation(model: keras.Model, trunk: config.Trunk) -> list[np.ndarray]:
     """Weights of the plain network of `trunk` that computes what `model` does once learned."""
     weights = []
     for number, layer in enumerate(trunk.layers):

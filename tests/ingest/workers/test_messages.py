@@ -21,9 +21,9 @@ def ends():
 def test_a_value_arrives_as_it_was_sent_however_large_its_arrays(ends):
     sent = {"crops": CROPS, "empty": np.empty((0, 4, 4), np.uint8), "words": ("", None, b"x")}
     # More than a socket holds: it must be taken while it is being sent.
-    sending = threading.Thread(target=messages.send, args=(ends[0], messages.packed(sent)))
+    sending = threading.Thread(target=messages.send, args=(ends[0], messages.pack(sent)))
     sending.start()
-    arrived = messages.unpacked(messages.receive(ends[1]))
+    arrived = messages.unpack(messages.receive(ends[1]))
     sending.join()
     np.testing.assert_array_equal(arrived["crops"], CROPS)
     assert arrived["empty"].shape == (0, 4, 4)
@@ -31,7 +31,7 @@ def test_a_value_arrives_as_it_was_sent_however_large_its_arrays(ends):
 
 
 def test_arrays_are_packed_without_copying_them():
-    head, crops = messages.packed({"crops": CROPS})
+    head, crops = messages.pack({"crops": CROPS})
     assert len(head) < 1000
     assert np.shares_memory(np.frombuffer(crops, np.uint8), CROPS)
 
@@ -56,7 +56,7 @@ def sent_bytes(value):
     """What goes over the wire for a value that a socket holds as a whole."""
     one, other = socket.socketpair()
     with one, other:
-        messages.send(one, messages.packed(value))
+        messages.send(one, messages.pack(value))
         one.close()
         while data := other.recv(1 << 20):
             yield data

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pipeline.errors import ScanRejected
-from pipeline.ingest.workers.pool import Died, Process, Workers
+from pipeline.ingest.workers.pool import Process, WorkerDied, WorkerPool
 from pipeline.ingest.workers.worker import Outcome
 from tests.stand_ins import decode, keep, killed_once, slow_imports
 
@@ -19,7 +19,7 @@ SECONDS, MEMORY_MB = 2, 300
 @pytest.fixture(scope="module")
 def workers():
     """One pool for all tests, since processes take a moment to start."""
-    pool = Workers(2, SECONDS, MEMORY_MB)
+    pool = WorkerPool(2, SECONDS, MEMORY_MB)
     yield pool
     pool.close()
 
@@ -112,7 +112,7 @@ def test_reading_scans_brings_decoders_into_a_worker_and_nothing_slow():
 
 
 def test_closing_ends_the_processes_also_those_at_work():
-    pool = Workers(1, 60, MEMORY_MB)
+    pool = WorkerPool(1, 60, MEMORY_MB)
     [(_, process)] = pool.map(decode, [1])
 
     def wait_for_a_hang():
@@ -130,13 +130,13 @@ def test_closing_ends_the_processes_also_those_at_work():
 
 def test_a_hanging_worker_that_nobody_ends_ends_itself():
     process = Process("tests.stand_ins", 0.1, MEMORY_MB)
-    with pytest.raises(Died):
+    with pytest.raises(WorkerDied):
         process.ask(decode, "hang", seconds=60)
     process.end()
 
 
 def test_a_worker_that_cannot_start_is_told_as_such_and_costs_no_scan(monkeypatch):
-    pool = Workers(1, SECONDS, MEMORY_MB)
+    pool = WorkerPool(1, SECONDS, MEMORY_MB)
     monkeypatch.setattr(decode, "__module__", "no.such.module")
     with pytest.raises(RuntimeError, match="does not start"):
         list(pool.map(decode, [1]))

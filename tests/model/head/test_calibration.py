@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.model.head.calibration import HIGHEST, LOWEST, softened, temperature_of
+from pipeline.model.head.calibration import HIGHEST, LOWEST, fit_temperature, softened
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
@@ -11,7 +11,7 @@ def test_the_temperature_that_spoilt_the_probabilities_is_found(true_temperature
     right = softened(logits, 1)
     classes = (right.cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
     told = softened(logits * true_temperature, 1)
-    assert temperature_of(told, classes) == pytest.approx(true_temperature, rel=0.05)
+    assert fit_temperature(told, classes) == pytest.approx(true_temperature, rel=0.05)
 
 
 def test_a_temperature_keeps_the_order_of_the_classes_and_sums_to_one():
@@ -24,5 +24,5 @@ def test_a_temperature_keeps_the_order_of_the_classes_and_sums_to_one():
 
 @pytest.mark.parametrize("classes", [[0, 1], [1, 0]])
 def test_a_few_rows_all_right_or_all_wrong_give_a_bounded_temperature(classes):
-    found = temperature_of(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array(classes))
+    found = fit_temperature(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array(classes))
     assert LOWEST <= found <= HIGHEST

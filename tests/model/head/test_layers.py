@@ -7,7 +7,7 @@ from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import network
 from pipeline.model.head import layers, learner, train
-from pipeline.model.head.rows import Held
+from pipeline.model.head.rows import InMemoryEmbeddings
 
 GRID = (6, 5, 3)  # odd and even sides: padding differs
 SETTINGS = config.Head(
@@ -17,7 +17,7 @@ SETTINGS = config.Head(
 
 def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():
     assert layers.filters_of((16, 16, 32), config.Head().units) == [32, 64]
-    model = layers.shared((16, 16, 32), config.Head(), 2)
+    model = layers.convolutional_network((16, 16, 32), config.Head(), 2)
     expected = 9 * 32 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64 + 16 + (64 + 1) * 2
     assert layers.free_parameters(model) == expected == 27_986
 
@@ -29,15 +29,17 @@ def test_sizes_that_no_halved_map_gives_stay_plain(units):
 
 def test_unrolled_convolutions_give_the_same_output():
     random = np.random.default_rng(0)
-    model = layers.shared(GRID, SETTINGS, 3)
+    model = layers.convolutional_network(GRID, SETTINGS, 3)
     # Positive ones too, since the variances of the normalisation are among them.
     model.set_weights([random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()])
     rows = random.standard_normal((20, 90)).astype(np.float32)
-    dense = layers.dense(90, SETTINGS, 3)
-    dense.set_weights(layers.unrolled(model.get_weights(), GRID))
+    dense = layers.dense_network(90, SETTINGS, 3)
+    dense.set_weights(layers.unroll(model.get_weights(), GRID))
     assert [layer.units for layer in dense.layers[1:]] == [36, 8, 3]
     np.testing.assert_allclose(
-        np.asarray(dense(rows)), layers.predict(network.ready(model), rows), atol=1e-5
+        np.asarray(dense(rows)),
+        layers.predict(network.compile_for_inference(model), rows),
+        atol=1e-5,
     )
 
 
@@ -56,7 +58,7 @@ def maps():
 
 def test_a_head_learned_with_shared_weights_is_stored_dense_on_raw_rows(maps):
     rows, classes, learn, _ = maps
-    learning = learner.Learner(Held(rows), classes, learn, 2, SETTINGS, GRID)
+    learning = learner.Learner(InMemoryEmbeddings(rows), classes, learn, 2, SETTINGS, GRID)
     for _ in range(3):
         learning.epoch()
     expected = learning.probabilities(np.ones(120, bool))
@@ -67,7 +69,7 @@ def test_a_head_learned_with_shared_weights_is_stored_dense_on_raw_rows(maps):
 
 def test_the_temperature_is_folded_into_the_last_layer(maps):
     rows, classes, learn, _ = maps
-    learning = learner.Learner(Held(rows), classes, learn, 2, SETTINGS, GRID)
+    learning = learner.Learner(InMemoryEmbeddings(rows), classes, learn, 2, SETTINGS, GRID)
     learning.epoch()
     sharp, soft = (layers.predict(learning.as_dense(each), rows) for each in (1.0, 2.0))
     expected = np.sqrt(sharp) / np.sqrt(sharp).sum(axis=1, keepdims=True)
@@ -77,7 +79,9 @@ def test_the_temperature_is_folded_into_the_last_layer(maps):
 def test_shared_weights_find_a_spot_wherever_it_lies(maps):
     rows, classes, learn, judge = maps
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 40, "dropout": 0.0})
-    trained = train.train(Held(rows), classes, learn, judge, ("a", "b"), settings, GRID)
+    trained = train.train(
+        InMemoryEmbeddings(rows), classes, learn, judge, ("a", "b"), settings, GRID
+    )
     unseen = ~(learn | judge)
     assert trained.shared
     assert trained.free_parameters < 300 < trained.model.count_params()
@@ -88,8 +92,12 @@ def test_shared_weights_find_a_spot_wherever_it_lies(maps):
 def test_sharing_can_be_switched_off(maps):
     settings = SETTINGS.model_copy(update={"shared": False, "epochs": 1})
     rows, classes, learn, judge = maps
-    trained = train.train(Held(rows), classes, learn, judge, ("a", "b"), settings, GRID)
+    trained = train.train(
+        InMemoryEmbeddings(rows), classes, learn, judge, ("a", "b"), settings, GRID
+    )
     assert not trained.shared
     assert trained.free_parameters == trained.model.count_params()
     with pytest.raises(NotEnoughData):
-        train.train(Held(rows), classes, learn, ~judge & False, ("a", "b"), settings, GRID)
+        train.train(
+            InMemoryEmbeddings(rows), classes, learn, ~judge & False, ("a", "b"), settings, GRID
+        )

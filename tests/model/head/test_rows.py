@@ -8,7 +8,12 @@ import pytest
 from pipeline import config
 from pipeline.model.head import augment
 from pipeline.model.head import rows as row_source
-from pipeline.model.head.rows import Held, Standardisation, over_rows, shuffled
+from pipeline.model.head.rows import (
+    InMemoryEmbeddings,
+    Standardisation,
+    over_rows,
+    shuffled_batches,
+)
 
 
 class Rows(np.ndarray):
@@ -42,7 +47,7 @@ def test_what_is_held_does_not_grow_with_the_number_of_rows(groups, monkeypatch)
     monkeypatch.setattr(row_source, "POOL", 64)
     source, wanted = Counted(groups, 16), np.ones(groups * 16, bool)
     held = []
-    for numbers, rows in shuffled(source, wanted, 10, np.random.default_rng(0)):
+    for numbers, rows in shuffled_batches(source, wanted, 10, np.random.default_rng(0)):
         held.append(len(numbers))
         assert (np.asarray(rows)[:, 0] == numbers).all()
     Standardisation.of(source, wanted)
@@ -55,7 +60,7 @@ def test_what_is_held_does_not_grow_with_the_number_of_rows(groups, monkeypatch)
 def test_an_epoch_gives_every_wanted_row_once_in_full_batches(pool, monkeypatch):
     monkeypatch.setattr(row_source, "POOL", pool)
     wanted = np.arange(96) % 3 > 0
-    batches = list(shuffled(Counted(6, 16), wanted, 10, np.random.default_rng(0)))
+    batches = list(shuffled_batches(Counted(6, 16), wanted, 10, np.random.default_rng(0)))
     assert [len(numbers) for numbers, _ in batches] == [10] * 6 + [4]
     seen = np.concatenate([numbers for numbers, _ in batches])
     assert sorted(seen) == np.flatnonzero(wanted).tolist()
@@ -64,9 +69,11 @@ def test_an_epoch_gives_every_wanted_row_once_in_full_batches(pool, monkeypatch)
 
 def test_held_rows_are_shuffled_as_a_whole_and_the_seed_decides(monkeypatch):
     monkeypatch.setattr(row_source, "POOL", 1)
-    source, wanted = Held(np.arange(4000).reshape(4000, 1)), np.ones(4000, bool)
+    source, wanted = InMemoryEmbeddings(np.arange(4000).reshape(4000, 1)), np.ones(4000, bool)
     first, again, other = (
-        np.concatenate([n for n, _ in shuffled(source, wanted, 64, np.random.default_rng(seed))])
+        np.concatenate(
+            [n for n, _ in shuffled_batches(source, wanted, 64, np.random.default_rng(seed))]
+        )
         for seed in (0, 0, 1)
     )
     assert (first == again).all()
@@ -95,7 +102,7 @@ def test_standardisation_is_measured_on_training_rows_alone(rows):
     learn = np.arange(200) < 140
     spoilt = rows.copy()
     spoilt[~learn] = 1000
-    before, after = (Standardisation.of(Held(each), learn) for each in (rows, spoilt))
+    before, after = (Standardisation.of(InMemoryEmbeddings(each), learn) for each in (rows, spoilt))
     assert (before.mean == after.mean).all()
     assert (before.scale == after.scale).all()
     batch = before(rows[learn])
@@ -104,7 +111,7 @@ def test_standardisation_is_measured_on_training_rows_alone(rows):
 
 
 def test_every_cell_of_a_channel_is_standardised_alike(rows):
-    found = Standardisation.of(Held(rows), np.ones(200, bool), channels=8)
+    found = Standardisation.of(InMemoryEmbeddings(rows), np.ones(200, bool), channels=8)
     values = rows.astype(float).reshape(-1, 8)
     np.testing.assert_allclose(found.mean, np.tile(values.mean(axis=0), 5))
     np.testing.assert_allclose(found.scale, np.tile(1 / values.std(axis=0), 5), rtol=1e-6)
@@ -113,15 +120,15 @@ def test_every_cell_of_a_channel_is_standardised_alike(rows):
 def test_a_feature_that_never_varied_in_training_cannot_shout_later(rows):
     embeddings = rows.copy()
     embeddings[:, 0] = 0
-    features = Standardisation.of(Held(embeddings), np.ones(200, bool))
+    features = Standardisation.of(InMemoryEmbeddings(embeddings), np.ones(200, bool))
     assert features.scale[0] <= 10 / (1 / features.scale).mean() * 1.1
-    silent = Standardisation.of(Held(np.zeros((4, 3), np.float16)), np.ones(4, bool))
+    silent = Standardisation.of(InMemoryEmbeddings(np.zeros((4, 3), np.float16)), np.ones(4, bool))
     assert np.isfinite(silent.scale).all()
 
 
 def test_folding_the_standardisation_into_a_layer_changes_no_output(rows):
     random = np.random.default_rng(0)
-    features = Standardisation.of(Held(rows), np.ones(200, bool))
+    features = Standardisation.of(InMemoryEmbeddings(rows), np.ones(200, bool))
     kernel, bias = random.standard_normal((40, 6)), random.standard_normal(6)
     raw, offset = features.folded_into([kernel, bias])
     np.testing.assert_allclose(rows @ raw + offset, features(rows) @ kernel + bias, atol=1e-3)
@@ -130,7 +137,9 @@ def test_folding_the_standardisation_into_a_layer_changes_no_output(rows):
 def test_maps_move_by_whole_cells_and_zeros_come_in():
     grid, settings = (4, 4, 2), config.Head(shift=1, mirror=True)
     one = np.arange(1, 33, dtype=np.float32).reshape(grid)
-    moved = augment.moved(np.tile(one.ravel(), (300, 1)), grid, settings, np.random.default_rng(0))
+    moved = augment.augment(
+        np.tile(one.ravel(), (300, 1)), grid, settings, np.random.default_rng(0)
+    )
     padded = np.pad(one, ((1, 1), (1, 1), (0, 0)))
     cuts = [padded[y : y + 4, x : x + 4] for y in range(3) for x in range(3)]
     allowed = {each.tobytes() for cut in cuts for each in (cut, cut[:, ::-1])}
@@ -142,5 +151,5 @@ def test_maps_move_by_whole_cells_and_zeros_come_in():
 def test_maps_stay_when_nothing_is_to_move():
     settings = config.Head(shift=0, mirror=False)
     rows = np.random.default_rng(0).standard_normal((5, 32)).astype(np.float32)
-    same = augment.moved(rows, (4, 4, 2), settings, np.random.default_rng(0))
+    same = augment.augment(rows, (4, 4, 2), settings, np.random.default_rng(0))
     assert (same == rows).all()

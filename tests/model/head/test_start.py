@@ -6,7 +6,7 @@ import pytest
 from pipeline import config
 from pipeline.model import network
 from pipeline.model.head import layers, learner, start, train
-from pipeline.model.head.rows import Held
+from pipeline.model.head.rows import InMemoryEmbeddings
 
 ROWS = np.random.default_rng(1).standard_normal((90, 90)).astype(np.float16)
 GRID = (6, 5, 3)
@@ -16,16 +16,18 @@ SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16, ta
 @pytest.fixture(scope="module")
 def above():
     """A network above a trunk, and a start that holds its weights."""
-    model = layers.shared(GRID, SETTINGS, 2)
+    model = layers.convolutional_network(GRID, SETTINGS, 2)
     random = np.random.default_rng(0)
     # Positive ones too, since the variances of the normalisation are among them.
     weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()]
     model.set_weights(weights)
     # Half of all rows are of either class, and nearly all of them clearly.
-    said = np.log(layers.predict(network.ready(model), ROWS))
+    said = np.log(layers.predict(network.compile_for_inference(model), ROWS))
     weights[-2], weights[-1] = 20 * weights[-2], 20 * (weights[-1] - np.median(said, axis=0))
     model.set_weights(weights)
-    return network.ready(model), start.Start(("healthy", "caries"), tuple(model.get_weights()))
+    return network.compile_for_inference(model), start.InitialWeights(
+        ("healthy", "caries"), tuple(model.get_weights())
+    )
 
 
 def test_it_is_kept_when_learning_makes_nothing_better(above, monkeypatch):
@@ -35,7 +37,14 @@ def test_it_is_kept_when_learning_makes_nothing_better(above, monkeypatch):
     truth, learn = said.argmax(axis=1), np.arange(90) < 60
     truth[learn] = 1 - truth[learn]
     trained = train.train(
-        Held(ROWS), truth, learn, ~learn, start.class_names, SETTINGS, GRID, start=start
+        InMemoryEmbeddings(ROWS),
+        truth,
+        learn,
+        ~learn,
+        start.class_names,
+        SETTINGS,
+        GRID,
+        start=start,
     )
     assert trained.best_epoch == 0
     found = layers.predict(trained.model, ROWS)
@@ -51,9 +60,9 @@ def test_a_class_it_does_not_know_begins_with_nothing_and_others_keep_their_colu
 
 
 def test_it_is_left_out_where_it_does_not_fit(above):
-    other = layers.shared(GRID, SETTINGS.model_copy(update={"units": (36, 4)}), 2)
+    other = layers.convolutional_network(GRID, SETTINGS.model_copy(update={"units": (36, 4)}), 2)
     assert not above[1].fits(other.get_weights())
-    assert above[1].fits(layers.shared(GRID, SETTINGS, 5).get_weights())
+    assert above[1].fits(layers.convolutional_network(GRID, SETTINGS, 5).get_weights())
 
 
 def test_it_comes_back_from_its_bytes_as_it_was(above):

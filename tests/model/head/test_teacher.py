@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from pipeline import config
 from pipeline.model import network
 from pipeline.model.head import background, layers, teacher, train
-from pipeline.model.head.augment import moved
-from pipeline.model.head.calibration import temperature_of
+from pipeline.model.head.augment import augment
+from pipeline.model.head.calibration import fit_temperature
 from pipeline.model.head.learner import Learner
-from pipeline.model.head.rows import Background, Held, Standardisation
+from pipeline.model.head.rows import Background, InMemoryEmbeddings, Standardisation
 
 WIDTH = 6
 SETTINGS = config.Head(units=(64, 32), epochs=10, batch_size=32, learning_rate=3e-3, dropout=0)
@@ -36,8 +36,8 @@ def inside_a_sphere():
 @pytest.fixture(scope="module")
 def learner(inside_a_sphere):
     rows, classes, learn, _, nothing = inside_a_sphere
-    beside = Background(Held(nothing), np.ones(60, bool))
-    return Learner(Held(rows), classes, learn, 3, SETTINGS, None, beside)
+    beside = Background(InMemoryEmbeddings(nothing), np.ones(60, bool))
+    return Learner(InMemoryEmbeddings(rows), classes, learn, 3, SETTINGS, None, beside)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def test_a_teacher_leaves_to_the_network_what_only_that_can_tell(inside_a_sphere
 def test_a_teacher_of_a_network_that_is_sure_gives_probabilities_too(inside_a_sphere, taught_by):
     rows = inside_a_sphere[0]
     *before, kernel, bias = taught_by.network.get_weights()
-    sure = layers.dense(WIDTH, SETTINGS, 4)
+    sure = layers.dense_network(WIDTH, SETTINGS, 4)
     sure.set_weights([*before, kernel, bias + np.float32([40, 0, 0, 0])])
-    told = replace(taught_by, network=network.ready(sure))(taught_by.standard(rows))
+    told = replace(taught_by, network=network.compile_for_inference(sure))(taught_by.standard(rows))
     np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
 
 def test_training_rows_of_one_kind_teach_no_machine(inside_a_sphere):
     rows, classes, learn, judge, _ = inside_a_sphere
-    learner = Learner(Held(rows), classes, learn & (classes > 0), 3, SETTINGS, None)
+    learner = Learner(InMemoryEmbeddings(rows), classes, learn & (classes > 0), 3, SETTINGS, None)
     assert teacher.teacher_beside(learner.as_dense(1.0), learner, judge) is None
 
 
@@ -134,9 +134,9 @@ def test_a_machine_still_tells_maps_apart_that_were_moved():
     settings = SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
     number = np.arange(300)
     judge = (number >= 150) & (number < 200)
-    learner = Learner(Held(rows), classes, number < 150, 2, settings, grid)
+    learner = Learner(InMemoryEmbeddings(rows), classes, number < 150, 2, settings, grid)
     machine = teacher.teacher_beside(learner.as_dense(1.0), learner, judge).machine
-    shifted = moved(learner.measured(rows[200:]), grid, settings, random)
+    shifted = augment(learner.measured(rows[200:]), grid, settings, random)
     assert roc_auc_score(classes[200:], machine.scores(shifted)) > 0.95
 
 
@@ -146,11 +146,11 @@ def test_teaching_goes_on_from_what_a_head_says_that_began_with_its_trunks_netwo
     grid, settings = (8, 8, 4), SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
     rows = (random.standard_normal((90, 256)) * np.tile([0.5, 1, 2, 4], 64) + 3).astype(np.float16)
     classes, number = np.arange(90) % 2, np.arange(90)
-    learner = Learner(Held(rows), classes, number < 60, 2, settings, grid)
+    learner = Learner(InMemoryEmbeddings(rows), classes, number < 60, 2, settings, grid)
     weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in learner.model.get_weights()]
     weights[-2] /= 10  # else it is sure of every row
     learner.model.set_weights(weights)
-    said = layers.predict(network.ready(learner.model), rows.astype(np.float32))
+    said = layers.predict(network.compile_for_inference(learner.model), rows.astype(np.float32))
     weights[-1] += [
         np.median(teacher.log_odds(said)),
         0,
@@ -185,7 +185,7 @@ def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(insi
 
     plain, again, taught = (
         train.train(
-            Held(rows),
+            InMemoryEmbeddings(rows),
             classes,
             learn,
             judge,
@@ -199,7 +199,7 @@ def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(insi
     assert steps == [3, 1, 1, 1] * 2
     found = [layers.predict(each.model, rows) for each in (again, taught)]
     assert (found[0] == found[1]).all()
-    sure = temperature_of(found[1][judge], classes[judge])
+    sure = fit_temperature(found[1][judge], classes[judge])
     assert sure == pytest.approx(1, abs=0.01)
 
 
@@ -211,8 +211,8 @@ def test_weights_for_standardised_rows_come_back_from_weights_for_raw_ones():
     for one, other in zip(again, weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
     rows = random.random((4, 5)).astype(np.float32)
-    np.testing.assert_allclose(standard.undone(standard(rows)), rows, rtol=1e-5)
+    np.testing.assert_allclose(standard.inverse(standard(rows)), rows, rtol=1e-5)
 
 
 def log_odds(said):
-    return teacher.log_odds(background.apart(said, 3)[0])
+    return teacher.log_odds(background.split_background(said, 3)[0])

@@ -7,7 +7,7 @@ from pipeline.model import explain, network
 from pipeline.model.backend import keras
 from pipeline.model.fingerprints import head_fingerprint
 from pipeline.model.head import dense, layers, learner, train
-from pipeline.model.head.rows import Held
+from pipeline.model.head.rows import InMemoryEmbeddings
 
 WIDTH = 40
 SETTINGS = config.Head(
@@ -37,7 +37,9 @@ def trained(toy):
 
 def learned(toy, settings=SETTINGS, on_epoch=None):
     embeddings, classes, learn, judge = toy
-    return train.train(Held(embeddings), classes, learn, judge, NAMES, settings, on_epoch=on_epoch)
+    return train.train(
+        InMemoryEmbeddings(embeddings), classes, learn, judge, NAMES, settings, on_epoch=on_epoch
+    )
 
 
 def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, trained):
@@ -53,7 +55,7 @@ def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, tr
 
 
 def test_the_head_is_the_one_of_the_notes():
-    found = layers.dense(8192, config.Head(), 2).layers[1:]
+    found = layers.dense_network(8192, config.Head(), 2).layers[1:]
     assert [layer.name for layer in found] == ["dense1", "dense2", "classes"]
     assert [layer.units for layer in found] == [2048, 1024, 2]
     assert [layer.activation.__name__ for layer in found] == ["relu", "relu", "softmax"]
@@ -95,7 +97,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     assert trained.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == trained.best_epoch + 4 < 60
     found = layers.predict(trained.model, embeddings[judge])
-    weights = learner.balanced(wrong[learn], 3)[wrong[judge]]
+    weights = learner.class_weights(wrong[learn], 3)[wrong[judge]]
     before = found**trained.temperature  # the losses told are those before calibration
     before /= before.sum(axis=1, keepdims=True)
     loss = -np.log(before[np.arange(judge.sum()), wrong[judge]])
@@ -103,7 +105,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
 
 
 def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
-    weights = learner.balanced(np.array([0, 0, 0, 0, 1]), 3)
+    weights = learner.class_weights(np.array([0, 0, 0, 0, 1]), 3)
     assert weights[1] / weights[0] == pytest.approx(2)
     assert weights[2] == 1
     assert weights[[0, 0, 0, 0, 1]].mean() == pytest.approx(1)

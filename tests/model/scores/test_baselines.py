@@ -81,7 +81,7 @@ def test_thumbnails_are_block_means(side):
 
 def test_a_machine_tells_normal_from_the_rest_as_scikit_learn_does(toy):
     embeddings, classes, learn, judge = toy
-    found = baselines.machine(embeddings, classes, learn, judge)
+    found = baselines.support_vector_machine(embeddings, classes, learn, judge)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     features = baselines.standardised(embeddings.astype(np.float32), learn)
@@ -100,7 +100,9 @@ def test_a_machine_finds_what_no_plane_can_tell():
     features = random.standard_normal((300, 2))
     classes = (np.hypot(*features.T) > 1.1).astype(int)
     rows = np.arange(300)
-    found = baselines.machine(features, classes, rows < 200, (rows >= 200) & (rows < 250))
+    found = baselines.support_vector_machine(
+        features, classes, rows < 200, (rows >= 200) & (rows < 250)
+    )
     assert roc_auc_score(classes[250:], found[250:, 1]) > 0.95
 
 
@@ -119,14 +121,14 @@ def test_too_few_labels_are_told_in_numbers(toy, missing, method):
 
 def test_a_large_store_is_capped_on_every_side_the_same_way_each_time():
     sides = np.repeat(["train", "validation", "test"], [50, 8, 12])
-    kept = baselines.capped(sides, most=10)
+    kept = baselines.cap_rows(sides, most=10)
     assert {side: int((sides[kept] == side).sum()) for side in set(sides)} == {
         "train": 10,
         "validation": 8,
         "test": 10,
     }
-    assert (kept == baselines.capped(sides, most=10)).all()
-    assert baselines.capped(sides).all()
+    assert (kept == baselines.cap_rows(sides, most=10)).all()
+    assert baselines.cap_rows(sides).all()
 
 
 def test_edges_are_scikit_images_on_a_smaller_crop():

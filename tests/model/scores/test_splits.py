@@ -26,7 +26,7 @@ def test_all_rows_of_a_patient_share_a_side():
 
 
 def test_the_proof_counts_patients_rows_and_overlaps():
-    text = splits.proof(["a", "a", "b", "c"], ["train", "train", "validation", "test"])
+    text = splits.prove_disjoint(["a", "a", "b", "c"], ["train", "train", "validation", "test"])
     assert text.splitlines() == [
         "train           1 patients       2 rows",
         "validation      1 patients       1 rows",
@@ -39,4 +39,4 @@ def test_the_proof_counts_patients_rows_and_overlaps():
 
 def test_a_patient_on_two_sides_is_refused():
     with pytest.raises(ArtifactError, match="train and test share 1 patients"):
-        splits.proof(["a", "a", "b"], ["train", "test", "validation"])
+        splits.prove_disjoint(["a", "a", "b"], ["train", "test", "validation"])

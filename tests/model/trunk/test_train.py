@@ -60,7 +60,7 @@ def source():
 
 @pytest.fixture(scope="module")
 def learned(source):
-    return train.learn(source, TRUNK, SIDE, SETTINGS)
+    return train.train_trunk(source, TRUNK, SIDE, SETTINGS)
 
 
 LAYERS = {
@@ -80,14 +80,14 @@ LAYERS = {
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_folding_gives_the_plain_network_that_computes_the_same(layers):
     trunk = config.Trunk(weights="random", layers=[config.Layer(**layer) for layer in layers])
-    model, random = trainable.trainable(trunk, SIDE, seed=0), np.random.default_rng(0)
+    model, random = trainable.trainable_network(trunk, SIDE, seed=0), np.random.default_rng(0)
     for number in range(len(layers)):
         norm = model.get_layer(f"norm{number}")
         norm.beta.assign(random.normal(0, 0.3, norm.beta.shape))
         norm.moving_mean.assign(random.normal(0, 0.3, norm.beta.shape))
         norm.moving_variance.assign(random.uniform(0.3, 3, norm.beta.shape))
     plain = network.build(trunk, SIDE)
-    plain.set_weights(trainable.folded(model, trunk))
+    plain.set_weights(trainable.fold_batch_normalisation(model, trunk))
     grey = augment.plain(discs(4)[0])
 
     expected = np.asarray(model(grey)).reshape(4, -1)
@@ -98,9 +98,12 @@ def test_folding_gives_the_plain_network_that_computes_the_same(layers):
 
 
 def test_a_trunk_of_the_notes_is_learned_in_blocks_and_keeps_its_parameters():
-    model = trainable.trainable(config.Trunk(), 160, seed=0)
+    model = trainable.trainable_network(config.Trunk(), 160, seed=0)
     assert [model.get_layer(f"conv{number}").blocks for number in range(4)] == [4, 2, 2, 1]
-    assert sum(array.size for array in trainable.folded(model, config.Trunk())) == 9640
+    assert (
+        sum(array.size for array in trainable.fold_batch_normalisation(model, config.Trunk()))
+        == 9640
+    )
 
 
 def test_classes_that_can_be_seen_are_learned(learned):
@@ -127,9 +130,9 @@ class Notebook:
 def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(source, learned):
     notebook, epochs = Notebook(dies_after=1), []
     with pytest.raises(KeyboardInterrupt):
-        train.learn(source, TRUNK, SIDE, SETTINGS, memory=notebook)
+        train.train_trunk(source, TRUNK, SIDE, SETTINGS, memory=notebook)
 
-    resumed = train.learn(
+    resumed = train.train_trunk(
         source, TRUNK, SIDE, SETTINGS, lambda number, _: epochs.append(number), notebook
     )
 
@@ -141,7 +144,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(sourc
 
 def test_learning_stops_after_epochs_that_brought_nothing_and_says_when_it_diverges(source):
     settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
-    run = train.Run(source, TRUNK, SIDE, settings)
+    run = train.TrunkTraining(source, TRUNK, SIDE, settings)
     # The mean of five is highest at the sixth, though the second alone was.
     told = [{"validation_auroc": value} for value in (0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8, 0.5)]
     run.history = told[:7]
@@ -177,9 +180,7 @@ def test_batches_hold_every_row_once_whatever_the_pieces_and_memory_stays_bounde
 
 def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
     crops = discs(4)[0]
-    one, again, other = (
-        augment.augmented(crops, np.random.default_rng(seed)) for seed in (1, 1, 2)
-    )
+    one, again, other = (augment.augment(crops, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one.shape == (4, SIDE, SIDE, 1)
     assert one.dtype == np.float32
     assert (one == again).all()
@@ -191,7 +192,7 @@ def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
 def test_what_moves_into_a_view_is_no_darker_than_the_picture():
     # Black corners would tell which crops had been moved.
     bright = np.full((16, SIDE, SIDE), 200, np.uint8)
-    assert augment.augmented(bright, np.random.default_rng(0)).min() > 0.25
+    assert augment.augment(bright, np.random.default_rng(0)).min() > 0.25
 
 
 def test_background_is_not_counted_as_abnormal():
