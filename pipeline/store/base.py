@@ -15,6 +15,9 @@ from pipeline.errors import ConfigError
 from pipeline.store.local_folder import LocalFolder
 
 if TYPE_CHECKING:
+    from pipeline.store.s3_bucket import S3Bucket
+
+if TYPE_CHECKING:
     pass
 
 
