@@ -17,9 +17,6 @@ from pipeline.store.local_folder import LocalFolder
 if TYPE_CHECKING:
     from pipeline.store.s3_bucket import S3Bucket
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Store:
