@@ -1,5 +1,5 @@
 """Architecture arithmetic, trunk, head, sides, metrics.
 
-`architecture`, `baselines`, `fingerprints`, `golden`, `metrics`, `splits` and `trunk` never import
-Keras; `backend`, `head` and `network` do, which takes seconds.
+`architecture`, `fingerprints`, `trunk_weights`, `trunk.golden` and `scores` never import
+Keras; `backend`, `network`, `head` and `trunk.train` do, which takes seconds.
 """

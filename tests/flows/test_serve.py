@@ -87,7 +87,7 @@ def alive(process):
 
 
 def test_a_killed_run_leaves_no_server(tmp_path):
-    program = "import time; from flows import server; server.start({}); time.sleep(600)"
+    program = "import time; from flows.prefect_server import start; start({}); time.sleep(600)"
     with running("-c", program, PREFECT_HOME=str(tmp_path)) as run:
         [started] = soon(lambda: servers_of(run.pid))
         run.send_signal(signal.SIGKILL)
