@@ -3,6 +3,16 @@
 import sys
 
 # Imported for the commands that they add.
+from pipeline.cli import (  # noqa: F401
+    evaluate,
+    explain,
+    models,
+    phantoms,
+    query,
+    status,
+    trunk,
+    upkeep,
+)
 from pipeline.cli.app import commands
 from pipeline.errors import PipelineError
 
