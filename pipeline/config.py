@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettin
 
 from pipeline.errors import ConfigError
 from pipeline.labels import Label
+from pipeline.removed_settings import REMOVED, ignore_removed, variable_of
 
 SETTINGS_FILE = "dental.toml"
 PREFIX = "DENTAL_"
@@ -22,12 +23,9 @@ OTHER_VARIABLES = {"DENTAL_CONFIG", "DENTAL_TEST_DATA"}
 # Measured with 120 million pixels: a windowed 12-bit DICOM takes 24.5, JPEG, PNG and TIFF 4.
 BYTES_PER_PIXEL = 26
 
-
 Flag = Literal[
     "blank", "low_contrast", "blurred", "overexposed", "underexposed", "odd_shape", "burned_in_text"
 ]
-
-
 # Where something lies: a folder, or s3://…, whose two slashes a Path would make one.
 Address = Annotated[
     str, BeforeValidator(lambda said: str(said) if isinstance(said, Path) else said)
@@ -217,6 +215,8 @@ class Settings(BaseSettings):
     runner: Literal["threads", "dask"] = "threads"  # where parts are worked on: here, or on Dask
     dask: Dask = Dask()
 
+    _ignore_removed = ignore_removed
+
     @property
     def private_folder(self) -> Path:
         """Where the key, the delivery lists and the messages lie; never inside the store.
@@ -288,8 +288,9 @@ def format_validation_error(error: dict, file: Path) -> str:
 def refuse_unknown_variables() -> None:
     """A misspelt DENTAL_… variable would silently change nothing, so it is an error."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+    removed = {variable_of(key, PREFIX) for key in REMOVED}
+    for variable in {name for name in os.environ if name.startswith(PREFIX)} - removed:
+        if variable.split("__")[0] not in known:
             raise ConfigError(f"Unknown variable `{variable}`. {nearest(variable, sorted(known))}")
 
 

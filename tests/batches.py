@@ -89,6 +89,6 @@ class Halved:
 def without_waiting(patch):
     """Quick runs: no second look at fresh files, no worker processes, no TensorFlow, no figures."""
     patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-    patch.setattr(resources, "Workers", InPlace)
+    patch.setattr(resources, "WorkerPool", InPlace)
     patch.setattr(resources, "embedder", lambda store, chosen: Halved)
     patch.setattr(batch, "render", repr)

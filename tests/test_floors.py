@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 # From below: a module may import from floors under its own, and from its own.
 FLOORS = [
     {"errors", "labels", "progress", "schemas"},
+    {"removed_settings"},
     {"config", "s3"},
     {"ingest", "imaging", "model"},
     {"phantoms"},

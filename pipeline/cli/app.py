@@ -25,13 +25,16 @@ StoreOption = Annotated[str | None, typer.Option(help="The store; default: setti
 
 
 def settings_of(store: str | None) -> config.Settings:
-    """Settings of a store that must be there."""
+    """Settings of a store that must be there, written by a version that this one can read."""
+    from pipeline.store.store_json import read_store_json
+
     settings = config.load(**({"store": store} if store else {}))
     if not Store(settings.store).exists():
         raise ConfigError(
             f"There is no store {settings.store}. Make one with make run-flow, or name yours: "
             "--store PATH"
         )
+    read_store_json(Store(settings.store))
     return settings
 
 

@@ -18,13 +18,14 @@ from pipeline.model.network import Embedder
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
 from pipeline.progress import progress
 from pipeline.store.base import Store
-from pipeline.store.registry import ModelChoice, trunk_card
+from pipeline.store.card_settings import settings_from_card
+from pipeline.store.registry import ModelChoice, trunk_card, trunk_home
 
 
 def learn_settings_of(store: Store, chosen: ModelChoice) -> Learn | None:
     """How the trunk was learned from stored crops; None for one that was not."""
     told = trunk_card(store, chosen.trunk_id).get("learn")
-    return Learn(**told) if told else None
+    return settings_from_card(Learn, told, trunk_home(chosen.trunk_id)) if told else None
 
 
 @dataclass(frozen=True)

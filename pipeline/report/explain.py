@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import schemas
-from pipeline.config import Settings, Trunk
+from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
@@ -19,7 +19,7 @@ from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.part_names import features_name
 from pipeline.store.parts import find_rows
-from pipeline.store.registry import champion, head_home, read_card, trunk_card
+from pipeline.store.registry import champion, head_home, read_card, stored_choice
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
             "one with: make train"
         )
     place = _place(store, crop_id, standing["trunk"])
-    trunk = trunk_card(store, standing["trunk"])
+    chosen = stored_choice(store, standing["trunk"])
     card = read_card(store, head_home(standing["head"]))
     head = dense.from_bytes(store.read_bytes(f"{head_home(standing['head'])}/model.keras"))
-    embedding = _embedding(store, place, trunk["width"])
+    embedding = _embedding(store, place, chosen.width)
     normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
-    shape = grid(Trunk(**trunk["settings"]), trunk["recipe"]["side"])
+    shape = grid(chosen.trunk, chosen.recipe.side)
     found = explain(head.only(class_count), embedding, normal, shape)
     [chances], background = split_background(
         dense.softmax(head.logits(embedding))[np.newaxis], class_count

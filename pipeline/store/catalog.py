@@ -23,6 +23,7 @@ from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store.base import Store
+from pipeline.store.store_json import read_store_json
 
 SQL = Path(__file__).parents[2] / "sql"
 PROMOTIONS = pa.schema(
@@ -83,13 +84,17 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
 
 
 def as_store(store: str | Path | Store) -> Store:
-    """The store that a path names; ConfigError when there is no such folder."""
+    """The store that a path names.
+
+    Raises ConfigError when there is no such folder, StoreError when another version wrote it.
+    """
     store = store if isinstance(store, Store) else Store(str(store))
     if not store.exists():
         raise ConfigError(
             f"There is no store at {store.root}, expected a folder or s3://BUCKET/PREFIX; correct "
             "`store`, or run a batch to make one."
         )
+    read_store_json(store)
     return store
 
 

@@ -1,8 +1,6 @@
 """Open a store with its private folder, and refuse one that was written with another key."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +9,7 @@ from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
 from pipeline.store.base import Store
-
-ABOUT = "store.json"
+from pipeline.store.store_json import STORE_JSON, read_store_json, readable
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,13 @@ def open_for_writing(settings: Settings) -> OpenStore:
     """Open the store, made when missing. Raises StoreError in words when it cannot be used."""
     store = Store(settings.store)
     private_folder = settings.private_folder  # first of all: S3 needs the setting
-    about = _about(store)
-    with _readable(store):
+    about = read_store_json(store)
+    with readable(store):
         lost = about is None and store.names("scans")
     if lost:
         raise StoreError(
-            f"{settings.store} holds scans but no {ABOUT}, so its key cannot be checked. Restore "
-            f"{ABOUT} from your backup, or set `store` to another folder."
+            f"{settings.store} holds scans but no {STORE_JSON}, so its key cannot be checked. "
+            f"Restore {STORE_JSON} from your backup, or set `store` to another folder."
         )
     if Path(store.absolute_root()).resolve() in private_folder.resolve().parents:
         raise StoreError(
@@ -44,46 +41,16 @@ def open_for_writing(settings: Settings) -> OpenStore:
     private = open_private_folder(private_folder, may_create=about is None)
     try:
         if about is None:
-            store.create(ABOUT, _described(private))
-            about = _about(store)  # another run may have been first
+            store.create(STORE_JSON, _described(private))
+            about = read_store_json(store)  # another run may have been first
         store.try_writing(".locks/writable")
     except OSError as error:
         raise StoreError(
             f"The store {settings.store} cannot be written: {error.strerror}. Give yourself the "
             "right to write there, or set `store` to another folder."
         ) from None
-    _compare(about, private, settings)
+    _require_its_key(about, private, settings)
     return OpenStore(settings, store, private)
-
-
-def _about(store: Store) -> dict | None:
-    try:
-        with _readable(store):
-            try:
-                return json.loads(store.read_bytes(ABOUT))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-    except ValueError:
-        raise StoreError(
-            f"{store.root}/{ABOUT} is damaged: not JSON. Restore it from your backup."
-        ) from None
-
-
-@contextmanager
-def _readable(store: Store) -> Iterator[None]:
-    """Say in words why a store cannot be read."""
-    try:
-        yield
-    except PermissionError:
-        raise StoreError(
-            f"The store {store.root} may not be read. Give yourself the right to read it, or set "
-            "`store` to another folder."
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"The store {store.root} cannot be read: {error.strerror}. Correct `store`; on S3 look "
-            "at the bucket, AWS_ENDPOINT_URL and the credentials."
-        ) from None
 
 
 def _described(private: PrivateFolder) -> bytes:
@@ -91,12 +58,7 @@ def _described(private: PrivateFolder) -> bytes:
     return json.dumps(about, indent=1).encode()
 
 
-def _compare(about: dict, private: PrivateFolder, settings: Settings) -> None:
-    if about.get("schema") != schemas.VERSION:
-        raise StoreError(
-            f"{settings.store} has schema {about.get('schema')}, this version writes "
-            f"{schemas.VERSION}. Use the version that wrote it, or another store."
-        )
+def _require_its_key(about: dict, private: PrivateFolder, settings: Settings) -> None:
     if about.get("key_check") != private.check_value:
         raise StoreError(
             f"The key in {settings.private_folder} is not the key of the store {settings.store}: "

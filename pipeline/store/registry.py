@@ -24,6 +24,7 @@ from pipeline.model.architecture import describe, format_architecture, total, wi
 from pipeline.model.trunk.golden import golden_crop, golden_matches
 from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
 from pipeline.store.base import Store
+from pipeline.store.card_settings import settings_from_card
 from pipeline.store.catalog import promotions
 from pipeline.store.locks import acquire_lock
 
@@ -67,10 +68,10 @@ def choose_models(settings: Settings, store: Store) -> ModelChoice:
 
 def stored_choice(store: Store, trunk_id: str) -> ModelChoice:
     """A stored trunk with its recipe, as its card tells them."""
-    card = trunk_card(store, trunk_id)
-    # A card written by an earlier version may name a setting that is no more, such as tile_step.
-    known = {key: value for key, value in card["recipe"].items() if key in Recipe.model_fields}
-    return ModelChoice(Recipe(**known), card["recipe_id"], Trunk(**card["settings"]), card["trunk"])
+    card, home = trunk_card(store, trunk_id), trunk_home(trunk_id)
+    recipe = settings_from_card(Recipe, card["recipe"], home)
+    trunk = settings_from_card(Trunk, card["settings"], home)
+    return ModelChoice(recipe, card["recipe_id"], trunk, card["trunk"])
 
 
 def trunk_home(trunk_id: str) -> str:

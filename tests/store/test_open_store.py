@@ -116,14 +116,6 @@ def test_a_read_only_store_is_told(tmp_path):
         opened(tmp_path)
 
 
-def test_a_store_of_another_schema_is_refused(tmp_path):
-    about = tmp_path / "store" / "store.json"
-    opened(tmp_path)
-    about.write_text(about.read_text().replace('"schema": 2', '"schema": 99'))
-    with pytest.raises(StoreError, match="has schema 99, this version writes 2"):
-        opened(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [

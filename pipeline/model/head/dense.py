@@ -77,7 +77,7 @@ def from_bytes(data: bytes) -> DenseNetwork:
 
 def _require_dense(layers: list[dict]) -> None:
     found = [(each["class_name"], each["config"].get("activation")) for each in layers]
-    expected = [("DenseNetwork", "relu")] * (len(layers) - 1) + [("DenseNetwork", "softmax")]
+    expected = [("Dense", "relu")] * (len(layers) - 1) + [("Dense", "softmax")]
     if found != expected:
         raise ArtifactError(
             f"The stored head has the layers {found}; dense layers with relu and a softmax at the "
