@@ -49,7 +49,7 @@ class FrozenClock(datetime.datetime):
 def use_fakes(patch):
     """Avoid what is slow: a second look at fresh files, worker processes, TensorFlow, figures."""
     patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-    patch.setattr(resources, "Workers", InProcessPool)
+    patch.setattr(resources, "WorkerPool", InProcessPool)
     patch.setattr(resources, "embedder", lambda store, chosen: FakeTrunk)
     patch.setattr(batch, "render", repr)
 

@@ -57,7 +57,7 @@ def process_batch(
     delivery_lists.datetime.datetime = FrozenClock
     resources.embedder = lambda store, chosen: FakeTrunk
     if not real_workers:
-        resources.Workers = InProcessPool
+        resources.WorkerPool = InProcessPool
     store = small_store(root, part_size=4, **settings)
     summary = process_module.run_batch(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:

@@ -70,7 +70,7 @@ def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
                 yield read
 
     use_fakes(monkeypatch)
-    monkeypatch.setattr(resources, "Workers", Watched)
+    monkeypatch.setattr(resources, "WorkerPool", Watched)
     folder = write_files(tmp_path / "in", a_png=panoramic(), b_png=panoramic())
     boxed = write_files(folder, t_csv="file,label,x,y,w,h\na.png,caries,40,20,12,20")
     store = small_store(tmp_path)
