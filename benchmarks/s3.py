@@ -25,7 +25,7 @@ from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import row_count
 from pipeline.store.registry import choose_models
-from tests.s3_server import BUCKET, Process
+from tests.builders.s3_server import BUCKET, S3Server
 
 SCANS, REPEATS, DELAY, BAR = 128, 3, 0.05, 0.9
 INBOX = f"s3://{BUCKET}/inbox"
@@ -37,7 +37,7 @@ def main() -> None:
     fields = config.Settings.model_fields
     workers = WorkerPool(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
     try:
-        with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Process() as server:
+        with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, S3Server() as server:
             os.environ.update(server.environment)
             with multiprocessing.get_context("spawn").Pool() as pool:
                 put_on_s3(scans.panoramics(Path(root), pool, SCANS)["png"])
@@ -66,7 +66,7 @@ def store_at(root: Path) -> OpenStore:
     return opened
 
 
-def receiving(opened: OpenStore, workers: WorkerPool, server: Process) -> Comparison:
+def receiving(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Comparison:
     """Scans received per second."""
 
     def received() -> float:
@@ -78,7 +78,7 @@ def receiving(opened: OpenStore, workers: WorkerPool, server: Process) -> Compar
     return compared("receive: phantom panoramics", (SCANS, "scans"), received, server)
 
 
-def embedding(opened: OpenStore, workers: WorkerPool, server: Process) -> Comparison:
+def embedding(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Comparison:
     """Crops embedded per second."""
     chosen = choose_models(opened.settings, opened.store)
     crops = row_count(opened.store, crops_name(chosen.recipe_id, BATCH, 0))
@@ -92,16 +92,16 @@ def embedding(opened: OpenStore, workers: WorkerPool, server: Process) -> Compar
 
 
 def compared(
-    what: str, count: tuple[int, str], work: Callable[[], float], server: Process
+    what: str, count: tuple[int, str], work: Callable[[], float], server: S3Server
 ) -> Comparison:
     """The same work with and without the delay, in turns."""
 
     def delayed() -> float:
-        server.asked(f"delay/{DELAY}")
+        server.control(f"delay/{DELAY}")
         try:
             return work()
         finally:
-            server.asked("delay/0")
+            server.control("delay/0")
 
     return rates(what, count, delayed, ("without delay", work), BAR, REPEATS)
 

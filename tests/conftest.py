@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.store.base import Store
-from tests.s3_server import Process
+from tests.builders.s3_server import S3Server
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def store(tmp_path):
 @pytest.fixture(scope="session")
 def s3_server():
     """A real S3 API on the loopback, for the whole session."""
-    with Process() as server:
+    with S3Server() as server:
         yield server
 
 
@@ -23,8 +23,8 @@ def s3(s3_server, monkeypatch):
     """The server with nothing in its bucket, found by environment as any S3 is."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    s3_server.asked("clear")
-    s3_server.expect()
+    s3_server.control("clear")
+    s3_server.reset()
     return s3_server
 
 

@@ -48,7 +48,7 @@ def pictures() -> list[np.ndarray]:
     home = os.environ.get("DENTAL_TEST_DATA")
     real = sorted(Path(home, "opg").glob("*.jpg"))[:6] if home else []
     if not real:
-        from tests.batches import scan
+        from tests.builders.scans import scan
 
         return [scan(64, 96, seed=number) for number in range(4)]
     whole = [cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE) for path in real]
@@ -85,10 +85,13 @@ def in_all_formats(picture: np.ndarray) -> Iterator[bytes]:
 
 
 def dicom_seeds() -> list[bytes]:
-    from tests.dicoms import dicom
+    from tests.builders.dicom_files import dicom_file
 
     ramp = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96)
-    made = [dicom(ramp, BitsStored=13), dicom((ramp >> 5).astype(np.uint8), Modality="IO")]
+    made = [
+        dicom_file(ramp, BitsStored=13),
+        dicom_file((ramp >> 5).astype(np.uint8), Modality="IO"),
+    ]
     home = os.environ.get("DENTAL_TEST_DATA")
     files = sorted(Path(home, "dicom").rglob("*.dcm")) if home else []
     return made + [path.read_bytes() for path in files if path.stat().st_size < LARGEST_SEED]

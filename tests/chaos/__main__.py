@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import s3_server
+from tests.builders.s3_server import S3Server
 from tests.chaos import disks, prefect_runs
 from tests.chaos.on_s3 import TrialsOnS3
 from tests.chaos.trials import Trials
@@ -37,7 +37,7 @@ def everything(trials: Trials, home: Path) -> Iterator[tuple[str, Iterator[str]]
         print("skipped: small and read-only disks, which only root on Linux may mount")
     yield "two runs of one batch", trials.two_runs_of_one_batch(10)
     yield "two batches at once", trials.two_batches_at_once(10)
-    with s3_server.Process() as server:
+    with S3Server() as server:
         on_s3 = TrialsOnS3(home, server)
         yield "kill -9 around every third write to S3", on_s3.killed_around_every_write(step=3)
         yield "two runs of one batch on S3", on_s3.two_runs_of_one_batch(5)

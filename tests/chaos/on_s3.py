@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import s3  # noqa: F401  (imported once, here, for all victims)
+from tests.builders.s3_server import BUCKET, PHASES, KillAt, S3Server
 from tests.chaos import victims
 from tests.chaos.victims import DONE, REFUSED, TABLES
-from tests.s3_server import BUCKET, PHASES, Process, Strike
 
 
 class TrialsOnS3:
     """Trials over one batch, each below a prefix of its own, against one undisturbed run."""
 
-    def __init__(self, home: Path, server: Process):
+    def __init__(self, home: Path, server: S3Server):
         self.home = home
         self.folder = victims.batch(home / "in-s3")
         self._numbers = itertools.count()
@@ -55,7 +55,7 @@ class TrialsOnS3:
     def _work(self, place: str, at: int | None = None, phase: str = ""):
         def work() -> None:
             os.environ.update(self._server.environment)
-            self._server.expect(None if at is None else Strike(os.getpid(), at, phase))
+            self._server.reset(None if at is None else KillAt(os.getpid(), at, phase))
             root = self.home / place
             store = {"store": f"s3://{BUCKET}/{place}", "private": root / "store.private"}
             victims.process_batch(root, self.folder, "b", **store)
@@ -72,7 +72,7 @@ class TrialsOnS3:
         names = found.keys() | self.expected
         wrong = sorted(name for name in names if found.get(name) != self.expected.get(name))
         assert not wrong, f"{what}: other bytes in {wrong}"
-        assert not self._server.asked("uploads"), f"{what}: an upload was left unfinished"
+        assert not self._server.control("uploads"), f"{what}: an upload was left unfinished"
 
     def _no_half_object(self, place: str, what: str) -> None:
         for name, digest in self._contents(place).items():
@@ -80,6 +80,6 @@ class TrialsOnS3:
 
     def _contents(self, place: str) -> dict[str, str]:
         """SHA-256 of every part of every table."""
-        found = self._server.asked("contents").items()
+        found = self._server.control("contents").items()
         mine = {k.removeprefix(f"{place}/"): v for k, v in found if k.startswith(f"{place}/")}
         return {name: digest for name, digest in mine.items() if name.split("/")[0] in TABLES}

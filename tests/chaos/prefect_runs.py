@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.batches import KEY
+from tests.builders.stores import KEY
 from tests.chaos.victims import batch, contents, slay
 
 ROOT = Path(__file__).parents[2]

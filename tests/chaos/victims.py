@@ -5,7 +5,6 @@ trunk and the head are stand-ins: importing TensorFlow hundreds of times would t
 """
 
 import contextlib
-import datetime
 import os
 import signal
 import sys
@@ -23,7 +22,9 @@ from pipeline.jobs import process_batch as process_module
 from pipeline.jobs import resources
 from pipeline.stages.plan import deliver
 from pipeline.store.base import Store
-from tests.batches import Halved, InPlace, opened, panoramic, put, scan
+from tests.builders.fakes import FakeTrunk, FrozenClock, InProcessPool
+from tests.builders.scans import panoramic, scan, write_files
+from tests.builders.stores import small_store, stored_bytes
 from tests.chaos.moments import Moments
 
 TABLES = (
@@ -40,14 +41,6 @@ DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a victim
 PATIENCE = 120.0  # seconds; a victim that takes longer hangs
 
 
-class FrozenClock(datetime.datetime):
-    """Lists carry the time at which they were made, and delivered labels carry it on."""
-
-    @classmethod
-    def now(cls, tz=None):
-        return datetime.datetime(2026, 1, 1, tzinfo=tz)
-
-
 @dataclass(frozen=True)
 class Ended:
     """How a victim ended: its exit status, negative when a signal ended it, and what it counted."""
@@ -62,10 +55,10 @@ def process_batch(
     """What is struck: one batch from its folder to its report. Raises what the stages raise."""
     list_files.SECOND_LOOK_SECONDS = 0
     delivery_lists.datetime.datetime = FrozenClock
-    resources.embedder = lambda store, chosen: Halved
+    resources.embedder = lambda store, chosen: FakeTrunk
     if not real_workers:
-        resources.Workers = InPlace
-    store = opened(root, part_size=4, **settings)
+        resources.WorkerPool = InProcessPool
+    store = small_store(root, part_size=4, **settings)
     summary = process_module.run_batch(store, deliver(folder, batch, store))
     if summary.failures or summary.broken_checks:
         raise StageFailure(summary.failures + summary.broken_checks)
@@ -139,8 +132,7 @@ def slay(pid: int) -> None:
 
 def contents(root: Path) -> dict[str, bytes]:
     """Every part of every table, by its name."""
-    store = Store(str(root / "store"))
-    return {name: store.read_bytes(name) for table in TABLES for name in store.names(table)}
+    return stored_bytes(Store(str(root / "store")), *TABLES)
 
 
 def left_over(root: Path) -> list[str]:
@@ -158,13 +150,13 @@ def batch(folder: Path) -> Path:
     same = scan(seed=1)
     pictures = {f"s{number:02d}_png": scan(seed=10 + number) for number in range(8)}
     pictures["s08_png"] = panoramic(seed=18)  # with a box, so it has a background too
-    put(folder, **pictures, t_png=same, u_png=same, v_png=b"broken", w_png=b"")
+    write_files(folder, **pictures, t_png=same, u_png=same, v_png=b"broken", w_png=b"")
     lines = [
         f"s{number:02d},{'healthy' if number % 2 else 'caries'},p{number // 2},,,,"
         for number in range(8)
     ]
     lines.append("s08,caries,p4,40,20,12,20")
-    put(folder, labels_csv="\n".join(["image_id,label,patient,x,y,w,h", *lines]))
+    write_files(folder, labels_csv="\n".join(["image_id,label,patient,x,y,w,h", *lines]))
     for path in folder.iterdir():
         os.utime(path, (1_000_000_000, 1_000_000_000))
     return folder

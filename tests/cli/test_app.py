@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
-from tests.batches import opened, put, scan
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +30,8 @@ def dental(*arguments, cwd=ROOT, **variables):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     root = tmp_path_factory.mktemp("cli")
-    folder = put(root / "in", a_png=scan(), b_png=scan(), c_png=scan(), d_png=b"broken")
-    small = opened(root)
+    folder = write_files(root / "in", a_png=scan(), b_png=scan(), c_png=scan(), d_png=b"broken")
+    small = small_store(root)
     run_batch(small, deliver(folder, "night", small))
     return root / "store"
 

@@ -9,14 +9,20 @@ from pipeline.cli import evaluate, models  # noqa: F401  (they add their command
 from pipeline.cli.app import commands
 from pipeline.errors import ConfigError
 from pipeline.store.registry import champion
-from tests.batches import opened
-from tests.stored import Stored
+from tests.builders.stores import small_store
+from tests.builders.synthetic_store import SyntheticStore
 
 
 @pytest.fixture
 def made(tmp_path):
-    store = opened(tmp_path).store
-    return Stored(store).trunk().head("h0", 0.2).champion("h0").head("h1", 0.6, made="2026-11-26")
+    store = small_store(tmp_path).store
+    return (
+        SyntheticStore(store)
+        .add_trunk()
+        .add_head("h0", 0.2)
+        .promote("h0")
+        .add_head("h1", 0.6, made="2026-11-26")
+    )
 
 
 def dental(made, *arguments, status=0):

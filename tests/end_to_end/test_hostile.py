@@ -20,8 +20,8 @@ from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import Entry, list_batch
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.read_scan import Order, read_scan
-from tests.batches import scan
-from tests.dicoms import dicom
+from tests.builders.dicom_files import dicom_file
+from tests.builders.scans import scan
 
 MANY = 10**8
 PICTURE = scan(60, 80, seed=1)
@@ -199,7 +199,7 @@ def test_a_file_truncated_at_any_tenth_is_rejected(form, tenth):
             form="TIFF", save_all=True, append_images=[Image.fromarray(255 - PICTURE)]
         ),
         "interlaced": lambda: png_of(PICTURE, interlaced=True),
-        "dicom": lambda: dicom(PICTURE),
+        "dicom": lambda: dicom_file(PICTURE),
     }[form]()
     assert rejection(data[: len(data) * tenth // 10]) in (
         "undecodable",
@@ -254,7 +254,7 @@ def test_a_scan_is_known_by_its_content_whatever_its_name(folder):
     put(folder / "a.jpg")
     put(folder / "b.txt.docx")
     put(folder / "c", saved(form="TIFF"))
-    put(folder / "d.png", dicom(PICTURE))
+    put(folder / "d.png", dicom_file(PICTURE))
     put(folder / "e.png", zipped())
     assert list(outcomes(folder).values()) == ["accepted"] * 4 + ["not_an_image"]
 

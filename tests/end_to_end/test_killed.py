@@ -15,7 +15,9 @@ from pipeline.jobs import process_batch as process_module
 from pipeline.jobs import resources
 from pipeline.stages.plan import deliver, plan_batch
 from pipeline.store import catalog
-from tests.batches import Halved, opened, put, scan
+from tests.builders.fakes import FakeTrunk
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store, stored_bytes
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
@@ -33,25 +35,19 @@ if __name__ == "__main__":
 
 def run(root):
     """The program that is killed: receives and embeds the batch with a stand-in for the trunk."""
-    resources.embedder = lambda store, chosen: Halved
-    process_module.run_batch(opened(root, part_size=1), "b")
-
-
-def contents(store):
-    return {
-        name: store.store.read_bytes(name) for kind in TABLES for name in store.store.names(kind)
-    }
+    resources.embedder = lambda store, chosen: FakeTrunk
+    process_module.run_batch(small_store(root, part_size=1), "b")
 
 
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
     """A store whose batch is listed but not received, and the program that works on it."""
     monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-    monkeypatch.setattr(resources, "embedder", lambda store, chosen: Halved)
+    monkeypatch.setattr(resources, "embedder", lambda store, chosen: FakeTrunk)
     same = scan()
     pictures = {f"s{number:02d}_png": scan(300, 200) for number in range(32)}
-    folder = put(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
-    store = opened(tmp_path, part_size=1)
+    folder = write_files(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
+    store = small_store(tmp_path, part_size=1)
     deliver(folder, "b", store)
     plan_batch("b", store)
     program = tmp_path / "run.py"
@@ -75,9 +71,9 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_
     killed = 0
     for _ in range(KILLS):
         victim = start(program, tmp_path)
-        before, deadline = len(contents(store)), time.monotonic() + 120
+        before, deadline = len(stored_bytes(store.store, *TABLES)), time.monotonic() + 120
         # Wait until the run writes, then strike a little later: somewhere inside a part.
-        while len(contents(store)) == before and victim.poll() is None:
+        while len(stored_bytes(store.store, *TABLES)) == before and victim.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.05))
@@ -87,11 +83,11 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_
         victim.wait()
         victim.stderr.close()
     process_module.run_batch(store, "b")
-    after = contents(store)
+    after = stored_bytes(store.store, *TABLES)
     for name in after:
         store.store.remove(name)
     calm = process_module.run_batch(store, "b")
-    assert contents(store) == after
+    assert stored_bytes(store.store, *TABLES) == after
     assert killed == KILLS
     assert calm.counts["accepted"] == 33
     assert calm.counts["duplicate"] == calm.counts["rejected"] == 1

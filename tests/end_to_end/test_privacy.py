@@ -11,14 +11,22 @@ from pipeline.report.summary import format_summary
 from pipeline.stages.plan import deliver
 from pipeline.upkeep import find_traces, forget, undo
 from pipeline.upkeep.retry import retry
-from tests.batches import opened, without_waiting
-from tests.planted import MARK, found_in, mark, patterns, plant, planted
+from tests.builders.fakes import use_fakes
+from tests.builders.identifiers import (
+    ISSUED,
+    MARK,
+    files_with_identifiers,
+    identifier_batch,
+    identifier_pattern,
+    new_identifier,
+)
+from tests.builders.stores import small_store
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
-    return opened(tmp_path / "home", part_size=4)
+    use_fakes(monkeypatch)
+    return small_store(tmp_path / "home", part_size=4)
 
 
 @pytest.mark.parametrize(
@@ -31,18 +39,18 @@ def store(tmp_path, monkeypatch):
 )
 def test_the_search_finds_a_mark_in_every_form(tmp_path, encode):
     (tmp_path / "log").write_bytes(b"a line, " + encode(MARK + "NAME001") + b", and so on")
-    assert found_in(tmp_path)
+    assert files_with_identifiers(tmp_path)
 
 
 def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkeypatch, capfd):
-    before = len(planted)  # by other tests
-    folder = plant(tmp_path / "inbox")
+    before = len(ISSUED)  # by other tests
+    folder = identifier_batch(tmp_path / "inbox")
     batch = deliver(folder, None, store)
 
     class Fails:
         @staticmethod
         def embed(crops):
-            raise RuntimeError(f"cannot read {folder}/{mark('ERROR')}.png")
+            raise RuntimeError(f"cannot read {folder}/{new_identifier('ERROR')}.png")
 
     with monkeypatch.context() as broken:
         broken.setattr(resources, "embedder", lambda *_: Fails)
@@ -57,13 +65,13 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
     assert summary.planned.problems == {} or sum(summary.planned.problems.values())
     retry(store, batch)
     run_batch(store, batch)
-    assert found_in(tmp_path / "home" / "store") == []
-    theirs = next(each for each in planted[before:] if each.startswith(f"{MARK}PATIENT"))
+    assert files_with_identifiers(tmp_path / "home" / "store") == []
+    theirs = next(each for each in ISSUED[before:] if each.startswith(f"{MARK}PATIENT"))
     assert forget.forget(store, find_traces.find_patient(store, theirs)).scan_ids
-    assert found_in(tmp_path / "home" / "store") == []
+    assert files_with_identifiers(tmp_path / "home" / "store") == []
     said = capfd.readouterr()
-    assert not patterns().search((said.out + said.err).encode())
-    assert found_in(store.private.root)  # where they belong
+    assert not identifier_pattern().search((said.out + said.err).encode())
+    assert files_with_identifiers(store.private.root)  # where they belong
     undo.undo(store, batch)
-    assert found_in(tmp_path / "home" / "store") == []
-    assert len(planted) - before >= 80
+    assert files_with_identifiers(tmp_path / "home" / "store") == []
+    assert len(ISSUED) - before >= 80

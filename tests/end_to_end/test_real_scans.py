@@ -9,7 +9,7 @@ import pytest
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
-from tests.batches import opened
+from tests.builders.stores import small_store
 
 DATA = os.environ.get("DENTAL_TEST_DATA")
 pytestmark = pytest.mark.skipif(
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_real_panoramics_with_boxes_give_a_crop_and_an_embedding_for_every_box(tmp_path):
-    store = opened(tmp_path, part_size=128)
+    store = small_store(tmp_path, part_size=128)
     summary = run_batch(store, deliver(Path(DATA, "opg"), "opg", store))
     assert summary.counts["accepted"] == 116
     assert summary.counts["crops"] == summary.counts["features"] == 601
@@ -31,7 +31,7 @@ def test_real_panoramics_with_boxes_give_a_crop_and_an_embedding_for_every_box(t
 
 
 def test_real_dicom_files_are_accepted_or_rejected_and_none_stops_the_batch(tmp_path):
-    store = opened(tmp_path, part_size=128)
+    store = small_store(tmp_path, part_size=128)
     folder = Path(DATA, "dicom", "test_files")
     summary = run_batch(store, deliver(folder, "dicom", store))
     assert summary.failures == summary.broken_checks == []

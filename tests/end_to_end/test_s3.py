@@ -1,14 +1,10 @@
 """A whole run on S3 beside the same run in folders."""
 
-import datetime
-from types import SimpleNamespace
-
 import pytest
 
 from pipeline import config
 from pipeline import s3 as s3_module
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest import delivery_lists
 from pipeline.ingest.batch_folder import folder_at
 from pipeline.jobs import process_batch as process_module
 from pipeline.jobs.nightly import nightly
@@ -20,8 +16,9 @@ from pipeline.upkeep import forget
 from pipeline.upkeep.erase import every_file, traces_left
 from pipeline.upkeep.find_traces import find_scan
 from pipeline.upkeep.why import explain_file
-from tests.batches import KEY, opened, put, scan, without_waiting
-from tests.chaos.victims import FrozenClock
+from tests.builders.fakes import freeze_delivery_times, use_fakes
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import KEY, small_store
 
 TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
 
@@ -30,25 +27,24 @@ def opened_on_s3(tmp_path, **changes):
     private = tmp_path / "private"
     private.mkdir(exist_ok=True, mode=0o700)
     (private / "key").write_text(KEY + "\n")
-    settings = opened(tmp_path, **changes).settings
+    settings = small_store(tmp_path, **changes).settings
     there = {"store": "s3://bucket/store", "private": private}
     return open_for_writing(settings.model_copy(update=there))
 
 
 @pytest.fixture
 def batch(tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
-    frozen = SimpleNamespace(datetime=FrozenClock, UTC=datetime.UTC)
-    monkeypatch.setattr(delivery_lists, "datetime", frozen)
+    use_fakes(monkeypatch)
+    freeze_delivery_times(monkeypatch)
     same = scan(seed=1)
     pictures = {f"s{number}_png": scan(seed=10 + number) for number in range(5)}
     lines = [f"s{number},{'healthy' if number % 2 else 'caries'}" for number in range(5)]
-    put(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
-    return put(tmp_path / "in", labels_csv="\n".join(["image_id,label", *lines]))
+    write_files(tmp_path / "in", **pictures, t_png=same, u_png=same, v_png=b"broken")
+    return write_files(tmp_path / "in", labels_csv="\n".join(["image_id,label", *lines]))
 
 
 def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tmp_path, s3):
-    here, there = opened(tmp_path), opened_on_s3(tmp_path)
+    here, there = small_store(tmp_path), opened_on_s3(tmp_path)
     for each in (here, there):
         summary = process_module.run_batch(each, deliver(batch, "b", each))
         assert not summary.failures
@@ -58,7 +54,7 @@ def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tm
     assert len(names) >= 10
     for name in names:
         assert there.store.read_bytes(name) == here.store.read_bytes(name), name
-    s3.expect()
+    s3.reset()
     again = process_module.run_batch(there, "b")
     assert again.nothing_to_do
     assert not [each for each in s3.requests if each.method == "PUT" and ".locks" not in each.key]
@@ -97,12 +93,14 @@ def on_s3(folder, prefix):
 
 def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
     """Ledgers differ in nothing but the keyed hashes of where a file lies."""
-    put(batch, **{"labels/x_txt": "nobody", "sub/y_png": scan(seed=99), ".hidden/z_png": "no"})
-    here = opened(tmp_path / "here")
-    there = opened(tmp_path / "there")
+    write_files(
+        batch, **{"labels/x_txt": "nobody", "sub/y_png": scan(seed=99), ".hidden/z_png": "no"}
+    )
+    here = small_store(tmp_path / "here")
+    there = small_store(tmp_path / "there")
     prefix = on_s3(batch, "s3://bucket/inbox/20261123")
     prefix.objects.put("sub/", b"")  # as consoles make folders
-    s3.expect()
+    s3.reset()
     summary = process_module.run_batch(there, deliver(prefix, None, there))
     assert summary.batch == "20261123"
     fetched = [each.key for each in s3.requests if each.method == "GET" and each.key != "/bucket"]
@@ -113,7 +111,7 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
     for table in ("crops", "features"):
         for name in here.store.names(table):
             assert there.store.read_bytes(name) == here.store.read_bytes(name), name
-    night = nightly(opened(tmp_path / "there", inbox="s3://bucket/inbox"))
+    night = nightly(small_store(tmp_path / "there", inbox="s3://bucket/inbox"))
     assert {name: each.outcome for name, each in night.batches.items()} == {"20261123": "unchanged"}
     assert explain_file(there, "s3://bucket/inbox/20261123/s1.png").attempts[0].status == "accepted"
     for folder in ("s3://bucket/inbox/20261123", "s3://bucket/inbox/"):
@@ -122,18 +120,18 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
 
 
 def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
-    s3.asked("careless/yes")
+    s3.control("ignore-conditions/yes")
     try:
         with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
             opened_on_s3(tmp_path)
     finally:
-        s3.asked("careless/no")
+        s3.control("ignore-conditions/no")
 
 
 def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):
     with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
         open_for_writing(config.load(store="s3://no-such-bucket/x", private=tmp_path / "p"))
     with pytest.raises(ConfigError, match="no-such-bucket/in cannot be listed: S3 says NoSuch"):
-        deliver(folder_at("s3://no-such-bucket/in"), None, opened(tmp_path))
+        deliver(folder_at("s3://no-such-bucket/in"), None, small_store(tmp_path))
     with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
         catalog.open_store("s3://no-such-bucket/x")

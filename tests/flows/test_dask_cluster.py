@@ -18,8 +18,10 @@ from pipeline.jobs.process_batch import run_batch
 from pipeline.jobs.resources import job_for
 from pipeline.stages.parts_loop import StageRun
 from pipeline.stages.plan import deliver
-from tests.batches import opened, put, scan, without_waiting
-from tests.dask_worker import VICTIM
+from tests.builders.dask_worker import VICTIM
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store, stored_bytes
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels")
@@ -46,7 +48,14 @@ def running(tmp_path_factory):
     address, here = f"tcp://127.0.0.1:{port}", ("--dashboard-address", "127.0.0.1:0")
     started = [dask(logs / "scheduler", "scheduler", "--host", "127.0.0.1", "--port", port, *here)]
     for name in ("one", "two"):
-        options = ("--nthreads", "1", "--no-nanny", "--preload", "tests.dask_worker", *here)
+        options = (
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--preload",
+            "tests.builders.dask_worker",
+            *here,
+        )
         victim = {VICTIM: str(logs / "victim")}
         started.append(dask(logs / name, "worker", address, *options, **victim))
     yield address, logs, started
@@ -57,7 +66,7 @@ def running(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    without_waiting(monkeypatch)
+    use_fakes(monkeypatch)
 
 
 def on_dask(settings):
@@ -70,33 +79,31 @@ def on_dask(settings):
     return map_parts
 
 
-def contents(store):
-    return {name: store.store.read_bytes(name) for t in TABLES for name in store.store.names(t)}
-
-
 def test_a_run_that_loses_a_worker_gives_the_bytes_of_a_run_on_this_machine(running, tmp_path):
     address, logs, started = running
     same = scan()
     pictures = {f"smith{number}_png": scan() for number in range(6)}
-    folder = put(tmp_path / "Ann Smith", a_png=same, **pictures, z_png=same, y_png=b"broken")
-    store = opened(tmp_path, part_size=2, workers=1, runner="dask", dask=Dask(address=address))
+    folder = write_files(
+        tmp_path / "Ann Smith", a_png=same, **pictures, z_png=same, y_png=b"broken"
+    )
+    store = small_store(tmp_path, part_size=2, workers=1, runner="dask", dask=Dask(address=address))
     batch = deliver(folder, "night", store)
     summary = run_batch(store, batch, on_dask(store.settings))
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["duplicate"] == summary.counts["rejected"] == 1
     assert sum(each.poll() is not None for each in started) == 1  # it was killed
-    after = contents(store)
+    after = stored_bytes(store.store, *TABLES)
     for name in after:
         store.store.remove(name)
     run_batch(store, batch)
-    assert contents(store) == after
+    assert stored_bytes(store.store, *TABLES) == after
     for log in ("scheduler", "one", "two"):
         assert b"smith" not in (logs / log).read_bytes().lower(), log
 
 
 def test_a_worker_that_nobody_offers_is_asked_for_in_words(running, tmp_path, monkeypatch):
     monkeypatch.setattr(dask_cluster, "PATIENCE_SECONDS", 3)
-    store = opened(tmp_path, runner="dask", dask=Dask(address=running[0], embed={"GPU": 1}))
+    store = small_store(tmp_path, runner="dask", dask=Dask(address=running[0], embed={"GPU": 1}))
     work = StageRun("embed", "b", Embed(job_for("run", "b", store, None)), store.private, print)
     with (
         pytest.raises(ConfigError, match=r"stage embed came .* offers GPU=1\. Start one"),

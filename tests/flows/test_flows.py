@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.planted import found_in, patterns, plant
+from tests.builders.identifiers import files_with_identifiers, identifier_batch, identifier_pattern
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -38,7 +38,7 @@ def python(*arguments, **variables):
 def batch(tmp_path_factory):
     """A batch full of planted identifiers, scans among it that cannot be used; its first run."""
     root = tmp_path_factory.mktemp("flows")
-    folder = plant(root / "Ann Smith")
+    folder = identifier_batch(root / "Ann Smith")
     run = python("flows", "process_batch", folder, "--store", root / "store", "--name", "night")
     return root, folder, run
 
@@ -80,8 +80,8 @@ def test_no_planted_identifier_is_in_prefects_database_the_store_or_the_logs(bat
         connection.execute("pragma wal_checkpoint(truncate)")
         runs = connection.execute("select count(*) from task_run").fetchone()[0]
     assert runs >= 4  # two parts, received and embedded
-    assert found_in(home) == found_in(root / "store") == []
-    assert not patterns().search((run.stdout + run.stderr).encode())
+    assert files_with_identifiers(home) == files_with_identifiers(root / "store") == []
+    assert not identifier_pattern().search((run.stdout + run.stderr).encode())
     for path in home.rglob("*"):
         assert not path.is_file() or b"Ann Smith" not in path.read_bytes(), path
 

@@ -14,7 +14,8 @@ import pytest
 from pipeline import config
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.report.night_record import last_night
-from tests.batches import opened, put
+from tests.builders.scans import write_files
+from tests.builders.stores import small_store
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds; it takes 15 to 30
@@ -55,8 +56,8 @@ def servers_of(pid):
 
 def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    small = opened(tmp_path)
-    put(tmp_path / "inbox" / "2026-11-01", a_png=b"broken")
+    small = small_store(tmp_path)
+    write_files(tmp_path / "inbox" / "2026-11-01", a_png=b"broken")
     arguments = ("-m", "flows", "serve", "--store", small.settings.store, "--every", 3)
     often = {"PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     with running(*arguments, DENTAL_INBOX=str(tmp_path / "inbox"), **often) as serving:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pipeline.imaging.downscale import shrink
-from tests.batches import scan
+from tests.builders.scans import scan
 
 
 @pytest.mark.parametrize("size", [(256, 124), (300, 200), (999, 700)])

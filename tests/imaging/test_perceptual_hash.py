@@ -7,7 +7,7 @@ import pytest
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.perceptual_hash import perceptual_hash
 from pipeline.imaging.thumbnail import thumbnail
-from tests.batches import scan
+from tests.builders.scans import scan
 
 
 def bits(pixels):

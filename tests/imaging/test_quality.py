@@ -13,7 +13,7 @@ from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import list_batch
 from pipeline.stages.read_scan import Order, read_scan
-from tests.batches import put, scan
+from tests.builders.scans import scan, write_files
 
 
 def film():
@@ -97,7 +97,7 @@ def read(folder, quality=None, **recipe):
 
 def test_a_flaw_is_noted_and_rejects_only_when_it_is_listed(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.ingest.list_files.SECOND_LOOK_SECONDS", 0)
-    folder = put(tmp_path, a_png=np.full((300, 600), 200, np.uint8))
+    folder = write_files(tmp_path, a_png=np.full((300, 600), 200, np.uint8))
     kept = read(folder)
     assert kept.rejection is None
     assert kept.picture_facts["quality_flags"] == ["blank"]
@@ -114,7 +114,7 @@ def test_masked_letters_are_in_no_crop(tmp_path, monkeypatch):
     film = np.full((300, 200), 90, np.uint8)
     film[:, ::2] = 160
     cv2.putText(film, "R", (20, 290), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2)
-    folder = put(tmp_path, a_png=film)
+    folder = write_files(tmp_path, a_png=film)
     plain, masked = read(folder), read(folder, mask_border=0.15)
     brightest = [crop.max() for crop in (*plain.crops, *masked.crops)]
     assert brightest[0] > 200 >= brightest[1]

@@ -10,16 +10,13 @@ from PIL import Image
 
 from pipeline.errors import ScanRejected
 from pipeline.ingest.decode import decode
+from tests.builders.scans import encode
 
 MANY = 10**8
 
 
 def ramp(height=40, width=60, top=255, dtype=np.uint8):
     return np.linspace(0, top, height * width).astype(dtype).reshape(height, width)
-
-
-def encoded(pixels, suffix=".png", options=()):
-    return cv2.imencode(suffix, pixels, list(options))[1].tobytes()
 
 
 def tagged(tiff, tag, value, to):
@@ -38,7 +35,7 @@ def tiff_of(*pages):
 
 @pytest.mark.parametrize(("suffix", "format"), [(".png", "png"), (".tif", "tiff"), (".bmp", "bmp")])
 def test_lossless_formats_come_out_as_they_went_in(suffix, format):
-    picture = decode(encoded(ramp(), suffix), None, MANY)
+    picture = decode(encode(ramp(), suffix), None, MANY)
     assert picture.frames[0].tolist() == ramp().tolist()
     assert (picture.format, picture.bits, picture.bits_from, picture.colour) == (
         format,
@@ -49,26 +46,26 @@ def test_lossless_formats_come_out_as_they_went_in(suffix, format):
 
 
 def test_a_jpeg_comes_out_nearly_as_it_went_in():
-    picture = decode(encoded(ramp(), ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 95)), None, MANY)
+    picture = decode(encode(ramp(), ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 95)), None, MANY)
     assert np.abs(picture.frames[0].astype(int) - ramp()).max() < 8
     assert picture.format == "jpeg"
 
 
 def test_twelve_bits_in_sixteen_are_scaled_by_the_sensor_not_by_the_scan():
     dim = np.array([[0, 1024], [2048, 2047]], np.uint16)
-    picture = decode(encoded(dim), None, MANY)
+    picture = decode(encode(dim), None, MANY)
     assert picture.frames[0].tolist() == [[0, 64], [128, 127]]
     assert (picture.bits, picture.bits_from) == (12, "guessed")
 
 
 def test_sixteen_bits_are_recognised_by_values_that_twelve_cannot_hold():
-    picture = decode(encoded(np.array([[0, 65535], [32768, 4096]], np.uint16)), None, MANY)
+    picture = decode(encode(np.array([[0, 65535], [32768, 4096]], np.uint16)), None, MANY)
     assert picture.frames[0].tolist() == [[0, 255], [128, 16]]
     assert picture.bits == 16
 
 
 def test_bits_said_by_the_delivery_win_over_the_guess():
-    picture = decode(encoded(np.array([[0, 1023]], np.uint16), ".tif"), 10, MANY)
+    picture = decode(encode(np.array([[0, 1023]], np.uint16), ".tif"), 10, MANY)
     assert picture.frames[0].tolist() == [[0, 255]]
     assert (picture.bits, picture.bits_from) == (10, "csv")
 
@@ -120,13 +117,13 @@ def test_a_page_that_calls_itself_a_thumbnail_is_the_scan_when_it_stands_alone()
 def test_colour_becomes_luminance_and_is_recorded():
     blue, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
     blue[..., 0] = 255
-    picture = decode(encoded(np.hstack([blue, white])), None, MANY)
+    picture = decode(encode(np.hstack([blue, white])), None, MANY)
     assert picture.colour
     assert picture.frames[0][0].tolist() == pytest.approx([29, 29, 255, 255], abs=1)
 
 
 def test_colours_that_lie_apart_in_sixteen_bits_are_rejected_never_scrambled():
-    colours = encoded(np.dstack([ramp(top=65535, dtype=np.uint16)] * 3), ".tif")
+    colours = encode(np.dstack([ramp(top=65535, dtype=np.uint16)] * 3), ".tif")
     assert decode(colours, None, MANY).colour
     with pytest.raises(ScanRejected, match="in planes of 16 bits") as caught:
         decode(tagged(colours, 284, 1, 2), None, MANY)
@@ -156,7 +153,7 @@ def test_the_exif_orientation_is_applied():
 )
 def test_a_truncated_file_is_rejected_never_padded(suffix, options, tenth):
     noise = np.random.default_rng(0).integers(0, 255, (120, 160)).astype(np.uint8)
-    data = encoded(noise, suffix, options)
+    data = encode(noise, suffix, options)
     with pytest.raises(ScanRejected) as caught:
         decode(data[: len(data) * tenth // 10], None, MANY)
     assert caught.value.reason in ("undecodable", "not_an_image")
@@ -167,9 +164,9 @@ def test_a_truncated_file_is_rejected_never_padded(suffix, options, tenth):
     [
         ("empty", "0 bytes", b"", None, MANY),
         ("not_an_image", "17 bytes", b"a letter, no scan", None, MANY),
-        ("too_large", "60 x 40 pixels, at most 100", encoded(ramp()), None, 100),
-        ("too_bright", "4096 but a 12-bit", encoded(np.full((2, 2), 4096, np.uint16)), 12, MANY),
-        ("unsupported_pixels", "float32", encoded(ramp(dtype=np.float32), ".tif"), None, MANY),
+        ("too_large", "60 x 40 pixels, at most 100", encode(ramp()), None, 100),
+        ("too_bright", "4096 but a 12-bit", encode(np.full((2, 2), 4096, np.uint16)), 12, MANY),
+        ("unsupported_pixels", "float32", encode(ramp(dtype=np.float32), ".tif"), None, MANY),
     ],
 )
 def test_a_rejection_names_its_reason_and_its_numbers(reason, says, data, bits, limit):

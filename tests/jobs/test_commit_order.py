@@ -13,7 +13,7 @@ from pipeline.jobs.resources import Resources, job_for
 from pipeline.store.locks import acquire_lock, batch_lock, begin_run, commit_lock
 from pipeline.store.part_names import scans_name
 from pipeline.store.run_store import RunStore
-from tests.batches import opened
+from tests.builders.stores import small_store
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_file_of_a_run_waits_for_the_commit_of_another_process(run):
 
 
 def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
-    store = opened(tmp_path)
+    store = small_store(tmp_path)
     key = (store.private.root / "key").read_bytes().strip()
     work = Receive(job_for("run", "b", store, None))
     for form in (key, bytes.fromhex(key.decode())):
@@ -108,7 +108,7 @@ def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
 
 
 def test_a_worker_with_another_version_does_nothing_and_says_so(tmp_path, monkeypatch):
-    work = Receive(job_for("run", "b", opened(tmp_path), None))
+    work = Receive(job_for("run", "b", small_store(tmp_path), None))
     monkeypatch.setattr("pipeline.jobs.part_work.made_with", lambda: "another")
     found = attempt_elsewhere(work, 0)
     assert found.failed
@@ -116,7 +116,7 @@ def test_a_worker_with_another_version_does_nothing_and_says_so(tmp_path, monkey
 
 
 def test_a_worker_that_does_not_see_the_lock_of_the_run_writes_nothing(tmp_path):
-    store = opened(tmp_path)
+    store = small_store(tmp_path)
     found = attempt_elsewhere(Receive(job_for("run", "b", store, None)), 0)
     assert found.failed
     assert found.words is None  # they stand in the private messages of the worker

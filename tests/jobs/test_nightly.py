@@ -21,8 +21,10 @@ from pipeline.report import night_record
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, night_lock
-from tests.batches import Halved, opened, put, scan, without_waiting
-from tests.chaos.victims import FrozenClock, left_over
+from tests.builders.fakes import FakeTrunk, freeze_delivery_times, use_fakes
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store, stored_bytes
+from tests.chaos.victims import left_over
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels")
@@ -37,23 +39,16 @@ if __name__ == "__main__":
 """
 
 
-def quick(patch):
-    without_waiting(patch)
-    frozen = SimpleNamespace(datetime=FrozenClock, UTC=datetime.UTC)
-    patch.setattr(
-        delivery_lists, "datetime", frozen
-    )  # lists carry the time at which they were made
-
-
 def at_night(root, inbox, **changes):
     few = config.Novelty(min_patients=1000)  # learns nothing, so that nights are quick
-    return opened(root, inbox=inbox, novelty=few, **changes)
+    return small_store(root, inbox=inbox, novelty=few, **changes)
 
 
 def die_in_the_night(root, inbox):
     """The program of the killed night: everything received, one of two parts embedded."""
     patch = pytest.MonkeyPatch()
-    quick(patch)
+    use_fakes(patch)
+    freeze_delivery_times(patch)
     embed_part = part_work.embed_part
 
     def embed_no_second(store, batch, number, *others):
@@ -68,7 +63,8 @@ def die_in_the_night(root, inbox):
 @pytest.fixture
 def night(tmp_path, monkeypatch):
     """One night over an inbox."""
-    quick(monkeypatch)
+    use_fakes(monkeypatch)
+    freeze_delivery_times(monkeypatch)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
 
@@ -80,8 +76,7 @@ def night(tmp_path, monkeypatch):
 
 
 def contents(root):
-    store = at_night(root, None).store
-    return {name: store.read_bytes(name) for table in TABLES for name in store.names(table)}
+    return stored_bytes(at_night(root, None).store, *TABLES)
 
 
 def outcomes(found):
@@ -101,7 +96,7 @@ def test_ten_nights_leave_what_calm_ones_would(night, tmp_path):
         return len(expected)
 
     def arrives(name, *files):
-        put(night.inbox / name, **{f"{file}_png": scan() for file in files})
+        write_files(night.inbox / name, **{f"{file}_png": scan() for file in files})
 
     # 1: a new batch.
     arrives("2026-11-01", *"abcd")
@@ -166,17 +161,17 @@ def test_a_flaky_disk_costs_one_night_of_one_part(night, monkeypatch):
     def flaky(store, chosen):
         raise OSError(5, "Input/output error")
 
-    put(night.inbox / "2026-11-01", a_png=scan())
+    write_files(night.inbox / "2026-11-01", a_png=scan())
     monkeypatch.setattr(resources, "embedder", flaky)
     found = night()
     assert outcomes(found) == {"2026-11-01": "failed"}
     assert "FAILED  stage embed could not finish part 0" in found.batches["2026-11-01"].lines[-1]
-    monkeypatch.setattr(resources, "embedder", lambda store, chosen: Halved)
+    monkeypatch.setattr(resources, "embedder", lambda store, chosen: FakeTrunk)
     assert night().worked_on() == ["2026-11-01"]
 
 
 def test_a_batch_that_somebody_works_on_is_left_to_them(night):
-    put(night.inbox / "2026-11-01", a_png=scan())
+    write_files(night.inbox / "2026-11-01", a_png=scan())
     with batch_lock(at_night(night.root, night.inbox).store, "2026-11-01"):
         found = night()
     assert outcomes(found) == {"2026-11-01": "busy"}
@@ -184,10 +179,10 @@ def test_a_batch_that_somebody_works_on_is_left_to_them(night):
 
 
 def test_a_batch_delivered_by_hand_keeps_its_name_and_no_folder_is_named(night):
-    folder = put(night.inbox / "Ann Smith", a_png=scan())
+    folder = write_files(night.inbox / "Ann Smith", a_png=scan())
     store = at_night(night.root, night.inbox)
     process_batch.run_batch(store, deliver(folder, "spring", store))
-    put(night.inbox / "Bob Jones", b_png=b"broken")
+    write_files(night.inbox / "Bob Jones", b_png=b"broken")
     (night.inbox / "Carl Miller").mkdir()
     found = night()
     first, second, _ = found.batches
@@ -213,7 +208,7 @@ def test_an_inbox_that_is_not_there_is_a_failure_that_is_heard(night, tmp_path):
 def reviewed(night, tmp_path):
     """A night over one labelled batch, and tables of reviewers' labels for its first crop."""
     labels = "file,label\na.png,healthy\nb.png,caries\n"
-    put(night.inbox / "2026-11-01", a_png=scan(), b_png=scan(), labels_csv=labels)
+    write_files(night.inbox / "2026-11-01", a_png=scan(), b_png=scan(), labels_csv=labels)
     tables = tmp_path / "tables"
     tables.mkdir()
     night()
@@ -309,7 +304,7 @@ def test_labels_that_come_again_unchanged_train_no_head(learned, night, reviewed
 
 
 def test_a_night_with_nothing_to_do_imports_nothing_slow(night):
-    put(night.inbox / "2026-11-01", a_png=scan())
+    write_files(night.inbox / "2026-11-01", a_png=scan())
     night()
     program = (
         "import sys\nfrom pathlib import Path\n"

@@ -5,11 +5,11 @@ import logging
 import pytest
 
 from pipeline.jobs import on_failure
-from tests.batches import opened
+from tests.builders.stores import small_store
 
 
 def settings(tmp_path, command):
-    return opened(tmp_path, on_failure=command).settings
+    return small_store(tmp_path, on_failure=command).settings
 
 
 def test_the_command_gets_the_words_on_its_input(tmp_path):

@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.ingest import list_files
-from pipeline.jobs.process_batch import run_batch
 from pipeline.report.summary import (
     Summary,
     format_progress,
@@ -17,12 +16,13 @@ from pipeline.report.summary import (
     write_record,
 )
 from pipeline.stages import plan
-from pipeline.stages.plan import deliver
 from pipeline.store import catalog, registry
 from pipeline.store.locks import batch_lock
 from pipeline.upkeep.undo import undo
-from tests.batches import TRUNK, opened, panoramic, put, scan, without_waiting
-from tests.dicoms import dicom
+from tests.builders.dicom_files import dicom_file
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import labelled_batch, panoramic, scan, write_files
+from tests.builders.stores import TRUNK, process_folder, small_store, stored_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -30,21 +30,24 @@ def _no_waiting(monkeypatch):
     monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
 
 
-def ran(store, folder, name="b"):
-    return run_batch(store, deliver(folder, name, store))
+def patients(count):
+    """Scans that differ in height by label, one for each of so many patients."""
+    for number in range(count):
+        label = "healthy" if number % 2 else "caries"
+        yield scan(40 if number % 2 else 60, 50), f"p{number}", label
 
 
 def test_a_dicom_of_two_frames_is_one_scan_with_two_crops_and_its_facts(tmp_path):
     frames = [scan(), scan()]
-    data = dicom(
+    data = dicom_file(
         frames[0],
         frames=frames,
         Modality="IO",
         PixelSpacing=["0.2", "0.1"],
         PatientOrientation=["L", "F"],
     )
-    store = opened(tmp_path)
-    ran(store, put(tmp_path / "in", a=data))
+    store = small_store(tmp_path)
+    process_folder(store, write_files(tmp_path / "in", a=data))
     [row] = table(store, "scans").to_dict("records")
     assert (row["status"], row["frames"], row["modality"]) == ("accepted", 2, "IO")
     assert row["pixel_spacing_x"] == pytest.approx(0.1)
@@ -64,18 +67,12 @@ def table(store, kind):
     )
 
 
-def contents(store, *kinds):
-    return {
-        name: store.store.read_bytes(name) for kind in kinds for name in store.store.names(kind)
-    }
-
-
 def test_every_file_comes_out_once_usable_or_not(tmp_path):
-    store, again = opened(tmp_path), scan()
-    folder = put(
+    store, again = small_store(tmp_path), scan()
+    folder = write_files(
         tmp_path / "in", a_png=scan(), b_png=again, c_png=again, d_png=b"no picture", e_tif=scan()
     )
-    summary = ran(store, folder)
+    summary = process_folder(store, folder)
     rows = table(store, "scans").sort_values(["part", "row"])
     assert rows["status"].tolist() == ["accepted", "accepted", "duplicate", "rejected", "accepted"]
     assert rows["reason"].tolist()[3] == "not_an_image"
@@ -86,53 +83,56 @@ def test_every_file_comes_out_once_usable_or_not(tmp_path):
 
 
 def test_a_second_run_finds_nothing_to_do_and_changes_nothing(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=panoramic())
-    ran(store, folder)
+    store, folder = (
+        small_store(tmp_path),
+        write_files(tmp_path / "in", a_png=scan(), b_png=panoramic()),
+    )
+    process_folder(store, folder)
     tables = ("scans", "crops", "features", "labels", "models", "reports", "runs")
-    before = contents(store, *tables)
-    summary = ran(store, folder)
+    before = stored_bytes(store.store, *tables)
+    summary = process_folder(store, folder)
     assert summary.nothing_to_do
-    assert contents(store, *tables) == before
+    assert stored_bytes(store.store, *tables) == before
     assert "Nothing was to do" in "\n".join(format_summary(summary, store.settings))
 
 
 def test_a_grown_batch_adds_parts_and_leaves_the_others_alone(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
-    ran(store, folder)
-    before = contents(store, "scans", "crops", "features")
-    put(folder, b_png=scan())
-    ran(store, folder)
-    after = contents(store, "scans", "crops", "features")
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
+    process_folder(store, folder)
+    before = stored_bytes(store.store, "scans", "crops", "features")
+    write_files(folder, b_png=scan())
+    process_folder(store, folder)
+    after = stored_bytes(store.store, "scans", "crops", "features")
     assert {name: after[name] for name in before} == before
     assert len(after) == 2 * len(before)
 
 
 def test_a_file_renamed_or_delivered_in_another_batch_is_a_duplicate(tmp_path):
-    store, same = opened(tmp_path), scan()
-    ran(store, put(tmp_path / "one", a_png=same))
-    summary = ran(store, put(tmp_path / "two", other_png=same), name="c")
+    store, same = small_store(tmp_path), scan()
+    process_folder(store, write_files(tmp_path / "one", a_png=same))
+    summary = process_folder(store, write_files(tmp_path / "two", other_png=same), batch="c")
     assert summary.counts["duplicate"] == 1
     assert table(store, "scans")["duplicate_of"].fillna("").tolist() == ["", "b"]
     assert len(table(store, "features")) == 1
 
 
 def test_what_another_trunk_embedded_is_no_progress_of_this_run(tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
-    folder = put(tmp_path / "in", **{f"{name}_png": scan() for name in "abcd"})
-    ran(opened(tmp_path), folder)
-    other = opened(tmp_path, trunk=TRUNK.model_copy(update={"seed": 1}))
+    use_fakes(monkeypatch)
+    folder = write_files(tmp_path / "in", **{f"{name}_png": scan() for name in "abcd"})
+    process_folder(small_store(tmp_path), folder)
+    other = small_store(tmp_path, trunk=TRUNK.model_copy(update={"seed": 1}))
     kept = "Finished and kept so far: 2 parts received,"
     assert format_progress(other.settings, "b") == f"{kept} 0 embedded."
-    ran(other, folder)
+    process_folder(other, folder)
     assert format_progress(other.settings, "b") == f"{kept} 2 embedded."
 
 
 def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_path):
-    store, same = opened(tmp_path), panoramic()
+    store, same = small_store(tmp_path), panoramic()
     boxes = "file,label,x,y,w,h\na.png,healthy,40,20,10,10\n"
-    ran(store, put(tmp_path / "one", a_png=same, t_csv=boxes))
+    process_folder(store, write_files(tmp_path / "one", a_png=same, t_csv=boxes))
     boxes = "file,label,x,y,w,h\na.png,caries,40,20,10,10\na.png,caries,70,20,10,10\n"
-    ran(store, put(tmp_path / "two", a_png=same, t_csv=boxes), name="c")
+    process_folder(store, write_files(tmp_path / "two", a_png=same, t_csv=boxes), batch="c")
     assert table(store, "crops")["region"].tolist() == ["box-40-20-10-10", "box-70-20-10-10"]
     with catalog.open_store(store.store) as con:
         now = catalog.query(con, "labelled")
@@ -141,12 +141,12 @@ def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_
 
 def test_a_corrected_label_file_is_taken_in_by_the_next_run(tmp_path):
     store, folder = (
-        opened(tmp_path),
-        put(tmp_path / "in", a_png=scan(), t_csv="file,label\na.png,x"),
+        small_store(tmp_path),
+        write_files(tmp_path / "in", a_png=scan(), t_csv="file,label\na.png,x"),
     )
-    ran(store, folder)
-    put(folder, t_csv="file,label\na.png,healthy")
-    summary = ran(store, folder)
+    process_folder(store, folder)
+    write_files(folder, t_csv="file,label\na.png,healthy")
+    summary = process_folder(store, folder)
     assert summary.counts["accepted"] == 1
     assert summary.broken_checks == []
     with catalog.open_store(store.store) as con:
@@ -154,8 +154,10 @@ def test_a_corrected_label_file_is_taken_in_by_the_next_run(tmp_path):
 
 
 def test_label_lines_that_cannot_be_used_are_counted_in_the_record(tmp_path):
-    store = opened(tmp_path)
-    ran(store, put(tmp_path / "in", a_png=scan(), t_csv="file,label\nb.png,x\nc.png,y"))
+    store = small_store(tmp_path)
+    process_folder(
+        store, write_files(tmp_path / "in", a_png=scan(), t_csv="file,label\nb.png,x\nc.png,y")
+    )
     [record] = store.store.names("runs")
     problems = json.loads(store.store.read_bytes(record))["planned"]["problems"]
     assert sum(problems.values()) == 2
@@ -163,79 +165,82 @@ def test_label_lines_that_cannot_be_used_are_counted_in_the_record(tmp_path):
 
 def test_the_same_delivery_makes_the_same_bytes_whatever_the_parts_before(tmp_path):
     pictures = {f"s{number}_png": scan() for number in range(7)}
-    store = opened(tmp_path)
-    folder = put(tmp_path / "in", **pictures)
-    ran(store, folder)
-    before = contents(store, "scans", "crops", "features", "labels")
+    store = small_store(tmp_path)
+    folder = write_files(tmp_path / "in", **pictures)
+    process_folder(store, folder)
+    before = stored_bytes(store.store, "scans", "crops", "features", "labels")
     for name in list(before):
         if "part-00001" in name:
             store.store.remove(name)
-    ran(store, folder)
-    assert contents(store, "scans", "crops", "features", "labels") == before
+    process_folder(store, folder)
+    assert stored_bytes(store.store, "scans", "crops", "features", "labels") == before
 
 
 def test_deleted_crops_are_cut_again_only_when_they_are_needed(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=panoramic())
-    ran(store, folder)
-    before = contents(store, "crops", "features")
+    store, folder = (
+        small_store(tmp_path),
+        write_files(tmp_path / "in", a_png=scan(), b_png=panoramic()),
+    )
+    process_folder(store, folder)
+    before = stored_bytes(store.store, "crops", "features")
     for name in store.store.names("crops"):
         store.store.remove(name)
-    assert ran(store, folder).nothing_to_do
+    assert process_folder(store, folder).nothing_to_do
     for name in store.store.names("features"):
         store.store.remove(name)
-    ran(store, folder)
-    assert contents(store, "crops", "features") == before
+    process_folder(store, folder)
+    assert stored_bytes(store.store, "crops", "features") == before
 
 
 def test_scans_that_are_gone_when_crops_are_cut_again_are_told(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=scan())
-    ran(store, folder)
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan(), b_png=scan())
+    process_folder(store, folder)
     for name in store.store.names("crops") + store.store.names("features"):
         store.store.remove(name)
     (folder / "a.png").unlink()
-    summary = ran(store, folder)
+    summary = process_folder(store, folder)
     assert any("1 scans of part 0" in note for note in summary.notes)
     assert len(table(store, "features")) == 1
 
 
 def test_another_recipe_cuts_and_embeds_beside_the_first(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=panoramic())
-    ran(store, folder)
-    other = opened(tmp_path, recipe={"side": 32, "panoramic_share": 0.5})
-    summary = ran(other, folder)
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=panoramic())
+    process_folder(store, folder)
+    other = small_store(tmp_path, recipe={"side": 32, "panoramic_share": 0.5})
+    summary = process_folder(other, folder)
     assert summary.broken_checks == summary.failures == []
     assert len(pd.read_parquet(tmp_path / "store" / "features" / summary.trunk)) > 0
     assert len({name.split("/")[1] for name in store.store.names("features")}) == 2
 
 
 def test_a_batch_that_is_being_worked_on_is_refused(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
     with batch_lock(store.store, "b"), pytest.raises(BatchBusy, match="Batch b is being worked on"):
-        ran(store, folder)
+        process_folder(store, folder)
 
 
 def test_too_little_disk_is_said_before_the_work_starts(tmp_path, monkeypatch):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
     monkeypatch.setattr(plan, "BYTES_PER_SCAN", 10**18)
     with pytest.raises(StoreError, match="1 new scans may need"):
-        ran(store, folder)
+        process_folder(store, folder)
     assert store.store.names("scans") == []
 
 
 def test_a_trunk_that_no_longer_reproduces_refuses_to_write(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
-    summary = ran(store, folder)
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
+    summary = process_folder(store, folder)
     golden = store.store.local_path(f"models/trunks/{summary.trunk}/golden.npy")
     np.save(golden, np.load(golden) * 1.1)
-    put(folder, b_png=scan())
-    summary = ran(store, folder)
+    write_files(folder, b_png=scan())
+    summary = process_folder(store, folder)
     assert summary.failures == ["stage embed could not finish part 1 of batch b"]
     assert "does not reproduce" in (store.private.root / "messages.log").read_text()
 
 
 def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
-    store = opened(tmp_path)
-    folder = put(tmp_path / "in", **{f"s{number}_png": scan() for number in range(7)})
+    store = small_store(tmp_path)
+    folder = write_files(tmp_path / "in", **{f"s{number}_png": scan() for number in range(7)})
     real, calls = registry.ModelChoice.width.fget, []
 
     def broken_once(chosen):
@@ -245,26 +250,17 @@ def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
         return real(chosen)
 
     monkeypatch.setattr(registry.ModelChoice, "width", property(broken_once))
-    summary = ran(store, folder)
+    summary = process_folder(store, folder)
     assert len(summary.failures) == 1
     monkeypatch.undo()
-    summary = ran(store, folder)
+    summary = process_folder(store, folder)
     assert summary.failures == summary.broken_checks == []
     assert len(table(store, "features")) == 7
 
 
-def labelled_batch(folder, patients=40):
-    lines = ["file,patient,label"]
-    for number in range(patients):
-        label = "healthy" if number % 2 else "caries"
-        put(folder, **{f"s{number:02d}_png": scan(40 if number % 2 else 60, 50)})
-        lines.append(f"s{number:02d}.png,p{number},{label}")
-    return put(folder, labels_csv="\n".join(lines))
-
-
 def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_path):
-    store = opened(tmp_path, part_size=100)
-    summary = ran(store, labelled_batch(tmp_path / "in"))
+    store = small_store(tmp_path, part_size=100)
+    summary = process_folder(store, labelled_batch(tmp_path / "in", patients(40)))
     predictions = table(store, "predictions")
     assert len(predictions) == 40
     assert set(predictions["predicted"]) <= {"healthy", "caries"}
@@ -290,8 +286,8 @@ def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_
 
 
 def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
-    store = opened(tmp_path)
-    summary = ran(store, labelled_batch(tmp_path / "in", patients=3))
+    store = small_store(tmp_path)
+    summary = process_folder(store, labelled_batch(tmp_path / "in", patients(3)))
     assert summary.head is None
     assert any("Too few labels" in note and "patients" in note for note in summary.notes)
     assert summary.counts["features"] == 3
@@ -299,22 +295,27 @@ def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
 
 @pytest.mark.parametrize("before", ["train_head", "judge_labels", "promote"])
 def test_a_crash_between_embedding_and_promotion_is_made_good(before, tmp_path, monkeypatch):
-    store, folder = opened(tmp_path, part_size=100), labelled_batch(tmp_path / "in")
+    store, folder = (
+        small_store(tmp_path, part_size=100),
+        labelled_batch(tmp_path / "in", patients(40)),
+    )
     monkeypatch.setattr(f"pipeline.learn.train_head.{before}", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        ran(store, folder)
+        process_folder(store, folder)
     monkeypatch.undo()
     monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-    assert ran(store, folder).counts["predictions"] == 40
+    assert process_folder(store, folder).counts["predictions"] == 40
     assert len(store.store.names("out_of_fold")) == 1
 
 
 def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
-    store, film = opened(tmp_path), panoramic()
+    store, film = small_store(tmp_path), panoramic()
     table_of = "file,patient\na.png,p1\nb.png,p2\nc.png,p2\n"
     darker = (film * 0.8).astype(np.uint8)
-    folder = put(tmp_path / "in", a_png=film, b_png=darker, c_png=panoramic(), t_csv=table_of)
-    summary = ran(store, folder)
+    folder = write_files(
+        tmp_path / "in", a_png=film, b_png=darker, c_png=panoramic(), t_csv=table_of
+    )
+    summary = process_folder(store, folder)
     assert any(note.startswith("1 pairs of scans look alike") for note in summary.notes)
     assert summary.failures == summary.broken_checks == []
     page = store.store.read_bytes(summary.report).decode()
@@ -323,52 +324,56 @@ def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
 
 
 def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do(tmp_path):
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan(), b_png=scan())
-    ran(store, folder)
-    put(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
-    summary = ran(store, folder)
+    store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan(), b_png=scan())
+    process_folder(store, folder)
+    write_files(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
+    summary = process_folder(store, folder)
     [note] = [note for note in summary.notes if "`dental undo`" in note]
     assert note.startswith("2 scans were accepted before their patient was named")
     assert "take b back" in note
     undo(store, "b")
-    assert not any("`dental undo`" in note for note in ran(store, folder).notes)
+    assert not any("`dental undo`" in note for note in process_folder(store, folder).notes)
     assert table(store, "features")["patient_key"].nunique() == 1
 
 
 def test_a_table_that_names_the_first_patient_again_leaves_nothing_to_correct(tmp_path):
-    store, film = opened(tmp_path), scan()
-    folder = put(tmp_path / "in", a_png=film, t_csv="file,patient\na.png,ann\n")
+    store, film = small_store(tmp_path), scan()
+    folder = write_files(tmp_path / "in", a_png=film, t_csv="file,patient\na.png,ann\n")
     for patient, told in (("ann", 0), ("bob", 1), ("ann", 0)):
-        put(folder, t_csv=f"file,patient\na.png,{patient}\n")
-        summary = ran(store, folder)
+        write_files(folder, t_csv=f"file,patient\na.png,{patient}\n")
+        summary = process_folder(store, folder)
         assert sum("`dental undo`" in note for note in summary.notes) == told
 
 
 def test_one_film_under_two_names_and_patients_is_misfiled_and_no_correction(tmp_path):
-    store, film = opened(tmp_path), panoramic()
+    store, film = small_store(tmp_path), panoramic()
     tables = "file,patient\na.png,ann\nb.png,bob\n"
-    summary = ran(store, put(tmp_path / "in", a_png=film, b_png=film, t_csv=tables))
+    summary = process_folder(
+        store, write_files(tmp_path / "in", a_png=film, b_png=film, t_csv=tables)
+    )
     assert any("may be misfiled" in note for note in summary.notes)
     assert not any("`dental undo`" in note for note in summary.notes)
 
 
 def test_new_boxes_of_a_scan_stay_with_the_patient_as_whose_it_was_accepted(tmp_path):
-    store, same = opened(tmp_path), panoramic()
+    store, same = small_store(tmp_path), panoramic()
     boxes = "file,label,x,y,w,h,patient\na.png,healthy,40,20,10,10,\n"
-    ran(store, put(tmp_path / "one", a_png=same, t_csv=boxes))
+    process_folder(store, write_files(tmp_path / "one", a_png=same, t_csv=boxes))
     boxes = "file,label,x,y,w,h,patient\na.png,caries,70,20,10,10,zoe\n"
-    summary = ran(store, put(tmp_path / "two", a_png=same, t_csv=boxes), name="c")
+    summary = process_folder(
+        store, write_files(tmp_path / "two", a_png=same, t_csv=boxes), batch="c"
+    )
     assert table(store, "features")["patient_key"].nunique() == 1
     assert summary.broken_checks == []
     for kind in ("crops", "features"):
         store.store.remove_all(kind)
-    ran(store, tmp_path / "two", name="c")  # cut again
-    ran(store, tmp_path / "one")
+    process_folder(store, tmp_path / "two", batch="c")  # cut again
+    process_folder(store, tmp_path / "one")
     assert table(store, "features")["patient_key"].nunique() == 1
 
 
 def test_records_of_one_second_stand_in_the_order_in_which_they_were_written(tmp_path):
-    store = opened(tmp_path).store
+    store = small_store(tmp_path).store
     for number in range(20):
         write_record(store, Summary("batch", "recipe", "trunk", notes=[str(number)]))
     assert last_summary(store, "batch").notes == ["19"]

@@ -20,7 +20,9 @@ from pipeline.model.head.rows import Background, ConcatenatedEmbeddings, InMemor
 from pipeline.stages.plan import deliver
 from pipeline.store.parts import read_part
 from pipeline.store.registry import choose_models
-from tests.batches import RECIPE, InPlace, opened, panoramic, put, without_waiting
+from tests.builders.fakes import InProcessPool, use_fakes
+from tests.builders.scans import panoramic, write_files
+from tests.builders.stores import RECIPE, small_store
 
 BOXES = [regions.Annotated(Place(20, 20, 12, 20), "caries", None)]
 
@@ -48,12 +50,12 @@ def filled(tmp_path_factory):
     root = tmp_path_factory.mktemp("background")
     lines = ["file,patient,label,x,y,w,h"]
     for number in range(3):
-        put(root / "in", **{f"s{number}_png": panoramic()})
+        write_files(root / "in", **{f"s{number}_png": panoramic()})
         lines.append(f"s{number}.png,p{number},{('healthy', 'caries')[number % 2]},40,20,12,20")
-    store = opened(root)
+    store = small_store(root)
     with pytest.MonkeyPatch.context() as patch:
-        without_waiting(patch)
-        run_batch(store, deliver(put(root / "in", t_csv="\n".join(lines)), "b", store))
+        use_fakes(patch)
+        run_batch(store, deliver(write_files(root / "in", t_csv="\n".join(lines)), "b", store))
     return store, choose_models(store.settings, store.store)
 
 
@@ -61,17 +63,17 @@ def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
     # pyarrow 26 never lets go of a memoryview: a batch kept 3 MB of every panoramic until its end.
     held = []
 
-    class Watched(InPlace):
+    class Watched(InProcessPool):
         def map(self, work, items):
             for read in super().map(work, items):
                 held.append(weakref.ref(read.crops))
                 yield read
 
-    without_waiting(monkeypatch)
-    monkeypatch.setattr(resources, "Workers", Watched)
-    folder = put(tmp_path / "in", a_png=panoramic(), b_png=panoramic())
-    boxed = put(folder, t_csv="file,label,x,y,w,h\na.png,caries,40,20,12,20")
-    store = opened(tmp_path)
+    use_fakes(monkeypatch)
+    monkeypatch.setattr(resources, "WorkerPool", Watched)
+    folder = write_files(tmp_path / "in", a_png=panoramic(), b_png=panoramic())
+    boxed = write_files(folder, t_csv="file,label,x,y,w,h\na.png,caries,40,20,12,20")
+    store = small_store(tmp_path)
     run_batch(store, deliver(boxed, "b", store))
     gc.collect()
     assert [crops() for crops in held] == [None, None]

@@ -8,15 +8,14 @@ import pytest
 
 from pipeline.errors import ArtifactError, NotEnoughData
 from pipeline.ingest import list_files
-from pipeline.jobs.process_batch import run_batch
 from pipeline.learn import baselines, cross_validate, training_rows
 from pipeline.report.score_tables import format_cross_validation
-from pipeline.stages.plan import deliver
 from pipeline.store import embeddings as stored_embeddings
 from pipeline.store.embeddings import StoredEmbeddings
 from pipeline.store.features import load_features
 from pipeline.store.registry import choose_models
-from tests.batches import HEAD, opened, put, scan
+from tests.builders.scans import labelled_batch, scan
+from tests.builders.stores import HEAD, process_folder, small_store
 
 PATIENTS = 24
 
@@ -25,16 +24,16 @@ PATIENTS = 24
 def filled(tmp_path_factory):
     """A store of two scans for each of 24 patients, half of them with caries, and no head."""
     root = tmp_path_factory.mktemp("folds")
-    store = opened(root, part_size=20, head=HEAD.model_copy(update={"min_patients": 99}))
-    lines = ["file,patient,label"]
-    for number in range(2 * PATIENTS):
-        label = "caries" if number % 4 < 2 else "healthy"
-        put(root / "in", **{f"s{number}_png": scan(40 if label == "healthy" else 60, 50)})
-        lines.append(f"s{number}.png,p{number // 2},{label}")
-    put(root / "in", labels_csv="\n".join(lines))
+    store = small_store(root, part_size=20, head=HEAD.model_copy(update={"min_patients": 99}))
+    labelled = ((number, ("caries", "healthy")[number % 4 >= 2]) for number in range(2 * PATIENTS))
+    scans = (
+        (scan(40 if label == "healthy" else 60, 50), f"p{number // 2}", label)
+        for number, label in labelled
+    )
+    labelled_batch(root / "in", scans)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
-        run_batch(store, deliver(root / "in", "b", store))
+        process_folder(store, root / "in")
     return store, choose_models(store.settings, store.store)
 
 

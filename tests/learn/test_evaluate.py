@@ -13,21 +13,22 @@ from pipeline.model.scores import overlap, splits
 from pipeline.report import evaluation_text
 from pipeline.stages.predict import Head
 from pipeline.store.base import Store
-from tests.stored import CLASSES, Stored, write_labels
+from tests.builders.synthetic_store import CLASSES, SyntheticStore
+from tests.builders.tables import write_labels
 
 BITS = 4
 
 
 @pytest.fixture
 def made(store):
-    return Stored(store).trunk().head("h0", 0.3).champion("h0")
+    return SyntheticStore(store).add_trunk().add_head("h0", 0.3).promote("h0")
 
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
     """The same store, for tests that change nothing."""
     root = tmp_path_factory.mktemp("store")
-    return Stored(Store(str(root))).trunk().head("h0", 0.3).champion("h0")
+    return SyntheticStore(Store(str(root))).add_trunk().add_head("h0", 0.3).promote("h0")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def whole(found):
 def test_the_champion_is_measured_on_the_test_side_alone(untouched):
     made, found = untouched, evaluate_head(untouched.store, None, BITS)
     test = on(made, "test")
-    abnormal, scores = made.labels[test] != "healthy", 1 - made.says(0.3)[test][:, 0]
+    abnormal, scores = made.labels[test] != "healthy", 1 - made.probabilities(0.3)[test][:, 0]
     assert found.card["head"] == "h0"
     assert (found.groups[0].rows, found.groups[0].positive) == (test.sum(), abnormal.sum())
     assert whole(found)["auroc"].value == pytest.approx(reference.roc_auc_score(abnormal, scores))
@@ -68,7 +69,7 @@ def test_thresholds_never_see_a_test_row(made, before):
     assert after["sensitivity_at_0.9"].value == pytest.approx(1 - thresholds[1].value)
     assert after["specificity_at_0.9"].value == pytest.approx(1 - thresholds[0].value)
     # Labels of validation rows do move them: all are abnormal now but those of the lowest scores.
-    scores = np.where(on(made, "validation"), 1 - made.says(0.3)[:, 0], np.inf)
+    scores = np.where(on(made, "validation"), 1 - made.probabilities(0.3)[:, 0], np.inf)
     others = np.argsort(scores)[5 : on(made, "validation").sum()]
     write_labels(made.store, {made.crop_id(n): "caries" for n in others}, source="another")
     moved = whole(evaluate_head(made.store, "h0", BITS))
@@ -76,10 +77,10 @@ def test_thresholds_never_see_a_test_row(made, before):
 
 
 def test_what_is_not_predicted_yet_is_predicted_from_embeddings(made, before, monkeypatch):
-    made.head("h1", 0.3, batches=(0,))
+    made.add_head("h1", 0.3, batches=(0,))
 
     def probabilities(head, embeddings):
-        return made.says(0.3)[embeddings[:, 0].astype(int)]
+        return made.probabilities(0.3)[embeddings[:, 0].astype(int)]
 
     monkeypatch.setattr(Head, "probabilities", probabilities)
     found = evaluate_head(made.store, "h1", BITS)
@@ -101,7 +102,7 @@ def test_classes_and_slices_have_support_and_the_small_ones_are_hidden(untouched
     patients = {made.patient(n) for n in np.flatnonzero(test & (made.labels == "caries"))}
     assert bool(caries) == (len(patients) >= 10)
     healthy = next(group for group in found.groups if group.name == "healthy")
-    is_healthy, said = made.labels[test] == "healthy", made.says(0.3)[test][:, 0]
+    is_healthy, said = made.labels[test] == "healthy", made.probabilities(0.3)[test][:, 0]
     assert healthy.estimates["auroc"].value == reference.roc_auc_score(is_healthy, said)
     assert found.hidden.keys() <= {"class", "modality"}
 
@@ -120,7 +121,7 @@ def test_scans_that_look_like_one_of_another_side_are_told_and_left_out(made, be
             return f"{twin ^ (0b11111 << 20):016x}"  # five bits
         return None if number == 7 else f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}"
 
-    made.scans(hashes)
+    made.write_scans(hashes)
     found = evaluate_head(made.store, "h0", BITS)
     assert before.left_out == 0
     assert found.left_out == 1
@@ -191,7 +192,7 @@ def test_what_cannot_be_asked_is_told(untouched, given, says):
 
 
 def test_a_store_without_champion_or_test_rows_is_told(store):
-    made = Stored(store, patients=1).trunk().head("h0", 0.3)
+    made = SyntheticStore(store, patients=1).add_trunk().add_head("h0", 0.3)
     with pytest.raises(ConfigError, match="no champion yet"):
         evaluate_head(store, None, BITS)
     if not on(made, "test").any():
@@ -205,5 +206,5 @@ def test_rows_come_in_the_order_of_their_ids_with_their_own_probabilities(untouc
     numbers = [int(crop_id[:32], 16) for crop_id in rows.facts["crop_id"]]
     assert numbers == sorted(numbers)
     assert "train" not in rows.sides
-    np.testing.assert_array_equal(rows.probabilities, made.says(0.3)[numbers])
+    np.testing.assert_array_equal(rows.probabilities, made.probabilities(0.3)[numbers])
     assert set(rows.facts["label"]) <= set(CLASSES)

@@ -7,16 +7,16 @@ from pipeline.learn.label_errors import write_label_errors
 from pipeline.model.scores import label_errors
 from pipeline.store import catalog
 from pipeline.store.registry import choose_models
-from tests.batches import opened
-from tests.rows import put_rows
+from tests.builders.stores import small_store
+from tests.builders.tables import write_embeddings
 
 
 @pytest.fixture
 def reviewed(tmp_path):
     """A store of six labelled crops, and a way to hand in a table about them."""
-    small = opened(tmp_path, classes=("abscess",))
+    small = small_store(tmp_path, classes=("abscess",))
     labels = ["healthy", "healthy", "caries", "caries", "healthy", None]
-    ids = put_rows(small, np.ones((6, 512)), labels, list("abcdef"))
+    ids = write_embeddings(small, np.ones((6, 512)), labels, list("abcdef"))
 
     def hand_in(*lines, header="crop_id,label,reviewer"):
         file = tmp_path / "reviewed.csv"
@@ -174,11 +174,11 @@ def test_maps_are_averaged_over_four_by_four_places():
 
 
 def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed(tmp_path):
-    small = opened(tmp_path)
+    small = small_store(tmp_path)
     features, said, patients, wrong = doubtful()
     rows = np.repeat(features, 26, axis=1)[:, :512]
     labels = [("healthy", "caries")[label] for label in said]
-    ids = put_rows(small, rows, labels, [f"p{patient}" for patient in patients])
+    ids = write_embeddings(small, rows, labels, [f"p{patient}" for patient in patients])
     chosen = choose_models(small.settings, small.store)
     assert write_label_errors(small.store, chosen, "h1") == write_label_errors(
         small.store, chosen, "h1"
@@ -204,8 +204,8 @@ def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed
 
 
 def test_too_few_labels_judge_nothing(tmp_path):
-    small = opened(tmp_path)
-    put_rows(small, np.ones((2, 512)), ["healthy", "caries"], "ab")
+    small = small_store(tmp_path)
+    write_embeddings(small, np.ones((2, 512)), ["healthy", "caries"], "ab")
     assert write_label_errors(small.store, choose_models(small.settings, small.store), "h1") is None
     with pytest.raises(NotEnoughData, match="2 patients with labels of 2 classes; 5 and two"):
         label_errors.compare_with_labels(np.ones((2, 3)), np.array([0, 1]), np.array(["a", "b"]), 2)

@@ -9,13 +9,11 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import NotEnoughData
-from pipeline.jobs.process_batch import run_batch
 from pipeline.learn import cross_validate, refit_trunk
 from pipeline.learn import learn_trunk as stage
 from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.model.scores import splits
 from pipeline.report.score_tables import format_learned_trunk
-from pipeline.stages.plan import deliver
 from pipeline.store.features import load_features
 from pipeline.store.registry import (
     champion,
@@ -27,30 +25,27 @@ from pipeline.store.registry import (
 )
 from pipeline.upkeep.erase import Traces
 from pipeline.upkeep.find_traces import models_of
-from tests.batches import opened, put, scan
+from tests.builders.scans import labelled_batch, scan
+from tests.builders.stores import process_folder, small_store
 
 LEARN = config.Learn(epochs=2, batch_size=16)
 # What two convolutions make of maps of 8 × 8, so that it can begin with the trunk's own network.
 HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, taught=2, min_patients=2)
 
 
-def batch(folder, patients=100, labels=True):
+def discs(patients=100, labels=True):
     """One scan per patient; a bright disc where it is abnormal."""
     row, column = np.indices((50, 50)) - 25
-    lines = ["file,patient,label"]
     for number in range(patients):
         picture = scan(50, 50).clip(0, 180)
         picture[(row**2 + column**2 < 60) & bool(number % 2)] = 255
-        put(folder, **{f"s{number:03d}_png": picture})
-        label = ("healthy", "caries")[number % 2] if labels else ""
-        lines.append(f"s{number:03d}.png,p{number},{label}")
-    return put(folder, labels_csv="\n".join(lines))
+        yield picture, f"p{number}", ("healthy", "caries")[number % 2] if labels else ""
 
 
 def filled(root, **given):
     """A store with a batch in it that was processed."""
-    store = opened(root, part_size=40, learn=LEARN)
-    run_batch(store, deliver(batch(root / "in", **given), "night", store))
+    store = small_store(root, part_size=40, learn=LEARN)
+    process_folder(store, labelled_batch(root / "in", discs(**given)), "night")
     return store
 
 

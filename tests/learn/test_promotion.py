@@ -11,14 +11,14 @@ from pipeline.model.scores import splits
 from pipeline.stages.predict import Head
 from pipeline.store import model_cards
 from pipeline.store.registry import champion
-from tests.stored import Stored
+from tests.builders.synthetic_store import SyntheticStore
 
 BITS = 4
 
 
 @pytest.fixture
 def made(store):
-    return Stored(store).trunk()
+    return SyntheticStore(store).add_trunk()
 
 
 def promoted(made, head_id):
@@ -31,7 +31,7 @@ def records(made, folder):
 
 
 def test_the_first_head_is_promoted_with_its_trunk_and_recipe(made):
-    decision = promoted(made.head("h0", 0.3), "h0")
+    decision = promoted(made.add_head("h0", 0.3), "h0")
     assert decision.promoted
     [record] = records(made, "models/promotions")
     assert (record["recipe"], record["trunk"], record["head"]) == ("r0", "t0", "h0")
@@ -40,7 +40,7 @@ def test_the_first_head_is_promoted_with_its_trunk_and_recipe(made):
 
 
 def test_a_better_head_takes_the_place_and_its_figures_are_written_down(made):
-    made.head("h0", 0.05).champion("h0").head("h1", 0.6)
+    made.add_head("h0", 0.05).promote("h0").add_head("h1", 0.6)
     decision = promoted(made, "h1")
     assert decision.promoted
     assert champion(made.store)["head"] == "h1"
@@ -54,7 +54,7 @@ def test_a_better_head_takes_the_place_and_its_figures_are_written_down(made):
 
 
 def test_a_worse_head_is_refused_and_the_refusal_is_written_down(made):
-    made.head("h0", 0.6).champion("h0").head("h1", 0.05)
+    made.add_head("h0", 0.6).promote("h0").add_head("h1", 0.05)
     decision = promoted(made, "h1")
     assert not decision.promoted
     assert champion(made.store)["head"] == "h0"
@@ -65,13 +65,13 @@ def test_a_worse_head_is_refused_and_the_refusal_is_written_down(made):
 
 
 def test_readers_find_predictions_as_soon_as_there_is_a_new_champion(made, monkeypatch):
-    made.head("h0", 0.3).champion("h0").head("h1", 0.3, batches=())
+    made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.3, batches=())
     made.store.write_bytes("models/heads/h1/patients.parquet", b"")
     standing = []
 
     def said(head, embeddings):
         standing.append(champion(made.store)["head"])
-        return made.says(0.3)[embeddings[:, 0].astype(int)], np.zeros(len(embeddings))
+        return made.probabilities(0.3)[embeddings[:, 0].astype(int)], np.zeros(len(embeddings))
 
     monkeypatch.setattr(Head, "said", said)
     monkeypatch.setattr(Head, "learned_from", frozenset())
@@ -83,11 +83,11 @@ def test_readers_find_predictions_as_soon_as_there_is_a_new_champion(made, monke
 
 
 def test_a_head_that_fails_to_predict_leaves_the_champion_standing(made, monkeypatch):
-    made.head("h0", 0.3).champion("h0").head("h1", 0.6, batches=(0, 1))
+    made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6, batches=(0, 1))
     made.store.remove("predictions/h1/b1/part-00000.parquet")
     # What is needed to compare is predicted in memory; the disk fills up afterwards.
     monkeypatch.setattr(
-        Head, "probabilities", lambda head, some: made.says(0.6)[some[:, 0].astype(int)]
+        Head, "probabilities", lambda head, some: made.probabilities(0.6)[some[:, 0].astype(int)]
     )
 
     def full(*_, **__):
@@ -100,17 +100,17 @@ def test_a_head_that_fails_to_predict_leaves_the_champion_standing(made, monkeyp
 
 
 def test_heads_on_two_trunks_are_compared_on_the_crops_that_both_have(made):
-    made.head("h0", 0.3).champion("h0")
-    made.trunk("t1", batches=(0,)).head("h1", 0.3, trunk_id="t1", batches=(0,))
+    made.add_head("h0", 0.3).promote("h0")
+    made.add_trunk("t1", batches=(0,)).add_head("h1", 0.3, trunk_id="t1", batches=(0,))
     decision = promoted(made, "h1")
-    test = splits.sides([made.patient(n) for n in made.numbers(0)]) == "test"
+    test = splits.sides([made.patient(n) for n in made.crop_numbers(0)]) == "test"
     assert decision.crops == test.sum()
     assert "1 parts have embeddings of the champion's trunk but not of this head's" in decision.why
     assert champion(made.store)["trunk"] == "t1"
 
 
 def test_the_champion_itself_and_a_race_are_told(made, monkeypatch):
-    made.head("h0", 0.3).champion("h0").head("h1", 0.6)
+    made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6)
     assert "already" in promoted(made, "h0").why
     monkeypatch.setattr(type(made.store), "create", lambda *_: False)
     decision = promoted(made, "h1")
@@ -119,24 +119,26 @@ def test_the_champion_itself_and_a_race_are_told(made, monkeypatch):
 
 
 def test_a_head_of_which_nothing_can_be_compared_is_refused(made):
-    made.head("h0", 0.3).champion("h0").trunk("t1", batches=()).head("h1", 0.6, trunk_id="t1")
+    made.add_head("h0", 0.3).promote("h0").add_trunk("t1", batches=()).add_head(
+        "h1", 0.6, trunk_id="t1"
+    )
     decision = promoted(made, "h1")
     assert not decision.promoted
     assert "could not be compared" in decision.why
 
 
 def test_near_duplicates_of_learned_scans_do_not_count(made):
-    made.head("h0", 0.3).champion("h0").head("h1", 0.3)
+    made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.3)
     everything = promoted(made, "h1").crops
-    made.head("h2", 0.3)
+    made.add_head("h2", 0.3)
     sides = splits.sides([made.patient(n) for n in range(2 * made.patients)])
     twins = {int(np.flatnonzero(sides == side)[0]) for side in ("train", "test")}
-    made.scans(lambda n: "0" * 16 if n in twins else f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}")
+    made.write_scans(lambda n: "0" * 16 if n in twins else f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}")
     assert promoted(made, "h2").crops == everything - 1
 
 
 def test_models_are_listed_with_their_cards_and_the_champion_marked(made):
-    made.head("h0", 0.3).champion("h0").head("h1", 0.6, made="2026-11-26")
+    made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6, made="2026-11-26")
     rows = model_cards.list_models(made.store)
     assert [(row["kind"], row["model"], row["champion"]) for row in rows] == [
         ("trunk", "t0", True),
@@ -154,7 +156,7 @@ def test_models_are_listed_with_their_cards_and_the_champion_marked(made):
 
 
 def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):
-    made.head("h0", 0.3).champion("h0")
+    made.add_head("h0", 0.3).promote("h0")
     with pytest.raises(ConfigError, match="no head but the champion"):
         model_cards.newest_challenger(made.store)
 

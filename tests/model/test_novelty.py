@@ -28,8 +28,8 @@ from pipeline.store import catalog
 from pipeline.store.registry import choose_models
 from pipeline.upkeep.erase import Traces
 from pipeline.upkeep.find_traces import models_of
-from tests.batches import opened
-from tests.rows import GRID, put_rows
+from tests.builders.stores import GRID, small_store
+from tests.builders.tables import write_embeddings
 
 NORMAL, BROKEN = "healthy", "caries"
 
@@ -135,7 +135,7 @@ def test_what_never_varied_in_training_cannot_shout_later():
 
 def of_sixty(root):
     """A store of 60 rows of 60 patients: 15 broken in one cell, the others alike."""
-    small = opened(root, novelty=config.Novelty(coreset=40))
+    small = small_store(root, novelty=config.Novelty(coreset=40))
     random = np.random.default_rng(0)
     rows = random.normal(1, 0.1, (60, *GRID))
     broken = np.arange(60) % 4 == 0
@@ -143,7 +143,9 @@ def of_sixty(root):
     labels = np.where(broken, BROKEN, NORMAL).tolist()
     patients = [f"p{row}" for row in range(60)]
     for number, half in enumerate((slice(0, 30), slice(30, 60))):
-        put_rows(small, rows[half].reshape(-1, 512), labels[half], patients[half], number=number)
+        write_embeddings(
+            small, rows[half].reshape(-1, 512), labels[half], patients[half], number=number
+        )
     return small
 
 
@@ -205,10 +207,12 @@ def test_fitting_again_on_the_same_rows_changes_nothing(night):
 
 
 def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
-    small = opened(tmp_path, novelty=config.Novelty(coreset=40))
+    small = small_store(tmp_path, novelty=config.Novelty(coreset=40))
     rows = np.random.default_rng(0).normal(1, 0.1, (40, *GRID))
     rows[7, 3, 3, :3] += 3
-    ids = put_rows(small, rows.reshape(-1, 512), [None] * 40, [f"p{row}" for row in range(40)])
+    ids = write_embeddings(
+        small, rows.reshape(-1, 512), [None] * 40, [f"p{row}" for row in range(40)]
+    )
     fitted, _ = fit_and_score(small, choose_models(small.settings, small.store))
     found, _ = scores(small.store)
     words = " ".join(learn_novelty.novelty_notes(fitted))
@@ -219,17 +223,17 @@ def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
 
 
 def test_too_few_patients_are_told_in_numbers_and_leave_nothing(tmp_path):
-    small = opened(tmp_path)
-    put_rows(small, np.ones((3, 512)), [NORMAL] * 3, ["a", "b", "c"])
+    small = small_store(tmp_path)
+    write_embeddings(small, np.ones((3, 512)), [NORMAL] * 3, ["a", "b", "c"])
     with pytest.raises(NotEnoughData, match=r"on the training side, 10 are needed"):
         fit_and_score(small, choose_models(small.settings, small.store))
     assert not small.store.names("models/novelty")
 
 
 def test_a_model_is_in_force_only_when_everything_was_scored(night, tmp_path, monkeypatch):
-    small = opened(tmp_path, novelty=config.Novelty(coreset=40))
+    small = small_store(tmp_path, novelty=config.Novelty(coreset=40))
     rows = np.random.default_rng(0).normal(1, 0.1, (40, 512))
-    put_rows(small, rows, [None] * 40, [f"p{row}" for row in range(40)])
+    write_embeddings(small, rows, [None] * 40, [f"p{row}" for row in range(40)])
     chosen = choose_models(small.settings, small.store)
 
     class Killed(BaseException):
@@ -246,7 +250,7 @@ def test_a_model_is_in_force_only_when_everything_was_scored(night, tmp_path, mo
     fitted, _ = fit_and_score(small, chosen)
     assert current_novelty(small.store, chosen.trunk_id).novelty_id == fitted.novelty_id
     # A batch that comes later is scored by the model in force.
-    put_rows(small, rows[:5], [None] * 5, list("abcde"), batch="later")
+    write_embeddings(small, rows[:5], [None] * 5, list("abcde"), batch="later")
     assert score_missing(small, chosen, fitted) == []
     found, broken_checks = scores(small.store)
     assert (len(found), broken_checks) == (45, [])

@@ -7,7 +7,6 @@ import json
 import re
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from pipeline import schemas
@@ -17,6 +16,8 @@ from pipeline.report.batch import write_report
 from pipeline.report.summary import Summary
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store import catalog, part_names, parts
+from tests.builders import tables
+from tests.builders.tables import write_rows
 
 SIDE, WIDTH, RECIPE, TRUNK, HEAD = 32, 4, "r0", "t0", "h0"
 HOSTILE = '<script>alert("x")</script>'
@@ -87,32 +88,28 @@ def rejected(row, detail="too short"):
     return scan(row, **unread, **reason, format=None, label_problems=2)
 
 
-def write(store, name, rows, schema):
-    parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
-
-
 def write_scans(store, rows):
-    write(store, part_names.scans_name("b", 0), rows, schemas.SCANS)
+    write_rows(store, part_names.scans_name("b", 0), rows, schemas.SCANS)
 
 
 def write_crops(store, rows, number=0):
     """Crops of random pixels, and their features."""
     noise = np.random.default_rng(number)
     pixels = [{**row, "pixels": noise.bytes(SIDE * SIDE)} for row in rows]
-    write(store, part_names.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
+    write_rows(store, part_names.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
     embedded = [{**row, "trunk": TRUNK, "embedding": np.ones(WIDTH, np.float16)} for row in rows]
-    write(store, part_names.features_name(TRUNK, "b", number), embedded, schemas.features(WIDTH))
+    write_rows(
+        store, part_names.features_name(TRUNK, "b", number), embedded, schemas.features(WIDTH)
+    )
 
 
 def write_labels(store, labels):
-    kept = {"scan_id": "s", "batch": "b", "source": "delivered", "labelled_at": 0}
-    rows = [{"crop_id": crop_id(number), "label": word, **kept} for number, word in labels.items()]
-    write(store, part_names.labels_name("b", 0), rows, schemas.LABELS)
+    tables.write_labels(store, {crop_id(number): label for number, label in labels.items()})
 
 
 def write_card(store, home, card):
     made = {"made_at": "2026-11-23T21:00:00+00:00", "device": "cpu", "backend": "tensorflow"}
-    store.write_bytes(f"models/{home}/card.json", json.dumps(card | made).encode())
+    tables.write_card(store, f"models/{home}", card | made)
 
 
 def write_trunk(store):
@@ -195,7 +192,7 @@ IN_ORDER = [3, 2, 1, 0]  # unseen first, then the likeliest abnormal
 def ranked(unranked):
     write_head(unranked)
     rows = [prediction(number, *score) for number, score in SCORES.items()]
-    write(unranked, part_names.predictions_name(HEAD, "b", 0), rows, schemas.PREDICTIONS)
+    write_rows(unranked, part_names.predictions_name(HEAD, "b", 0), rows, schemas.PREDICTIONS)
     return unranked
 
 
@@ -246,7 +243,7 @@ def test_the_gallery_is_in_the_order_of_the_work_list(ranked):
 
 def test_crops_of_the_audit_are_marked_and_stand_behind_the_first(ranked):
     drawn = {name: facts(1)[name] for name in ("batch", "crop_id", "scan_id", "patient_key")}
-    write(ranked, part_names.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
+    write_rows(ranked, part_names.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
     assert "4. p 0.200 audit unseen" in visible(text)
@@ -379,7 +376,7 @@ def test_what_was_delivered_is_counted_by_kind(ranked):
 
 def test_the_page_tells_of_this_batch_alone(ranked):
     other = {"batch": "other", "scan_id": "f" * 32, "file_key": "x", "format": "bmp"}
-    write(ranked, part_names.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
+    write_rows(ranked, part_names.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
     summary = summary_of(ranked, HEAD)
     assert "bmp" not in page(ranked, summary)
 
@@ -391,7 +388,7 @@ def test_the_page_shows_where_teeth_were_looked_for(ranked):
     rows[1] |= {"tooth_guess": 27, "tooth_confidence": 0.625}
     write_crops(ranked, rows, number=2)
     said = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
-    write(ranked, part_names.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
+    write_rows(ranked, part_names.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
     text = page(ranked, summary_of(ranked, HEAD))
     figure = re.search('<figure class="searched">.*?</figure>', text, re.DOTALL).group()
     circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)

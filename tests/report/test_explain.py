@@ -23,7 +23,8 @@ from pipeline.stages.receive import Receiver
 from pipeline.store import catalog
 from pipeline.store.features import load_features
 from pipeline.store.registry import choose_models
-from tests.batches import opened, put, scan
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store
 
 GRID = (4, 4, 3)
 WIDTH = 48
@@ -134,9 +135,9 @@ def shrunk(crops):
 def explained(tmp_path_factory):
     """A store with one scan of two boxes and a champion; the folder of the scan; a crop's id."""
     root = tmp_path_factory.mktemp("explain")
-    small = opened(root)
+    small = small_store(root)
     table = "file,x,y,w,h,label\na.png,10,10,10,10,caries\na.png,30,60,10,10,healthy\n"
-    folder = put(root / "in", a_png=scan(90, 60), labels_csv=table)
+    folder = write_files(root / "in", a_png=scan(90, 60), labels_csv=table)
     batch, chosen = deliver(folder, "night", small), choose_models(small.settings, small.store)
     plan_batch(batch, small)
     accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).lengths())
@@ -234,7 +235,7 @@ def test_an_unknown_crop_and_a_store_without_champion_are_told(explained, tmp_pa
     with pytest.raises(ConfigError, match=r"no crop `x:whole` .*make query Q=worklist"):
         explain_crop(small.settings, "x:whole")
     with pytest.raises(ConfigError, match=r"has no head yet.*make train"):
-        explain_crop(opened(tmp_path).settings, "x:whole")
+        explain_crop(small_store(tmp_path).settings, "x:whole")
 
 
 def test_the_picture_shows_for_and_against_in_two_colours_and_the_caveat():

@@ -15,12 +15,12 @@ from pipeline.report.night_record import (
     last_night,
     write_night,
 )
-from tests.batches import opened
+from tests.builders.stores import small_store
 
 
 @pytest.fixture
 def small(tmp_path):
-    return opened(tmp_path)
+    return small_store(tmp_path)
 
 
 def finished(small, ago, **facts):

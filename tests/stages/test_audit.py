@@ -10,18 +10,18 @@ from pipeline.stages.audit import draw_audit
 from pipeline.store import catalog, part_names, parts
 from pipeline.store.registry import choose_models
 from pipeline.upkeep import erase
-from tests.batches import opened
-from tests.rows import put_rows
-from tests.stored import Stored, write, write_labels
+from tests.builders.stores import small_store
+from tests.builders.synthetic_store import SyntheticStore
+from tests.builders.tables import write_embeddings, write_labels, write_rows
 
 
 @pytest.fixture
 def rows(tmp_path):
     """A store with features of two parts of a batch, 60 and 30 crops."""
-    store = opened(tmp_path)
+    store = small_store(tmp_path)
     for number, count in ((0, 60), (1, 30)):
         patients = [f"p{number}-{row}" for row in range(count)]
-        put_rows(store, np.zeros((count, 512)), [None] * count, patients, number=number)
+        write_embeddings(store, np.zeros((count, 512)), [None] * count, patients, number=number)
     return store
 
 
@@ -49,9 +49,9 @@ def test_a_longer_draw_begins_with_the_shorter_and_none_may_be_asked_for(rows):
 
 
 def test_every_crop_is_drawn_as_often_as_another(tmp_path):
-    store, places = opened(tmp_path), []
+    store, places = small_store(tmp_path), []
     for number in range(120):
-        put_rows(store, np.zeros((20, 512)), [None] * 20, ["p"] * 20, number=number)
+        write_embeddings(store, np.zeros((20, 512)), [None] * 20, ["p"] * 20, number=number)
         places += [int(crop_id[:6]) for crop_id in drawn(store, number)]
     assert len(places) == 600
     # 30 of each are expected; chance alone strays beyond these bounds once in 3000 draws.
@@ -65,17 +65,17 @@ NIGHT = 5
 @pytest.fixture
 def judged(store):
     """Two batches of 60 crops with a champion, five crops of each drawn for the audit."""
-    stored = Stored(store, patients=60).trunk().head("h0", 0.5).champion("h0")
+    stored = SyntheticStore(store, patients=60).add_trunk().add_head("h0", 0.5).promote("h0")
     for batch in (0, 1):
-        draw(stored, batch, list(stored.numbers(batch))[10 : 10 + NIGHT])
+        draw(stored, batch, list(stored.crop_numbers(batch))[10 : 10 + NIGHT])
     return stored
 
 
 def draw(stored, batch, numbers, night=0):
     kept = ("crop_id", "scan_id", "batch", "patient_key")
-    facts = [{name: stored.facts(number)[name] for name in kept} for number in numbers]
+    facts = [{name: stored.crop_facts(number)[name] for name in kept} for number in numbers]
     name = part_names.audits_name(f"b{batch}", night)
-    write(stored.store, name, [{**row, "night": night} for row in facts], schemas.AUDITS)
+    write_rows(stored.store, name, [{**row, "night": night} for row in facts], schemas.AUDITS)
 
 
 def ask(stored, name="worklist", **given):
@@ -99,7 +99,7 @@ def test_every_fourth_row_of_a_batch_is_of_the_audit_until_there_is_none_left(ju
 
 
 def test_a_small_batch_shows_its_audit_too(judged):
-    draw(judged, 0, list(judged.numbers(0)), night=1)
+    draw(judged, 0, list(judged.crop_numbers(0)), night=1)
     found = ask(judged, batch="b0")
     assert len(found) == 60
     assert found["audit"].all()
@@ -142,12 +142,12 @@ def test_half_a_reviewed_night_does_not_count(judged):
 def test_a_flag_is_that_of_the_newest_head_which_had_not_learned_from_the_patient(judged):
     review(judged, dict.fromkeys(ask(judged, audit=True)["crop_id"], "caries"))
     before = ask(judged, "audit")
-    judged.head("h1", -1.0).champion("h1", number=2)
+    judged.add_head("h1", -1.0).promote("h1", number=2)
     assert ask(judged, "audit")["flagged"].tolist() != before["flagged"].tolist()
     for name in judged.store.names("predictions/h1"):
         rows = parts.read_part(judged.store, name, schemas.PREDICTIONS).to_pylist()
         rows = [{**row, "seen": True} for row in rows]
-        write(judged.store, name, rows, schemas.PREDICTIONS)
+        write_rows(judged.store, name, rows, schemas.PREDICTIONS)
     pd.testing.assert_frame_equal(ask(judged, "audit"), before)
 
 

@@ -15,7 +15,9 @@ from pipeline.report.summary import format_summary, last_summary
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.upkeep import erase, find_traces, forget, undo
-from tests.batches import opened, put, scan, without_waiting
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store
 
 
 def sample(random, patients, scans=4, shift=0.0, name="p", rejected=0.0):
@@ -119,7 +121,7 @@ FEW = {"reference_patients": 12, "batch_patients": 8}
 
 
 def store_at(root, **settings):
-    return opened(root, part_size=50, drift=FEW | settings)
+    return small_store(root, part_size=50, drift=FEW | settings)
 
 
 def run(root, batch, **settings):
@@ -129,18 +131,18 @@ def run(root, batch, **settings):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    without_waiting(monkeypatch)
+    use_fakes(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Three batches: the first makes the reference, the next is like it, the last is not."""
     root, patch = tmp_path_factory.mktemp("drift"), pytest.MonkeyPatch()
-    without_waiting(patch)
-    put(root / "first", **{f"s{n:02d}_png": scan(seed=n) for n in range(14)})
-    put(root / "like", **{f"s{n:02d}_png": scan(seed=100 + n) for n in range(10)})
+    use_fakes(patch)
+    write_files(root / "first", **{f"s{n:02d}_png": scan(seed=n) for n in range(14)})
+    write_files(root / "like", **{f"s{n:02d}_png": scan(seed=100 + n) for n in range(10)})
     dark = {f"s{n:02d}_jpg": scan(seed=200 + n) // 3 for n in range(10)}
-    put(root / "unlike", **dark, **{f"t{n:02d}_png": b"" for n in range(20)})
+    write_files(root / "unlike", **dark, **{f"t{n:02d}_png": b"" for n in range(20)})
     summaries = {batch: run(root, batch) for batch in ("first", "like", "unlike")}
     patch.undo()
     return root, summaries
@@ -205,13 +207,13 @@ def test_a_comparison_made_again_has_the_same_bytes_and_the_reference_stays(copi
 
 
 def test_parts_that_came_after_the_reference_are_compared_with_it(copied):
-    put(copied / "first", **{f"z{n:02d}_png": scan(seed=300 + n) // 3 for n in range(10)})
+    write_files(copied / "first", **{f"z{n:02d}_png": scan(seed=300 + n) // 3 for n in range(10)})
     summary = run(copied, "first")
     assert any("brightness fell" in alert for alert in summary.alerts)
 
 
 def test_too_few_patients_are_told_and_raise_no_alarm(copied):
-    put(copied / "few", **{f"s{n:02d}_png": scan(seed=400 + n) // 3 for n in range(5)})
+    write_files(copied / "few", **{f"s{n:02d}_png": scan(seed=400 + n) // 3 for n in range(5)})
     summary = run(copied, "few")
     assert summary.alerts == []
     [note] = [note for note in summary.notes if note.startswith("Drift: other too few to tell")]
@@ -219,7 +221,7 @@ def test_too_few_patients_are_told_and_raise_no_alarm(copied):
 
 
 def test_before_there_are_enough_patients_there_is_no_reference(tmp_path):
-    put(tmp_path / "few", **{f"s{n:02d}_png": scan(seed=n) for n in range(5)})
+    write_files(tmp_path / "few", **{f"s{n:02d}_png": scan(seed=n) for n in range(5)})
     summary = run(tmp_path, "few")
     assert any("no reference yet: 5 patients, 12 are needed" in note for note in summary.notes)
     assert not (tmp_path / "store" / "models" / "drift").exists()
@@ -247,7 +249,7 @@ def test_a_reference_goes_with_a_batch_that_is_taken_back_and_is_made_again(copi
     undo.undo(store, "first")
     assert store.store.names("models/drift") == []
     assert store.store.names("drift") == []
-    put(copied / "like", **{f"t{n:02d}_png": scan(seed=500 + n) for n in range(10)})
+    write_files(copied / "like", **{f"t{n:02d}_png": scan(seed=500 + n) for n in range(10)})
     run(copied, "like")
     [card] = (copied / "store" / "models" / "drift").glob("*/other/card.json")
     assert json.loads(card.read_text())["parts"] == {"like": 1}

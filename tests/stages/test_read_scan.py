@@ -8,7 +8,9 @@ from pipeline.imaging.crops import cut, cut_alike
 from pipeline.ingest.labels.annotations import Annotation, Box
 from pipeline.ingest.list_files import list_batch
 from pipeline.stages.read_scan import Order, read_scan
-from tests.batches import RECIPE, panoramic, put, without_waiting
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import panoramic, write_files
+from tests.builders.stores import RECIPE
 
 BOXES = [Box(60, 20, 12, 20, False, "caries", None, ""), Box(20, 20, 12, 20, False, None, None, "")]
 
@@ -16,8 +18,8 @@ BOXES = [Box(60, 20, 12, 20, False, "caries", None, ""), Box(20, 20, 12, 20, Fal
 @pytest.fixture
 def read(tmp_path, monkeypatch):
     """Reads a panoramic with these boxes."""
-    without_waiting(monkeypatch)
-    [entry] = list_batch(put(tmp_path, a_png=panoramic(seed=1))).scans
+    use_fakes(monkeypatch)
+    [entry] = list_batch(write_files(tmp_path, a_png=panoramic(seed=1))).scans
 
     def reading(boxes):
         about = Annotation(boxes=boxes)
@@ -46,10 +48,10 @@ def test_the_background_follows_the_boxes_and_each_crop_is_that_of_its_region(re
 
 @pytest.mark.parametrize("size", [(20_000, 1), (70_000, 10), (10, 70_000)])
 def test_a_long_thin_scan_is_read_like_any_other(size, tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
+    use_fakes(monkeypatch)
     stripes = np.where(np.arange(max(size)) // 2000 % 2, 200, 40).astype(np.uint8)
     pixels = np.broadcast_to(stripes.reshape(-1, 1) if size[0] > size[1] else stripes, size)
-    [entry] = list_batch(put(tmp_path, a_png=np.ascontiguousarray(pixels))).scans
+    [entry] = list_batch(write_files(tmp_path, a_png=np.ascontiguousarray(pixels))).scans
     found = read_scan(Order(tmp_path, entry, Annotation(), RECIPE, Quality(), 10**6, 10**6, False))
     assert found.rejection is None
     assert found.crops.shape[1:] == (RECIPE.side, RECIPE.side)

@@ -1,101 +1,48 @@
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, part_names, parts
+from pipeline.store import catalog, parts
+from tests.builders.tables import (
+    crop_row,
+    feature_row,
+    label_row,
+    novelty_row,
+    prediction_row,
+    promote,
+    scan_row,
+    write_table,
+)
 
 WIDTH = 4
 A, B, C, D, E, F = (letter * 32 for letter in "abcdef")
 VIEWS = sorted(path.stem[3:] for path in Path(catalog.SQL, "views").glob("*.sql"))
 CHECKS = sorted(path.stem for path in Path(catalog.SQL, "checks").glob("*.sql"))
-SCHEMA_OF = {
-    "scans": schemas.SCANS,
-    "crops": schemas.crops(2),
-    "features": schemas.features(WIDTH),
-    "predictions": schemas.PREDICTIONS,
-    "novelty": schemas.NOVELTY,
-    "labels": schemas.LABELS,
-    "out_of_fold": schemas.OUT_OF_FOLD,
-}
-
-
-def scan(row, scan_id, status="accepted", **more):
-    """A row of the ledger; the file is known by its row unless told otherwise."""
-    facts = {"batch": "b", "part": 0, "row": row, "attempt": 1, "file_key": f"file{row}"}
-    if status == "rejected":
-        facts |= {"reason": "undecodable", "detail": "13 bytes that are no picture"}
-    return facts | {"scan_id": scan_id, "status": status} | more
-
-
-def crop(scan_id, **more):
-    facts = {"crop_id": f"{scan_id}:whole", "scan_id": scan_id, "batch": "b", "recipe": "r0"}
-    facts |= {"patient_key": f"p-{scan_id[0]}", "region": "whole", "region_kind": "whole"}
-    return facts | {"box_x": 3, "region_x": 5, "pixels": bytes(4)} | more
-
-
-def feature(scan_id, embedding=(1, 0, 0, 0), **more):
-    facts = {key: value for key, value in crop(scan_id).items() if key != "pixels"}
-    return facts | {"trunk": "t0", "embedding": np.array(embedding, np.float16)} | more
-
-
-def prediction(scan_id, p_abnormal=0.25, **more):
-    known = ("crop_id", "scan_id", "batch", "recipe", "patient_key")
-    facts = {key: crop(scan_id)[key] for key in known}
-    facts |= {"trunk": "t0", "head": "h0", "predicted": "healthy", "flagged": p_abnormal > 0.5}
-    shares = [1 - p_abnormal, p_abnormal]
-    return facts | {"probabilities": shares, "p_abnormal": p_abnormal, "seen": False} | more
-
-
-def novelty(scan_id, **more):
-    facts = {key: prediction(scan_id)[key] for key in ("crop_id", "scan_id", "batch", "recipe")}
-    facts |= {"trunk": "t0", "novelty": "n0", "patient_key": None, "learned": False}
-    places = {"peak_row": 0, "peak_column": 0}
-    return facts | {"gaussian": 1.0, "neighbour": 1.0} | places | more
 
 
 def label(scan_id, given, source="delivered", day=1):
-    facts = {"crop_id": f"{scan_id}:whole", "scan_id": scan_id, "batch": "b", "label": given}
-    return facts | {"source": source, "labelled_at": datetime(2026, 11, day, tzinfo=UTC)}
-
-
-def write(store, table, rows, number=0, batch="b"):
-    """Store `rows` as one part of `table`."""
-    schema = SCHEMA_OF[table]
-    name = {
-        "scans": part_names.scans_name(batch, number),
-        "crops": part_names.crops_name("r0", batch, number),
-        "features": part_names.features_name(rows[0].get("trunk", "t0"), batch, number),
-        "predictions": part_names.predictions_name(rows[0].get("head", "h0"), batch, number),
-        "novelty": part_names.novelty_name("n0", batch, number),
-        "labels": part_names.labels_name(batch, number),
-        "out_of_fold": part_names.out_of_fold_name("h0"),
-    }[table]
-    parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
-
-
-def promote(store, number, head="h0", trunk="t0"):
-    card = {"recipe": "r0", "trunk": trunk, "head": head, "reason": "first"}
-    store.create(f"models/promotions/{number:05d}.json", json.dumps(card).encode())
+    return label_row(f"{scan_id}:whole", given, source, day)
 
 
 @pytest.fixture
 def full(store):
     """Three accepted scans, a duplicate and a rejected one, all the way to a champion."""
-    ledger = [scan(0, A), scan(1, B), scan(2, C), scan(3, A, "duplicate", duplicate_of="b")]
-    write(store, "scans", [*ledger, scan(4, None, "rejected")])
-    write(store, "crops", [crop(A), crop(B), crop(C)])
+    ledger = [
+        scan_row(0, A),
+        scan_row(1, B),
+        scan_row(2, C),
+        scan_row(3, A, "duplicate", duplicate_of="b"),
+    ]
+    write_table(store, "scans", [*ledger, scan_row(4, None, "rejected")])
+    write_table(store, "crops", [crop_row(A), crop_row(B), crop_row(C)])
     directions = {A: (1, 0, 0, 0), B: (2, 0.5, 0, 0), C: (0, 1, 0, 0)}
-    write(store, "features", [feature(each, place) for each, place in directions.items()])
-    told = [prediction(A, 0.25), prediction(B, 0.75), prediction(C, 0.875, seen=True)]
-    write(store, "predictions", told)
-    write(store, "novelty", [novelty(A)])
-    write(store, "labels", [label(A, "healthy"), label(B, "abnormal")])
+    write_table(store, "features", [feature_row(each, place) for each, place in directions.items()])
+    told = [prediction_row(A, 0.25), prediction_row(B, 0.75), prediction_row(C, 0.875, seen=True)]
+    write_table(store, "predictions", told)
+    write_table(store, "novelty", [novelty_row(A)])
+    write_table(store, "labels", [label(A, "healthy"), label(B, "abnormal")])
     promote(store, 1)
     return store
 
@@ -126,10 +73,14 @@ def test_every_view_of_an_empty_store_is_empty_and_has_its_columns(store, full_c
 def full_columns(tmp_path_factory):
     """The columns of every view of a store where no table is empty."""
     other = parts.Store(str(tmp_path_factory.mktemp("other")))
-    write(other, "scans", [scan(0, A)])
-    for table, rows in {"crops": crop(A), "features": feature(A), "labels": label(A, "x")}.items():
-        write(other, table, [rows])
-    write(other, "predictions", [prediction(A)])
+    write_table(other, "scans", [scan_row(0, A)])
+    for table, rows in {
+        "crops": crop_row(A),
+        "features": feature_row(A),
+        "labels": label(A, "x"),
+    }.items():
+        write_table(other, table, [rows])
+    write_table(other, "predictions", [prediction_row(A)])
     promote(other, 1)
     with catalog.open_store(other) as con:
         return {name: con.table(name).to_arrow_table().schema.names for name in VIEWS}
@@ -149,19 +100,19 @@ def test_a_sound_store_fails_no_check(full):
 
 
 def test_a_batch_named_like_a_number_stays_text(store):
-    write(store, "scans", [scan(0, A, batch="20261123")], batch="20261123")
+    write_table(store, "scans", [scan_row(0, A, batch="20261123")], batch="20261123")
     assert view(store, "scans", "batch") == ["20261123"]
 
 
 def test_the_last_attempt_of_a_file_counts(store):
-    write(store, "scans", [scan(0, None, "rejected"), scan(1, B)])
-    write(store, "scans", [scan(0, A, part=1, attempt=2, file_key="file0")], number=1)
+    write_table(store, "scans", [scan_row(0, None, "rejected"), scan_row(1, B)])
+    write_table(store, "scans", [scan_row(0, A, part=1, attempt=2, file_key="file0")], number=1)
     assert sorted(view(store, "scans_now", "scan_id", "attempt")) == [(A, 2), (B, 1)]
     assert len(view(store, "scans", "scan_id")) == 3
 
 
 def again(attempt, scan_id, status, **more):
-    return scan(0, scan_id, status, part=attempt - 1, attempt=attempt, **more)
+    return scan_row(0, scan_id, status, part=attempt - 1, attempt=attempt, **more)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +129,7 @@ def again(attempt, scan_id, status, **more):
 )
 def test_a_file_that_comes_again_unchanged_stays_accepted(store, history, counts):
     for attempt, (scan_id, status) in enumerate(history, 1):
-        write(store, "scans", [again(attempt, scan_id, status)], number=attempt - 1)
+        write_table(store, "scans", [again(attempt, scan_id, status)], number=attempt - 1)
     found = [
         (None if status == "rejected" else scan_id, status)
         for scan_id, status in view(store, "scans_now", "scan_id", "status")
@@ -187,10 +138,14 @@ def test_a_file_that_comes_again_unchanged_stays_accepted(store, history, counts
 
 
 def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
-    write(store, "labels", [label(A, "healthy", day=2), label(B, "healthy"), label(C, "healthy")])
-    write(store, "labels", [label(A, "abnormal", day=1), label(B, "abnormal", "r1")], number=1)
-    write(store, "labels", [label(B, "healthy", day=9), label(C, None, "r1")], number=2)
-    write(store, "labels", [label(D, None, day=1), label(D, "healthy", day=2)], number=3)
+    write_table(
+        store, "labels", [label(A, "healthy", day=2), label(B, "healthy"), label(C, "healthy")]
+    )
+    write_table(
+        store, "labels", [label(A, "abnormal", day=1), label(B, "abnormal", "r1")], number=1
+    )
+    write_table(store, "labels", [label(B, "healthy", day=9), label(C, None, "r1")], number=2)
+    write_table(store, "labels", [label(D, None, day=1), label(D, "healthy", day=2)], number=3)
     found = sorted(view(store, "labels_now", "crop_id", "label", "source"))
     assert found == [
         (f"{A}:whole", "healthy", "delivered"),
@@ -217,13 +172,13 @@ def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
     ],
 )
 def test_a_label_is_new_when_another_is_in_force_than_was_then(store, before, after, counts):
-    write(store, "features", [feature(A)])
-    write(store, "features", [feature(A, trunk="t1")])
+    write_table(store, "features", [feature_row(A)])
+    write_table(store, "features", [feature_row(A, trunk="t1")])
     given = [(5 - len(before) + day, *said) for day, said in enumerate(before)]
     given += [(6 + day, *said) for day, said in enumerate(after)]
     rows = [label(A, said, source, day) for day, said, source in given]
     for number, row in enumerate(rows):
-        write(store, "labels", [row], number)
+        write_table(store, "labels", [row], number)
 
     found = ask(store, "new_labels", trunk="t0", since="2026-11-05T12:00:00+00:00")
 
@@ -236,7 +191,7 @@ def test_the_newest_promotion_is_the_champion(full):
     assert view(full, "champion", "number", "head") == [(10, "h1")]
     assert view(full, "promotions", "number") == [1, 9, 10]
     assert view(full, "predictions_now", "head") == []
-    write(full, "predictions", [prediction(A, head="h1")])
+    write_table(full, "predictions", [prediction_row(A, head="h1")])
     assert view(full, "predictions_now", "head") == ["h1"]
 
 
@@ -262,7 +217,7 @@ def found(name, x, p_abnormal, **more):
     """A found place of scan A, 100 pixels wide on a scan 1000 high, and its prediction."""
     place = {"crop_id": f"{A}:{name}", "region": name, "region_kind": "tooth", "box_x": x}
     place |= {"box_y": 0, "box_w": 100, "box_h": 100, "scan_h": 1000}
-    return feature(A, **place), prediction(A, p_abnormal, crop_id=place["crop_id"], **more)
+    return feature_row(A, **place), prediction_row(A, p_abnormal, crop_id=place["crop_id"], **more)
 
 
 def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_are_new(store):
@@ -274,8 +229,8 @@ def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_a
         found("tooth-301", 301, 0.2),  # of two that are equally likely one comes first
         found("f0001-tooth-0", 0, 0.1),  # another picture
     ]
-    write(store, "features", [place for place, _ in places])
-    write(store, "predictions", [said for _, said in places])
+    write_table(store, "features", [place for place, _ in places])
+    write_table(store, "predictions", [said for _, said in places])
     promote(store, 1)
 
     rows = sorted(view(store, "worklist", "rank", "region", "again"))
@@ -291,7 +246,7 @@ def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_a
 
 
 def test_a_prediction_of_another_trunks_crop_is_listed_once(full):
-    write(full, "features", [feature(each, trunk="t1") for each in (A, B, C)])
+    write_table(full, "features", [feature_row(each, trunk="t1") for each in (A, B, C)])
     assert len(view(full, "worklist", "crop_id")) == 3
 
 
@@ -301,7 +256,7 @@ def ask(store, name, **given):
 
 
 def test_batches_counts_what_became_of_the_files(full):
-    write(full, "scans", [scan(0, D, batch="later")], batch="later")
+    write_table(full, "scans", [scan_row(0, D, batch="later")], batch="later")
     assert ask(full, "batches").to_numpy().tolist() == [
         ["b", 5, 3, 1, 1, 3, 3, 3, 0],
         ["later", 1, 1, 0, 0, 0, 0, 0, 0],
@@ -316,7 +271,7 @@ def test_rejections_are_counted_by_reason(full):
 
 
 def test_class_balance_counts_crops_and_patients(full):
-    write(full, "labels", [label(C, "healthy")], number=1)
+    write_table(full, "labels", [label(C, "healthy")], number=1)
     assert ask(full, "class_balance").to_numpy().tolist() == [
         ["b", "whole", "abnormal", 1, 1],
         ["b", "whole", "healthy", 2, 2],
@@ -332,9 +287,9 @@ def test_flagged_and_worklist_keep_the_order_and_the_limit(full):
 
 @pytest.mark.parametrize("name", ["labelled", "labelled_facts"])
 def test_labelled_crops_are_those_of_one_trunk_the_champions_unless_told(store, name):
-    write(store, "labels", [label(each, "healthy") for each in (A, B, C)])
-    write(store, "features", [feature(each) for each in (A, B)])
-    write(store, "features", [feature(each, trunk="t1") for each in (B, C)])
+    write_table(store, "labels", [label(each, "healthy") for each in (A, B, C)])
+    write_table(store, "features", [feature_row(each) for each in (A, B)])
+    write_table(store, "features", [feature_row(each, trunk="t1") for each in (B, C)])
 
     def listed(**given):
         return "".join(crop_id[0] for crop_id in ask(store, name, **given)["crop_id"])
@@ -349,9 +304,9 @@ def test_labelled_crops_are_those_of_one_trunk_the_champions_unless_told(store, 
 
 def test_a_doubtful_label_that_came_again_with_another_batch_stays_in_the_crops_own(full):
     judged = {"head": "h0", "trunk": "t0", "crop_id": f"{B}:whole", "label": "abnormal"}
-    write(full, "out_of_fold", [judged | {"self_confidence": 0.25, "suggested": "healthy"}])
-    write(full, "features", [feature(B, trunk="t1")])
-    write(full, "labels", [label(B, "abnormal", day=2) | {"batch": "later"}], batch="later")
+    write_table(full, "out_of_fold", [judged | {"self_confidence": 0.25, "suggested": "healthy"}])
+    write_table(full, "features", [feature_row(B, trunk="t1")])
+    write_table(full, "labels", [label(B, "abnormal", day=2) | {"batch": "later"}], batch="later")
 
     expected = [["b", f"{B}:whole", "abnormal"]]
     for given in ({}, {"batch": "b"}):
@@ -361,8 +316,8 @@ def test_a_doubtful_label_that_came_again_with_another_batch_stays_in_the_crops_
 
 
 def test_nearest_leaves_out_the_patient_and_other_trunks(full):
-    write(full, "features", [feature(D, patient_key="p-a", trunk="t0")], number=1)
-    write(full, "features", [feature(each, (9, 9, 9, 9), trunk="t1") for each in (A, B)])
+    write_table(full, "features", [feature_row(D, patient_key="p-a", trunk="t0")], number=1)
+    write_table(full, "features", [feature_row(each, (9, 9, 9, 9), trunk="t1") for each in (A, B)])
     found = ask(full, "nearest", crop_id=f"{A}:whole")
     assert found["crop_id"].tolist() == [f"{B}:whole", f"{C}:whole"]
     assert found["similarity"].tolist() == pytest.approx([2 / np.sqrt(4.25), 0], abs=1e-6)
@@ -374,13 +329,13 @@ def test_nearest_leaves_out_the_patient_and_other_trunks(full):
 
 def alike(row, scan_id, bits, patient, **more):
     facts = {"likeness": f"{bits:016x}", "patient_key": patient, "patient_from": "csv"}
-    return scan(row, scan_id, **facts | more)
+    return scan_row(row, scan_id, **facts | more)
 
 
 def test_near_duplicates_are_accepted_scans_that_differ_in_few_bits(store):
     rows = [alike(0, A, 0, "p"), alike(1, B, 0b111, "p"), alike(2, C, 0b11111 << 40, "q")]
     again = alike(3, A, 0, "p", status="duplicate", duplicate_of="b")
-    write(store, "scans", [*rows, again, scan(4, D)])
+    write_table(store, "scans", [*rows, again, scan_row(4, D)])
     pairs = ask(store, "near_duplicates")[["distance", "scan_id", "other_scan_id"]]
     assert pairs.to_numpy().tolist() == [[3, A, B]]
     farther = ask(store, "near_duplicates", distance=8)
@@ -392,7 +347,7 @@ def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
     draw = np.random.default_rng(0)
     bits = [int(draw.integers(2**16)) * (2**48 + 2**21 + 1) % 2**64 for _ in range(60)]
     rows = [alike(row, f"{row:032x}", each, "p") for row, each in enumerate(bits)]
-    write(store, "scans", rows)
+    write_table(store, "scans", rows)
     apart = [(a ^ b).bit_count() for place, a in enumerate(bits) for b in bits[:place]]
     for distance in (0, 3, 4, 11, 63):
         found = ask(store, "near_duplicates", distance=distance)["distance"].tolist()
@@ -402,7 +357,7 @@ def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
 def test_a_batchs_near_duplicates_are_those_of_all_that_it_is_part_of(store):
     for batch, ids in (("b", (A, B)), ("c", (C, D)), ("d", (E, F))):
         rows = [alike(row, each, 1 << row, "p", batch=batch) for row, each in enumerate(ids)]
-        write(store, "scans", rows, batch=batch)
+        write_table(store, "scans", rows, batch=batch)
     found = ask(store, "near_duplicates")
     assert len(found) == 15
     for batch in "bcd":
@@ -415,7 +370,7 @@ def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):
     twice = {"status": "duplicate", "duplicate_of": "b"}
     nobody = {"patient_from": "scan"}
     rows = [alike(0, A, 0, "p"), alike(1, B, 1, "q"), alike(2, C, 0, "r", **nobody)]
-    write(store, "scans", [*rows, alike(3, B, 1, "s", **twice), alike(4, D, 0, "p")])
+    write_table(store, "scans", [*rows, alike(3, B, 1, "s", **twice), alike(4, D, 0, "p")])
     found = ask(store, "misfiled")
     columns = ["distance", "scan_id", "patient_key", "other_scan_id", "other_patient_key"]
     assert found[columns].to_numpy().tolist() == [
@@ -429,9 +384,9 @@ def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):
 
 def test_quality_counts_flags_and_what_they_rejected(store):
     refused = {"reason": "quality", "detail": "blurred: sharpness is 3"}
-    blurred = scan(0, A, quality_flags=["blurred"])
-    both = scan(1, B, "rejected", quality_flags=["blurred", "dark"], **refused)
-    write(store, "scans", [blurred, both, scan(2, C, quality_flags=[])])
+    blurred = scan_row(0, A, quality_flags=["blurred"])
+    both = scan_row(1, B, "rejected", quality_flags=["blurred", "dark"], **refused)
+    write_table(store, "scans", [blurred, both, scan_row(2, C, quality_flags=[])])
     assert ask(store, "quality").to_numpy().tolist() == [
         ["b", "blurred", 2, 1],
         ["b", "dark", 1, 1],
@@ -439,7 +394,7 @@ def test_quality_counts_flags_and_what_they_rejected(store):
 
 
 def test_trunks_tells_the_champions(full):
-    write(full, "features", [feature(A, trunk="t1")])
+    write_table(full, "features", [feature_row(A, trunk="t1")])
     assert ask(full, "trunks").to_numpy().tolist() == [
         ["t0", 3, 1, 3, True],
         ["t1", 1, 1, 1, False],
@@ -483,16 +438,16 @@ def test_opening_a_folder_that_is_not_there_is_told(tmp_path):
 
 def later(row, scan_id, status="accepted", **more):
     """A row of the second part."""
-    return scan(row, scan_id, status, **{"part": 1, "file_key": f"later{row}"} | more)
+    return scan_row(row, scan_id, status, **{"part": 1, "file_key": f"later{row}"} | more)
 
 
 VIOLATIONS = {
     "attempt_is_unique_per_file": ("scans", [later(0, D, file_key="file0")]),
-    "crop_is_unique_in_crops": ("crops", [crop(A)]),
-    "crop_is_unique_in_features": ("features", [feature(A)]),
-    "crop_is_unique_in_novelty": ("novelty", [novelty(A)]),
-    "crop_is_unique_in_predictions": ("predictions", [prediction(A)]),
-    "crops_belong_to_accepted_scans": ("crops", [crop(D)]),
+    "crop_is_unique_in_crops": ("crops", [crop_row(A)]),
+    "crop_is_unique_in_features": ("features", [feature_row(A)]),
+    "crop_is_unique_in_novelty": ("novelty", [novelty_row(A)]),
+    "crop_is_unique_in_predictions": ("predictions", [prediction_row(A)]),
+    "crops_belong_to_accepted_scans": ("crops", [crop_row(D)]),
     "duplicate_names_where_it_was_accepted": (
         "scans",
         [
@@ -501,17 +456,17 @@ VIOLATIONS = {
             later(2, D, duplicate_of="b", batch="other"),
         ],
     ),
-    "features_belong_to_accepted_scans": ("features", [feature(D)]),
+    "features_belong_to_accepted_scans": ("features", [feature_row(D)]),
     "parts_reconcile": ("scans", [later(1, D)]),
-    "novelty_has_features": ("novelty", [novelty(D)]),
-    "predictions_have_features": ("predictions", [prediction(D)]),
+    "novelty_has_features": ("novelty", [novelty_row(D)]),
+    "predictions_have_features": ("predictions", [prediction_row(D)]),
     "probabilities_sum_to_one": (
         "predictions",
         [
-            prediction(D, probabilities=[0.5, 0.25]),
-            prediction(D, probabilities=[1.5, -0.5]),
-            prediction(D, probabilities=None),
-            prediction(D, p_abnormal=float("nan")),
+            prediction_row(D, probabilities=[0.5, 0.25]),
+            prediction_row(D, probabilities=[1.5, -0.5]),
+            prediction_row(D, probabilities=None),
+            prediction_row(D, p_abnormal=float("nan")),
         ],
     ),
     "rejected_alone_has_a_reason": (
@@ -520,7 +475,7 @@ VIOLATIONS = {
     ),
     "scan_has_one_patient": (
         "features",
-        [feature(A, crop_id=f"{A}:box", region="box", patient_key="p-other")],
+        [feature_row(A, crop_id=f"{A}:box", region="box", patient_key="p-other")],
     ),
     "scan_is_accepted_once": ("scans", [later(0, A)]),
     "status_is_known": ("scans", [later(0, D, "pending"), later(1, None), later(2, D, None)]),
@@ -530,7 +485,7 @@ VIOLATIONS = {
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_every_check_finds_its_violations(full, name):
     table, rows = VIOLATIONS[name]
-    write(full, table, rows, number=1)
+    write_table(full, table, rows, number=1)
     assert len(failed(full)[name]) == len(rows)
 
 
@@ -539,10 +494,10 @@ def test_no_check_goes_without_a_violation():
 
 
 def test_features_of_other_crops_than_the_parts_are_found(full):
-    write(full, "scans", [later(0, D)], number=1)
-    write(full, "crops", [crop(D)], number=1)
+    write_table(full, "scans", [later(0, D)], number=1)
+    write_table(full, "crops", [crop_row(D)], number=1)
     assert failed(full) == {}  # a part that is not embedded yet
-    write(full, "features", [feature(D, region="box", crop_id=f"{D}:box")], number=1)
+    write_table(full, "features", [feature_row(D, region="box", crop_id=f"{D}:box")], number=1)
     rows = failed(full)["features_match_crops"]
     assert sorted(zip(rows["crop_id"], rows["fault"], strict=True)) == [
         (f"{D}:box", "no crop"),

@@ -1,17 +1,14 @@
-import json
-from datetime import UTC, datetime
-
 import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import part_names, parts
 from pipeline.store.features import iter_features, load_features
+from tests.builders.tables import features_table, promote, write_labels
 
 WIDTH = 8
 SCHEMA = schemas.features(WIDTH)
@@ -25,15 +22,14 @@ def embedding_of(start, count):
 
 def part_rows(batch, start, count, trunk="t0"):
     """`count` features of `batch`, numbered from `start`; odd ones were delivered abnormal."""
-    columns = {field.name: pa.nulls(count, field.type) for field in SCHEMA}
     numbers = range(start, start + count)
-    columns["crop_id"] = pa.array([f"{number:032x}:whole" for number in numbers])
-    columns["batch"] = pa.array([batch] * count)
-    columns["trunk"] = pa.array([trunk] * count)
-    columns["label"] = pa.array(["abnormal" if number % 2 else "healthy" for number in numbers])
-    values = embedding_of(start, count).astype(np.float16).ravel()
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(values), WIDTH)
-    return pa.table(columns)
+    return features_table(
+        embedding_of(start, count),
+        crop_id=[f"{number:032x}:whole" for number in numbers],
+        batch=batch,
+        trunk=trunk,
+        label=["abnormal" if number % 2 else "healthy" for number in numbers],
+    )
 
 
 @pytest.fixture
@@ -48,26 +44,9 @@ def features(store):
 
 
 def label(store, batch, labels, source="delivered", day=1):
-    """Append labels to the labels table: crop number to label."""
-    when = datetime(2026, 11, day, tzinfo=UTC)
-    rows = [
-        {
-            "crop_id": f"{number:032x}:whole",
-            "batch": batch,
-            "label": given,
-            "source": source,
-            "labelled_at": when,
-        }
-        for number, given in labels.items()
-    ]
-    number = len(store.names("labels"))
-    table = pa.Table.from_pylist(rows, schemas.LABELS)
-    parts.write_part(store, part_names.labels_name(batch, number), table, schemas.LABELS)
-
-
-def promote(store, number, trunk):
-    card = {"recipe": "r0", "trunk": trunk, "head": "h0", "why": "first"}
-    store.create(f"models/promotions/{number:05d}.json", json.dumps(card).encode())
+    """Append labels by crop number."""
+    of_crops = {f"{number:032x}:whole": given for number, given in labels.items()}
+    write_labels(store, of_crops, source, day, batch)
 
 
 def test_all_rows_come_with_their_embeddings(features):
@@ -124,8 +103,8 @@ def test_the_champion_decides_which_trunk(features):
     with pytest.raises(ConfigError, match=r"several trunks and no champion.*t0, t1"):
         load_features(features)
     assert len(load_features(features, trunk="t1")[0]) == 3
-    promote(features, 1, "t0")
-    promote(features, 2, "t1")
+    promote(features, 1, trunk="t0")
+    promote(features, 2, trunk="t1")
     assert set(load_features(features)[0]["trunk"]) == {"t1"}
 
 

@@ -1,12 +1,11 @@
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, part_names, parts
+from pipeline.store import catalog, part_names
 from pipeline.store.neighbours import Neighbours
-from tests.stored import write_labels
+from tests.builders.tables import write_features, write_labels
 
 WIDTH, ROWS = 16, 300  # more than one row group a part
 SCHEMA = schemas.features(WIDTH)
@@ -15,15 +14,15 @@ CROPS = [f"{number:032x}:whole" for number in range(3 * ROWS)]
 
 def write(store, embeddings, start, batch, trunk="t0"):
     """A part of features; every two crops are one patient's."""
-    count = len(embeddings)
-    columns = {field.name: pa.nulls(count, field.type) for field in SCHEMA}
-    columns["crop_id"] = pa.array(CROPS[start : start + count])
-    columns["batch"] = pa.array([batch] * count)
-    columns["trunk"] = pa.array([trunk] * count)
-    columns["patient_key"] = pa.array([f"p{(start + row) // 2}" for row in range(count)])
-    values = pa.array(embeddings.astype(np.float16).ravel())
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(values, WIDTH)
-    parts.write_part(store, part_names.features_name(trunk, batch, 0), pa.table(columns), SCHEMA)
+    numbers = range(start, start + len(embeddings))
+    write_features(
+        store,
+        embeddings,
+        crop_id=[CROPS[number] for number in numbers],
+        batch=batch,
+        trunk=trunk,
+        patient_key=[f"p{number // 2}" for number in numbers],
+    )
 
 
 @pytest.fixture

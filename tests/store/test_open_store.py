@@ -10,13 +10,14 @@ from pipeline import config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
-from tests import batches
-from tests.batches import put, scan, without_waiting
+from tests.builders import stores
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import scan, write_files
 
 
 def opened(root, **changes):
     """A small store that makes its own key."""
-    return batches.opened(root, key=None, **changes)
+    return stores.small_store(root, key=None, **changes)
 
 
 def mode(path):
@@ -78,11 +79,11 @@ def test_a_key_that_is_put_back_makes_the_store_usable_again(tmp_path):
 
 
 def test_lost_delivery_lists_are_told_and_another_name_takes_the_batch(tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
-    store, folder = opened(tmp_path), put(tmp_path / "in", a_png=scan())
+    use_fakes(monkeypatch)
+    store, folder = opened(tmp_path), write_files(tmp_path / "in", a_png=scan())
     run_batch(store, deliver(folder, "b", store))
     shutil.rmtree(store.private.root / "deliveries")
-    put(folder, new_png=scan())
+    write_files(folder, new_png=scan())
     with pytest.raises(StoreError, match="delivery lists are missing"):
         run_batch(store, deliver(folder, "b", store))
     summary = run_batch(store, deliver(folder, "again", store))

@@ -14,6 +14,7 @@ from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import local_folder, part_names, parts
 from pipeline.store.parts import Store
+from tests.builders.tables import features_table
 
 WIDTH = 8
 SCHEMA = schemas.features(WIDTH)
@@ -23,14 +24,10 @@ NAME = part_names.features_name("t0", "20261123", 0)
 def features(count, start=0, values=None):
     """`count` rows whose embeddings are counted from `start`."""
     numbers = np.arange(start * WIDTH, (start + count) * WIDTH).astype(np.float16)
-    columns = {field.name: pa.nulls(count, field.type) for field in SCHEMA}
-    columns["crop_id"] = pa.array(
-        [f"{number:032x}:whole" for number in range(start, start + count)]
+    return features_table(
+        np.reshape(numbers if values is None else values, (count, WIDTH)),
+        crop_id=[f"{number:032x}:whole" for number in range(start, start + count)],
     )
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(
-        pa.array(numbers if values is None else np.asarray(values, np.float16)), WIDTH
-    )
-    return pa.table(columns)
 
 
 def all_files(store):

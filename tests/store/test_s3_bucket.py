@@ -11,8 +11,8 @@ from pipeline.errors import ArtifactError
 from pipeline.s3 import Prefix, Taken
 from pipeline.store import catalog, duckdb_on_s3, part_names, parts
 from pipeline.store.features import load_features
-from tests.s3_server import Strike
-from tests.stored import WIDTH, Stored
+from tests.builders.s3_server import KillAt
+from tests.builders.synthetic_store import WIDTH, SyntheticStore
 
 OBJECTS = Prefix("bucket", "")
 
@@ -79,9 +79,9 @@ def test_an_object_is_replaced_only_as_it_was_read(s3):
 
 
 def test_a_part_is_one_put(s3_store, s3):
-    stored = Stored(s3_store, patients=300)
-    s3.expect()
-    stored.trunk()
+    stored = SyntheticStore(s3_store, patients=300)
+    s3.reset()
+    stored.add_trunk()
     features = puts(s3, "part-00000.parquet")
     assert [each.key for each in features] == [
         "store/" + part_names.features_name("t0", f"b{batch}", 0) for batch in (0, 1)
@@ -121,7 +121,7 @@ def test_orphan_uploads_are_swept_when_they_are_old(s3_store, monkeypatch):
 
 def test_parts_have_the_bytes_of_a_store_in_a_folder(s3_store, store):
     for each in (s3_store, store):
-        Stored(each).trunk().head("h0", 0.8).champion("h0")
+        SyntheticStore(each).add_trunk().add_head("h0", 0.8).promote("h0")
     names = store.everything()
     assert s3_store.everything() == names
     assert all(s3_store.read_bytes(name) == store.read_bytes(name) for name in names)
@@ -129,8 +129,8 @@ def test_parts_have_the_bytes_of_a_store_in_a_folder(s3_store, store):
 
 def test_features_and_queries_answer_as_in_a_folder(s3_store, store, s3):
     for each in (s3_store, store):
-        Stored(each).trunk().head("h0", 0.8).champion("h0")
-    s3.expect()
+        SyntheticStore(each).add_trunk().add_head("h0", 0.8).promote("h0")
+    s3.reset()
     facts, embeddings = load_features(s3_store.root, label=["caries"])
     expected, same = load_features(store, label=["caries"])
     pd.testing.assert_frame_equal(facts, expected)
@@ -146,8 +146,8 @@ def test_features_and_queries_answer_as_in_a_folder(s3_store, store, s3):
 
 
 def test_one_question_costs_few_requests(s3_store, s3):
-    Stored(s3_store).trunk().head("h0", 0.8).champion("h0")
-    s3.expect()
+    SyntheticStore(s3_store).add_trunk().add_head("h0", 0.8).promote("h0")
+    s3.reset()
     with catalog.open_store(s3_store) as con:
         opening = len(s3.requests)
         catalog.query(con, "worklist")
@@ -160,12 +160,12 @@ def test_one_question_costs_few_requests(s3_store, s3):
 def test_large_parts_are_read_in_ranges(s3_store, s3, monkeypatch):
     monkeypatch.setattr(duckdb_on_s3, "SMALL", 1000)
     monkeypatch.setattr(duckdb_on_s3, "FOOTER", 4000)
-    Stored(s3_store).trunk()
+    SyntheticStore(s3_store).add_trunk()
     with catalog.open_store(s3_store) as con:
         rows = con.table("features").to_arrow_table().to_pandas()
         assert sorted(rows["crop_id"]) == sorted(f"{number:032x}:whole" for number in range(240))
         assert sorted(row[0] for row in rows["embedding"]) == list(range(240))
-        Stored(s3_store, patients=100).trunk()  # what was listed is no longer there
+        SyntheticStore(s3_store, patients=100).add_trunk()  # what was listed is no longer there
         with pytest.raises(Exception, match="S3 says PreconditionFailed"):
             con.sql("select sum(embedding[1]) from features").fetchall()
 
@@ -186,9 +186,9 @@ def test_a_process_killed_amid_its_put_leaves_nothing(s3):
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stderr=pipe) as process:
-        s3.expect(Strike(process.pid, 0, "amid"))
+        s3.reset(KillAt(process.pid, 0, "amid"))
         process.communicate(b"\n")
     assert process.returncode == -signal.SIGKILL
-    s3.expect()
+    s3.reset()
     assert list(OBJECTS.list()) == []
     assert list(OBJECTS.uploads()) == []

@@ -13,7 +13,7 @@ from pipeline.store.base import Store
 from pipeline.store.features import load_features
 from pipeline.store.open_store import open_for_writing
 from pipeline.store.store_json import read_store_json
-from tests.batches import opened
+from tests.builders.stores import small_store
 
 NEWER = r"was written by a newer version .* schema 3, .* up to 2\. .* Install that version or a newer"
 EARLIER = r"was written by an earlier version .* schema 1, .* reads schema 2 alone\. Use the version"
@@ -21,7 +21,7 @@ EARLIER = r"was written by an earlier version .* schema 1, .* reads schema 2 alo
 
 @pytest.fixture
 def settings(tmp_path):
-    return opened(tmp_path).settings
+    return small_store(tmp_path).settings
 
 
 def rewrite(settings, **changes):

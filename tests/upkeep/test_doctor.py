@@ -13,14 +13,16 @@ from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store.locks import SERVER, acquire_lock
 from pipeline.upkeep import doctor
-from tests.batches import opened, put, scan, without_waiting
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import scan, write_files
+from tests.builders.stores import small_store
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    without_waiting(monkeypatch)
-    small = opened(tmp_path)
-    run_batch(small, deliver(put(tmp_path / "in", a_png=scan()), "b", small))
+    use_fakes(monkeypatch)
+    small = small_store(tmp_path)
+    run_batch(small, deliver(write_files(tmp_path / "in", a_png=scan()), "b", small))
     return small
 
 
@@ -109,6 +111,6 @@ def test_a_question_that_raises_is_a_finding(store, monkeypatch):
 
 
 def test_a_trunk_file_that_is_not_there_is_the_settings_fault_not_the_installations(tmp_path):
-    wrong = opened(tmp_path, trunk={"weights": str(tmp_path / "none.keras")})
+    wrong = small_store(tmp_path, trunk={"weights": str(tmp_path / "none.keras")})
     [found] = [each for each in doctor.run_checks(wrong.settings) if each.what == "trunk"]
     assert (found.state, found.to_do) == (doctor.FAILED, "see there; then ask again")

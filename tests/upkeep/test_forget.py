@@ -16,7 +16,6 @@ from pipeline import schemas
 from pipeline.cli import upkeep as forgetting
 from pipeline.cli.app import commands
 from pipeline.errors import BatchBusy
-from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog, local_folder
 from pipeline.store.locks import batch_lock
@@ -24,7 +23,9 @@ from pipeline.store.part_names import predictions_name
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import write_patients
 from pipeline.upkeep import erase, find_traces, forget
-from tests.batches import opened, panoramic, put, scan, without_waiting
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import panoramic, scan, write_files
+from tests.builders.stores import process_folder, small_store, stored_bytes
 
 PATIENT = "Zoe/77"
 TABLES = ("scans", "crops", "features", "predictions", "labels")
@@ -37,33 +38,32 @@ class Filled:
     root: Path
 
     def opened(self):
-        return opened(self.root, part_size=8)
+        return small_store(self.root, part_size=8)
 
     def run(self, batch):
-        store = self.opened()
-        return run_batch(store, deliver(self.root / batch, batch, store))
+        return process_folder(self.opened(), self.root / batch, batch)
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    without_waiting(monkeypatch)
+    use_fakes(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Ten patients in two parts, and a second batch that holds one scan of the patient too."""
     root, patch = tmp_path_factory.mktemp("forget"), pytest.MonkeyPatch()
-    without_waiting(patch)
+    use_fakes(patch)
     lines = ["file,patient,label,x,y,w,h"]
     for number in range(10):
-        put(root / "one", **{f"s{number:02d}_png": scan()})
+        write_files(root / "one", **{f"s{number:02d}_png": scan()})
         lines.append(f"s{number:02d}.png,p{number},healthy,,,,")
     theirs = panoramic()
-    put(root / "one", zoe_png=theirs, awful_png=b"no picture", a_png=scan())
+    write_files(root / "one", zoe_png=theirs, awful_png=b"no picture", a_png=scan())
     lines += [f"{name}.png,{PATIENT},,,,," for name in ("awful", "a")]
     lines += [f"zoe.png,{PATIENT},caries,40,20,10,10", f"zoe.png,{PATIENT},nonsense!,1,1,1,1"]
-    put(root / "one", t_csv="\n".join(lines))
-    put(root / "two", other_png=theirs, fresh_png=scan())
+    write_files(root / "one", t_csv="\n".join(lines))
+    write_files(root / "two", other_png=theirs, fresh_png=scan())
     filled = Filled(root)
     filled.run("one")
     filled.run("two")
@@ -107,7 +107,7 @@ def forgotten(made, tmp_path_factory):
     """The store before and after the patient was forgotten, and what was found of them."""
     before, after = made.opened(), copied(made, tmp_path_factory.mktemp("after")).opened()
     patch = pytest.MonkeyPatch()
-    without_waiting(patch)
+    use_fakes(patch)
     found = forget.forget(after, find_traces.find_patient(after, PATIENT))
     patch.undo()
     return before, after, found
@@ -119,9 +119,8 @@ def rows(store, table):
 
 
 def contents(store):
-    names = [name for table in TABLES for name in store.store.names(table)]
     lists = sorted(store.private.root.glob("[di]*/**/*.parquet"))
-    return {name: store.store.read_bytes(name) for name in names} | {
+    return stored_bytes(store.store, *TABLES) | {
         path.relative_to(store.private.root): pq.read_table(path).to_pylist() for path in lists
     }
 
@@ -253,8 +252,8 @@ def test_the_next_night_does_not_take_them_again(filled):
     assert summary.planned.forgotten == 3
     assert contents(store) == before
     # Under another name, in another batch, and later with other bytes but their patient's id.
-    put(filled.root / "three", again_png=(filled.root / "one/zoe.png").read_bytes())
-    put(filled.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
+    write_files(filled.root / "three", again_png=(filled.root / "one/zoe.png").read_bytes())
+    write_files(filled.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
     summary = filled.run("three")
     assert summary.counts["delivered"] == summary.counts["rejected"] == 1
     assert summary.planned.forgotten == 1

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.delivery_lists import DeliveryLists
-from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog, local_folder
 from pipeline.store.registry import write_patients
@@ -15,16 +14,14 @@ from pipeline.upkeep import undo
 from pipeline.upkeep.find_traces import UNLISTED
 from pipeline.upkeep.retry import retry
 from pipeline.upkeep.why import explain_file
-from tests.batches import opened, panoramic, put, scan, without_waiting
+from tests.builders.fakes import use_fakes
+from tests.builders.scans import panoramic, scan, write_files
+from tests.builders.stores import process_folder, small_store
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    without_waiting(monkeypatch)
-
-
-def ran(store, folder, name):
-    return run_batch(store, deliver(folder, name, store))
+    use_fakes(monkeypatch)
 
 
 def ledger(store):
@@ -40,14 +37,14 @@ def checks(store):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root, patch = tmp_path_factory.mktemp("why"), pytest.MonkeyPatch()
-    without_waiting(patch)
-    store, same = opened(root), panoramic()
+    use_fakes(patch)
+    store, same = small_store(root), panoramic()
     box = "file,label,x,y,w,h\n{},caries,{},20,10,10\n"
-    put(root / "one", a_png=same, b_png=scan(), c_png=b"broken", s_png=scan())
-    put(root / "one", t_csv=box.format("a.png", 40) + "b.png,nonsense!,,,,\n")
-    put(root / "two", other_png=same, d_png=scan(), t_csv=box.format("other.png", 70))
-    ran(store, root / "one", "one")
-    ran(store, root / "two", "two")
+    write_files(root / "one", a_png=same, b_png=scan(), c_png=b"broken", s_png=scan())
+    write_files(root / "one", t_csv=box.format("a.png", 40) + "b.png,nonsense!,,,,\n")
+    write_files(root / "two", other_png=same, d_png=scan(), t_csv=box.format("other.png", 70))
+    process_folder(store, root / "one", "one")
+    process_folder(store, root / "two", "two")
     patch.undo()
     return root
 
@@ -56,7 +53,7 @@ def made(tmp_path_factory):
 def two(made, tmp_path):
     """Batch `one` and batch `two`, which holds a panoramic of `one` with a further box."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    store = opened(tmp_path)
+    store = small_store(tmp_path)
     for batch in ("one", "two"):
         deliver(tmp_path / batch, batch, store)
     return store, tmp_path
@@ -82,7 +79,7 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
         "another" in line for line in explain_file(store, str(root / "one/b.png")).messages
     )
     # Elsewhere, under another name; and by its id.
-    put(root / "desk", x_png=(root / "one/a.png").read_bytes())
+    write_files(root / "desk", x_png=(root / "one/a.png").read_bytes())
     assert explain_file(store, str(root / "desk/x.png")).attempts[0].batch == "one"
     assert explain_file(store, accepted.scan_id).attempts == [
         *explain_file(store, str(root / "desk/x.png")).attempts
@@ -90,8 +87,8 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
     # Gone, a label file, new in the folder, hidden, and never heard of.
     (root / "one/b.png").unlink()
     assert explain_file(store, str(root / "one/b.png")).attempts[0].status == "accepted"
-    put(root / "one", new_png=scan(), **{".hidden_png": scan()})
-    put(root / "desk", strange_png=scan())
+    write_files(root / "one", new_png=scan(), **{".hidden_png": scan()})
+    write_files(root / "desk", strange_png=scan())
     for name, says in {
         "one/t.csv": "a label file of batch one",
         "one/new.png": "came to the folder of batch one after the last run",
@@ -145,14 +142,14 @@ def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatc
         explain_file(store, str(root / "one/c.png")).attempts[-1].remedy.startswith("run the batch")
     )
     assert retry(store, "one").listed == 0
-    summary = ran(store, root / "one", "one")
+    summary = process_folder(store, root / "one", "one")
     attempts = ledger(store).query("batch == 'one' and status == 'rejected'")["attempt"]
     assert sorted(attempts) == [1, 2]
     assert summary.counts["rejected"] == 1
     assert summary.broken_checks == []
     # A repaired file comes by itself.
-    put(root / "one", c_png=scan())
-    assert ran(store, root / "one", "one").counts["rejected"] == 0
+    write_files(root / "one", c_png=scan())
+    assert process_folder(store, root / "one", "one").counts["rejected"] == 0
     assert retry(store, "one").listed == 0
 
 
@@ -172,11 +169,11 @@ def test_a_batch_is_taken_back_and_what_others_hold_of_it_is_kept(two):
     assert not (store.private.root / "deliveries" / "one").exists()
     with pytest.raises(ConfigError, match="No batch `one`"):
         undo.find(store, "one")
-    summary = ran(store, root / "two", "two")
+    summary = process_folder(store, root / "two", "two")
     assert summary.counts["accepted"] == 2
     assert summary.counts["crops"] == 2
     assert summary.broken_checks == []
-    again = ran(store, root / "one", "one")
+    again = process_folder(store, root / "one", "one")
     assert (again.counts["accepted"], again.counts["duplicate"]) == (2, 1)
     assert again.broken_checks == []
 
@@ -192,14 +189,14 @@ def test_a_batch_is_not_taken_back_when_another_would_lose_a_scan(two):
 
 def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
     store, root = two
-    put(
+    write_files(
         root / "three",
         z_png=(root / "one/a.png").read_bytes(),
         t_csv="file,label,x,y,w,h\nz.png,caries,70,20,10,10\n",
     )
-    ran(store, root / "three", "three")
+    process_folder(store, root / "three", "three")
     undo.undo(store, "two")
-    summary = ran(store, root / "three", "three")
+    summary = process_folder(store, root / "three", "three")
     assert summary.counts["crops"] == 1
     assert summary.counts["duplicate"] == 1
     assert checks(store) == []
@@ -208,7 +205,7 @@ def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
 def test_a_batch_of_which_nothing_was_taken_taught_no_model(two):
     store, root = two
     store.store.write_bytes("models/trunks/old/card.json", b'{"learn": {}}')
-    ran(store, put(root / "three", x_png=b"broken"), "three")
+    process_folder(store, write_files(root / "three", x_png=b"broken"), "three")
     assert undo.find(store, "three").models == []
     assert undo.find(store, "two").models == [f"models/trunks/old ({UNLISTED})"]
 
@@ -256,7 +253,7 @@ def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
             undo.undo(store, "one")
     if "one" in {path.name for path in (store.private.root / "deliveries").iterdir()}:
         undo.undo(store, "one")
-    summary = ran(store, root / "two", "two")
+    summary = process_folder(store, root / "two", "two")
     assert summary.counts["accepted"] == 2
     assert summary.counts["crops"] == 2
     assert summary.broken_checks == []

@@ -20,7 +20,8 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pipeline.errors import ScanRejected
 from pipeline.ingest.decode import decode
 from pipeline.phantoms import draw_panoramic
-from tests.dicoms import changed, dicom
+from tests.builders.dicom_files import dicom_file, edit_dicom
+from tests.builders.scans import encode
 
 DATA = os.environ.get("DENTAL_TEST_DATA")
 MANY = 10**8
@@ -57,8 +58,8 @@ def jpeg_2000(pixels):
     return encode_array(pixels, bits_stored=12, use_mct=False, photometric_interpretation=2)
 
 
-def jpeg(pixels, quality=95):
-    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+def jpeg(pixels):
+    return encode(pixels, ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 95))
 
 
 @pytest.mark.parametrize(
@@ -78,10 +79,10 @@ def jpeg(pixels, quality=95):
 )
 def test_every_lossless_transfer_syntax_gives_the_same_greys(syntax, pixels, codestream):
     if syntax == uid.RLELossless:
-        plain = dicom(pixels, BitsStored=12)
-        data = changed(plain, lambda dataset: dataset.compress(uid.RLELossless))
+        plain = dicom_file(pixels, BitsStored=12)
+        data = edit_dicom(plain, lambda dataset: dataset.compress(uid.RLELossless))
     else:
-        data = dicom(
+        data = dicom_file(
             pixels,
             BitsStored=12,
             syntax=syntax,
@@ -95,7 +96,7 @@ def test_every_lossless_transfer_syntax_gives_the_same_greys(syntax, pixels, cod
 
 def test_a_jpeg_inside_a_dicom_is_what_it_is_outside():
     picture = (RAMP >> 4).astype(np.uint8)
-    data = dicom(picture, syntax=uid.JPEGBaseline8Bit, codestreams=[jpeg(picture)])
+    data = dicom_file(picture, syntax=uid.JPEGBaseline8Bit, codestreams=[jpeg(picture)])
     outside = cv2.imdecode(np.frombuffer(jpeg(picture), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert greys(data).tolist() == outside.tolist()
 
@@ -120,7 +121,7 @@ def test_a_colour_jpeg_becomes_its_luminance_whatever_its_header_claims(marker, 
     adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x01"
     bare = {"jfif": stream, "adobe": stream[:2] + adobe + stream[header:]}
     told = bare.get(marker, stream[:2] + stream[header:])
-    data = dicom(
+    data = dicom_file(
         colours,
         syntax=uid.JPEGBaseline8Bit,
         codestreams=[told],
@@ -136,31 +137,33 @@ def test_a_colour_jpeg_becomes_its_luminance_whatever_its_header_claims(marker, 
 @pytest.mark.parametrize("kind", ["u", "i"])
 def test_the_darkest_and_the_brightest_of_any_depth_are_black_and_white(bits, kind):
     if bits == 1:
-        data = dicom(np.zeros((1, 8), np.uint8), BitsAllocated=1, BitsStored=1, PixelData=b"\xa0\0")
+        data = dicom_file(
+            np.zeros((1, 8), np.uint8), BitsAllocated=1, BitsStored=1, PixelData=b"\xa0\0"
+        )
         assert greys(data).tolist() == [[0, 0, 0, 0, 0, 255, 0, 255]]
         return
     size = next(size for size in (1, 2, 4) if 8 * size >= bits)
     low = -(2 ** (bits - 1)) if kind == "i" else 0
     pixels = np.array([[low, low + 2 ** (bits - 1), low + 2**bits - 1, low]], f"{kind}{size}")
     middle = grey([2 ** (bits - 1)], bits)
-    assert greys(dicom(pixels, BitsStored=bits)).tolist() == [[0, *middle, 255, 0]]
+    assert greys(dicom_file(pixels, BitsStored=bits)).tolist() == [[0, *middle, 255, 0]]
 
 
 def test_bits_above_the_stored_ones_are_overlays_and_do_not_shine_through():
     pixels = np.array([[0, 2048, 4095]], np.uint16)
-    assert greys(dicom(pixels | 0xF000, BitsStored=12)).tolist() == [[0, 128, 255]]
+    assert greys(dicom_file(pixels | 0xF000, BitsStored=12)).tolist() == [[0, 128, 255]]
 
 
 def test_bits_stored_in_the_upper_part_of_a_word_are_shifted_down():
     pixels = np.array([[0, 2048, 4095]], np.uint16) << 4
-    assert greys(dicom(pixels, BitsStored=12, HighBit=15)).tolist() == [[0, 128, 255]]
+    assert greys(dicom_file(pixels, BitsStored=12, HighBit=15)).tolist() == [[0, 128, 255]]
 
 
 def test_monochrome1_is_inverted_after_its_window():
     pixels = np.array([[0, 100, 200, 255]], np.uint8)
-    data = dicom(pixels, PhotometricInterpretation="MONOCHROME1")
+    data = dicom_file(pixels, PhotometricInterpretation="MONOCHROME1")
     assert greys(data).tolist() == [[255, 155, 55, 0]]
-    data = dicom(
+    data = dicom_file(
         pixels, PhotometricInterpretation="MONOCHROME1", WindowCenter="50", WindowWidth="10"
     )
     assert greys(data).tolist() == [[255, 0, 0, 0]]
@@ -177,7 +180,7 @@ def test_every_frame_has_its_own_window_and_slope_where_it_says_one():
 
     frame = np.array([[0, 50, 100]], np.uint16)
     per_frame = [group("1", "50.5"), group("2", "150.5")]
-    data = dicom(frame, frames=[frame, frame], PerFrameFunctionalGroupsSequence=per_frame)
+    data = dicom_file(frame, frames=[frame, frame], PerFrameFunctionalGroupsSequence=per_frame)
     first, second = decode(data, None, MANY).frames
     assert first.tolist() == [[0, 126, 252]]
     assert second.tolist() == [[0, 0, 252]]
@@ -186,7 +189,7 @@ def test_every_frame_has_its_own_window_and_slope_where_it_says_one():
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])
 def test_a_window_is_applied_after_the_rescale_as_pydicom_does(function):
     elements = {"VOILUTFunction": function} if function else {}
-    data = dicom(
+    data = dicom_file(
         RAMP,
         BitsStored=12,
         RescaleSlope="2",
@@ -202,7 +205,7 @@ def test_a_window_is_applied_after_the_rescale_as_pydicom_does(function):
 
 
 def test_a_window_without_width_is_left_out():
-    data = dicom(np.array([[0, 255]], np.uint8), WindowCenter="100", WindowWidth="0")
+    data = dicom_file(np.array([[0, 255]], np.uint8), WindowCenter="100", WindowWidth="0")
     assert greys(data).tolist() == [[0, 255]]
 
 
@@ -211,7 +214,7 @@ def test_a_lookup_table_is_applied_and_ends_at_its_first_and_last_entry(place):
     table = pydicom.Dataset()
     table.LUTDescriptor = [4, 10, 12]
     table.add_new("LUTData", "US", [4095, 2048, 1024, 0])
-    data = dicom(np.array([[0, 10, 11, 12, 13, 255]], np.uint8), **{place: [table]})
+    data = dicom_file(np.array([[0, 10, 11, 12, 13, 255]], np.uint8), **{place: [table]})
     assert greys(data).tolist() == [[255, 255, 128, 64, 0, 0]]
 
 
@@ -231,7 +234,7 @@ def test_palette_colours_become_luminance(depth, syntax):
     }.items():
         elements[f"{name}PaletteColorLookupTableDescriptor"] = [4, 1, depth]
         elements[f"{name}PaletteColorLookupTableData"] = channel(*values)
-    data = dicom(np.array([[0, 1, 2, 3, 4, 200]], np.uint8), syntax=syntax, **elements)
+    data = dicom_file(np.array([[0, 1, 2, 3, 4, 200]], np.uint8), syntax=syntax, **elements)
     picture = decode(data, None, MANY)
     assert np.abs(picture.frames[0][0].astype(int) - [0, 0, 76, 150, 9, 9]).max() <= 1
     assert picture.colour
@@ -243,22 +246,22 @@ def test_floating_point_pixels_are_shown_by_their_window_or_their_own_range():
         dataset.FloatPixelData = values.tobytes()
         del dataset.PixelData, dataset.BitsStored, dataset.HighBit
 
-    plain = dicom(np.zeros((1, 4), np.uint32))
-    assert greys(changed(plain, floats)).tolist() == [[0, 64, 255, 0]]
-    window = dicom(
+    plain = dicom_file(np.zeros((1, 4), np.uint32))
+    assert greys(edit_dicom(plain, floats)).tolist() == [[0, 64, 255, 0]]
+    window = dicom_file(
         np.zeros((1, 4), np.uint32),
         WindowCenter="0",
         WindowWidth="2",
         VOILUTFunction="LINEAR_EXACT",
     )
-    assert greys(changed(window, floats)).tolist() == [[0, 128, 255, 0]]
+    assert greys(edit_dicom(window, floats)).tolist() == [[0, 128, 255, 0]]
 
 
 def test_every_frame_is_kept_plain_and_compressed():
     frames = [RAMP, RAMP[::-1], RAMP[:, ::-1]]
-    plain = decode(dicom(RAMP, frames=frames, BitsStored=12), None, MANY)
+    plain = decode(dicom_file(RAMP, frames=frames, BitsStored=12), None, MANY)
     packed = decode(
-        dicom(
+        dicom_file(
             RAMP,
             frames=frames,
             BitsStored=12,
@@ -278,7 +281,7 @@ def test_facts_are_kept_when_they_are_codes_and_numbers():
         "PatientOrientation": ["L", "PF"],
         "ImagerPixelSpacing": ["0.2", "0.1"],
     }
-    picture = decode(dicom(RAMP, **told), None, MANY)
+    picture = decode(dicom_file(RAMP, **told), None, MANY)
     assert (picture.modality, picture.orientation) == ("PX", "L/PF")
     assert (picture.pixel_spacing_x, picture.pixel_spacing_y) == (0.1, 0.2)
     told = {
@@ -286,7 +289,7 @@ def test_facts_are_kept_when_they_are_codes_and_numbers():
         "PatientOrientation": ["MUSTER", "ANNA"],
         "PixelSpacing": ["0", "1"],
     }
-    picture = decode(dicom(RAMP, **told), None, MANY)
+    picture = decode(dicom_file(RAMP, **told), None, MANY)
     assert (picture.modality, picture.orientation, picture.pixel_spacing_x) == ("OT", None, None)
 
 
@@ -295,7 +298,7 @@ def test_facts_are_kept_when_they_are_codes_and_numbers():
 )
 @pytest.mark.parametrize("front", ["preamble", "prefix", "meta", "nothing"])
 def test_a_dicom_is_recognised_without_what_should_stand_in_front(syntax, front):
-    whole = dicom(RAMP, BitsStored=12, syntax=syntax, SOPClassUID="1.2", Modality="PX")
+    whole = dicom_file(RAMP, BitsStored=12, syntax=syntax, SOPClassUID="1.2", Modality="PX")
     meta = 144 + int.from_bytes(whole[140:144], "little")
     begin = {"preamble": 0, "prefix": 128, "meta": 132, "nothing": meta}[front]
     picture = decode(whole[begin:], None, MANY)
@@ -318,19 +321,19 @@ def test_a_truncated_dicom_is_rejected_never_padded(kind, tenth):
         "j2k": (uid.JPEG2000Lossless, jpeg_2000(noise.astype(np.uint16))),
     }[kind]
     bits = {"BitsStored": 12, "BitsAllocated": 16} if kind == "j2k" else {}
-    data = dicom(noise, syntax=syntax, codestreams=stream and [stream], **bits)
+    data = dicom_file(noise, syntax=syntax, codestreams=stream and [stream], **bits)
     if kind == "rle":
-        data = changed(data, lambda dataset: dataset.compress(uid.RLELossless))
+        data = edit_dicom(data, lambda dataset: dataset.compress(uid.RLELossless))
     reason = rejection(data[: len(data) * tenth // 10]).reason
     assert reason in ("undecodable", "no_pixels", "not_an_image")
 
 
 def small(**elements):
-    return dicom(RAMP, BitsStored=12, **elements)
+    return dicom_file(RAMP, BitsStored=12, **elements)
 
 
 def bomb():
-    data = dicom(RAMP, syntax=uid.DeflatedExplicitVRLittleEndian)
+    data = dicom_file(RAMP, syntax=uid.DeflatedExplicitVRLittleEndian)
     header = 144 + int.from_bytes(data[140:144], "little")
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return data[:header] + deflater.compress(bytes(10**7)) + deflater.flush()
@@ -350,21 +353,21 @@ def test_a_codestream_of_other_samples_than_the_object_says_is_rejected(syntax, 
     grey = (RAMP >> 4).astype(np.uint8)
     colour = np.dstack([grey] * 3)
     codestream = compressed(colour if inside == 3 else grey)
-    said = dicom(grey if inside == 3 else colour, syntax=syntax, codestreams=[codestream])
+    said = dicom_file(grey if inside == 3 else colour, syntax=syntax, codestreams=[codestream])
     refused = rejection(said)
     assert f"{inside} samples a pixel in an object of {4 - inside}" in str(refused)
     assert refused.reason == "undecodable"
 
 
 def three_samples_called(kind, syntax=None):
-    data = dicom(np.stack([RAMP >> 4] * 3, axis=-1).astype(np.uint8))
+    data = dicom_file(np.stack([RAMP >> 4] * 3, axis=-1).astype(np.uint8))
 
     def change(dataset):
         if syntax:
             dataset.compress(syntax, generate_instance_uid=False)
         dataset.PhotometricInterpretation = kind
 
-    return changed(data, change)
+    return edit_dicom(data, change)
 
 
 @pytest.mark.parametrize(
@@ -387,14 +390,15 @@ def test_three_samples_called_grey_or_palette_are_rejected(kind, syntax):
             Rows=1, Columns=1, NumberOfFrames=1000000), MANY),
         ("too_large", "inflate to more than", bomb, 10**6),
         ("undecodable", "4800 bytes of pixels where 9600", lambda: small(NumberOfFrames=2), MANY),
-        ("undecodable", "does not say its Rows", lambda: changed(
+        ("undecodable", "does not say its Rows", lambda: edit_dicom(
             small(), lambda dataset: dataset.pop("Rows")), MANY),
         ("undecodable", "8 x 8 pixels in an object of 60 x 40", lambda: small(
             syntax=uid.HTJ2KLossless, codestreams=[base64.b64decode(HTJ2K)]), MANY),
         ("undecodable", "frame 1 of 1, compressed as `JPEG 2000", lambda: small(
             syntax=uid.JPEG2000, codestreams=[b"\xff\x4f\xff\x51broken"]), MANY),
-        ("unsupported_transfer_syntax", "Process 14 [Selection Value 1]) with 6", lambda: dicom(
-            EIGHT, BitsStored=6, syntax=uid.JPEGLosslessSV1, codestreams=[b"none"]), MANY),
+        ("unsupported_transfer_syntax", "Process 14 [Selection Value 1]) with 6",
+            lambda: dicom_file(
+                EIGHT, BitsStored=6, syntax=uid.JPEGLosslessSV1, codestreams=[b"none"]), MANY),
         ("unsupported_transfer_syntax", "JPEG Extended (Process 2 and 4) with 12", lambda: small(
             syntax=uid.JPEGExtended12Bit, codestreams=[b"none"]), MANY),
         ("unsupported_transfer_syntax", "`MPEG2 Main Profile", lambda: small(
@@ -405,7 +409,7 @@ def test_three_samples_called_grey_or_palette_are_rejected(kind, syntax):
         ("undecodable", "in pieces, as compressed ones are", lambda: small(
             syntax=uid.JPEG2000Lossless, codestreams=[bytes(9000)]).replace(
             b"1.2.840.10008.1.2.4.90", b"1.2.840.10008.1.2.1" + bytes(3)), MANY),
-        ("no_pixels", "without pixel data", lambda: changed(
+        ("no_pixels", "without pixel data", lambda: edit_dicom(
             small(), lambda dataset: dataset.pop("PixelData")), MANY),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -418,7 +422,7 @@ def test_a_rejection_names_the_true_reason(reason, says, make, limit):
 
 def test_what_pydicom_warns_of_comes_back_as_private_notes(caplog):
     with pytest.warns(UserWarning, match="64"):
-        data = dicom(RAMP, PatientID="A" * 99)
+        data = dicom_file(RAMP, PatientID="A" * 99)
     picture = decode(data, None, MANY)
     assert picture.patient == "A" * 99
     assert any("64" in note for note in picture.notes)
@@ -459,7 +463,7 @@ def wrapped_is_the_picture(picture, modality, syntax):
     for inverted in (False, True):
         if inverted and streams:
             continue
-        data = dicom(
+        data = dicom_file(
             255 - picture if inverted else picture,
             syntax=syntax,
             codestreams=streams,

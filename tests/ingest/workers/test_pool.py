@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ScanRejected
 from pipeline.ingest.workers.pool import Process, WorkerDied, WorkerPool
 from pipeline.ingest.workers.worker import Outcome
-from tests.stand_ins import decode, keep, killed_once, slow_imports
+from tests.builders.broken_decoders import crash_once, leak_memory, misbehave, slow_imports
 
 SECONDS, MEMORY_MB = 2, 300
 
@@ -29,7 +29,7 @@ def reasons(results):
 
 
 def test_results_come_in_the_order_of_the_items(workers):
-    assert [item for item, _ in workers.map(decode, range(30))] == list(range(30))
+    assert [item for item, _ in workers.map(misbehave, range(30))] == list(range(30))
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_results_come_in_the_order_of_the_items(workers):
 )
 def test_a_decoder_that_misbehaves_costs_its_own_scan_alone(workers, what, reason):
     items = [*range(9), what, *range(9, 18)]
-    assert reasons(workers.map(decode, items)) == ["ok"] * 9 + [reason] + ["ok"] * 9
+    assert reasons(workers.map(misbehave, items)) == ["ok"] * 9 + [reason] + ["ok"] * 9
 
 
 def test_a_hang_ends_close_to_its_limit_and_does_not_count_for_those_that_wait(workers):
-    list(workers.map(decode, range(4)))  # processes are up
+    list(workers.map(misbehave, range(4)))  # processes are up
     began = time.monotonic()
-    results = reasons(workers.map(decode, ["hang", "hang", *range(6), "hang"]))
+    results = reasons(workers.map(misbehave, ["hang", "hang", *range(6), "hang"]))
     spent = time.monotonic() - began
     assert results == ["decoder_timeout"] * 2 + ["ok"] * 6 + ["decoder_timeout"]
     # Two at once, then, after fresh processes have started, the third.
@@ -59,33 +59,33 @@ def test_a_hang_ends_close_to_its_limit_and_does_not_count_for_those_that_wait(w
 
 
 def test_processes_are_kept_from_scan_to_scan(workers):
-    list(workers.map(decode, range(4)))
-    assert len({process for _, process in workers.map(decode, range(30))}) <= 2
+    list(workers.map(misbehave, range(4)))
+    assert len({process for _, process in workers.map(misbehave, range(30))}) <= 2
 
 
 def test_a_worker_killed_from_outside_costs_no_scan(workers):
-    processes = {process for _, process in workers.map(decode, range(30))}
+    processes = {process for _, process in workers.map(misbehave, range(30))}
     for process in processes:
         os.kill(process, signal.SIGKILL)
-    results = list(workers.map(decode, range(30)))
+    results = list(workers.map(misbehave, range(30)))
     assert reasons(results) == ["ok"] * 30
     assert not processes & {process for _, process in results}
 
 
 def test_a_worker_killed_at_its_work_has_it_done_by_another(workers, tmp_path):
-    assert list(workers.map(killed_once, [tmp_path / "been here"])) == ["done"]
+    assert list(workers.map(crash_once, [tmp_path / "been here"])) == ["done"]
 
 
 @pytest.mark.parametrize(("what", "error"), [("bug", KeyError), ("odd bug", RuntimeError)])
 def test_a_bug_of_ours_is_raised_with_the_place_where_it_happened(workers, what, error):
     with pytest.raises(error) as caught:
-        list(workers.map(decode, [1, what, 2]))
-    assert "have_a_bug" in str(caught.value.__notes__ if what == "bug" else "have_a_bug")
-    assert reasons(workers.map(decode, range(5))) == ["ok"] * 5
+        list(workers.map(misbehave, [1, what, 2]))
+    assert "raise_key_error" in str(caught.value.__notes__ if what == "bug" else "raise_key_error")
+    assert reasons(workers.map(misbehave, range(5))) == ["ok"] * 5
 
 
 def test_a_worker_that_has_bloated_is_replaced_before_the_next_scan(workers):
-    processes = [next(iter(workers.map(keep, [MEMORY_MB // 3]))) for _ in range(3)]
+    processes = [next(iter(workers.map(leak_memory, [MEMORY_MB // 3]))) for _ in range(3)]
     assert len(set(processes)) == 3
 
 
@@ -94,7 +94,7 @@ def test_two_threads_may_share_the_pool(workers):
 
     def part(number):
         items = [number * 100 + row for row in range(20)]
-        found[number] = [item for item, _ in workers.map(decode, items)] == items
+        found[number] = [item for item, _ in workers.map(misbehave, items)] == items
 
     threads = [threading.Thread(target=part, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -105,7 +105,7 @@ def test_two_threads_may_share_the_pool(workers):
 
 
 def test_reading_scans_brings_decoders_into_a_worker_and_nothing_slow():
-    process = Process("tests.stand_ins", 60, memory_mb=4096)
+    process = Process("tests.builders.broken_decoders", 60, memory_mb=4096)
     outcome, found, _ = process.ask(slow_imports, None, 60)
     process.end()
     assert (outcome, found) == (Outcome.DONE, [])
@@ -113,11 +113,11 @@ def test_reading_scans_brings_decoders_into_a_worker_and_nothing_slow():
 
 def test_closing_ends_the_processes_also_those_at_work():
     pool = WorkerPool(1, 60, MEMORY_MB)
-    [(_, process)] = pool.map(decode, [1])
+    [(_, process)] = pool.map(misbehave, [1])
 
     def wait_for_a_hang():
         with contextlib.suppress(RuntimeError):
-            list(pool.map(decode, ["hang"]))
+            list(pool.map(misbehave, ["hang"]))
 
     waiting = threading.Thread(target=wait_for_a_hang)
     waiting.start()
@@ -129,15 +129,15 @@ def test_closing_ends_the_processes_also_those_at_work():
 
 
 def test_a_hanging_worker_that_nobody_ends_ends_itself():
-    process = Process("tests.stand_ins", 0.1, MEMORY_MB)
+    process = Process("tests.builders.broken_decoders", 0.1, MEMORY_MB)
     with pytest.raises(WorkerDied):
-        process.ask(decode, "hang", seconds=60)
+        process.ask(misbehave, "hang", seconds=60)
     process.end()
 
 
 def test_a_worker_that_cannot_start_is_told_as_such_and_costs_no_scan(monkeypatch):
     pool = WorkerPool(1, SECONDS, MEMORY_MB)
-    monkeypatch.setattr(decode, "__module__", "no.such.module")
+    monkeypatch.setattr(misbehave, "__module__", "no.such.module")
     with pytest.raises(RuntimeError, match="does not start"):
-        list(pool.map(decode, [1]))
+        list(pool.map(misbehave, [1]))
     pool.close()

@@ -11,22 +11,14 @@ from sklearn.svm import SVC
 
 from pipeline.errors import NotEnoughData
 from pipeline.model.scores import baseline_features, baselines, svm
+from tests.builders.embeddings import three_classes
 
 WIDTH = 40
 
 
 @pytest.fixture(scope="module")
 def toy():
-    """Three classes, each with its own lit features on an uneven, shifted background."""
-    random = np.random.default_rng(0)
-    classes = random.permutation(np.repeat([0, 1, 2], [100, 70, 30]))
-    embeddings = random.standard_normal((200, WIDTH)) * np.linspace(0.1, 3, WIDTH) + 5
-    for number in range(3):
-        embeddings[:, number::3] += (classes == number)[:, np.newaxis] * np.linspace(0.2, 3, WIDTH)[
-            number::3
-        ]
-    rows = np.arange(200)
-    return embeddings.astype(np.float16), classes, rows < 140, (rows >= 140) & (rows < 170)
+    return three_classes(WIDTH)
 
 
 def test_the_probe_learns_what_the_head_learns(toy):

@@ -1,7 +1,7 @@
 """A real S3 API on the loopback: moto's server in its own process, with its objects in memory.
 
-It may be slow, careless or deadly to its clients. `Process` starts it and asks it under `/-/`, for
-what others asked, too.
+`S3Server` starts it and controls it by requests under `/-/`: it counts the requests of others, and
+can be slow, ignore conditions, or kill a client in the middle of a write.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUCKET = "bucket"
 CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
@@ -36,20 +36,20 @@ class Request(NamedTuple):
     key: str
 
 
-class Strike(NamedTuple):
-    """Kill process `pid` at the write number `at`: before it is done, amid its body, or after."""
+class KillAt(NamedTuple):
+    """Kill process `pid` at the write number `at`: before it, amid its body, or after it."""
 
     pid: int
     at: int
     phase: str
 
 
-class Process:
-    """The server as its clients know it; it ends with this object, and with who made it."""
+class S3Server:
+    """The server, seen from outside. It ends with this object and with this process."""
 
     def __init__(self):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.s3_server"],
+            [sys.executable, "-m", "tests.builders.s3_server"],
             cwd=ROOT,
             env={**os.environ, **CREDENTIALS},
             stdin=subprocess.PIPE,
@@ -59,7 +59,7 @@ class Process:
         self.url = self._process.stdout.readline().decode().strip()
         self.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
 
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> "S3Server":
         return self
 
     def __exit__(self, *_) -> None:
@@ -67,88 +67,89 @@ class Process:
 
     @property
     def requests(self) -> list[Request]:
-        """Requests since the last `expect`."""
-        return [Request(*each) for each in self.asked("requests")]
+        """Requests since the last `reset`."""
+        return [Request(*each) for each in self.control("requests")]
 
     @property
     def writes(self) -> int:
-        """How many of them change what is stored."""
+        """How many of them change an object."""
         return sum(each.method in WRITING for each in self.requests)
 
-    def expect(self, strike: Strike | None = None) -> None:
-        """Forget the requests so far, and strike."""
-        self.asked(f"expect/{'/'.join(map(str, strike))}" if strike else "expect")
+    def reset(self, kill: KillAt | None = None) -> None:
+        """Count requests from zero, and kill a client as given."""
+        self.control(f"reset/{'/'.join(map(str, kill))}" if kill else "reset")
 
-    def asked(self, what: str):
-        """The answer under /-/, without any thread here, since who asks may fork."""
-        with urllib.request.urlopen(f"{self.url}/-/{what}") as answer:
-            return json.load(answer)
+    def control(self, command: str):
+        """Send a command; its result. Starts no thread here, since callers fork."""
+        with urllib.request.urlopen(f"{self.url}/-/{command}") as response:
+            return json.load(response)
 
 
-class Server:
-    """The server from inside."""
+class Application:
+    """The server's WSGI application: moto's, and what `S3Server.control` asks for."""
 
     def __init__(self):
         from moto.server import DomainDispatcherApplication, create_backend_app
 
         self.requests: list[Request] = []
-        self.strike: Strike | None = None
-        self.delay, self.careless = 0.0, False  # seconds; whether it heeds no If-…
+        self.kill: KillAt | None = None
+        self.delay = 0.0  # seconds
+        self.ignores_conditions = False  # as a server that does not know If-Match
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._counting = threading.Lock()
 
     def __call__(self, environ, start_response):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if path.startswith("/-/"):
-            found = self._control(*path.removeprefix("/-/").split("/"))
+            result = self._control(*path.removeprefix("/-/").split("/"))
             start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(found).encode()]
+            return [json.dumps(result).encode()]
         time.sleep(self.delay)
         with self._counting:
             number = sum(each.method in WRITING for each in self.requests)
             self.requests.append(Request(method, path.removeprefix(f"/{BUCKET}/")))
-        strike = self.strike
-        if strike is None or method not in WRITING or strike.at != number:
-            return self._done(environ, start_response)
-        return self._struck(strike, environ, start_response)
+        kill = self.kill
+        if kill is None or method not in WRITING or kill.at != number:
+            return self._respond(environ, start_response)
+        return self._kill(kill, environ, start_response)
 
-    def _struck(self, strike: Strike, environ, start_response):
-        if strike.phase == "before":  # nothing came of it: as if it had been lost on the way
-            os.kill(strike.pid, signal.SIGKILL)
+    def _kill(self, kill: KillAt, environ, start_response):
+        if kill.phase == "before":  # as if the request had been lost
+            os.kill(kill.pid, signal.SIGKILL)
             start_response("503 Service Unavailable", [])
             return [b""]
-        if strike.phase == "amid":
+        if kill.phase == "amid":
             begun = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0) // 2)
-            os.kill(strike.pid, signal.SIGKILL)
-            environ["wsgi.input"] = io.BytesIO(begun)  # the rest never came
+            os.kill(kill.pid, signal.SIGKILL)
+            environ["wsgi.input"] = io.BytesIO(begun)  # the rest was never sent
             environ["HTTP_CONNECTION"] = "close"
-        answer = self._done(environ, start_response)
-        os.kill(strike.pid, signal.SIGKILL)
-        return answer
+        response = self._respond(environ, start_response)
+        os.kill(kill.pid, signal.SIGKILL)
+        return response
 
-    def _done(self, environ, start_response):
-        if self.careless:
+    def _respond(self, environ, start_response):
+        if self.ignores_conditions:
             environ = {name: environ[name] for name in environ if not name.startswith("HTTP_IF_")}
         return [b"".join(self._moto(environ, start_response))]
 
-    def _control(self, what: str, *said: str):
-        """What a `Process` asks or tells."""
+    def _control(self, command: str, *given: str):
+        """Carry out a command of `S3Server.control`."""
         bucket = bucket_of_moto()
-        if what == "expect":
-            self.requests, self.strike = [], None
-            if said:
-                self.strike = Strike(int(said[0]), int(said[1]), said[2])
-        elif what == "delay":
-            self.delay = float(said[0])
-        elif what == "careless":
-            self.careless = said[0] == "yes"
-        elif what == "clear":
+        if command == "reset":
+            self.requests, self.kill = [], None
+            if given:
+                self.kill = KillAt(int(given[0]), int(given[1]), given[2])
+        elif command == "delay":
+            self.delay = float(given[0])
+        elif command == "ignore-conditions":
+            self.ignores_conditions = given[0] == "yes"
+        elif command == "clear":
             for key in list(bucket.keys):
                 bucket.keys.pop(key)
-        elif what == "contents":  # SHA-256 by key
+        elif command == "contents":  # SHA-256 by key
             values = {key: bucket.keys[key].value for key in list(bucket.keys)}
             return {key: hashlib.sha256(value).hexdigest() for key, value in values.items()}
-        elif what == "uploads":
+        elif command == "uploads":
             return len(bucket.multiparts)
         return self.requests
 
@@ -160,18 +161,18 @@ def bucket_of_moto():
 
 
 def main() -> None:
-    """Serve until standard input ends; the address is told on standard output."""
+    """Serve until standard input ends; the first line of standard output is the address."""
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Quiet(WSGIRequestHandler):
-        """Keeps connections open, as S3 does, and says nothing."""
+        """Keeps connections open, as S3 does, and logs nothing."""
 
         protocol_version = "HTTP/1.1"
 
         def log(self, *_):
             pass
 
-    server = make_server("127.0.0.1", 0, Server(), threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=Quiet)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""DICOM files made in memory for tests."""
+"""DICOM files made in memory."""
 
 import io
 
@@ -8,8 +8,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
 
-def dicom(pixels, *, frames=None, codestreams=None, syntax=ExplicitVRLittleEndian, **elements):
-    """A minimal DICOM file around one picture, or several `frames`, or compressed `codestreams`."""
+def dicom_file(pixels, *, frames=None, codestreams=None, syntax=ExplicitVRLittleEndian, **elements):
+    """A minimal DICOM file of one image, of several `frames`, or of compressed `codestreams`."""
     pixels = np.asarray(pixels)
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
@@ -41,8 +41,8 @@ def dicom(pixels, *, frames=None, codestreams=None, syntax=ExplicitVRLittleEndia
     return data.getvalue()
 
 
-def changed(data, change, **options):
-    """The DICOM file `data` after `change` was called with its dataset."""
+def edit_dicom(data, change, **options):
+    """The DICOM file `data` after `change(dataset)`; `options` are those of `Dataset.save_as`."""
     dataset = pydicom.dcmread(io.BytesIO(data))
     change(dataset)
     out = io.BytesIO()

@@ -1,24 +1,24 @@
-"""What a Dask worker of the tests loads first: a stand-in for the trunk that kills one worker."""
+"""A Dask preload for tests: a fake trunk that kills one worker while it embeds."""
 
 import os
 import signal
 from pathlib import Path
 
 from pipeline.jobs import resources
-from tests.batches import Halved
+from tests.builders.fakes import FakeTrunk
 
-VICTIM = "TEST_VICTIM"  # names a file; who makes it dies
+VICTIM = "TEST_VICTIM"  # environment variable: a file; the worker that creates it is killed
 
 
 class DiesOnce:
-    """Embeds like `Halved`; of all workers the first one to embed is killed in the middle of it."""
+    """Embeds like `FakeTrunk`; the first worker that embeds is killed in the middle."""
 
     @staticmethod
     def embed(crops):
         try:
             Path(os.environ[VICTIM]).touch(exist_ok=False)
         except FileExistsError:
-            return Halved.embed(crops)
+            return FakeTrunk.embed(crops)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
