@@ -48,9 +48,7 @@ def readable(store: Store) -> Iterator[None]:
 
 
 def _damaged(store: Store, why: str) -> StoreError:
-    return StoreError(
-        f"{store.root}/{STORE_JSON} is damaged: {why}. Restore it from your backup."
-    )
+    return StoreError(f"{store.root}/{STORE_JSON} is damaged: {why}. Restore it from your backup.")
 
 
 def _require_this_schema(store: Store, schema: int) -> None:

@@ -38,7 +38,9 @@ def test_a_setting_that_a_card_lacks_is_of_its_time_and_not_todays_default(monke
 
 
 def test_cards_from_before_borders_were_blacked_blacken_none():
-    assert settings_from_card(Recipe, without(card_of(RECIPE), "mask_border"), HOME).mask_border == 0
+    assert (
+        settings_from_card(Recipe, without(card_of(RECIPE), "mask_border"), HOME).mask_border == 0
+    )
 
 
 def test_a_removed_setting_on_a_card_is_accepted():

@@ -15,8 +15,12 @@ from pipeline.store.open_store import open_for_writing
 from pipeline.store.store_json import read_store_json
 from tests.builders.stores import small_store
 
-NEWER = r"was written by a newer version .* schema 3, .* up to 2\. .* Install that version or a newer"
-EARLIER = r"was written by an earlier version .* schema 1, .* reads schema 2 alone\. Use the version"
+NEWER = (
+    r"was written by a newer version .* schema 3, .* up to 2\. .* Install that version or a newer"
+)
+EARLIER = (
+    r"was written by an earlier version .* schema 1, .* reads schema 2 alone\. Use the version"
+)
 
 
 @pytest.fixture
