@@ -1,0 +1,40 @@
+"""Settings: defaults, the file `dental.toml` and DENTAL_… variables.
+
+`groups.py` has the tables of settings, `settings.py` the rest, `loading.py` reads them.
+"""
+
+from pipeline.config.groups import (
+    NOTES,
+    Dask,
+    Drift,
+    Flag,
+    Group,
+    Head,
+    Layer,
+    Learn,
+    Novelty,
+    Quality,
+    Recipe,
+    Trunk,
+)
+from pipeline.config.loading import load, nearest
+from pipeline.config.settings import Settings, settings_file
+
+__all__ = [
+    "NOTES",
+    "Dask",
+    "Drift",
+    "Flag",
+    "Group",
+    "Head",
+    "Layer",
+    "Learn",
+    "Novelty",
+    "Quality",
+    "Recipe",
+    "Settings",
+    "Trunk",
+    "load",
+    "nearest",
+    "settings_file",
+]

@@ -1,0 +1,127 @@
+"""All settings: defaults here, changes in `dental.toml` or in DENTAL_… variables.
+
+A string below a field describes it, as in `groups.py`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+
+from pipeline.config.groups import Dask, Drift, Head, Learn, Novelty, Quality, Recipe, Trunk
+from pipeline.errors import ConfigError
+from pipeline.labels import Label
+from pipeline.removed_settings import ignore_removed
+
+SETTINGS_FILE = "dental.toml"
+PREFIX = "DENTAL_"
+# Measured with 120 million pixels: a windowed 12-bit DICOM takes 24.5, JPEG, PNG and TIFF 4.
+BYTES_PER_PIXEL = 26
+
+# A folder or an s3:// address as text: a Path would drop one of the two slashes.
+Address = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
+]
+
+
+class Settings(BaseSettings):
+    """The settings of a run."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    store: str = "data/store"
+    """The store: a folder, or `s3://BUCKET/PREFIX`."""
+    private: Path | None = None
+    """The private folder with the key and the names of delivered files. By default `STORE.private`
+    beside a local store; a store on S3 needs the setting."""
+    normal_class: Label = "healthy"
+    """The label that means no finding."""
+    class_folders: tuple[Label, ...] = ()
+    """Sub-folders of a batch that are classes, in addition to those in its `classes.txt`."""
+    classes: tuple[Label, ...] = ()
+    """Labels a reviewer may use, in addition to those that were ever delivered."""
+    part_size: int = Field(128, ge=1)
+    """Scans per part, the unit of writing, retry and resume."""
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Decoding processes; by default one per processor core."""
+    max_pixels: int = Field(120_000_000, ge=1)
+    """Largest scan in pixels; larger ones are rejected."""
+    scan_seconds: float = Field(60, gt=0)
+    """Time limit in seconds for decoding one scan; slower ones are rejected."""
+    scan_memory_mb: int = Field(4096, ge=256)
+    """Memory limit in MiB for decoding one scan, on top of what an idle worker uses."""
+    follow_links: bool = False
+    """Follow symbolic links in a batch; otherwise each is a rejected row."""
+    max_rejected_share: float = Field(0.10, ge=0, le=1)
+    """Share of rejected scans above which the exit status is 2."""
+    near_duplicate_bits: int = Field(4, ge=0, le=64)
+    """Two scans look alike when their perceptual hashes differ in at most this many of 64 bits."""
+    audits: int = Field(5, ge=0)
+    """Crops drawn at random (by a hash, whatever their score) for a person to label, per batch and
+    night."""
+    inbox: Address | None = None
+    """Folder or `s3://BUCKET/PREFIX` whose sub-folders are batches; `dental nightly` processes what
+    is new there."""
+    feedback: Path | None = None
+    """Folder of reviewers' CSV tables; `dental nightly` applies each content once."""
+    min_new_labels: int = Field(50, ge=1)
+    """Newly labelled crops after which `dental nightly` trains a head."""
+    # Nothing can be run after a power cut: have `dental status` asked from another machine.
+    on_failure: str | None = None
+    """Shell command that is run when `dental nightly` fails, with the summary on its standard
+    input; it is stopped after 60 seconds."""
+    schedule: str = "0 1 * * *"
+    """When `dental serve` starts a night, as a cron line."""
+    timezone: str = "UTC"
+    """Time zone of `schedule`, such as Europe/Berlin."""
+    quality: Quality = Quality()
+    recipe: Recipe = Recipe()
+    trunk: Trunk = Trunk()
+    learn: Learn = Learn()
+    head: Head = Head()
+    novelty: Novelty = Novelty()
+    drift: Drift = Drift()
+    runner: Literal["threads", "dask"] = "threads"
+    """Where parts are processed: in threads of this process, or on a Dask cluster."""
+    dask: Dask = Dask()
+
+    _ignore_removed = ignore_removed
+
+    @property
+    def private_folder(self) -> Path:
+        """The folder with the key, the delivery lists and the messages; never inside the store.
+
+        Raises ConfigError for a store on S3 without the setting: a bucket has no folder beside it.
+        """
+        if self.private is None and "://" in self.store:
+            raise ConfigError(
+                f"The store {self.store} needs a private folder of this machine or of a share, for "
+                "its key and the names of delivered files. Set DENTAL_PRIVATE to one, mode 0700, "
+                "which you back up; the same one for every run of this store."
+            )
+        store = Path(self.store)
+        return self.private or store.with_name(store.name + ".private")
+
+    @property
+    def pixel_limit(self) -> int:
+        """Pixels of one scan, as many as both `max_pixels` and `scan_memory_mb` admit."""
+        return min(self.max_pixels, self.scan_memory_mb * 2**20 // BYTES_PER_PIXEL)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **_):
+        """Arguments win over variables, variables over the file, the file over the defaults."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return init_settings, env_settings, file
+
+
+def settings_file() -> Path:
+    """The settings file in force; it need not exist unless DENTAL_CONFIG names it."""
+    return Path(os.environ.get("DENTAL_CONFIG", SETTINGS_FILE))
