@@ -1,0 +1,187 @@
+"""The generated parts of the documents: what their cog blocks print, from the code itself.
+
+`make docs` writes them anew and a test compares them (`cog --check`).
+"""
+
+import json
+import re
+import typing
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from pipeline import config, schemas
+from pipeline.config.loading import GROUPS
+from pipeline.model import architecture
+from pipeline.store import catalog
+
+ROOT = Path(__file__).parents[1]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; cells are text without line breaks."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def one_line(text: str) -> str:
+    """Text for a table cell."""
+    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
+
+
+# Settings
+
+
+def settings_outside_tables() -> str:
+    """Settings that stand in no table of `dental.toml`."""
+    return _settings_table(config.Settings, "", skip=set(GROUPS))
+
+
+def settings_of(group: str) -> str:
+    """The settings of one table of `dental.toml`."""
+    prefix = "trunk.layers" if group == "layers" else group
+    return f"{one_line(GROUPS[group].__doc__)}\n\n{_settings_table(GROUPS[group], prefix)}"
+
+
+def _settings_table(group: type[BaseModel], prefix: str, skip: typing.Collection[str] = ()) -> str:
+    rows = []
+    for name, field in group.model_fields.items():
+        if name in skip:
+            continue
+        key = f"{prefix}.{name}" if prefix else name
+        variable = "DENTAL_" + key.replace(".", "__").upper()
+        names = f"`{key}`" if prefix == "trunk.layers" else f"`{key}`<br>`{variable}`"
+        rows.append([names, _default(field), _type(field), one_line(field.description)])
+    return table(["setting", "default", "value", "meaning"], rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "see right"
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None:
+        return "none"
+    if field.default and isinstance(field.default, tuple) and isinstance(field.default[0], config.Layer):
+        return "four convolutions"
+    default = field.default
+    return f"`{json.dumps(list(default) if isinstance(default, tuple) else default)}`"
+
+
+def _type(field: FieldInfo) -> str:
+    bounds = {}
+    for constraint in field.metadata:
+        for sign, symbol in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤")):
+            if hasattr(constraint, sign):
+                bounds[symbol] = getattr(constraint, sign)
+    limits = ", ".join(f"{symbol} {value:,}" for symbol, value in bounds.items())
+    return ", ".join(part for part in (_type_name(field.annotation), limits) if part)
+
+
+def _type_name(annotation) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(inner[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{json.dumps(value)}`" for value in inner)
+    if origin is tuple:
+        return f"list of {_type_name(inner[0]).replace(' or ', ', ')}"
+    if origin is dict:
+        return "table of numbers"
+    if origin is None:
+        names = {
+            int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path",
+        }  # fmt: skip
+        return names.get(annotation, "table" if _is_group(annotation) else "text")
+    return " or ".join(_type_name(each) for each in inner if each is not type(None))
+
+
+def _is_group(annotation) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+# The store
+
+
+def store_tables() -> str:
+    """Every table of a store with every column: type and meaning."""
+    sections = []
+    for name, described in schemas.TABLES.items():
+        rows = [
+            [f"`{column.name}`", _arrow_type(column.type), one_line(column.meaning)]
+            for column in described.columns
+        ]
+        sections.append(
+            f"### {name}\n\n{described.meaning} Path: `{described.path}`\n\n"
+            + table(["column", "type", "meaning"], rows)
+        )
+    return "\n\n".join(sections)
+
+
+def _arrow_type(kind: pa.DataType) -> str:
+    if pa.types.is_struct(kind):
+        return "struct of " + ", ".join(f"`{field.name}`" for field in kind)
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.list_size} × {_arrow_type(kind.value_type)}"
+    if pa.types.is_list(kind):
+        return f"list of {_arrow_type(kind.value_type)}"
+    if pa.types.is_fixed_size_binary(kind):
+        return f"{kind.byte_width} bytes"
+    names = {"halffloat": "float16", "float": "float32", "double": "float64"}
+    return names.get(str(kind), str(kind))
+
+
+# Queries, commands, make targets
+
+
+def queries() -> str:
+    """The named queries with their parameters and what they answer."""
+    rows = []
+    for name, query in catalog.queries().items():
+        parameters = [
+            f"`{each}`" if value is catalog.REQUIRED else f"`{each}={json.dumps(value)}`"
+            for each, value in query.parameters.items()
+        ]
+        rows.append([f"`{name}`", " ".join(parameters), one_line(query.description)])
+    return table(["query", "parameters", "answers"], rows)
+
+
+def make_targets() -> str:
+    """The targets of the Makefile, as `make help` lists them."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    found = (re.match(r"([a-z0-9-]+):.*?## (.*)", line) for line in lines)
+    rows = [[f"`make {target[1]}`", one_line(target[2])] for target in found if target]
+    return table(["target", "does"], rows)
+
+
+# The network
+
+
+def trunk_arithmetic() -> str:
+    """The default trunk layer by layer."""
+    trunk, side = config.Trunk(), config.Recipe().side
+    rows = architecture.describe(trunk, side)
+    lines = [
+        [
+            _layer_name(trunk, row.name),
+            " × ".join(map(str, row.output)),
+            f"{row.parameters:,}",
+            f"{row.multiply_adds:,}",
+            f"{row.receptive_field} px",
+        ]
+        for row in [*rows, architecture.total(rows)]
+    ]
+    return table(["layer", "output", "parameters", "multiply-adds", "receptive field"], lines)
+
+
+def _layer_name(trunk: config.Trunk, name: str) -> str:
+    found = re.fullmatch(r"(conv|pool)(\d+)", name)
+    if not found:
+        return name
+    layer = trunk.layers[int(found[2]) - 1]
+    if found[1] == "pool":
+        return f"pool {layer.pool_size}, {layer.pool}"
+    return f"conv {layer.filters} @ {layer.kernel}×{layer.kernel}, {layer.padding}, {layer.activation}"
