@@ -107,23 +107,38 @@ def _is_group(annotation) -> bool:
 
 
 def store_tables() -> str:
-    """Every table of a store with every column: type and meaning."""
-    sections = []
-    for name, described in schemas.TABLES.items():
-        rows = [
-            [f"`{column.name}`", _arrow_type(column.type), one_line(column.meaning)]
-            for column in described.columns
-        ]
-        sections.append(
-            f"### {name}\n\n{described.meaning} Path: `{described.path}`\n\n"
-            + table(["column", "type", "meaning"], rows)
-        )
-    return "\n\n".join(sections)
+    """Every table of a store with every column: type, unit and meaning."""
+    return "\n\n".join(_store_table(name, table) for name, table in schemas.TABLES.items())
+
+
+def _store_table(name: str, described: schemas.TableDescription) -> str:
+    crops = schemas.TABLES["crops"].columns
+    columns, shared = described.columns, []
+    if name != "crops" and columns[0] == crops[0] and len(set(columns) & set(crops)) > 20:
+        shared = [column for column in crops if column in columns]
+        columns = [column for column in columns if column not in shared]
+    text = f"### {name}\n\n{one_line(described.meaning)} Path: `{described.path}`"
+    if shared:
+        missing = [f"`{column.name}`" for column in crops if column not in shared]
+        text += "\n\nThe columns of [`crops`](#crops)"
+        text += f" without {', '.join(missing)}" if missing else ""
+        text += ", and:" if columns else "."
+    rows = [row for column in columns for row in _column_rows(column)]
+    return f"{text}\n\n{table(['column', 'type', 'unit', 'meaning'], rows)}" if rows else text
+
+
+def _column_rows(column: schemas.Column, outer: str = "") -> list[list[str]]:
+    """The row of a column, and one for each field of a nested column."""
+    name = f"`{outer}{column.name}`"
+    rows = [[name, _arrow_type(column.type), column.unit, one_line(column.meaning)]]
+    for field in column.fields:
+        rows += _column_rows(field, f"{outer}{column.name}.")
+    return rows
 
 
 def _arrow_type(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
-        return "struct of " + ", ".join(f"`{field.name}`" for field in kind)
+        return "struct"
     if pa.types.is_fixed_size_list(kind):
         return f"{kind.list_size} × {_arrow_type(kind.value_type)}"
     if pa.types.is_list(kind):
