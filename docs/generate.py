@@ -3,6 +3,7 @@
 `make docs` writes them anew and a test compares them (`cog --check`).
 """
 
+import functools
 import json
 import re
 import typing
@@ -27,6 +28,11 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def block(function):
+    """Surround what `function` returns by blank lines, without which Markdown joins blocks."""
+    return functools.wraps(function)(lambda *arguments: f"\n{function(*arguments)}\n")
+
+
 def one_line(text: str) -> str:
     """Text for a table cell."""
     return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
@@ -35,11 +41,13 @@ def one_line(text: str) -> str:
 # Settings
 
 
+@block
 def settings_outside_tables() -> str:
     """Settings that stand in no table of `dental.toml`."""
     return _settings_table(config.Settings, "", skip=set(GROUPS))
 
 
+@block
 def settings_of(group: str) -> str:
     """The settings of one table of `dental.toml`."""
     prefix = "trunk.layers" if group == "layers" else group
@@ -65,7 +73,11 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "none"
-    if field.default and isinstance(field.default, tuple) and isinstance(field.default[0], config.Layer):
+    if (
+        field.default
+        and isinstance(field.default, tuple)
+        and isinstance(field.default[0], config.Layer)
+    ):
         return "four convolutions"
     default = field.default
     return f"`{json.dumps(list(default) if isinstance(default, tuple) else default)}`"
@@ -106,6 +118,7 @@ def _is_group(annotation) -> bool:
 # The store
 
 
+@block
 def store_tables() -> str:
     """Every table of a store with every column: type, unit and meaning."""
     return "\n\n".join(_store_table(name, table) for name, table in schemas.TABLES.items())
@@ -152,6 +165,7 @@ def _arrow_type(kind: pa.DataType) -> str:
 # Queries, commands, make targets
 
 
+@block
 def queries() -> str:
     """The named queries with their parameters and what they answer."""
     rows = []
@@ -164,6 +178,7 @@ def queries() -> str:
     return table(["query", "parameters", "answers"], rows)
 
 
+@block
 def make_targets() -> str:
     """The targets of the Makefile, as `make help` lists them."""
     lines = (ROOT / "Makefile").read_text().splitlines()
@@ -175,6 +190,7 @@ def make_targets() -> str:
 # The network
 
 
+@block
 def trunk_arithmetic() -> str:
     """The default trunk layer by layer."""
     trunk, side = config.Trunk(), config.Recipe().side
@@ -199,4 +215,6 @@ def _layer_name(trunk: config.Trunk, name: str) -> str:
     layer = trunk.layers[int(found[2]) - 1]
     if found[1] == "pool":
         return f"pool {layer.pool_size}, {layer.pool}"
-    return f"conv {layer.filters} @ {layer.kernel}×{layer.kernel}, {layer.padding}, {layer.activation}"
+    return (
+        f"conv {layer.filters} @ {layer.kernel}×{layer.kernel}, {layer.padding}, {layer.activation}"
+    )
