@@ -17,6 +17,8 @@ ADDRESS ?=
 RESOURCES ?=
 SCANS ?=
 EMBEDDINGS ?=
+# Modules whose functions users import; the API pages are made of them.
+API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -95,6 +97,10 @@ check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
 
+docs: $(VENV)/ready ## write the generated parts of docs/, build the API pages into site/
+	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
+	@$(RUN) -m pdoc $(API) --output-directory site
+
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
 		--upgrade pyproject.toml -o requirements.lock
@@ -138,4 +144,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
 	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
-	bench-scale fuzz chaos check lock phantom-trunk phantom-finder clean
+	bench-scale fuzz chaos check docs lock phantom-trunk phantom-finder clean

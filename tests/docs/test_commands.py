@@ -1,0 +1,69 @@
+"""Every command, option, query and make target that a document names exists."""
+
+import re
+import shlex
+
+import pytest
+import typer
+
+from pipeline.cli.__main__ import app as _app  # noqa: F401  adds every command
+from pipeline.cli.app import commands
+from pipeline.store import catalog
+from tests.docs.markdown import ROOT, commands_in_blocks, commands_in_text
+
+DENTAL = typer.main.get_command(commands)
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
+VARIABLES = set(re.findall(r"^(?:export )?([A-Z_]+) *[?:]?=", MAKEFILE, re.MULTILINE))
+
+
+def descend(arguments):
+    """The command that the first words name, and the words that are left."""
+    command = DENTAL
+    while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
+        assert arguments[0] in command.commands, f"no command `{arguments[0]}`"
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    return command, arguments
+
+
+@pytest.mark.parametrize(("place", "line"), commands_in_blocks("dental"))
+def test_a_command_line_in_a_block_can_be_typed(place, line):
+    command, arguments = descend(shlex.split(line))
+    # Parses without running: unknown options and missing arguments raise.
+    command.make_context("dental", arguments)
+
+
+@pytest.mark.parametrize(("place", "line"), commands_in_text("dental"))
+def test_a_command_in_the_text_exists_with_its_options(place, line):
+    command, arguments = descend(shlex.split(line.replace("…", "")))
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    named = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+    assert named <= known | {"--install-completion"}
+
+
+def query_lines():
+    lines = [*commands_in_blocks("dental"), *commands_in_text("dental")]
+    made = [*commands_in_blocks("make"), *commands_in_text("make")]
+    found = [line.removeprefix("query").strip() for _, line in lines if line.startswith("query ")]
+    found += [match[1] for _, line in made if (match := re.search(r'Q="([^"]+)"', line))]
+    found += [match[1] for _, line in made if (match := re.search(r"Q=(\w+)", line))]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", query_lines())
+def test_a_query_exists_with_its_parameters(line):
+    name, *others = [word for word in shlex.split(line) if not word.startswith("--")]
+    if name == "NAME":
+        return
+    assert name in catalog.queries()
+    given = {word.partition("=")[0] for word in others}
+    assert given <= catalog.queries()[name].parameters.keys()
+
+
+@pytest.mark.parametrize(
+    ("place", "line"), [*commands_in_blocks("make"), *commands_in_text("make")]
+)
+def test_a_make_target_exists_with_its_variables(place, line):
+    for word in shlex.split(line.replace("[", "").replace("]", "").replace("…", "")):
+        name, equals, _ = word.partition("=")
+        assert name in (VARIABLES if equals else TARGETS), word
