@@ -68,7 +68,7 @@ def _settings_table(group: type[BaseModel], prefix: str, skip: typing.Collection
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "see right"
+        return "CPU cores"
     if field.default is PydanticUndefined:
         return "required"
     if field.default is None:
@@ -80,6 +80,8 @@ def _default(field: FieldInfo) -> str:
     ):
         return "four convolutions"
     default = field.default
+    if type(default) is int and default > 9999:
+        return f"`{default:_}`"
     return f"`{json.dumps(list(default) if isinstance(default, tuple) else default)}`"
 
 
