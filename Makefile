@@ -17,8 +17,6 @@ ADDRESS ?=
 RESOURCES ?=
 SCANS ?=
 EMBEDDINGS ?=
-# Modules whose functions users import; the API pages are made of them.
-API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
 
 help: ## show this list
@@ -97,6 +95,8 @@ check: $(VENV)/ready ## format and lint
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
 
+# Modules whose functions users import; the API pages are made of them.
+API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog
 docs: $(VENV)/ready ## write the generated parts of docs/, build the API pages into site/
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site

@@ -14,7 +14,7 @@ from tests.docs.markdown import ROOT, commands_in_blocks, commands_in_text
 DENTAL = typer.main.get_command(commands)
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
-VARIABLES = set(re.findall(r"^(?:export )?([A-Z_]+) *[?:]?=", MAKEFILE, re.MULTILINE))
+VARIABLES = set(re.search(r"^VARIABLES := (.+)$", MAKEFILE, re.MULTILINE)[1].split())
 
 
 def descend(arguments):
