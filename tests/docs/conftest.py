@@ -2,11 +2,9 @@
 
 import pytest
 
-from pipeline.jobs.process_batch import run_batch
 from pipeline.phantoms import write_batch
-from pipeline.stages.plan import deliver
 from pipeline.store.registry import champion
-from tests.batches import opened
+from tests.builders.stores import process_folder, small_store
 
 BATCH = "20261123"  # the one that the documents name
 
@@ -16,7 +14,7 @@ def sample_store(tmp_path_factory):
     """The path of a store with a champion, made by the pipeline from 50 phantoms."""
     root = tmp_path_factory.mktemp("sample")
     write_batch(root / BATCH, 50, seed=0, height=100, workers=1)
-    small = opened(root)
-    run_batch(small, deliver(root / BATCH, None, small))
+    small = small_store(root)
+    process_folder(small, root / BATCH, BATCH)
     assert champion(small.store), "the sample has too few labelled patients for a head"
     return root / "store"
