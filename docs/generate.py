@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipeline import config, schemas
-from pipeline.config.loading import GROUPS
+from pipeline.config import GROUPS
 from pipeline.model import architecture
 from pipeline.store import catalog
 

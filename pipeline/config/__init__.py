@@ -4,6 +4,7 @@
 """
 
 from pipeline.config.groups import (
+    GROUPS,
     NOTES,
     Dask,
     Drift,
@@ -21,6 +22,7 @@ from pipeline.config.loading import load, nearest
 from pipeline.config.settings import Settings, settings_file
 
 __all__ = [
+    "GROUPS",
     "NOTES",
     "Dask",
     "Drift",

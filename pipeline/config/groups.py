@@ -201,3 +201,17 @@ class Drift(Group):
     """Patients of a modality that a reference needs."""
     batch_patients: int = Field(10, ge=4)
     """Patients of a modality that a batch needs to be compared."""
+
+
+# Tables by their key; `layers` is the key of each of a trunk's layers.
+GROUPS = {
+    "quality": Quality,
+    "recipe": Recipe,
+    "trunk": Trunk,
+    "layers": Layer,
+    "learn": Learn,
+    "head": Head,
+    "novelty": Novelty,
+    "drift": Drift,
+    "dask": Dask,
+}

@@ -7,34 +7,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.groups import (
-    Dask,
-    Drift,
-    Head,
-    Layer,
-    Learn,
-    Novelty,
-    Quality,
-    Recipe,
-    Trunk,
-)
+from pipeline.config.groups import GROUPS
 from pipeline.config.settings import PREFIX, Settings, settings_file
 from pipeline.errors import ConfigError
 from pipeline.removed_settings import REMOVED, variable_of
 
 # Not settings: the path of the settings file, and the folder in which tests find real scans.
 OTHER_VARIABLES = {"DENTAL_CONFIG", "DENTAL_TEST_DATA"}
-GROUPS = {
-    "quality": Quality,
-    "recipe": Recipe,
-    "trunk": Trunk,
-    "layers": Layer,
-    "learn": Learn,
-    "head": Head,
-    "novelty": Novelty,
-    "drift": Drift,
-    "dask": Dask,
-}
 
 
 def load(**changes) -> Settings:

@@ -1,7 +1,6 @@
 import pytest
 
-from pipeline.config import Settings
-from pipeline.config.loading import GROUPS
+from pipeline.config import GROUPS, Settings
 
 FIELDS = [
     (group.__name__, name)

@@ -7,7 +7,8 @@ import tomllib
 import pytest
 
 from pipeline import config, schemas
-from pipeline.config.loading import GROUPS, OTHER_VARIABLES
+from pipeline.config import GROUPS
+from pipeline.config.loading import OTHER_VARIABLES
 from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, inline_code, links
 
 TOP_FOLDERS = ("pipeline", "flows", "sql", "docs", "tests", "benchmarks")
