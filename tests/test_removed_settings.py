@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from pipeline import config, removed_settings
+from pipeline.errors import ConfigError
 from pipeline.removed_settings import REMOVED
 
 
@@ -60,7 +61,7 @@ def test_a_group_of_removed_settings_alone_does_not_count_as_set(tmp_path):
 
 def test_a_misspelt_setting_is_still_refused(tmp_path):
     (tmp_path / "dental.toml").write_text("[head]\ntaughtt = 5\n")
-    with pytest.raises(config.ConfigError, match=r"unknown setting `head.taughtt`"):
+    with pytest.raises(ConfigError, match=r"unknown setting `head.taughtt`"):
         config.load()
 
 
