@@ -77,6 +77,16 @@ def commands_in_text(program: str) -> list[tuple[str, str]]:
     ]
 
 
+def query_lines() -> list[str]:
+    """Names and parameters of the named queries that commands run, such as `audit batch=b`."""
+    lines = [*commands_in_blocks("dental"), *commands_in_text("dental")]
+    made = [*commands_in_blocks("make"), *commands_in_text("make")]
+    found = [line.removeprefix("query ") for _, line in lines if line.startswith("query ")]
+    found += [match[1] for _, line in made if (match := re.search(r'Q="?([^"]+)', line))]
+    words = (" ".join(word for word in line.split() if word[:2] != "--") for line in found)
+    return sorted({line for line in words if not line.startswith("NAME")})
+
+
 def links(document: Path) -> list[str]:
     """Targets of the links of a document."""
     return [token.attrs["href"] for token in inline_tokens(document) if token.type == "link_open"]

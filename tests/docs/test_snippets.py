@@ -3,9 +3,10 @@
 import duckdb
 import pytest
 
+from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.registry import champion
-from tests.docs.markdown import blocks
+from tests.docs.markdown import blocks, query_lines
 
 
 @pytest.fixture
@@ -26,3 +27,13 @@ def test_a_python_snippet_runs(block, folder):
 @pytest.mark.parametrize("block", blocks("sql"), ids=str)
 def test_an_sql_snippet_runs(block, folder):
     assert len(duckdb.sql(block.text).fetchall())
+
+
+@pytest.mark.parametrize("line", query_lines())
+def test_a_query_runs(line, folder):
+    name, *pairs = line.split()
+    parameters = dict(pair.split("=") for pair in pairs)
+    with catalog.open_store("data/store") as con:
+        if parameters.get("crop_id") == "ID":
+            parameters["crop_id"] = catalog.query(con, "worklist")["crop_id"][0]
+        catalog.query(con, name, **parameters)
