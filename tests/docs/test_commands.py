@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.__main__ import app as _app  # noqa: F401  adds every command
 from pipeline.cli.app import commands
 from pipeline.store import catalog
-from tests.docs.markdown import ROOT, commands_in_blocks, commands_in_text
+from tests.docs.markdown import ROOT, commands_in_blocks, commands_in_text, query_lines
 
 DENTAL = typer.main.get_command(commands)
 MAKEFILE = (ROOT / "Makefile").read_text()
