@@ -97,7 +97,7 @@ check: $(VENV)/ready ## format and lint
 
 # Modules whose functions users import; the API pages are made of them.
 API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog
-docs: $(VENV)/ready ## write the generated parts of docs/, build the API pages into site/
+docs: $(VENV)/ready ## update the generated parts of docs/, build the API pages in site/
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site
 
