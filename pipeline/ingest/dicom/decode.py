@@ -9,8 +9,8 @@ import warnings
 
 from pipeline.errors import ScanRejected
 from pipeline.ingest.dicom.file import facts, read
+from pipeline.ingest.dicom.greyscale import Tones
 from pipeline.ingest.dicom.pixels import frames_of
-from pipeline.ingest.dicom.tones import Tones
 from pipeline.ingest.picture import Picture
 
 # What pydicom logs, it also warns of; its log goes to the terminal and may quote elements.
