@@ -9,7 +9,7 @@ import warnings
 
 from pipeline.errors import ScanRejected
 from pipeline.ingest.dicom.file import facts, read
-from pipeline.ingest.dicom.greyscale import Tones
+from pipeline.ingest.dicom.greyscale import Greyscale
 from pipeline.ingest.dicom.pixels import frames_of
 from pipeline.ingest.picture import Picture
 
@@ -28,10 +28,10 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         try:
             dataset = read(data, max_pixels)
             stored = frames_of(dataset, max_pixels)
-            tones, frames, colour = Tones(dataset), [], False
-            for number, (frame, colours) in enumerate(stored):
-                frames.append(tones.of_frame(number).grey(frame, colours))
-                colour = colour or frame.ndim == 3 or tones.palette
+            greyscale, frames, colour = Greyscale(dataset), [], False
+            for number, (frame, colour_space) in enumerate(stored):
+                frames.append(greyscale.of_frame(number).convert(frame, colour_space))
+                colour = colour or frame.ndim == 3 or greyscale.palette
             told = facts(dataset)
         except (ScanRejected, MemoryError):
             raise
@@ -42,4 +42,4 @@ def decode(data: bytes, max_pixels: int) -> Picture:
                 f"a DICOM file whose pixels do not fit their description ({type(error).__name__})",
             ) from None
     notes = tuple(str(warning.message) for warning in caught)
-    return Picture(tuple(frames), "dicom", tones.bits, "dicom", colour, notes=notes, **told)
+    return Picture(tuple(frames), "dicom", greyscale.bits, "dicom", colour, notes=notes, **told)

@@ -141,7 +141,7 @@ def facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
     }
 
 
-def said(dataset: pydicom.Dataset, name: str, frame: int | None = None):
+def element_value(dataset: pydicom.Dataset, name: str, frame: int | None = None):
     """An element's value, of a frame, of the object, or of what its frames share; None if empty."""
     own = dataset.get(PER_FRAME) or ()
     groups = [own[frame]] if frame is not None and frame < len(own) else []
@@ -164,7 +164,7 @@ def _spacing(dataset: pydicom.FileDataset) -> tuple[float | None, float | None]:
     """Millimetres between pixels, across and down: in the patient, else on the detector."""
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
         try:
-            down, across = (float(value) for value in said(dataset, name))
+            down, across = (float(value) for value in element_value(dataset, name))
         except (TypeError, ValueError):
             continue
         if all(math.isfinite(value) and value > 0 for value in (across, down)):
