@@ -28,7 +28,7 @@ BLOCK = 1 << 22  # pixels converted at once in floating point, to keep memory fl
 
 
 class Greyscale:
-    """How the stored values of one object, or of one frame with a window of its own, become grey."""
+    """Converts the stored values of one object, or of one frame with its own window, to grey."""
 
     def __init__(self, dataset: pydicom.FileDataset, frame: int | None = None):
         self.dataset, self.frame = dataset, frame
