@@ -35,7 +35,7 @@ from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
 from pipeline.ingest.labels.annotations import Annotation
-from pipeline.ingest.list_files import DEEPEST, Entry, open_below
+from pipeline.ingest.list_files import MAX_DEPTH, Entry, open_below
 from pipeline.ingest.orientation import turn_upright
 from pipeline.ingest.picture import Picture
 
@@ -176,7 +176,7 @@ def _not_a_file(kind: str) -> tuple[str, str]:
     if kind == "deep":
         return (
             "too_deep",
-            f"a folder below {DEEPEST} others, whose content was not read; deliver it higher up",
+            f"a folder below {MAX_DEPTH} others, whose content was not read; deliver it higher up",
         )
     return "not_a_file", "a pipe, socket or device; deliver a file"
 

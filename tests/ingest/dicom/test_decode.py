@@ -398,7 +398,7 @@ def test_three_samples_declared_grey_or_palette_are_rejected(kind, syntax):
             syntax=uid.HTJ2KLossless, codestreams=[base64.b64decode(HTJ2K)]), MANY),
         ("undecodable", "frame 1 of 1, compressed as `JPEG 2000", lambda: small(
             syntax=uid.JPEG2000, codestreams=[b"\xff\x4f\xff\x51broken"]), MANY),
-        ("unsupported_transfer_syntax", "Process 14 [Selection Value 1]) with 6", lambda: dicom_file(
+        ("unsupported_transfer_syntax", "[Selection Value 1]) with 6 bits", lambda: dicom_file(
             EIGHT, BitsStored=6, syntax=uid.JPEGLosslessSV1, codestreams=[b"none"]), MANY),
         ("unsupported_transfer_syntax", "JPEG Extended (Process 2 and 4) with 12", lambda: small(
             syntax=uid.JPEGExtended12Bit, codestreams=[b"none"]), MANY),
