@@ -38,7 +38,7 @@ def stored_crops(
     with fresh_store(root, folder) as opened:
         chosen = choose_models(opened.settings, opened.store)
         planned_parts(opened)
-        accepted = AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).lengths())
+        accepted = AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).file_sizes())
         Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None).receive_part(PART)
         yield opened, chosen
 

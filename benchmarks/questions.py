@@ -103,7 +103,7 @@ def delivered_again(root: Path):
         opened = open_for_writing(default_settings(root))
         assert plan_batch(AGAIN, opened).new == 0
         deliveries = DeliveryLists(opened.private, AGAIN)
-        chosen, lengths = choose_models(opened.settings, opened.store), deliveries.lengths()
+        chosen, lengths = choose_models(opened.settings, opened.store), deliveries.file_sizes()
         receiver = Receiver(
             opened, AGAIN, chosen, None, AcceptedInStore(opened.store, lengths), None
         )

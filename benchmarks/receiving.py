@@ -50,7 +50,7 @@ def received(folder: Path, root: Path, workers: WorkerPool) -> float:
             BATCH,
             choose_models(opened.settings, opened.store),
             workers,
-            AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).lengths()),
+            AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).file_sizes()),
             lambda _: None,
         )
         return clocked(lambda: [receiver.receive_part(number) for number in parts])

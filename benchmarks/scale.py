@@ -102,7 +102,7 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     with fresh_store(root, folder) as opened:
         store, chosen = opened.store, choose_models(opened.settings, opened.store)
         (number,) = planned_parts(opened)
-        accepted = AcceptedInStore(store, DeliveryLists(opened.private, BATCH).lengths())
+        accepted = AcceptedInStore(store, DeliveryLists(opened.private, BATCH).file_sizes())
         receiver = Receiver(opened, BATCH, chosen, workers, accepted, lambda _: None)
         received = spent(lambda: receiver.receive_part(number))
         ready = embedder(store, chosen).embed

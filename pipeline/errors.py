@@ -2,13 +2,13 @@
 
 PipelineError
 ├── ConfigError      a setting or an argument asks for something impossible
-├── StoreError       the store cannot be used: read-only, full, of another key or schema
-├── BatchBusy        another run works on this batch
-├── NightBusy        another nightly run is going on, and does this one's work
-├── ScanRejected     one scan is unusable; the batch goes on without it
-├── ArtifactError    a stored part or model is not what its schema or card says it is
-├── NotEnoughData    too few patients or labels for what was asked
-└── StageFailed      a stage could not finish one part; the other parts go on
+├── StoreError       the store cannot be used: read-only, full, other key or schema
+├── BatchBusy        another run is processing this batch
+├── NightBusy        another nightly run is active and does this one's work
+├── ScanRejected     one scan cannot be used; the batch continues without it
+├── ArtifactError    a stored part or model does not match its schema or card
+├── NotEnoughData    too few patients or labels for the request
+└── StageFailed      a stage could not finish one part; the other parts continue
 """
 
 
@@ -25,17 +25,17 @@ class StoreError(PipelineError):
 
 
 class BatchBusy(PipelineError):
-    """Another run works on this batch."""
+    """Another run is processing this batch."""
 
 
 class NightBusy(PipelineError):
-    """Another nightly run is going on, and does this one's work."""
+    """Another nightly run is active and does this one's work."""
 
 
 class ScanRejected(PipelineError):
-    """One scan cannot be used. `reason` is a short code that ends up in Parquet.
+    """One scan cannot be used. `reason` is a short code that is stored in Parquet.
 
-    The message ends up there too: it may hold numbers, never a name, path or identifier.
+    So is the message: it may contain numbers, never a name, path or identifier.
     """
 
     def __init__(self, reason: str, message: str):
@@ -48,18 +48,18 @@ class ScanRejected(PipelineError):
 
 
 class ArtifactError(PipelineError):
-    """A stored part or model is not what its schema or card says it is."""
+    """A stored part or model does not match its schema or card."""
 
 
 class NotEnoughData(PipelineError):
-    """Too few patients or labels for what was asked."""
+    """Too few patients or labels for the request."""
 
 
 class StageFailed(PipelineError):
     """A stage could not finish one part.
 
-    Prefect stores exception texts, so this one names stage, batch and part alone; what happened
-    stands in the private messages. `may_pass` says that trying again may help (disk, network).
+    Prefect stores exception texts, so this one names stage, batch and part only; the cause is in
+    the private messages. `may_pass` means that a retry may help (disk, network).
     """
 
     def __init__(self, stage: str, batch: str, part: int, may_pass: bool = False):

@@ -1,7 +1,7 @@
-"""Where a batch lies: in a folder of this machine, or below a prefix on S3.
+"""The folder of a batch: a local folder or a prefix on S3.
 
-An `S3Folder` answers what is asked here of a `Path` that names a folder, so a batch has one folder
-wherever it lies. What is inside is named by paths relative to it, as bytes.
+An `S3Folder` has the methods of `Path` that are used for batch folders, so callers need not know
+where a batch is stored. Files are identified by paths relative to the folder, as bytes.
 """
 
 import os
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from pipeline.s3 import Facts
 
 SCHEME = "s3://"
-AT_ONCE = 32  # requests side by side
+AT_ONCE = 32  # parallel requests
 
 
 class State(NamedTuple):
-    """What tells one state of a file from another without reading it."""
+    """Size and time of a file, by which a change is noticed without reading it."""
 
     size: int
     mtime_ns: int
 
 
 class S3Folder(os.PathLike):
-    """The objects below s3://BUCKET/PREFIX, whose slashes are taken for folders."""
+    """The objects below s3://BUCKET/PREFIX; slashes in their names separate folders."""
 
     def __init__(self, url: str):
-        from pipeline.s3 import Prefix  # imports what only S3 needs; workers do without
+        from pipeline.s3 import Prefix  # only S3 needs its imports; workers do without
 
         self.objects = Prefix.of(url)
-        self._kept: dict[bytes, bytes] = {}  # what was fetched ahead
+        self._prefetched: dict[bytes, bytes] = {}
 
     def __fspath__(self) -> str:
         return self.objects.url
@@ -53,50 +53,50 @@ class S3Folder(os.PathLike):
         return any(True for _ in self.objects.list(most=1))
 
     def resolve(self) -> "S3Folder":
-        return self  # there are neither links nor working folders
+        return self  # S3 has neither links nor a working folder
 
     def folders(self) -> list["S3Folder"]:
-        """The folders in it, by name."""
+        """The folders directly below it, sorted by name."""
         return [S3Folder(f"{self}/{name}") for name in sorted(self.objects.folders())]
 
     def fetch(self, paths: Iterable[bytes]) -> None:
-        """Fetch these side by side and keep each until it is read; what fails is tried then."""
+        """Fetch these in parallel and keep each until it is read; a failed one is read then."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            for path, data in zip(paths, threads.map(self._fetched, paths), strict=True):
+            for path, data in zip(paths, threads.map(self._fetch, paths), strict=True):
                 if data is not None:
-                    self._kept[path] = data
+                    self._prefetched[path] = data
 
-    def _fetched(self, path: bytes) -> bytes | None:
+    def _fetch(self, path: bytes) -> bytes | None:
         try:
             return self.read(path)[0]
         except OSError:
             return None
 
     def read(self, path: bytes) -> tuple[bytes, State]:
-        """Content and state of one object, by one request."""
+        """Content and state of one object, in one request."""
         data, facts = self.objects.get(path.decode())
         return data, state_of(facts)
 
-    def read_kept(self, path: bytes) -> bytes:
-        """The content of one object, which may have been fetched ahead."""
-        return self._kept.pop(path) if path in self._kept else self.read(path)[0]
+    def read_prefetched(self, path: bytes) -> bytes:
+        """The content of one object, from what `fetch` kept if it is there."""
+        return self._prefetched.pop(path) if path in self._prefetched else self.read(path)[0]
 
 
 BatchFolder = Path | S3Folder
 
 
 def state_of(facts: "Facts") -> State:
-    """Of an object; S3 tells whole seconds when it is read, and more when it is listed."""
+    """The state of an object, in whole seconds: S3 gives fractions only in listings."""
     return State(facts.size, int(facts.modified.timestamp()) * 10**9)
 
 
 def folder_at(text: str | Path) -> BatchFolder:
-    """The folder that a path or an s3:// address names; ConfigError for an impossible address."""
+    """The folder at a path or s3:// address. Raises ConfigError for a malformed address."""
     return S3Folder(str(text)) if str(text).startswith(SCHEME) else Path(text)
 
 
 def state_at(folder: BatchFolder, path: bytes) -> State | None:
-    """The state of the file `path` in a folder now; None when there is none. Links are followed."""
+    """The current state of the file `path` in a folder, links followed; None without a file."""
     if isinstance(folder, S3Folder):
         facts = folder.objects.head(path.decode())
         return None if facts is None else state_of(facts)
@@ -108,26 +108,26 @@ def state_at(folder: BatchFolder, path: bytes) -> State | None:
 
 
 def address_of(folder: BatchFolder, path: bytes) -> str:
-    """What people call the file `path` in a folder."""
+    """The address of the file `path` in a folder, as people write it."""
     return os.fsdecode(os.path.join(os.fsencode(folder), path))
 
 
-def full_address(said: str) -> bytes:
-    """What a person calls a file, so that it begins as its folder does; its own link not followed.
+def full_address(address: str) -> bytes:
+    """The absolute address of a file, links in its folder resolved.
 
-    A link is delivered as a link.
+    The file itself may be a link, which is delivered as a link.
     """
-    if said.startswith(SCHEME):
-        return said.encode()
-    path = Path(said)
+    if address.startswith(SCHEME):
+        return address.encode()
+    path = Path(address)
     return os.path.join(os.fsencode(path.absolute().parent.resolve()), os.fsencode(path.name))
 
 
-def content_at(said: str) -> bytes | None:
-    """The bytes of the file that a person names; None when there is none. Raises OSError."""
-    if not said.startswith(SCHEME):
-        return Path(said).read_bytes() if Path(said).is_file() else None
-    folder, _, name = said.rpartition("/")
+def content_at(address: str) -> bytes | None:
+    """The bytes of the file at a path or s3:// address; None without a file. Raises OSError."""
+    if not address.startswith(SCHEME):
+        return Path(address).read_bytes() if Path(address).is_file() else None
+    folder, _, name = address.rpartition("/")
     try:
         return S3Folder(folder).read(name.encode())[0]
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Are the decoders of this machine in order? Small files of every kind are made and decoded.
+"""Self-test of the image decoders of this machine, on a small generated file of every kind.
 
-Every kind is made from one picture with known grey values, so a decoder that quietly gives other
-pixels is found, not only one that is missing. Kinds that nothing here can write are asked for by
-their DICOM transfer syntax: is there a plug-in that reads them?
+Every kind is encoded from one image with known grey values, which reveals decoders that are missing
+and decoders that give wrong pixels. For DICOM transfer syntaxes that cannot be written here, only
+the presence of a decoder plug-in is checked.
 """
 
 import io
@@ -20,7 +20,7 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.decode import decode
 
 REJECTED = "rejected"
-TOLERANCE = 6  # grey levels of 255 that lossy compression may cost, on average
+TOLERANCE = 6  # mean difference that lossy compression may cause, in grey levels of 255
 HEIGHT, WIDTH = 48, 64
 SYNTAXES = (
     pydicom.uid.RLELossless,
@@ -39,22 +39,23 @@ SYNTAXES = (
 
 
 class DecoderCheck(NamedTuple):
-    """A kind of file, and what became of it here."""
+    """The outcome for one kind of file."""
 
     kind: str
     expected: str  # decoded or rejected
-    got: str  # the same words, or what was wrong
+    got: str  # decoded, rejected or a description of the error
 
 
 def check_decoders() -> list[DecoderCheck]:
-    """Make and decode one file of every kind."""
+    """Encode and decode one file of every kind."""
     picture = _picture()
-    # Else it tells on the terminal in which way the broken ones are broken.
+    # OpenCV would print the errors of the broken files on the terminal.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    tried = [DecoderCheck(kind, "decoded", _outcome(make, picture)) for kind, make in KINDS.items()]
-    for kind, make in BROKEN.items():
-        tried.append(DecoderCheck(kind, REJECTED, _outcome(make, picture)))
-    return tried
+    return [
+        DecoderCheck(kind, expected, _outcome(make, picture))
+        for kinds, expected in ((KINDS, "decoded"), (BROKEN, REJECTED))
+        for kind, make in kinds.items()
+    ]
 
 
 def missing_syntaxes() -> list[str]:
@@ -63,7 +64,7 @@ def missing_syntaxes() -> list[str]:
 
 
 def _picture() -> np.ndarray:
-    """A smooth picture, uint8 (HEIGHT, WIDTH), that lossy compression hardly changes."""
+    """A smooth image, uint8 (HEIGHT, WIDTH), that lossy compression hardly changes."""
     row, column = np.indices((HEIGHT, WIDTH))
     return (row * 2 + column * 2 + 10).astype(np.uint8)
 
@@ -73,7 +74,7 @@ def _outcome(make: Callable[[np.ndarray], bytes], picture: np.ndarray) -> str:
         [frame] = decode(make(picture), None, 10**6).frames
     except ScanRejected:
         return REJECTED
-    # Whatever a broken installation raises, the other kinds are still to be tried.
+    # Whatever a broken installation raises, the other kinds are still checked.
     except Exception as error:
         return f"failed with {type(error).__name__}"
     if frame.shape != picture.shape:
@@ -91,9 +92,9 @@ def _saved(picture: np.ndarray | Image.Image, format: str, **options) -> bytes:
     return data.getvalue()
 
 
-def _turned_by_exif(picture: np.ndarray) -> bytes:
+def _rotated_by_exif(picture: np.ndarray) -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90° clockwise for display
+    exif[0x0112] = 6  # to be rotated by 90° clockwise for display
     return _saved(np.rot90(picture).copy(), "JPEG", quality=95, exif=exif)
 
 
@@ -102,7 +103,7 @@ def _twelve_bits(picture: np.ndarray) -> np.ndarray:
 
 
 def _dicom(picture: np.ndarray, syntax: pydicom.uid.UID | None = None) -> bytes:
-    """A secondary capture of these pixels, uncompressed or as `syntax` packs them."""
+    """A secondary capture of these pixels, uncompressed or compressed with `syntax`."""
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
@@ -134,7 +135,7 @@ KINDS: dict[str, Callable[[np.ndarray], bytes]] = {
     "progressive JPEG": lambda p: _saved(p, "JPEG", quality=95, progressive=True),
     "colour JPEG": lambda p: _saved(Image.fromarray(p).convert("RGB"), "JPEG", quality=95),
     "CMYK JPEG": lambda p: _saved(Image.fromarray(p).convert("RGB").convert("CMYK"), "JPEG"),
-    "JPEG turned by EXIF": _turned_by_exif,
+    "JPEG rotated by EXIF": _rotated_by_exif,
     "PNG": lambda p: _saved(p, "PNG"),
     "PNG of 12 bits": lambda p: _saved(_twelve_bits(p), "PNG"),
     "TIFF": lambda p: _saved(p, "TIFF"),
@@ -154,5 +155,5 @@ BROKEN: dict[str, Callable[[np.ndarray], bytes]] = {
     "truncated PNG": lambda p: _truncated(KINDS["PNG"](p)),
     "truncated TIFF": lambda p: _truncated(KINDS["TIFF"](p)),
     "truncated DICOM": lambda p: _truncated(KINDS["DICOM"](p)),
-    "text": lambda p: b"no picture",
+    "text": lambda p: b"not an image",
 }

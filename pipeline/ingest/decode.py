@@ -1,8 +1,8 @@
-"""Turn the bytes of one received file into a grey 8-bit picture and facts about it.
+"""Decode the bytes of one received file to 8-bit greyscale pixels and facts about them.
 
-Pictures are uint8 arrays of shape (height, width), brighter meaning denser, as a person sees them
-(EXIF orientation applied). Nothing here opens a file or knows about batches. A file that cannot be
-used raises ScanRejected, whose words hold numbers only: they are stored.
+Pixels are uint8 arrays of shape (height, width), brighter meaning denser, with the EXIF orientation
+applied. Nothing here opens a file or knows about batches. A file that cannot be used raises
+ScanRejected, whose message holds no names, only numbers: it is stored.
 """
 
 import io
@@ -23,16 +23,16 @@ from pipeline.ingest.picture import Picture, to_eight_bits
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp", "DIB": "bmp"}
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
-# What files of these formats begin with, to tell a damaged picture from something else.
-BEGINNINGS = {
+# The first bytes of these formats, to distinguish damaged images from other files.
+SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
     b"BM": "BMP",
 }
-# What libjpeg says, to standard error alone, when it makes up pixels for data that are missing or
-# damaged although the file has an end: imdecode returns the picture as if nothing were wrong.
+# libjpeg's warnings, on standard error only, when it makes up pixels for missing or damaged data
+# although the file has an end marker: imdecode returns the image as if nothing were wrong.
 INCOMPLETE = (
     b"premature end of data segment",
     b"Premature end of JPEG",
@@ -40,36 +40,36 @@ INCOMPLETE = (
     b"Inconsistent progression",
     b"instead of RST",
 )
-# TIFF's NewSubfileType: a page that is a smaller copy of another (1) or a mask for it (4).
-SUBFILE_TYPE, NO_PAGE = 254, 1 | 4
+# TIFF's NewSubfileType: a page that is a thumbnail of another (1) or a mask for it (4).
+SUBFILE_TYPE, THUMBNAIL_OR_MASK = 254, 1 | 4
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
-BITS, SAMPLES, PLANES, APART = 258, 277, 284, 2
+BITS, SAMPLES, PLANAR_CONFIGURATION, SEPARATE_PLANES = 258, 277, 284, 2
 
 
 class Page(NamedTuple):
-    """What a page of a TIFF says of itself."""
+    """One page of a TIFF, by its tags."""
 
-    wanted: bool  # whether it is a frame of the scan
-    inverted: bool  # whether its zero is white
+    is_frame: bool  # of the scan, not a thumbnail or mask
+    inverted: bool  # whether zero is white
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a raster file says of itself before anything large is allocated."""
+    """The header of a raster file, read before anything large is allocated."""
 
     format: str
     width: int
     height: int
     colour: bool
-    pages: tuple[Page, ...]  # of a TIFF, in their order
+    pages: tuple[Page, ...]  # of a TIFF, in file order
 
 
 def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
-    """Decode one file. `bits` is what the delivery says of the sensor, if anything.
+    """Decode one file. `bits` is the sensor's bit depth, if the delivery states it.
 
-    The pages of a TIFF are frames of one scan; of an animated PNG, the picture that every viewer
-    shows is taken. Raises ScanRejected: empty, not_an_image, too_large, undecodable, mixed_pages,
-    too_bright, unsupported_pixels and, for DICOM, what `dicom.decode` says. Raises MemoryError.
+    The pages of a TIFF are frames of one scan; of an animated PNG, the default image is used.
+    Raises ScanRejected: empty, not_an_image, too_large, undecodable, mixed_pages, too_bright,
+    unsupported_pixels and, for DICOM, the reasons of `dicom.decode`. Raises MemoryError.
     """
     if not data:
         raise ScanRejected("empty", "0 bytes; deliver the file again")
@@ -92,39 +92,39 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
 
 
 def _frames(data: bytes, header: Header) -> list[np.ndarray]:
-    """Pixels as delivered, or an empty list when not all of them are there."""
+    """Pixels as delivered, or an empty list if any are missing."""
     # imdecode, not imread: imread pads truncated JPEGs, imdecode returns None for them.
     # ANYDEPTH alone means grey at the file's own depth, with the EXIF orientation applied.
-    packed = np.frombuffer(data, np.uint8)
+    encoded = np.frombuffer(data, np.uint8)
     if len(header.pages) < 2:
-        pixels, said = _decode_listening(packed)
-        missing = pixels is None or any(words in said for words in INCOMPLETE)
+        pixels, warned = _decode_with_stderr(encoded)
+        missing = pixels is None or any(warning in warned for warning in INCOMPLETE)
         return [] if missing else [pixels]
-    _, pages = cv2.imdecodemulti(packed, cv2.IMREAD_ANYDEPTH)
+    _, pages = cv2.imdecodemulti(encoded, cv2.IMREAD_ANYDEPTH)
     if len(pages) != len(header.pages):
         return []
-    return [pixels for pixels, page in zip(pages, header.pages, strict=True) if page.wanted]
+    return [pixels for pixels, page in zip(pages, header.pages, strict=True) if page.is_frame]
 
 
-def _decode_listening(packed: np.ndarray) -> tuple[np.ndarray | None, bytes]:
-    """Pixels, and what the decoder wrote to standard error; not for several threads at once."""
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
+def _decode_with_stderr(encoded: np.ndarray) -> tuple[np.ndarray | None, bytes]:
+    """Pixels and the decoder's output on standard error. Not thread-safe."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
-            pixels = cv2.imdecode(packed, cv2.IMREAD_ANYDEPTH)
+            pixels = cv2.imdecode(encoded, cv2.IMREAD_ANYDEPTH)
         finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-        heard.seek(0)
-        return pixels, heard.read()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        captured.seek(0)
+        return pixels, captured.read()
 
 
 def _header(data: bytes, max_pixels: int) -> Header:
-    """Format, size and pages, from what is written in front of the pixels."""
+    """Read format, size and pages without decoding pixels."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow, about sizes: refuse_large has its say
+            warnings.simplefilter("ignore")  # Pillow's, about sizes: refuse_large decides
             picture = Image.open(io.BytesIO(data), formats=sorted(set(FORMATS) - {"DIB", "MPO"}))
             refuse_large(picture.width, picture.height, max_pixels)
             pages = _pages(picture, max_pixels) if picture.format == "TIFF" else ()
@@ -132,89 +132,89 @@ def _header(data: bytes, max_pixels: int) -> Header:
         raise
     except Image.DecompressionBombError:
         raise ScanRejected("too_large", "more pixels than any dental scan has") from None
-    except Exception:  # Pillow's parsers raise many kinds on hostile headers; all mean the same
-        raise _no_picture(data) from None
+    except Exception:  # Pillow's parsers raise many kinds for malformed headers; all mean the same
+        raise _unreadable_header(data) from None
     colour = picture.mode not in GREY_MODES
     return Header(FORMATS[picture.format], picture.width, picture.height, colour, pages)
 
 
-def _no_picture(data: bytes) -> ScanRejected:
-    for beginning, name in BEGINNINGS.items():
-        if data.startswith(beginning):
+def _unreadable_header(data: bytes) -> ScanRejected:
+    for signature, name in SIGNATURES.items():
+        if data.startswith(signature):
             return ScanRejected(
                 "undecodable",
-                f"a {name} file of {len(data)} bytes whose header is truncated, damaged or of a "
-                "kind that is not read (such as 12-bit or lossless JPEG); export it again",
+                f"a {name} file of {len(data)} bytes whose header is truncated, damaged or of an "
+                "unsupported kind (such as 12-bit or lossless JPEG); export it again",
             )
     return ScanRejected(
-        "not_an_image", f"{len(data)} bytes that are no JPEG, PNG, TIFF, BMP or DICOM"
+        "not_an_image", f"{len(data)} bytes that are not JPEG, PNG, TIFF, BMP or DICOM"
     )
 
 
 def _pages(picture: Image.Image, max_pixels: int) -> tuple[Page, ...]:
-    """The pages of a TIFF. Leaves `picture` at the first that is a frame."""
+    """The pages of a TIFF. Leaves `picture` at the first frame."""
     size, total, pages = None, 0, []
     for page in ImageSequence.Iterator(picture):
         total += page.width * page.height
         if total > max_pixels:
             refuse_large(page.width, total // page.width, max_pixels)
-        wanted = not page.tag_v2.get(SUBFILE_TYPE, 0) & NO_PAGE
-        if wanted:
+        is_frame = not page.tag_v2.get(SUBFILE_TYPE, 0) & THUMBNAIL_OR_MASK
+        if is_frame:
             size = size or page.size
             if page.size != size:
                 raise ScanRejected(
                     "mixed_pages",
                     f"page {len(pages) + 1} of this TIFF is {page.width} x {page.height} pixels, "
-                    f"the first {size[0]} x {size[1]}; deliver one file a page",
+                    f"the first {size[0]} x {size[1]}; deliver one file per page",
                 )
-            _refuse_planes(page)
-        pages.append(Page(wanted, page.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO))
-    if len(pages) == 1:  # it is the scan, whatever it calls itself
-        pages[0] = pages[0]._replace(wanted=True)
-    picture.seek(next((at for at, page in enumerate(pages) if page.wanted), 0))
+            _refuse_separate_planes(page)
+        pages.append(Page(is_frame, page.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO))
+    if len(pages) == 1:  # it is the scan, even if tagged as a thumbnail
+        pages[0] = pages[0]._replace(is_frame=True)
+    picture.seek(next((at for at, page in enumerate(pages) if page.is_frame), 0))
     return tuple(pages)
 
 
-def _refuse_planes(page: Image.Image) -> None:
-    """Of more than 8 bits, OpenCV takes planes of colours that lie apart for one of mixed colours.
+def _refuse_separate_planes(page: Image.Image) -> None:
+    """Refuse separate colour planes of more than 8 bits.
 
-    What comes out is scrambled, without a word.
+    OpenCV reads them as interleaved and returns scrambled pixels without an error.
     """
     tags = page.tag_v2
-    apart = tags.get(PLANES) == APART and tags.get(SAMPLES, 1) > 1
-    if apart and (bits := max(tags.get(BITS, (1,)))) > 8:
+    planar = tags.get(PLANAR_CONFIGURATION) == SEPARATE_PLANES and tags.get(SAMPLES, 1) > 1
+    if planar and (bits := max(tags.get(BITS, (1,)))) > 8:
         raise ScanRejected(
             "unsupported_pixels",
-            f"a TIFF whose colours lie apart, in planes of {bits} bits; export it in grey, or with "
-            "the colours of each pixel together",
+            f"a TIFF with separate colour planes of {bits} bits; export it in greyscale, or with "
+            "interleaved colours",
         )
 
 
 def refuse_large(width: int, height: int, max_pixels: int) -> None:
-    """A header that promises more pixels than allowed is believed, and the file refused."""
+    """Refuse a file whose header declares more than `max_pixels`."""
     if width * height > max_pixels:
         raise ScanRejected(
             "too_large",
-            f"{width} x {height} pixels, at most {max_pixels} are taken; raise `max_pixels` "
+            f"{width} x {height} pixels, at most {max_pixels} are accepted; raise `max_pixels` "
             "and `scan_memory_mb` if this is a real scan",
         )
 
 
-def _picture(frames: list[np.ndarray], header: Header, said_bits: int | None) -> Picture:
-    kinds = {pixels.dtype for pixels in frames}
-    if kinds == {np.dtype(np.uint8)}:
+def _picture(frames: list[np.ndarray], header: Header, delivered_bits: int | None) -> Picture:
+    dtypes = {pixels.dtype for pixels in frames}
+    if dtypes == {np.dtype(np.uint8)}:
         bits, bits_from = 8, "file"
-    elif kinds == {np.dtype(np.uint16)}:
-        bits, bits_from = _sensor_bits(max(int(pixels.max()) for pixels in frames), said_bits)
+    elif dtypes == {np.dtype(np.uint16)}:
+        bits, bits_from = _sensor_bits(max(int(pixels.max()) for pixels in frames), delivered_bits)
         frames = [to_eight_bits(pixels, bits) for pixels in frames]
         # OpenCV inverts 8 bits itself, and leaves 16 as they are.
-        whites = [page.inverted for page in header.pages if page.wanted] or [False]
-        frames = [255 - grey if white else grey for grey, white in zip(frames, whites, strict=True)]
+        inverted = [page.inverted for page in header.pages if page.is_frame] or [False]
+        frames = [255 - each if flip else each for each, flip in zip(frames, inverted, strict=True)]
     else:
-        said = " and ".join(sorted(str(kind) for kind in kinds))
+        found = " and ".join(sorted(str(dtype) for dtype in dtypes))
         raise ScanRejected(
             "unsupported_pixels",
-            f"{header.format} with pixels of type {said}; 8 or 16 bits are expected",
+            f"{header.format} with pixels of type {found}; 8 or 16 bits are expected",
         )
     return Picture(
         frames=tuple(frames),
@@ -225,14 +225,14 @@ def _picture(frames: list[np.ndarray], header: Header, said_bits: int | None) ->
     )
 
 
-def _sensor_bits(brightest: int, said: int | None) -> tuple[int, str]:
-    """Bits of the sensor of a 16-bit picture: as delivered, else 12 when nothing exceeds 12."""
-    if said is None:
+def _sensor_bits(brightest: int, delivered: int | None) -> tuple[int, str]:
+    """The bit depth of a 16-bit image's sensor: as delivered, else 12 if all values fit."""
+    if delivered is None:
         return (12 if brightest < 4096 else 16), "guessed"
-    if brightest >= 2**said:
+    if brightest >= 2**delivered:
         raise ScanRejected(
             "too_bright",
-            f"brightest pixel is {brightest} but a {said}-bit scan ends at {2**said - 1}; "
-            "correct `bits` in the table",
+            f"brightest pixel is {brightest} but a {delivered}-bit scan ends at "
+            f"{2**delivered - 1}; correct `bits` in the table",
         )
-    return said, "csv"
+    return delivered, "csv"

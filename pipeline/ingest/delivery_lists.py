@@ -1,9 +1,9 @@
-"""Delivery lists: which files of a batch make which part, with what was said about them.
+"""Delivery lists: which files of a batch make up which part, with their annotations.
 
-A list is written whole before any part and never changed, except by forgetting; a grown batch gets
-a second list whose part numbers continue. Lists name delivered files, so they lie in the private
-folder. They carry everything that decides a part's bytes besides the files' own: any process makes
-the same part.
+A list is written atomically before any part and never changed, except by forgetting; a batch that
+grew gets a second list whose part numbers continue. Lists contain file names, so they are stored in
+the private folder. With the files themselves they determine a part's bytes: any process writes the
+same part.
 """
 
 import datetime
@@ -27,7 +27,7 @@ from pipeline.ingest.private_folder import PrivateFolder
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
-FORGOTTEN = "forgotten"  # the kind of an entry that was emptied
+FORGOTTEN = "forgotten"  # the kind of an erased entry
 
 SCHEMA = pa.schema(
     [
@@ -38,9 +38,9 @@ SCHEMA = pa.schema(
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
         ("kind", pa.string()),
-        ("patient_key", pa.string()),  # keyed already: a list holds names, no patient ids
+        ("patient_key", pa.string()),  # hashed already: a list holds file names, no patient ids
         ("annotation", pa.string()),  # JSON, without the patient
-        ("digest", pa.string()),  # of the annotation; a change delivers the scan again
+        ("digest", pa.string()),  # of the annotation; when it changes, the scan is listed again
     ]
 )
 
@@ -59,8 +59,8 @@ class ListedFile:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the lists of a batch say of one path so far."""
+class LatestListing:
+    """The latest listing of one path."""
 
     size: int
     mtime_ns: int
@@ -69,12 +69,12 @@ class Known:
 
 
 def batch_name(folder: BatchFolder, given: str | None, private: PrivateFolder) -> str:
-    """The name a batch is stored under: given, a date, or a keyed hash of where it lies."""
+    """The name a batch is stored under: as given, a date, or a keyed hash of its address."""
     if given is not None:
         if not BATCH_NAME.fullmatch(given) or given.startswith("."):
             raise ConfigError(
-                f"`{given}` cannot name a batch: a name has 1 to 64 letters, digits, `.`, `_` or "
-                "`-` and does not begin with a dot. Choose another NAME."
+                f"`{given}` is not a valid batch name: use 1 to 64 letters, digits, `.`, `_` or "
+                "`-`, not beginning with a dot."
             )
         return given
     if DATE.fullmatch(folder.name):
@@ -92,47 +92,47 @@ class DeliveryLists:
 
     @property
     def folder(self) -> BatchFolder:
-        """Where the batch lies, as it was named last."""
+        """The batch folder, as it was last delivered."""
         try:
             return folder_at(os.fsdecode((self._home / "folder").read_bytes()))
         except FileNotFoundError:
             raise ConfigError(
                 f"No batch `{self.batch}` was delivered to this store. Deliver it with "
-                f"make run-flow BATCH=path/to/folder NAME={self.batch}"
+                f"dental run path/to/folder --name {self.batch}"
             ) from None
 
-    def lies_in(self, folder: BatchFolder) -> None:
-        """Remember where the batch lies; flows are told its name only."""
-        where = os.fsencode(folder.resolve())
-        self._private.write(f"deliveries/{self.batch}/folder", where)
+    def set_folder(self, folder: BatchFolder) -> None:
+        """Store the batch folder's address; flows are given the batch name only."""
+        address = os.fsencode(folder.resolve())
+        self._private.write(f"deliveries/{self.batch}/folder", address)
 
     def lists(self) -> list[Path]:
         return sorted(self._home.glob("*.parquet"))
 
     def sizes(self) -> dict[int, int]:
-        """How many files each part has, for all parts that were ever listed."""
+        """The number of files of every part."""
         sizes: Counter[int] = Counter()
         for path in self.lists():
             sizes.update(pq.read_table(path, columns=["part"])["part"].to_pylist())
         return dict(sizes)
 
     def parts(self) -> list[int]:
-        """Numbers of all parts that were ever listed, ascending without a gap."""
+        """The numbers of all parts, ascending without a gap."""
         return sorted(self.sizes())
 
-    def lengths(self) -> set[int]:
-        """Bytes of every file that was ever listed."""
+    def file_sizes(self) -> set[int]:
+        """The distinct sizes, in bytes, of all listed files."""
         return {
             size
             for path in self.lists()
             for size in pq.read_table(path, columns=["size"])["size"].to_pylist()
         }
 
-    def rivals(self, number: int) -> list[int]:
-        """Earlier parts that list a file as long as one of this part's, ascending.
+    def parts_with_same_sizes(self, number: int) -> list[int]:
+        """Earlier parts that list a file of the same size as one of this part, ascending.
 
-        Files of other lengths are other scans, and one that has changed since is rejected: what is
-        a duplicate in this part cannot hang on any other part of the batch.
+        Files of other sizes are other scans, and a file that has changed since is rejected, so no
+        other part of the batch can decide what is a duplicate in this part.
         """
         parts_of: dict[int, set[int]] = {}
         for path in self.lists():
@@ -140,18 +140,18 @@ class DeliveryLists:
             columns = (column.to_pylist() for column in table.columns)
             for part, size in zip(*columns, strict=True):
                 parts_of.setdefault(size, set()).add(part)
-        alike = set().union(*(parts for parts in parts_of.values() if number in parts))
-        return sorted(part for part in alike if part < number)
+        shared = set().union(*(parts for parts in parts_of.values() if number in parts))
+        return sorted(part for part in shared if part < number)
 
-    def known(self) -> dict[bytes, Known]:
+    def latest(self) -> dict[bytes, LatestListing]:
         """The latest listing of every path."""
-        known: dict[bytes, Known] = {}
+        latest: dict[bytes, LatestListing] = {}
         for path in self.lists():
             table = pq.read_table(path, columns=["path", "size", "mtime_ns", "digest", "attempt"])
             columns = [column.to_pylist() for column in table.columns]
             for name, *facts in zip(*columns, strict=True):
-                known[name] = Known(*facts)
-        return known
+                latest[name] = LatestListing(*facts)
+        return latest
 
     def part(self, number: int) -> tuple[list[ListedFile], datetime.datetime]:
         """The files of one part, in row order, and when they were listed."""
@@ -170,13 +170,13 @@ class DeliveryLists:
         part_size: int,
         again: frozenset[bytes] = frozenset(),
     ) -> int:
-        """List what is new, changed or annotated anew, and these paths `again`; return how many."""
-        known, rows = self.known(), []
+        """List new files, files and annotations that changed, and `again`; return how many."""
+        latest, rows = self.latest(), []
         first = len(self.parts())
         for entry in listing.scans:
             annotation = annotations.by_path.get(entry.path, Annotation())
             digest = annotation.digest()
-            before = known.get(entry.path)
+            before = latest.get(entry.path)
             unchanged = before and (before.size, before.mtime_ns, before.digest) == (
                 entry.size,
                 entry.mtime_ns,
@@ -200,38 +200,38 @@ class DeliveryLists:
         return len(rows)
 
     def _stored(self, annotation: Annotation) -> dict:
-        said = asdict(annotation)
-        patient = said.pop("patient")
+        fields = asdict(annotation)
+        patient = fields.pop("patient")
         return {
             "patient_key": self._private.patient_key(patient) if patient else None,
-            "annotation": json.dumps(said),
+            "annotation": json.dumps(fields),
         }
 
-    def everything(self) -> Iterator[ListedFile]:
-        """Every file that was ever listed, in the order of parts and rows."""
+    def all_files(self) -> Iterator[ListedFile]:
+        """Every listed file, in the order of parts and rows."""
         for path in self.lists():
             yield from map(_listed, pq.read_table(path).to_pylist())
 
-    def empty(self, places: Container[tuple[int, int]]) -> None:
-        """Take out all that was delivered at these places (part, row); the places stay.
+    def erase(self, places: Container[tuple[int, int]]) -> None:
+        """Replace the entries at these places (part, row) by empty ones.
 
-        Parts keep their numbers and rows, so that counts reconcile and a part that is made again
-        is made of the same bytes.
+        Parts keep their numbers and rows, so that counts reconcile and a part that is written again
+        has the same bytes.
         """
         for path in self.lists():
             rows = pq.read_table(path).to_pylist()
             if any((row["part"], row["row"]) in places for row in rows):
                 listed_at = pq.read_schema(path).metadata[b"listed_at"].decode()
-                kept = [self._emptied(row, places) for row in rows]
-                self._write(kept, path.name, listed_at)
+                erased = [self._erased(row, places) for row in rows]
+                self._write(erased, path.name, listed_at)
 
-    def _emptied(self, row: dict, places: Container[tuple[int, int]]) -> dict:
+    def _erased(self, row: dict, places: Container[tuple[int, int]]) -> dict:
         place = row["part"], row["row"]
         if place not in places:
             return row
-        place_alone = Entry(b"\0%d-%d" % place, 0, 0, FORGOTTEN)  # as no file can be named
-        said = {"patient_key": None, **self._stored(Annotation()), "digest": ""}
-        return {**row, **asdict(place_alone), **said}
+        entry = Entry(b"\0%d-%d" % place, 0, 0, FORGOTTEN)  # no file name contains a NUL
+        annotation = {"patient_key": None, **self._stored(Annotation()), "digest": ""}
+        return {**row, **asdict(entry), **annotation}
 
     def _write(self, rows: list[dict], name: str, listed_at: str) -> None:
         schema = SCHEMA.with_metadata({"listed_at": listed_at})
@@ -241,15 +241,15 @@ class DeliveryLists:
 
 
 def batches(private: PrivateFolder) -> list[str]:
-    """Names of all batches that were ever delivered."""
+    """Names of all delivered batches."""
     return sorted(path.parent.name for path in private.root.glob("deliveries/*/folder"))
 
 
 def _listed(row: dict) -> ListedFile:
-    said = json.loads(row["annotation"])
-    said["boxes"] = [Box(**box) for box in said["boxes"]]
+    fields = json.loads(row["annotation"])
+    fields["boxes"] = [Box(**box) for box in fields["boxes"]]
     entry = Entry(row["path"], row["size"], row["mtime_ns"], row["kind"])
-    annotation = Annotation(**said)
+    annotation = Annotation(**fields)
     return ListedFile(
         row["part"],
         row["row"],

@@ -1,9 +1,9 @@
-"""Files, scans and patients that were forgotten, so that no later night takes them again.
+"""The list of forgotten files, scans and patients, which are not taken in again.
 
-The list lies in the private folder and holds keyed hashes alone: it answers whether somebody is on
-it, and cannot be read. A file is known by its batch, path, size and time, so that planning passes
-it over without opening it; a scan by its bytes and a patient by the delivery's id, wherever and
-under whatever name they come again.
+It is stored in the private folder and holds keyed hashes only: whether a given patient is on it can
+be checked, but the list cannot be read. A file is identified by its batch, path, size and time, so
+that planning skips it without opening it; a scan by its bytes and a patient by the delivered id, in
+whatever batch and under whatever name they are delivered again.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ LIST = "forgotten"
 
 
 class ForgottenList:
-    """Everything forgotten so far, as of the moment this was made."""
+    """What was forgotten before this object was created."""
 
     def __init__(self, private: PrivateFolder):
         self._private = private
@@ -34,7 +34,7 @@ class ForgottenList:
     def add(
         self, files: Iterable[tuple[str, Entry]], scans: Iterable[str], patients: Iterable[str]
     ) -> None:
-        """Put these on the list, which appears whole or stays as it was."""
+        """Add these to the list, atomically."""
         self._hashes |= {
             *(self._hash("file", file_text(batch, entry)) for batch, entry in files),
             *(self._hash("scan", scan_id) for scan_id in scans),
@@ -42,16 +42,16 @@ class ForgottenList:
         }
         self._private.write(LIST, "".join(f"{each}\n" for each in sorted(self._hashes)).encode())
 
-    def _has(self, kind: str, what: bytes | str) -> bool:
-        # Most stores have forgotten nobody: no hash is computed then.
-        return bool(self._hashes) and self._hash(kind, what) in self._hashes
+    def _has(self, kind: str, identity: bytes | str) -> bool:
+        # Most stores have an empty list: no hash is computed then.
+        return bool(self._hashes) and self._hash(kind, identity) in self._hashes
 
-    def _hash(self, kind: str, what: bytes | str) -> str:
-        return self._private.keyed(f"forgotten {kind}", what)
+    def _hash(self, kind: str, identity: bytes | str) -> str:
+        return self._private.keyed(f"forgotten {kind}", identity)
 
 
 def file_text(batch: str, entry: Entry) -> bytes:
-    """What tells one delivered file from another without reading it; no name holds a NUL."""
+    """Identity of a delivered file without reading it; joined by NUL, which no name contains."""
     return b"\0".join(
         [batch.encode(), entry.path, str(entry.size).encode(), str(entry.mtime_ns).encode()]
     )

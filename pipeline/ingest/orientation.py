@@ -1,8 +1,8 @@
-"""Turn a picture as DICOM's patient orientation says: feet down, the patient's left to the right.
+"""Rotate and mirror images by DICOM's PatientOrientation: feet down, the patient's left at right.
 
-The codes name where rows and columns point: L, R, A, P, H and F for left, right, anterior,
-posterior, head and feet; the first letter of each counts. A picture with codes that leave open what
-is down stays as it is. Source: DICOM PS3.3, C.7.6.1.1.1.
+The codes give the directions of rows and columns: L, R, A, P, H and F for left, right, anterior,
+posterior, head and feet; the first letter of each counts. An image whose codes leave the direction
+of the feet open is not changed. Source: DICOM PS3.3, C.7.6.1.1.1.
 """
 
 from dataclasses import replace
@@ -15,8 +15,8 @@ OPPOSITE = dict(zip("LRAPHF", "RLPAFH", strict=True))
 
 
 def turn_upright(picture: Picture) -> Picture:
-    """The picture turned by quarters, and mirrored where its left and right are exchanged."""
-    turns, mirrored = steps(picture.orientation)
+    """Rotate by quarter turns, and mirror where left and right are exchanged."""
+    turns, mirrored = turns_and_mirroring(picture.orientation)
     if not turns and not mirrored:
         return picture
     frames = [np.rot90(frame, -turns) for frame in picture.frames]
@@ -33,13 +33,13 @@ def turn_upright(picture: Picture) -> Picture:
     )
 
 
-def steps(orientation: str | None) -> tuple[int, bool]:
-    """Quarters to turn clockwise, and whether to exchange left and right afterwards."""
+def turns_and_mirroring(orientation: str | None) -> tuple[int, bool]:
+    """Clockwise quarter turns, and whether to mirror left and right afterwards."""
     if orientation is None:
         return 0, False
     rows, columns = (code[0] for code in orientation.split("/"))
     turns = 0
-    # A quarter clockwise: what pointed right points down, and what pointed down points left.
+    # A clockwise quarter turn: what pointed right points down, what pointed down points left.
     while columns != "F" and turns < 4:
         rows, columns, turns = OPPOSITE[columns], rows, turns + 1
     return (turns, rows == "R") if columns == "F" else (0, False)

@@ -1,4 +1,4 @@
-"""A decoded scan: grey 8-bit frames and the facts that decoding found."""
+"""A decoded scan: 8-bit greyscale frames and the facts found while decoding."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Picture:
-    """Frames are uint8 (height, width), all of one size; most scans have one."""
+    """A decoded scan. Frames are uint8 (height, width), all of one size; most scans have one."""
 
     frames: tuple[np.ndarray, ...]
     format: str
@@ -16,10 +16,10 @@ class Picture:
     bits_from: str  # file, dicom, csv or guessed
     colour: bool
     modality: str | None = None
-    patient: str | None = None  # the DICOM PatientID; keyed before it goes anywhere
+    patient: str | None = None  # the DICOM PatientID; hashed with the key before it is stored
     pixel_spacing_x: float | None = None  # millimetres between columns, and between rows
     pixel_spacing_y: float | None = None
-    orientation: str | None = None  # where rows and columns point, as in L/F
+    orientation: str | None = None  # directions of rows and columns, such as L/F
     transfer_syntax: str | None = None  # the standard's name
     notes: tuple[str, ...] = ()  # the decoder's warnings; private
 
@@ -33,8 +33,8 @@ class Picture:
 
 
 def to_eight_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Scale by what the sensor could record, never by this scan's own maximum.
+    """Scale uint16 pixels to uint8 by the bit depth of the sensor, rounded.
 
-    Two scans of one patient keep their relative brightness. uint16 in, uint8 out, rounded.
+    Never by this scan's own maximum: two scans of one patient keep their relative brightness.
     """
     return cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))

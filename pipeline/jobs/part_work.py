@@ -41,7 +41,7 @@ class Receive(PartWork):
     stage, needs = "receive", "receive"
 
     def do(self, tools: Resources, number: int, advance: Advance) -> None:
-        rivals = DeliveryLists(tools.opened.private, self.job.batch).rivals
+        rivals = DeliveryLists(tools.opened.private, self.job.batch).parts_with_same_sizes
         CommitOrder(tools.store, rivals, tools.receiver(advance).receive_part).take(number)
 
     def private_message(self, number: int, words: str) -> str | None:

@@ -83,7 +83,7 @@ class Resources:
 
     @cached_property
     def accepted(self) -> AcceptedInStore:
-        lengths = DeliveryLists(self.opened.private, self.job.batch).lengths()
+        lengths = DeliveryLists(self.opened.private, self.job.batch).file_sizes()
         return AcceptedInStore(self.store, lengths)
 
     @cached_property

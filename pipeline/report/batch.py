@@ -5,8 +5,8 @@ from operator import itemgetter
 
 import pandas as pd
 
+from pipeline.imaging.crop_mosaic import mosaic
 from pipeline.imaging.crops import Place, png
-from pipeline.imaging.mosaic import mosaic
 from pipeline.report.batch_page import Page, Searched, Shown, render
 from pipeline.report.pictures import Picture, read_pictures
 from pipeline.report.score_tables import METHODS

@@ -7,7 +7,7 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
 from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
 from pipeline.ingest.forgotten_list import ForgottenList
-from pipeline.ingest.labels.annotations import LARGEST, Annotation, Annotations
+from pipeline.ingest.labels.annotations import MAX_LABEL_BYTES, Annotation, Annotations
 from pipeline.ingest.labels.coco import read_coco
 from pipeline.ingest.labels.folders import read_folders
 from pipeline.ingest.labels.tables import read_tables
@@ -47,7 +47,7 @@ def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
             "or DICOM), or name another folder: make run-flow BATCH=path/to/folder"
         )
     batch = batch_name(folder.resolve(), name, opened.private)
-    DeliveryLists(opened.private, batch).lies_in(folder)
+    DeliveryLists(opened.private, batch).set_folder(folder)
     return batch
 
 
@@ -88,7 +88,7 @@ def read_annotations(
     """Everything that the batch's label files say, and its folders when they are classes."""
     annotations = Annotations(listing)
     if isinstance(folder, S3Folder):
-        folder.fetch([entry.path for entry in listing.labels if entry.size <= LARGEST])
+        folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
     classes = read_yolo(folder, listing, annotations)
     read_coco(folder, listing, classes, annotations)
     read_tables(folder, listing, classes, annotations)

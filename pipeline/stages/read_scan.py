@@ -18,9 +18,9 @@ import numpy as np
 
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
+from pipeline.imaging.burned_in_text import has_burned_in_text
 from pipeline.imaging.crops import cut, cut_alike
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.lettering import has_lettering
 from pipeline.imaging.perceptual_hash import perceptual_hash
 from pipeline.imaging.picture_area import is_panoramic
 from pipeline.imaging.quality import flags, measure
@@ -35,7 +35,7 @@ from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
 from pipeline.ingest.labels.annotations import Annotation
-from pipeline.ingest.list_files import DEEPEST, Entry, open_below
+from pipeline.ingest.list_files import MAX_DEPTH, Entry, open_below
 from pipeline.ingest.orientation import turn_upright
 from pipeline.ingest.picture import Picture
 
@@ -176,7 +176,7 @@ def _not_a_file(kind: str) -> tuple[str, str]:
     if kind == "deep":
         return (
             "too_deep",
-            f"a folder below {DEEPEST} others, whose content was not read; deliver it higher up",
+            f"a folder below {MAX_DEPTH} others, whose content was not read; deliver it higher up",
         )
     return "not_a_file", "a pipe, socket or device; deliver a file"
 
@@ -205,7 +205,7 @@ def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
     small, (height, width) = thumbnail(frame), frame.pixels.shape
     facts = measure(small)
     found = flags(facts, width, height, read.picture_facts["panoramic"], bounds)
-    if "blank" not in found and has_lettering(frame.pixels):
+    if "blank" not in found and has_burned_in_text(frame.pixels):
         found["burned_in_text"] = "letters seem to be burned in"
     read.picture_facts |= {
         **asdict(facts),

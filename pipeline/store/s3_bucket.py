@@ -16,7 +16,7 @@ from typing import BinaryIO
 from fsspec.parquet import open_parquet_file
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.s3 import Prefix, Taken, explain_errors, filesystem
+from pipeline.s3 import Prefix, WriteConflict, explain_errors, filesystem
 from pipeline.store.duckdb_on_s3 import PartsOnS3
 from pipeline.store.local_folder import FORGOTTEN_SECONDS, Publishing
 from pipeline.store.s3_locks import S3Lock, require_held
@@ -112,7 +112,7 @@ class S3Bucket:
         for refused in ({"new": True}, {"instead_of": '"of nothing"'}):
             try:
                 self._objects.put(name, b"", **refused)
-            except Taken:
+            except WriteConflict:
                 continue
             raise StoreError(
                 f"What keeps {self.root} does not heed If-None-Match and If-Match, by which two "
@@ -122,7 +122,7 @@ class S3Bucket:
     def create(self, name: str, data: bytes) -> bool:
         try:
             self._put(name, data, new=True)
-        except Taken:
+        except WriteConflict:
             # Of ours too, when the answer to a first attempt was lost on the way.
             return self.read_bytes(name) == data
         return True

@@ -22,7 +22,7 @@ import psutil
 from filelock import Timeout
 
 from pipeline.errors import StoreError
-from pipeline.s3 import Facts, Prefix, Taken
+from pipeline.s3 import Facts, Prefix, WriteConflict
 from pipeline.store.local_folder import process_start
 
 BEAT_SECONDS = 10.0
@@ -63,7 +63,7 @@ class S3Lock:
             ending.set()
             beating.join()
             _held.discard(self)
-            with contextlib.suppress(Taken, OSError):  # else it ends by itself
+            with contextlib.suppress(WriteConflict, OSError):  # else it ends by itself
                 self._write(held=False)
                 _left[self._store, self._name] = self._etag
 
@@ -103,7 +103,7 @@ class S3Lock:
             try:
                 self._write(held=True)
                 return True
-            except Taken:
+            except WriteConflict:
                 state, facts = self._read()
                 if facts is None or not str(state.get("token")).startswith(self._us):
                     return False
@@ -121,7 +121,7 @@ class S3Lock:
             return {}, facts
 
     def _write(self, held: bool) -> None:
-        """Replace what we have read or written last, or make it; Taken when another was faster."""
+        """Replace what was read or written last, or create it. Raises WriteConflict."""
         begun = ServerTime.now()
         # Equal bytes have equal ETags, by which one beat could not be told from the next.
         token = f"{self._us}.{secrets.token_hex(8)}"

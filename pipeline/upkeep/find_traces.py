@@ -142,7 +142,7 @@ def _places(
     """Entries of delivery lists: of ledger rows, and of files listed but not received yet."""
     for batch in batches(opened.private):
         indexed = _indexed(opened, batch, found.scan_ids)
-        for file in DeliveryLists(opened.private, batch).everything():
+        for file in DeliveryLists(opened.private, batch).all_files():
             if (
                 (batch, file.part, file.row) in places
                 or (file.part, file.entry.path) in indexed

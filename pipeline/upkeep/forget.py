@@ -100,7 +100,7 @@ def _erase_names(opened: OpenStore, found: ErasureTarget) -> None:
     for batch in found.batches:
         mine = [place for place in found.places if place.batch == batch]
         erase_from_index(private, batch, found.traces, {place.path for place in mine})
-        DeliveryLists(private, batch).empty({(place.part, place.row) for place in mine})
+        DeliveryLists(private, batch).erase({(place.part, place.row) for place in mine})
 
 
 def mentioned_in(found: ErasureTarget) -> re.Pattern:

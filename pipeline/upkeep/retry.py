@@ -37,10 +37,10 @@ def retry(opened: OpenStore, batch: str) -> RetryResult:
     """
     with batch_lock(opened.store, batch):
         deliveries = DeliveryLists(opened.private, batch)
-        before = deliveries.known()
+        before = deliveries.latest()
         again = rejected_now(opened, batch)
         plan_batch(batch, opened, again)
-        after = deliveries.known()
+        after = deliveries.latest()
         listed = sum(after[path].attempt > before[path].attempt for path in again)
         waiting = sum(not opened.store.has(scans_name(batch, n)) for n in deliveries.parts())
     return RetryResult(batch, listed, len(again) - listed, waiting)
@@ -50,7 +50,7 @@ def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
     """Paths whose last attempt was rejected, unless because they were forgotten."""
     last: dict[bytes, dict | None] = {}
     ledger = _ledger(opened.store, batch)
-    for file in DeliveryLists(opened.private, batch).everything():
+    for file in DeliveryLists(opened.private, batch).all_files():
         last[file.entry.path] = ledger.get((file.part, file.row))  # None: not received yet
     return frozenset(
         path

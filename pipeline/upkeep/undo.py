@@ -162,7 +162,7 @@ def _files_of(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]
 def _refuse_loss(opened: OpenStore, undoing: Undoing) -> None:
     for other, files in _files_of(opened, undoing).items():
         folder = DeliveryLists(opened.private, other).folder
-        known = DeliveryLists(opened.private, other).known()
+        known = DeliveryLists(opened.private, other).latest()
         gone = [f for f in files if known[f.entry.path].attempt == f.attempt and _gone(folder, f)]
         if gone:
             raise StoreError(
@@ -179,7 +179,7 @@ def _gone(folder: BatchFolder, file: ListedFile) -> bool:
 def _list_again(opened: OpenStore, undoing: Undoing) -> None:
     """Before anything else changes, so that a kill cannot leave them unlisted."""
     for other, files in _files_of(opened, undoing).items():
-        known = DeliveryLists(opened.private, other).known()
+        known = DeliveryLists(opened.private, other).latest()
         again = {f.entry.path for f in files if known[f.entry.path].attempt == f.attempt}
         if again:
             plan_batch(other, opened, frozenset(again))

@@ -125,7 +125,7 @@ def _attempts(opened: OpenStore, con, places: dict, scan_id: str | None) -> Iter
     ledger = catalog.query(con, "ledger_of_scan", scan_id=scan_id or "")
     theirs = {(row.batch, row.part, row.row) for row in ledger.itertuples()}
     for batch in batches(opened.private):
-        files = DeliveryLists(opened.private, batch).everything()
+        files = DeliveryLists(opened.private, batch).all_files()
         found = [
             file
             for file in files

@@ -129,9 +129,9 @@ def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
 
 
 def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):
-    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+    with pytest.raises(StoreError, match="bucket/x cannot be read: S3 returned NoSuchBucket"):
         open_for_writing(config.load(store="s3://no-such-bucket/x", private=tmp_path / "p"))
-    with pytest.raises(ConfigError, match="no-such-bucket/in cannot be listed: S3 says NoSuch"):
+    with pytest.raises(ConfigError, match="bucket/in cannot be listed: S3 returned NoSuch"):
         deliver(folder_at("s3://no-such-bucket/in"), None, small_store(tmp_path))
-    with pytest.raises(StoreError, match="no-such-bucket/x cannot be read: S3 says NoSuchBucket"):
+    with pytest.raises(StoreError, match="bucket/x cannot be read: S3 returned NoSuchBucket"):
         catalog.open_store("s3://no-such-bucket/x")

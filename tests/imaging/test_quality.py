@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import Quality, Recipe
+from pipeline.imaging.burned_in_text import has_burned_in_text
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.lettering import has_lettering
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import fingerprint
 from pipeline.imaging.thumbnail import thumbnail
@@ -71,15 +71,15 @@ def lettered(text, y):
 
 
 def test_letters_near_the_lower_or_upper_edge_are_noticed():
-    assert has_lettering(lettered("R 2024", 285))
-    assert has_lettering(lettered("R 2024", 24))
-    assert not has_lettering(lettered("", 285))
+    assert has_burned_in_text(lettered("R 2024", 285))
+    assert has_burned_in_text(lettered("R 2024", 24))
+    assert not has_burned_in_text(lettered("", 285))
 
 
 def test_bright_things_between_the_edges_are_no_letters():
     filling = lettered("", 0)
     cv2.ellipse(filling, (300, 150), (10, 6), 0, 0, 360, 255, -1)
-    assert not has_lettering(filling)
+    assert not has_burned_in_text(filling)
 
 
 def test_the_border_mask_blacks_a_share_of_every_edge_and_is_part_of_the_recipe():

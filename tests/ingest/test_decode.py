@@ -1,4 +1,4 @@
-"""Bytes in, grey 8-bit pictures out, or a rejection in words."""
+"""Decode raster files to 8-bit greyscale, or reject them with reason and message."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ def ramp(height=40, width=60, top=255, dtype=np.uint8):
 
 
 def tagged(tiff, tag, value, to):
-    """The TIFF with another value of a tag, on its first page that has this one."""
+    """The TIFF with one value of a tag replaced, on the first page that has it."""
     old, new = (struct.pack("<HHII", tag, 3, 1, number) for number in (value, to))
     assert old in tiff
     return tiff.replace(old, new, 1)
@@ -34,7 +34,7 @@ def tiff_of(*pages):
 
 
 @pytest.mark.parametrize(("suffix", "format"), [(".png", "png"), (".tif", "tiff"), (".bmp", "bmp")])
-def test_lossless_formats_come_out_as_they_went_in(suffix, format):
+def test_lossless_formats_decode_to_the_encoded_pixels(suffix, format):
     picture = decode(encode(ramp(), suffix), None, MANY)
     assert picture.frames[0].tolist() == ramp().tolist()
     assert (picture.format, picture.bits, picture.bits_from, picture.colour) == (
@@ -45,7 +45,7 @@ def test_lossless_formats_come_out_as_they_went_in(suffix, format):
     )
 
 
-def test_a_jpeg_comes_out_nearly_as_it_went_in():
+def test_a_jpeg_decodes_to_nearly_the_encoded_pixels():
     picture = decode(encode(ramp(), ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 95)), None, MANY)
     assert np.abs(picture.frames[0].astype(int) - ramp()).max() < 8
     assert picture.format == "jpeg"
@@ -64,14 +64,14 @@ def test_sixteen_bits_are_recognised_by_values_that_twelve_cannot_hold():
     assert picture.bits == 16
 
 
-def test_bits_said_by_the_delivery_win_over_the_guess():
+def test_a_delivered_bit_depth_takes_precedence_over_the_guess():
     picture = decode(encode(np.array([[0, 1023]], np.uint16), ".tif"), 10, MANY)
     assert picture.frames[0].tolist() == [[0, 255]]
     assert (picture.bits, picture.bits_from) == (10, "csv")
 
 
 @pytest.mark.parametrize(
-    ("top", "dtype", "said", "bits"),
+    ("top", "dtype", "delivered", "bits"),
     [
         (255, np.uint8, None, 8),
         (1023, np.uint16, 10, 10),
@@ -79,17 +79,17 @@ def test_bits_said_by_the_delivery_win_over_the_guess():
         (65535, np.uint16, None, 16),
     ],
 )
-def test_a_tiff_whose_zero_is_white_is_inverted_within_the_range_of_its_sensor(
-    top, dtype, said, bits
+def test_a_white_is_zero_tiff_is_inverted_within_the_bit_depth_of_its_sensor(
+    top, dtype, delivered, bits
 ):
     pixels = ramp(top=top, dtype=dtype)
-    upright = decode(tiff_of(pixels), said, MANY).frames[0]
-    picture = decode(tagged(tiff_of(top - pixels), 262, 1, 0), said, MANY)
+    plain = decode(tiff_of(pixels), delivered, MANY).frames[0]
+    picture = decode(tagged(tiff_of(top - pixels), 262, 1, 0), delivered, MANY)
     assert picture.bits == bits
-    assert picture.frames[0].tolist() == upright.tolist()
+    assert picture.frames[0].tolist() == plain.tolist()
 
 
-def test_each_page_of_a_tiff_says_itself_whether_its_zero_is_white():
+def test_white_is_zero_is_read_for_each_page_of_a_tiff():
     pixels = ramp(top=65535, dtype=np.uint16)
     picture = decode(tagged(tiff_of(65535 - pixels, pixels), 262, 1, 0), None, MANY)
     first, second = (frame.tolist() for frame in picture.frames)
@@ -97,7 +97,7 @@ def test_each_page_of_a_tiff_says_itself_whether_its_zero_is_white():
 
 
 @pytest.mark.parametrize("first", ["L", "RGB"])
-def test_a_thumbnail_is_no_frame_of_a_tiff_wherever_it_stands(first):
+def test_a_thumbnail_page_of_a_tiff_is_not_a_frame_even_if_it_comes_first(first):
     thumbnail = Image.fromarray(ramp(8, 12)).convert(first)
     scan, data = Image.fromarray(ramp()), io.BytesIO()
     scan.encoderinfo = {"tiffinfo": {254: 0}}
@@ -107,7 +107,7 @@ def test_a_thumbnail_is_no_frame_of_a_tiff_wherever_it_stands(first):
     assert not picture.colour
 
 
-def test_a_page_that_calls_itself_a_thumbnail_is_the_scan_when_it_stands_alone():
+def test_the_only_page_of_a_tiff_is_the_scan_even_if_tagged_as_a_thumbnail():
     pixels, data = ramp(top=65535, dtype=np.uint16), io.BytesIO()
     Image.fromarray(65535 - pixels).save(data, "TIFF", tiffinfo={254: 1})
     picture = decode(tagged(data.getvalue(), 262, 1, 0), None, MANY)
@@ -122,17 +122,17 @@ def test_colour_becomes_luminance_and_is_recorded():
     assert picture.frames[0][0].tolist() == pytest.approx([29, 29, 255, 255], abs=1)
 
 
-def test_colours_that_lie_apart_in_sixteen_bits_are_rejected_never_scrambled():
+def test_separate_colour_planes_of_sixteen_bits_are_rejected():
     colours = encode(np.dstack([ramp(top=65535, dtype=np.uint16)] * 3), ".tif")
     assert decode(colours, None, MANY).colour
-    with pytest.raises(ScanRejected, match="in planes of 16 bits") as caught:
+    with pytest.raises(ScanRejected, match="separate colour planes of 16 bits") as caught:
         decode(tagged(colours, 284, 1, 2), None, MANY)
     assert caught.value.reason == "unsupported_pixels"
 
 
 def test_the_exif_orientation_is_applied():
     exif, data = Image.Exif(), io.BytesIO()
-    exif[274] = 6  # to be turned a quarter to the right
+    exif[274] = 6  # to be rotated by 90° clockwise for display
     Image.fromarray(ramp(40, 60)).save(data, "jpeg", exif=exif, quality=95)
     picture = decode(data.getvalue(), None, MANY)
     assert (picture.width, picture.height) == (40, 60)
@@ -160,7 +160,7 @@ def test_a_truncated_file_is_rejected_never_padded(suffix, options, tenth):
 
 
 @pytest.mark.parametrize(
-    ("reason", "says", "data", "bits", "limit"),
+    ("reason", "message", "data", "bits", "limit"),
     [
         ("empty", "0 bytes", b"", None, MANY),
         ("not_an_image", "17 bytes", b"a letter, no scan", None, MANY),
@@ -169,7 +169,9 @@ def test_a_truncated_file_is_rejected_never_padded(suffix, options, tenth):
         ("unsupported_pixels", "float32", encode(ramp(dtype=np.float32), ".tif"), None, MANY),
     ],
 )
-def test_a_rejection_names_its_reason_and_its_numbers(reason, says, data, bits, limit):
-    with pytest.raises(ScanRejected, match=says) as caught:
+def test_a_rejection_has_its_reason_and_the_numbers_in_its_message(
+    reason, message, data, bits, limit
+):
+    with pytest.raises(ScanRejected, match=message) as caught:
         decode(data, bits, limit)
     assert caught.value.reason == reason

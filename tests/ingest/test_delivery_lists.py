@@ -1,4 +1,4 @@
-"""What counts as a scan, and delivery lists that grow with their batch."""
+"""Which files count as scans, and delivery lists of growing batches."""
 
 import os
 
@@ -60,7 +60,7 @@ def test_links_and_pipes_are_listed_but_never_opened(folder):
     ]
 
 
-def test_a_name_that_is_no_text_is_listed(folder):
+def test_a_file_name_that_is_not_valid_utf8_is_listed(folder):
     with open(os.fsencode(folder) + b"/\xff\xfe.png", "wb"):
         pass
     assert [entry.path for entry in list_batch(folder).scans] == [b"\xff\xfe.png"]
@@ -78,21 +78,23 @@ def test_a_file_that_is_still_growing_waits_for_the_next_run(folder, monkeypatch
     assert found.growing == 1
 
 
-def test_scans_wait_for_a_growing_table_that_may_tell_whose_they_are(folder, monkeypatch):
+def test_scans_wait_for_a_growing_table_that_may_assign_them_to_patients(folder, monkeypatch):
     put(folder, "a.png", "b.png", "who.csv")
     monkeypatch.setattr(list_files.time, "sleep", lambda _: put(folder, "who.csv", text="xx"))
     found = list_batch(folder)
     assert (found.scans, found.labels, found.growing) == ([], [], 3)
 
 
-@pytest.mark.parametrize(("name", "says"), [("gone", "does not exist"), ("file", "not a folder")])
-def test_a_batch_that_is_no_folder_is_refused_in_words(folder, name, says):
+@pytest.mark.parametrize(
+    ("name", "message"), [("gone", "does not exist"), ("file", "not a folder")]
+)
+def test_a_batch_path_that_is_not_a_folder_is_refused(folder, name, message):
     put(folder, "file")
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
         list_batch(folder / name)
 
 
-def test_a_list_cuts_files_into_parts_in_the_order_of_their_paths(folder, private):
+def test_a_list_divides_files_into_parts_in_path_order(folder, private):
     put(folder, "c.png", "a.png", "b.png")
     deliveries, new = delivered(folder, private)
     assert (new, deliveries.sizes()) == (3, {0: 2, 1: 1})
@@ -111,14 +113,14 @@ def test_a_grown_batch_gets_a_second_list_whose_parts_continue(folder, private):
     assert deliveries.lists()[0].read_bytes() == before
 
 
-def test_nothing_new_makes_no_list(folder, private):
+def test_an_unchanged_batch_gets_no_new_list(folder, private):
     put(folder, "a.png")
     delivered(folder, private)
     deliveries, new = delivered(folder, private)
     assert (new, len(deliveries.lists())) == (0, 1)
 
 
-def test_a_changed_file_comes_again_as_the_next_attempt(folder, private):
+def test_a_changed_file_is_listed_again_as_the_next_attempt(folder, private):
     put(folder, "a.png")
     delivered(folder, private)
     put(folder, "a.png", text="changed")
@@ -127,7 +129,7 @@ def test_a_changed_file_comes_again_as_the_next_attempt(folder, private):
     assert [file.attempt for file in deliveries.part(1)[0]] == [2]
 
 
-def test_a_list_holds_no_patient_id_but_its_keyed_hash(folder, private):
+def test_a_list_stores_keyed_hashes_instead_of_patient_ids(folder, private):
     put(folder, "a.png")
     found = list_batch(folder)
     annotations = Annotations(found)
@@ -139,7 +141,7 @@ def test_a_list_holds_no_patient_id_but_its_keyed_hash(folder, private):
     assert b"Ann" not in deliveries.lists()[0].read_bytes()
 
 
-def test_a_batch_is_named_by_its_user_its_date_or_a_keyed_hash(tmp_path, private):
+def test_a_batch_is_named_by_the_user_by_its_date_or_by_a_keyed_hash(tmp_path, private):
     assert batch_name(tmp_path / "x", "spring.1", private) == "spring.1"
     assert batch_name(tmp_path / "20261123", None, private) == "20261123"
     assert batch_name(tmp_path / "2026-11-23", None, private) == "2026-11-23"
@@ -150,19 +152,24 @@ def test_a_batch_is_named_by_its_user_its_date_or_a_keyed_hash(tmp_path, private
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 65, "..", "Ünit"])
-def test_a_name_that_cannot_name_a_batch_is_refused(tmp_path, private, name):
-    with pytest.raises(ConfigError, match="cannot name a batch"):
+def test_an_invalid_batch_name_is_refused(tmp_path, private, name):
+    with pytest.raises(ConfigError, match="not a valid batch name"):
         batch_name(tmp_path, name, private)
 
 
-def test_a_part_may_hold_scans_of_earlier_parts_that_list_a_file_as_long(folder, private):
+def test_only_earlier_parts_with_a_file_of_the_same_size_can_hold_the_same_scan(folder, private):
     for name, length in zip("abcdefgh", (1, 2, 3, 4, 2, 5, 4, 1), strict=True):
         put(folder, f"{name}.png", text="x" * length)
     deliveries, _ = delivered(folder, private)
-    assert [deliveries.rivals(number) for number in range(4)] == [[], [], [0], [0, 1]]
+    assert [deliveries.parts_with_same_sizes(number) for number in range(4)] == [
+        [],
+        [],
+        [0],
+        [0, 1],
+    ]
 
 
-def test_a_file_that_another_machine_is_writing_is_left_to_it(private):
+def test_a_temporary_file_of_another_machine_is_kept_until_it_is_old(private):
     ours = private.root / f".list.{_machine()}.99999999.00000000"
     theirs = private.root / ".list.00000000.99999999.00000000"
     for path in (ours, theirs):

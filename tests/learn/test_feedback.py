@@ -96,7 +96,7 @@ def test_lines_that_are_no_csv_are_told_with_their_number(reviewed, note):
     taken = reviewed(f"{a},caries,kl", f"{b},caries,kl,{note}", header=header)
     assert taken.appended == 1
     [problem] = taken.problems
-    assert problem.startswith("line 3: is no CSV")
+    assert problem.startswith("line 3: is not CSV")
     with pytest.raises(ConfigError, match="line 1 is no CSV"):
         reviewed(header=f'"{header}')
 

@@ -140,7 +140,7 @@ def explained(tmp_path_factory):
     folder = write_files(root / "in", a_png=scan(90, 60), labels_csv=table)
     batch, chosen = deliver(folder, "night", small), choose_models(small.settings, small.store)
     plan_batch(batch, small)
-    accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).lengths())
+    accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).file_sizes())
     Receiver(small, batch, chosen, HereAndNow(), accepted, lambda _: None).receive_part(0)
     embed_part(small.store, batch, 0, chosen, shrunk, lambda _: None)
     random = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.s3 import Prefix, Taken
+from pipeline.s3 import Prefix, WriteConflict
 from pipeline.store import catalog, duckdb_on_s3, part_names, parts
 from pipeline.store.features import load_features
 from tests.builders.s3_server import KillAt
@@ -71,9 +71,9 @@ def test_of_many_who_create_one_wins(s3_store):
 def test_an_object_is_replaced_only_as_it_was_read(s3):
     first = OBJECTS.put("lock", b"1", new=True)
     OBJECTS.put("lock", b"2", instead_of=first)
-    with pytest.raises(Taken):
+    with pytest.raises(WriteConflict):
         OBJECTS.put("lock", b"3", instead_of=first)
-    with pytest.raises(Taken):
+    with pytest.raises(WriteConflict):
         OBJECTS.put("never", b"3", instead_of=first)
     assert OBJECTS.get("lock")[0] == b"2"
 
@@ -166,7 +166,7 @@ def test_large_parts_are_read_in_ranges(s3_store, s3, monkeypatch):
         assert sorted(rows["crop_id"]) == sorted(f"{number:032x}:whole" for number in range(240))
         assert sorted(row[0] for row in rows["embedding"]) == list(range(240))
         SyntheticStore(s3_store, patients=100).add_trunk()  # what was listed is no longer there
-        with pytest.raises(Exception, match="S3 says PreconditionFailed"):
+        with pytest.raises(Exception, match="S3 returned PreconditionFailed"):
             con.sql("select sum(embedding[1]) from features").fetchall()
 
 

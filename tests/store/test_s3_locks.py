@@ -9,7 +9,7 @@ import pytest
 from filelock import Timeout
 
 from pipeline.errors import BatchBusy, StoreError
-from pipeline.s3 import Prefix, Taken
+from pipeline.s3 import Prefix, WriteConflict
 from pipeline.store import locks, s3_locks
 from pipeline.store.s3_locks import S3Lock
 
@@ -117,7 +117,7 @@ def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatc
 
 def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
     """The client asks again when an answer is lost, and hears that the object is there by now."""
-    real, errors, asked = Prefix.put, iter([Taken(), None, OSError()]), []
+    real, errors, asked = Prefix.put, iter([WriteConflict(), None, OSError()]), []
 
     def put(*given):
         etag = real(*given)
@@ -150,7 +150,7 @@ def test_who_was_stopped_too_long_writes_nothing_more(s3_store, monkeypatch):
 def test_a_bucket_that_is_not_there_is_told_in_words(s3):
     from pipeline.store.base import Store
 
-    says = r"s3://no-such-bucket/x cannot be locked \(.*S3 says NoSuchBucket\)"
+    says = r"s3://no-such-bucket/x cannot be locked \(.*S3 returned NoSuchBucket\)"
     with (
         pytest.raises(StoreError, match=says),
         locks.batch_lock(Store("s3://no-such-bucket/x"), "b"),

@@ -257,5 +257,5 @@ def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
     assert summary.counts["accepted"] == 2
     assert summary.counts["crops"] == 2
     assert summary.broken_checks == []
-    listed = [file.attempt for file in DeliveryLists(store.private, "two").everything()]
+    listed = [file.attempt for file in DeliveryLists(store.private, "two").all_files()]
     assert sorted(listed) == [1, 1, 2]

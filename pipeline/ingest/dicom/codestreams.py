@@ -1,28 +1,28 @@
-"""What the first bytes of a compressed picture inside a DICOM object say of it.
+"""Headers of the compressed codestreams inside DICOM objects: size, samples and colour space.
 
-A DICOM header may promise a small picture around a codestream that asks for gigabytes, may say grey
-of colours, and may call colours RGB that are not; decoders believe the codestream.
+A DICOM header may declare a small image around a codestream that asks for gigabytes, greyscale
+around a colour image, or RGB around YCbCr; decoders follow the codestream.
 """
 
 from dataclasses import dataclass
 
 SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # JPEG's SOF markers, and JPEG-LS's
-ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 JFIF, ADOBE = 0xE0, 0xEE
 
 
 @dataclass(frozen=True)
 class Codestream:
-    """Size of a compressed picture and, for JPEG, how its colours were stored if it says so."""
+    """Size of a compressed image and, for JPEG, its colour space if markers declare one."""
 
     width: int
     height: int
-    samples: int  # of a pixel
-    colours: str | None = None  # RGB or YBR_FULL
+    samples: int  # per pixel
+    colour_space: str | None = None  # RGB or YBR_FULL
 
 
 def read_codestream(data: bytes) -> Codestream | None:
-    """Read the head of a JPEG, JPEG-LS or JPEG 2000 codestream; None when it is none of them."""
+    """Read the header of a JPEG, JPEG-LS or JPEG 2000 codestream; None for anything else."""
     if data[:2] == b"\xff\xd8":
         return _jpeg(data)
     start = 0
@@ -41,15 +41,14 @@ def _jpeg(data: bytes) -> Codestream | None:
     at, jfif, adobe = 2, False, None
     while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xFF or marker in ALONE:  # a fill byte, or a marker without content
+        if marker == 0xFF or marker in STANDALONE:  # a fill byte, or a marker without content
             at += 1 if marker == 0xFF else 2
             continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if marker in SIZES:
             height, width = (int.from_bytes(data[i : i + 2], "big") for i in (at + 5, at + 7))
-            # As libjpeg decides: JFIF means YCbCr, whatever an Adobe marker says.
-            colours = "YBR_FULL" if jfif else adobe
-            return Codestream(width, height, data[at + 9], colours)
+            # As libjpeg decides: JFIF means YCbCr, even with an Adobe marker for RGB.
+            return Codestream(width, height, data[at + 9], "YBR_FULL" if jfif else adobe)
         content = data[at + 4 : at + 2 + length]
         jfif = jfif or (marker == JFIF and content.startswith(b"JFIF"))
         if marker == ADOBE and content.startswith(b"Adobe") and len(content) >= 12:

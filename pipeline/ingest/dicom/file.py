@@ -1,7 +1,7 @@
-"""DICOM objects recognised by their content and read, and the technical facts they tell.
+"""Recognise and read DICOM objects, and extract their technical facts.
 
-A Part 10 file has 128 bytes, DICM and a file meta header in front. Older exports lack some or all
-of that; then the first element tells how the rest is written.
+A Part 10 file begins with a preamble of 128 bytes, the prefix DICM and a file meta header. Older
+exports lack some or all of these; then the first element shows how the rest is encoded.
 """
 
 import io
@@ -22,18 +22,18 @@ from pydicom.valuerep import STANDARD_VR
 from pipeline.errors import ScanRejected
 
 # Imaging modalities of the standard (PS3.3 C.7.3.1.1.1). Anything else is free text that may
-# name somebody, and becomes OT, the standard's word for other.
+# contain a name, and becomes OT, the standard's code for other.
 MODALITY = re.compile(
     "BI|CR|CT|DX|ECG|EPS|ES|GM|IO|IVUS|MG|MR|NM|OCT|OP|OT|PT|PX|RF|RG|RTDOSE|RTIMAGE|SC|SEG|SM|TG|"
     "US|VL|XA|XC"
 )
 # Directions of a row and of a column (PS3.3 C.7.6.1.1.1): anterior, posterior, right, left, head,
-# foot, alone or together.
+# foot, alone or combined.
 DIRECTION = re.compile("[APRLHF]{1,3}")
 VRS = {str(vr).encode() for vr in STANDARD_VR}
-DEFLATED, HEADER = b"1.2.840.10008.1.2.1.99", 2048  # bytes in which the transfer syntax is said
+DEFLATED, HEADER = b"1.2.840.10008.1.2.1.99", 2048  # bytes that hold the transfer syntax
 CHUNK = 1 << 20  # bytes inflated at once
-BYTES_PER_PIXEL = 6  # of 16-bit colour
+BYTES_PER_PIXEL = 6  # 16-bit colour
 PER_FRAME = "PerFrameFunctionalGroupsSequence"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -60,7 +60,7 @@ def is_dicom(data: bytes) -> bool:
 
 
 def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:
-    """Read an object that holds pixels; its transfer syntax is known afterwards.
+    """Read an object with pixel data; its transfer syntax is set afterwards.
 
     Raises ScanRejected: no_pixels, too_large, undecodable, unsupported_transfer_syntax.
     """
@@ -73,7 +73,7 @@ def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:
         has_pixels = any(name in dataset for name in PIXELS)
     except MemoryError:
         raise
-    except Exception:  # pydicom's parser raises many kinds on hostile files; all mean the same
+    except Exception:  # pydicom's parser raises many kinds for malformed files; all mean the same
         raise ScanRejected(
             "undecodable", f"a DICOM file of {len(data)} bytes that is truncated or damaged"
         ) from None
@@ -82,12 +82,15 @@ def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:
             "no_pixels", "a DICOM object without pixel data, such as a report or a directory"
         )
     if not dataset.file_meta.get("TransferSyntaxUID"):
-        dataset.file_meta.TransferSyntaxUID = _as_written(dataset)
+        dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
     return dataset
 
 
 def _refuse_bomb(data: bytes, limit: int) -> None:
-    """pydicom inflates a deflated object in one go, and 1 MB may become 1 GB."""
+    """Refuse a deflated object that inflates to more than `limit` bytes.
+
+    pydicom inflates the whole object at once, and 1 MB may become 1 GB.
+    """
     header = 144 + int.from_bytes(data[140:144], "little")  # after the group's length element
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     rest = data[header:]
@@ -95,7 +98,7 @@ def _refuse_bomb(data: bytes, limit: int) -> None:
         try:
             size += len(inflater.decompress(rest, CHUNK))
         except zlib.error:
-            return  # damaged, as pydicom will find
+            return  # damaged; pydicom reports it
         rest = inflater.unconsumed_tail
     if size > limit:
         raise ScanRejected(
@@ -105,8 +108,8 @@ def _refuse_bomb(data: bytes, limit: int) -> None:
         )
 
 
-def _as_written(dataset: pydicom.FileDataset) -> UID:
-    """The transfer syntax of an object that does not say it, when its pixels are uncompressed."""
+def _native_syntax(dataset: pydicom.FileDataset) -> UID:
+    """The transfer syntax of an object without one, whose pixels must be uncompressed."""
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         raise ScanRejected(
             "unsupported_transfer_syntax",
@@ -120,13 +123,13 @@ def _as_written(dataset: pydicom.FileDataset) -> UID:
 
 
 def syntax_name(syntax: UID) -> str:
-    """The standard's name of a transfer syntax, never its number: that may be a private one."""
+    """The standard's name of a transfer syntax, never its UID, which may be private."""
     known = syntax.is_transfer_syntax and not syntax.is_private and syntax.name != syntax
     return syntax.name if known else "unknown"
 
 
-def facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
-    """Technical facts as fields of a Picture; none is free text but the patient, who is keyed."""
+def technical_facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
+    """Technical facts as fields of a Picture; the PatientID is the only free text."""
     modality = _text(dataset, "Modality")
     if modality is not None and not MODALITY.fullmatch(modality):
         modality = "OT"
@@ -141,18 +144,18 @@ def facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
     }
 
 
-def said(dataset: pydicom.Dataset, name: str, frame: int | None = None):
-    """An element's value, of a frame, of the object, or of what its frames share; None if empty."""
-    own = dataset.get(PER_FRAME) or ()
-    groups = [own[frame]] if frame is not None and frame < len(own) else []
-    if (value := _grouped(groups, name)) is not None:
+def element_value(dataset: pydicom.Dataset, name: str, frame: int | None = None):
+    """An element's value for a frame: its own, the object's or the shared one; None if empty."""
+    per_frame = dataset.get(PER_FRAME) or ()
+    groups = [per_frame[frame]] if frame is not None and frame < len(per_frame) else []
+    if (value := _in_functional_groups(groups, name)) is not None:
         return value
     if name in dataset and dataset[name].value not in (None, ""):
         return dataset[name].value
-    return _grouped(dataset.get("SharedFunctionalGroupsSequence") or (), name)
+    return _in_functional_groups(dataset.get("SharedFunctionalGroupsSequence") or (), name)
 
 
-def _grouped(groups: Iterable[pydicom.Dataset], name: str):
+def _in_functional_groups(groups: Iterable[pydicom.Dataset], name: str):
     for group in groups:
         for macro in group:
             if macro.VR == "SQ" and macro.value and name in macro.value[0]:
@@ -161,10 +164,10 @@ def _grouped(groups: Iterable[pydicom.Dataset], name: str):
 
 
 def _spacing(dataset: pydicom.FileDataset) -> tuple[float | None, float | None]:
-    """Millimetres between pixels, across and down: in the patient, else on the detector."""
+    """Pixel spacing in millimetres, across and down: in the patient, else at the detector."""
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
         try:
-            down, across = (float(value) for value in said(dataset, name))
+            down, across = (float(value) for value in element_value(dataset, name))
         except (TypeError, ValueError):
             continue
         if all(math.isfinite(value) and value > 0 for value in (across, down)):
@@ -173,7 +176,7 @@ def _spacing(dataset: pydicom.FileDataset) -> tuple[float | None, float | None]:
 
 
 def _orientation(dataset: pydicom.FileDataset) -> str | None:
-    """Where rows and columns point, as in L/F, when they are codes of the standard."""
+    """Directions of rows and columns, such as L/F, if they are codes of the standard."""
     codes = dataset.get("PatientOrientation") or ()
     if isinstance(codes, str) or len(codes) != 2:
         return None

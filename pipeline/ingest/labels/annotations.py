@@ -1,8 +1,8 @@
-"""Labels, patients and boxes that come with a batch, gathered per scan.
+"""Annotations of scans (labels, patients, boxes) and the problems found in label files.
 
-Four forms are read, alone or together: YOLO (yolo.py), COCO (coco.py), tables (tables.py) and one
+Four formats are read, alone or combined: YOLO (yolo.py), COCO (coco.py), tables (tables.py) and one
 folder per class (folders.py). Whatever cannot be used becomes a Problem with its file and line;
-nothing is dropped in silence.
+nothing is dropped silently.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
 from pipeline.ingest.list_files import Entry, FileList, comparable, open_below
 
-LARGEST = 50_000_000  # bytes of a label file; it is read whole, outside the workers
+MAX_LABEL_BYTES = 50_000_000  # of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
     10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
 }
@@ -22,7 +22,7 @@ FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9
 
 @dataclass(frozen=True)
 class Box:
-    """An annotated box: left, top, width, height in pixels, or as shares of the picture."""
+    """An annotated box: left, top, width, height in pixels or as fractions of the image."""
 
     x: float
     y: float
@@ -36,7 +36,7 @@ class Box:
 
 @dataclass
 class Annotation:
-    """What was delivered about one scan."""
+    """The annotation of one scan, from all label files of its batch."""
 
     label: str | None = None
     patient: str | None = None
@@ -46,28 +46,31 @@ class Annotation:
     problems: int = 0  # lines about this scan that could not be used
 
     def digest(self) -> str:
-        """Changes when anything that was said changes, not when it moves to another line."""
-        said = asdict(self)
-        for box in said["boxes"]:
+        """A hash of the content; moving it to another line of its file does not change it."""
+        fields = asdict(self)
+        for box in fields["boxes"]:
             del box["where"]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that could not be used. `where` and `what` may name delivered files."""
+    """An entry of a label file that was not used, or only in part.
 
-    kind: str  # a short word to count by
+    `where` and `what` may contain file names.
+    """
+
+    kind: str  # a short code; problems are counted by it
     where: str
     what: str
-    path: bytes | None = None  # of the scan it is about, when there is one
+    path: bytes | None = None  # of the scan concerned, if any
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
 
 
 class Annotations:
-    """Annotations by scan path, while they are being read, and the problems met."""
+    """Annotations by scan path, filled by the readers, and the problems found."""
 
     def __init__(self, listing: FileList):
         self.by_path: dict[bytes, Annotation] = {}
@@ -79,7 +82,7 @@ class Annotations:
                 self._names.setdefault(key, []).append(entry.path)
 
     def of(self, path: bytes) -> Annotation:
-        """The annotation of a scan, made when missing."""
+        """The annotation of a scan, created if missing."""
         return self.by_path.setdefault(path, Annotation())
 
     def problem(self, kind: str, where: str, what: str, path: bytes | None = None) -> None:
@@ -88,11 +91,11 @@ class Annotations:
             self.of(path).problems += 1
 
     def find(self, name: str, below: bytes) -> list[bytes]:
-        """Scans that `name` may mean, as written in a table in the folder `below`."""
-        wanted = comparable(name.replace("\\", "/").strip())
+        """Scans that match `name`, as written in a label file in the folder `below`."""
+        name = comparable(name.replace("\\", "/").strip())
         folder = comparable(below)
-        exact = self._names.get(("path", f"{folder}/{wanted}" if folder else wanted))
-        return exact or self._names.get(("name", wanted), [])
+        exact = self._names.get(("path", f"{folder}/{name}" if folder else name))
+        return exact or self._names.get(("name", name), [])
 
     def find_stem(self, stem: bytes) -> list[bytes]:
         """Scans whose path without suffix is `stem`."""
@@ -100,36 +103,36 @@ class Annotations:
 
 
 def _keys_of(entry: Entry) -> list[tuple[str, str]]:
-    """What a scan is looked up by: its path, its path without suffix, names in tables."""
+    """The keys by which a scan is found: path, path without suffix, and names without folder."""
     path, stem = comparable(entry.path), comparable(entry.stem)
     names = dict.fromkeys([path, os.path.basename(path), os.path.basename(stem)])
     return [("path", path), ("stem", stem), *(("name", name) for name in names)]
 
 
 def read_lines(
-    folder: BatchFolder, entry: Entry, complain: Callable[[str, str, str], None]
+    folder: BatchFolder, entry: Entry, report: Callable[[str, str, str], None]
 ) -> list[str]:
-    """Lines of a label file; an unreadable one is a problem, not an end."""
-    return (read_text(folder, entry, complain) or "").splitlines()
+    """The lines of a label file; none, and a problem, if it cannot be read."""
+    return (read_text(folder, entry, report) or "").splitlines()
 
 
 def read_text(
-    folder: BatchFolder, entry: Entry, complain: Callable[[str, str, str], None]
+    folder: BatchFolder, entry: Entry, report: Callable[[str, str, str], None]
 ) -> str | None:
-    """A label file as text; None when it cannot be read, which is told."""
+    """A label file as text; None, and a problem, if it cannot be read."""
     name = os.fsdecode(entry.path)
-    if entry.size > LARGEST:
-        complain("unreadable", name, f"has more than {LARGEST} bytes; its labels are missing")
+    if entry.size > MAX_LABEL_BYTES:
+        report("unreadable", name, f"has more than {MAX_LABEL_BYTES} bytes; its labels are missing")
         return None
     try:
         if isinstance(folder, S3Folder):
-            return folder.read_kept(entry.path).decode("utf-8-sig")
-        # As scans are, so that no path is too long and a pipe in its place holds nothing.
-        below = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links=True)
-        with open(below, "rb") as file:
-            return file.read(LARGEST).decode("utf-8-sig")
+            return folder.read_prefetched(entry.path).decode("utf-8-sig")
+        # Opened like scans, so that no path is too long and a FIFO does not block.
+        descriptor = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links=True)
+        with open(descriptor, "rb") as file:
+            return file.read(MAX_LABEL_BYTES).decode("utf-8-sig")
     except OSError as error:
-        complain("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
+        report("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
     except UnicodeDecodeError:
-        complain("unreadable", name, "is not UTF-8 text; save it as UTF-8, its labels are missing")
+        report("unreadable", name, "is not UTF-8 text; save it as UTF-8, its labels are missing")
     return None

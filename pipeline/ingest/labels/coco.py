@@ -1,4 +1,4 @@
-"""Boxes in COCO form (`*.json`), and the teeth and findings of DENTEX, which extends it.
+"""Read boxes from COCO files (`*.json`), with the teeth and findings of DENTEX, which extends it.
 
 COCO lists `images` (id, file_name), `annotations` (image_id, category_id, bbox in pixels: left,
 top, width, height) and `categories` (id, name). DENTEX numbers the quadrant (category_id_1), the
@@ -20,13 +20,13 @@ DENTEX = {
     "Deep Caries": "deep_caries",
     "Periapical Lesion": "periapical_lesion",
 }
-FAR = 10**9  # pixels; no scan is that large
-# Where an annotation's finding is numbered, and where these numbers are named.
+MAX_PIXEL = 10**9  # no scan is that large
+# The key of an annotation's finding, and the list that names these numbers.
 FINDINGS = (("category_id", "categories"), ("category_id_3", "categories_3"))
 
 
 def read_coco(folder: Path, listing: FileList, classes: list[str], into: Annotations) -> None:
-    """Read every JSON of the batch; `classes`, when given, are the only labels allowed."""
+    """Read every JSON file of the batch; `classes`, if any, are the only labels allowed."""
     for entry in listing.labels:
         if suffix(entry) == b".json":
             document = _document(folder, entry, into)
@@ -35,7 +35,7 @@ def read_coco(folder: Path, listing: FileList, classes: list[str], into: Annotat
 
 
 def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
-    """The content of a COCO file; anything else is told."""
+    """The content of a COCO file; None, and a problem, for any other JSON."""
     name = os.fsdecode(entry.path)
     text = read_text(folder, entry, into.problem)
     if text is None:
@@ -44,18 +44,18 @@ def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        into.problem("unreadable", f"{name} line {line}", "is no JSON; its labels are missing")
+        into.problem("unreadable", f"{name} line {line}", "is not JSON; its labels are missing")
         return None
     lists = ("images", "annotations")
     if not isinstance(document, dict) or not all(isinstance(document.get(k), list) for k in lists):
-        what = "is no COCO file, which lists `images` and `annotations`; it was not used"
+        what = "is not a COCO file, which lists `images` and `annotations`; it was not used"
         into.problem("unusable_line", name, what)
         return None
     return document
 
 
 class _File:
-    """One COCO file on its way into the annotations."""
+    """Reader of one COCO file."""
 
     def __init__(self, document: dict, entry: Entry, classes: list[str], into: Annotations):
         self.document, self.classes, self.into = document, classes, into
@@ -63,7 +63,7 @@ class _File:
         self.names = {
             key: self._named(key) for key in ("categories", *(f"categories_{n}" for n in (1, 2, 3)))
         }
-        # Scan of each image id; None when it is missing or unclear, which was told.
+        # Scan of each image id; None if it is missing or ambiguous, which was reported.
         self.images: dict[int | str, bytes | None] = {}
 
     def read(self) -> None:
@@ -73,7 +73,7 @@ class _File:
             self._annotation(annotation, f"{self.name} annotation {place}")
 
     def _named(self, key: str) -> dict[int | str, str]:
-        """Names by number of one list of categories."""
+        """The names of one list of categories, by number."""
         found = self.document.get(key)
         return {
             item["id"]: str(item["name"])
@@ -91,7 +91,7 @@ class _File:
         earlier = self.images.setdefault(image["id"], scan)
         if earlier != scan:
             self.images[image["id"]] = None
-            what = f"id `{image['id']}` is another image's too; no box of it was used"
+            what = f"id `{image['id']}` is used by another image too; none of its boxes was used"
             for path in filter(None, (earlier, scan)):
                 self.into.problem("ambiguous", where, what, path)
             return
@@ -100,47 +100,48 @@ class _File:
         self.into.problem(
             "ambiguous" if scans else "missing_scan",
             where,
-            f"`{name}` means {len(scans)} scans of the batch; write the path in `file_name`"
+            f"`{name}` matches {len(scans)} scans of the batch; write the path in `file_name`"
             if scans
             else f"there is no scan `{name}` in the batch",
         )
 
-    def _annotation(self, said, where: str) -> None:
-        said = said if isinstance(said, dict) else {}
-        image = said.get("image_id")
+    def _annotation(self, annotation, where: str) -> None:
+        annotation = annotation if isinstance(annotation, dict) else {}
+        image = annotation.get("image_id")
         path = self.images.get(image) if _is_id(image) else None
         if path is None:
             if not _is_id(image) or image not in self.images:
                 self.into.problem("missing_scan", where, f"there is no image with id `{image}`")
             return
-        place = said.get("bbox")
-        if not _is_box(place):
-            what = f"bbox is `{place}`, not [left, top, width, height] in pixels; it was not used"
+        bbox = annotation.get("bbox")
+        if not _is_box(bbox):
+            what = f"bbox is `{bbox}`, not [left, top, width, height] in pixels; it was not used"
             self.into.problem("unusable_line", where, what, path)
             return
-        label, tooth = self._label(said, where, path), self._tooth(said, where, path)
-        box = Box(*map(float, place), False, label, tooth, where)
+        label, tooth = self._label(annotation, where, path), self._tooth(annotation, where, path)
+        box = Box(*map(float, bbox), False, label, tooth, where)
         self.into.of(path).boxes.append(box)
 
-    def _label(self, said: dict, where: str, path: bytes) -> str | None:
-        """The finding of an annotation. None when there is none or it cannot be used."""
-        for number, named in FINDINGS:
-            if said.get(number) is None:
+    def _label(self, annotation: dict, where: str, path: bytes) -> str | None:
+        """The finding of an annotation; None if there is none or it cannot be used."""
+        for key, names in FINDINGS:
+            number = annotation.get(key)
+            if number is None:
                 continue
-            name = self.names[named].get(said[number]) if _is_id(said[number]) else None
+            name = self.names[names].get(number) if _is_id(number) else None
             label = None if name is None else DENTEX.get(name) or clean_label(name)
             if label is None or (self.classes and label not in self.classes):
                 known = f" of classes.txt ({', '.join(self.classes)})" if self.classes else ""
-                what = f"{number} {said[number]} (`{name}`) is no class{known}"
+                what = f"{key} {number} (`{name}`) is not a class{known}"
                 what += "; the box is cut without a label"
                 self.into.problem("unknown_class", where, what, path)
                 return None
             return label
         return None
 
-    def _tooth(self, said: dict, where: str, path: bytes) -> int | None:
-        """The FDI number: quadrant and number of the tooth in it, when both are said."""
-        numbers = [said.get("category_id_1"), said.get("category_id_2")]
+    def _tooth(self, annotation: dict, where: str, path: bytes) -> int | None:
+        """The FDI tooth number, if both quadrant and tooth are given."""
+        numbers = [annotation.get("category_id_1"), annotation.get("category_id_2")]
         if None in numbers:
             return None
         names = [
@@ -150,7 +151,7 @@ class _File:
         tooth = "".join(name or "?" for name in names)
         if len(tooth) == 2 and tooth.isdecimal() and int(tooth) in FDI:
             return int(tooth)
-        what = f"quadrant and tooth {numbers} are `{tooth}`, no FDI number; not used"
+        what = f"quadrant and tooth {numbers} give `{tooth}`, not an FDI number; not used"
         self.into.problem("unusable_line", where, what, path)
         return None
 
@@ -159,9 +160,9 @@ def _is_id(value) -> bool:
     return isinstance(value, (int, str))
 
 
-def _is_box(place) -> bool:
-    if not isinstance(place, list) or len(place) != 4:
+def _is_box(bbox) -> bool:
+    if not isinstance(bbox, list) or len(bbox) != 4:
         return False
-    if not all(isinstance(value, (int, float)) and abs(value) < FAR for value in place):
-        return False  # NaN and infinity are valid to Python's JSON; NaN is not less than anything
-    return place[2] > 0 and place[3] > 0
+    if not all(isinstance(value, (int, float)) and abs(value) < MAX_PIXEL for value in bbox):
+        return False  # Python's JSON accepts NaN and infinity; NaN compares false
+    return bbox[2] > 0 and bbox[3] > 0

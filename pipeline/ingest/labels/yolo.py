@@ -1,8 +1,8 @@
-"""Boxes in YOLO form: `NAME.txt` beside the picture, class names in `classes.txt` or `data.yaml`.
+"""Read boxes from YOLO files: `NAME.txt` per image, class names in `classes.txt` or `data.yaml`.
 
-Training tools keep labels/x.txt for images/x.jpg; that is understood too. A line is `class cx cy w
-h`: the class as a number or a name, then the box's centre and size as shares of the picture's width
-and height. A data.yaml holds `names`, as a list or by number, and may say how many as `nc`.
+NAME.txt is in the image's folder, or is labels/x.txt for images/x.jpg. A line is `class cx cy w h`:
+the class as a number or a name, then the box's centre and size as fractions of the image's width
+and height. A data.yaml holds `names`, as a list or by number, and may state their count as `nc`.
 """
 
 import math
@@ -16,10 +16,10 @@ from pipeline.ingest.list_files import Entry, FileList, picture_stems, suffix
 from pipeline.labels import clean_label
 
 CLASSES = b"classes.txt"
-MOST_CLASSES = 10_000
-# PyYAML takes a tag's word for what follows: `!!bool x` is a KeyError, `!!int ""` an IndexError,
+MAX_CLASSES = 10_000
+# PyYAML does not check the values of tags: `!!bool x` is a KeyError, `!!int ""` an IndexError,
 # `!!timestamp x` an AttributeError.
-NO_YAML = (
+YAML_ERRORS = (
     yaml.YAMLError,
     ValueError,
     LookupError,
@@ -31,7 +31,7 @@ NO_YAML = (
 
 
 def read_yolo(folder: Path, listing: FileList, into: Annotations) -> list[str]:
-    """Read every YOLO file into `into`; return all class names that were declared."""
+    """Read every YOLO file into `into`; return all declared class names."""
     declared: dict[bytes, list[str | None]] = {}
     for entry in listing.labels:
         if suffix(entry) in (b".yaml", b".yml"):
@@ -61,13 +61,13 @@ def _read_classes(folder: Path, entry: Entry, into: Annotations) -> list[str | N
 def _class(text: str, where: str, into: Annotations) -> str | None:
     label = clean_label(text)
     if label is None:
-        what = f"`{text}` is no class name; use letters, digits, _ . + -"
+        what = f"`{text}` is not a class name; use letters, digits, _ . + -"
         into.problem("unknown_class", where, what)
     return label
 
 
 def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None] | None:
-    """Class names of a data.yaml by their number; None, and told, when it has none."""
+    """The class names of a data.yaml by number; None, and a problem, if it has none."""
     where = os.fsdecode(entry.path)
     text = read_text(folder, entry, into.problem)
     if text is None:
@@ -77,21 +77,22 @@ def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             into.problem("unreadable", where, "has aliases (*name); write its class names out")
             return None
-        told = yaml.safe_load(text)
-    except NO_YAML:
-        into.problem("unreadable", where, "is no YAML; its class names are missing")
+        document = yaml.safe_load(text)
+    except YAML_ERRORS:
+        into.problem("unreadable", where, "is not YAML; its class names are missing")
         return None
-    names = told.get("names") if isinstance(told, dict) else None
+    names = document.get("names") if isinstance(document, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(
-        isinstance(number, int) and 0 <= number < MOST_CLASSES for number in names
+        isinstance(number, int) and 0 <= number < MAX_CLASSES for number in names
     ):
         what = "has no `names`, a list of class names or names by number; it was not used"
         into.problem("unusable_line", where, what)
         return None
-    if told.get("nc") not in (None, len(names)):
-        what = f"nc is {_scalar(told['nc'])}, but {len(names)} names are listed; the names count"
+    if document.get("nc") not in (None, len(names)):
+        count = _scalar(document["nc"])
+        what = f"nc is {count}, but {len(names)} names are listed; the names were used"
         into.problem("unusable_line", where, what)
     classes: list[str | None] = [None] * (max(names, default=-1) + 1)
     for number, name in names.items():
@@ -100,9 +101,9 @@ def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None
 
 
 def _scalar(value: object) -> str:
-    """A value as text; `<its type>`, which is no class name, for what is no text or number.
+    """A string or number as text; `<its type>`, which is not a valid class name, for anything else.
 
-    Python refuses to write out a number of 5,000 digits.
+    Python refuses to format a number of 5,000 digits.
     """
     if isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() < 64):
         return str(value)
@@ -110,13 +111,13 @@ def _scalar(value: object) -> str:
 
 
 def _classes_for(entry: Entry, declared: dict[bytes, list[str | None]]) -> list[str | None] | None:
-    """The class names of the file's own folder, else of the nearest folder above."""
-    place = os.path.dirname(entry.path)
-    while place not in declared:
-        if not place:
+    """The class names of the file's folder, else of the nearest folder above."""
+    folder = os.path.dirname(entry.path)
+    while folder not in declared:
+        if not folder:
             return None
-        place = os.path.dirname(place)
-    return declared[place]
+        folder = os.path.dirname(folder)
+    return declared[folder]
 
 
 def _read_boxes(
@@ -132,41 +133,41 @@ def _read_boxes(
         into.problem(
             "unknown_class", name, "there is no classes.txt or data.yaml; its boxes have no label"
         )
-    for number, words in enumerate(lines, start=1):
-        if not words:
+    for number, values in enumerate(lines, start=1):
+        if not values:
             continue
         where = f"{name} line {number}"
-        box = _box(words, classes or [], where)
+        box = _box(values, classes or [], where)
         for path in scans:
             if box is None:
-                what = f"`{' '.join(words)}` is not `class cx cy w h` with shares of the picture"
+                what = f"`{' '.join(values)}` is not `class cx cy w h` in fractions of the image"
                 into.problem("unusable_line", where, what, path)
                 continue
             if box.label is None and classes is not None:
-                what = f"class `{words[0]}` is not a known one; the box is cut without a label"
+                what = f"class `{values[0]}` is unknown; the box is cut without a label"
                 into.problem("unknown_class", where, what, path)
             into.of(path).boxes.append(box)
 
 
-def _box(words: list[str], classes: list[str | None], where: str) -> Box | None:
-    """A box from one line's words, or None when they are not a box."""
+def _box(values: list[str], classes: list[str | None], where: str) -> Box | None:
+    """The box of one line, or None if the line is malformed."""
     try:
-        centre_x, centre_y, w, h = (float(word) for word in words[1:])
+        centre_x, centre_y, w, h = map(float, values[1:])
     except ValueError:
         return None
     if not all(math.isfinite(value) for value in (centre_x, centre_y, w, h)) or w <= 0 or h <= 0:
         return None
-    label = _label(words[0], classes)
+    label = _label(values[0], classes)
     return Box(centre_x - w / 2, centre_y - h / 2, w, h, True, label, None, where)
 
 
-def _label(word: str, classes: list[str | None]) -> str | None:
-    """The class that a line names or numbers; None when there is no such one."""
-    if not word.isdecimal():
-        label = clean_label(word)
+def _label(text: str, classes: list[str | None]) -> str | None:
+    """The class with this name or number; None if there is none."""
+    if not text.isdecimal():
+        label = clean_label(text)
         return label if label in classes else None
     try:
-        number = int(word)
+        number = int(text)
     except ValueError:  # more than 4,300 digits
         return None
     return classes[number] if number < len(classes) else None

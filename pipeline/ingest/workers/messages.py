@@ -1,8 +1,8 @@
-"""Messages between the master and its worker processes: any value, with its arrays beside it.
+"""Messages between the main process and its workers: pickled values with out-of-band arrays.
 
-multiprocessing's pipes take 7 ms for the crops of a panoramic, 3 MB: pickle copies them, and what
-arrives is read in pieces, each into memory of its own. Here an array goes from where it lies into
-its place at the other end, in 1 ms. A message is the number of its pieces, their sizes, the pickled
+multiprocessing's pipes take 7 ms for the crops of a panoramic, 3 MB: pickle copies them, and they
+are received in pieces that are copied again. Here arrays are sent from their memory and received
+into their final memory, in 1 ms. A message is the number of its pieces, their sizes, the pickled
 value and its buffers.
 """
 
@@ -15,37 +15,40 @@ Pieces = Sequence[bytes | bytearray | memoryview]
 
 
 def pack(value: object) -> Pieces:
-    """The pickled value, followed by the memory of its NumPy arrays, which is not copied."""
+    """Pickle a value; its NumPy arrays follow as buffers without being copied."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     return [head, *(buffer.raw() for buffer in buffers)]
 
 
 def unpack(pieces: Pieces) -> object:
-    """The value; its arrays lie in the memory of the pieces."""
+    """Unpickle a value; its arrays share the memory of the pieces."""
     head, *buffers = pieces
     return pickle.loads(head, buffers=buffers)
 
 
 def send(end: socket.socket, pieces: Pieces) -> None:
-    """Send a packed value; OSError when nobody is there to take it."""
+    """Send a packed value. Raises OSError when the other end is closed."""
     end.sendall(struct.pack(f"<Q{len(pieces)}Q", len(pieces), *map(len, pieces)))
     for piece in pieces:
         end.sendall(piece)
 
 
 def receive(end: socket.socket) -> Pieces:
-    """A packed value. Raises EOFError when the other end is gone, TimeoutError as was set."""
+    """Receive a packed value.
+
+    Raises EOFError when the other end is closed, TimeoutError after the socket's timeout.
+    """
     (count,) = struct.unpack("<Q", _exactly(end, 8))
     return [_exactly(end, size) for size in struct.unpack(f"<{count}Q", _exactly(end, 8 * count))]
 
 
 def _exactly(end: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
-    left = memoryview(data)
-    while left:
-        taken = end.recv_into(left)
-        if not taken:
+    missing = memoryview(data)
+    while missing:
+        received = end.recv_into(missing)
+        if not received:
             raise EOFError
-        left = left[taken:]
+        missing = missing[received:]
     return data

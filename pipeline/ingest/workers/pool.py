@@ -1,9 +1,9 @@
-"""Worker processes for decoding: one that crashes, hangs or bloats costs its own scan, no other.
+"""Pool of worker processes for decoding: one that crashes, hangs or leaks loses its own scan only.
 
-Decoders are C code that meets hostile bytes. concurrent.futures loses the whole pool with one crash
+Decoders are C code fed with untrusted bytes. concurrent.futures loses the whole pool with one crash
 and cannot end a hang. pebble can, but shares one pipe among all workers: a worker killed while it
-is idle breaks the pool (tried with 5.2.3). Here every process has a pipe of its own and a thread of
-the master that feeds it, so whatever happens to a process happens to one task.
+is idle breaks the pool (tried with 5.2.3). Here every process has its own pipe and its own thread
+in the main process, so a failure of a process affects one task.
 """
 
 import os
@@ -27,39 +27,39 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 START_SECONDS = 300  # importing OpenCV from a cold network disk; only a broken installation waits
-# A crash is tried once more in a fresh process: the first may have been killed from outside, by
-# the kernel for want of memory or by hand, and a scan must not be lost to that.
+# After a crash the task is retried once in a fresh process: the first may have been killed from
+# outside, by the kernel's out-of-memory killer or by hand, which must not lose a scan.
 ATTEMPTS = 2
-# As many workers as cores are at work already.
+# There are as many workers as cores.
 ONE_THREAD = dict.fromkeys(
     ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"
 )
 
 
 class WorkerDied(Exception):
-    """A worker process ended before it answered."""
+    """A worker process ended before it replied."""
 
 
 class WorkerTimeout(Exception):
-    """A worker process did not answer in time."""
+    """A worker process did not reply in time."""
 
 
 class Process:
-    """One worker process and its pipe. It starts in about a second, and is used again and again."""
+    """One worker process and its pipe. It starts in about a second and is reused."""
 
     def __init__(self, module: str, seconds: float, memory_mb: int):
         self.ready = False
         self._pipe, theirs = socket.socketpair()
-        # Not multiprocessing: its children import the main module again, all of Prefect for some.
-        begin = (
+        # Not multiprocessing: its children import the main module again, sometimes all of Prefect.
+        program = (
             f"import sys; sys.path[:] = {sys.path!r}; "
             "from pipeline.ingest.workers.worker import serve; "
             f"serve({theirs.fileno()}, {module!r}, {seconds!r}, {memory_mb!r})"
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-c", begin],
+            [sys.executable, "-c", program],
             pass_fds=[theirs.fileno()],
-            # Decoders quote what they read; the ledger says what was wrong with a file.
+            # Decoders quote what they read; the ledger records what was wrong with a file.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -67,18 +67,18 @@ class Process:
         )
         theirs.close()  # so that the death of the process closes the pipe
 
-    def ask(self, work: Callable, item: object, seconds: float) -> tuple[Outcome, object, bool]:
-        """Outcome and value of one task, and whether the process retires with it."""
+    def run(self, work: Callable, item: object, seconds: float) -> tuple[Outcome, object, bool]:
+        """Run one task; return outcome, value, and whether the process retires after it."""
         if not self.ready:
-            self._answer(START_SECONDS)
+            self._reply(START_SECONDS)
             self.ready = True
         try:
             messages.send(self._pipe, messages.pack((work, item)))
         except OSError:
             raise WorkerDied from None
-        return self._answer(seconds)
+        return self._reply(seconds)
 
-    def _answer(self, seconds: float):
+    def _reply(self, seconds: float):
         try:
             self._pipe.settimeout(seconds)
             return messages.unpack(messages.receive(self._pipe))
@@ -88,21 +88,20 @@ class Process:
             raise WorkerDied from None
 
     def kill(self) -> None:
-        """End the process at once, whatever it is doing; any thread may call this."""
+        """Kill the process; callable from any thread."""
         self._process.kill()
         self._process.wait()
 
     def end(self) -> None:
-        """End the process and forget it; for the thread that feeds it."""
+        """Kill the process and close its pipe; for the thread that owns it."""
         self.kill()
         self._pipe.close()
 
 
 class WorkerPool:
-    """A pool of at most `count` processes, started when first needed; one pool serves a run.
+    """A pool of at most `count` processes, started on demand; one pool serves a run.
 
-    A task may take `seconds`, counted from its own beginning, and `memory_mb` beyond what an idle
-    process has.
+    A task may take `seconds` from its start and `memory_mb` more than an idle process.
     """
 
     def __init__(self, count: int, seconds: float, memory_mb: int):
@@ -110,22 +109,22 @@ class WorkerPool:
         self._threads = ThreadPoolExecutor(count, "decoding")
         self._idle: SimpleQueue[Process] = SimpleQueue()
         self._all: set[Process] = set()
-        self._changing = threading.Lock()  # guards _all and _closed
+        self._lock = threading.Lock()  # guards _all and _closed
         self._closed = False
 
     def map(
         self, work: Callable[[Item], Result], items: Iterable[Item | Future[Item]]
     ) -> Iterator[Result | ScanRejected]:
-        """Results in the order of `items`; a ScanRejected in place of a result that failed.
+        """Yield results in the order of `items`, a ScanRejected in place of a failed one.
 
-        An item may come as a Future of itself, which is awaited when its turn has come. Any other
-        exception of `work` is our bug and is raised.
+        An item may be a Future, which is awaited in a thread of the pool. Any other exception of
+        `work` is our bug and is raised.
         """
         waiting: deque[Future] = deque()
         try:
             for item in items:
-                waiting.append(self._threads.submit(self._do, work, item))
-                # Enough ahead to keep every worker busy, few enough to keep memory flat.
+                waiting.append(self._threads.submit(self._process, work, item))
+                # Enough to keep every worker busy, few enough to keep memory flat.
                 if len(waiting) > 4 * self.count:
                     yield waiting.popleft().result()
             while waiting:
@@ -134,20 +133,20 @@ class WorkerPool:
             for future in waiting:
                 future.cancel()
 
-    def _do(
+    def _process(
         self, work: Callable[[Item], Result], item: Item | Future[Item]
     ) -> Result | ScanRejected:
         try:
             ready = item.result() if isinstance(item, Future) else item
         except ScanRejected as rejection:
             return rejection
-        return self._asked(work, ready)
+        return self._with_retry(work, ready)
 
-    def _asked(self, work: Callable[[Item], Result], item: Item) -> Result | ScanRejected:
+    def _with_retry(self, work: Callable[[Item], Result], item: Item) -> Result | ScanRejected:
         for attempt in range(ATTEMPTS):
             process = self._take(work.__module__, fresh=attempt > 0)
             try:
-                outcome, value, retiring = process.ask(work, item, self.seconds)
+                outcome, value, retiring = process.run(work, item, self.seconds)
             except (WorkerDied, WorkerTimeout) as failure:
                 self._end(process)
                 if process.ready and isinstance(failure, WorkerTimeout):
@@ -157,23 +156,23 @@ class WorkerPool:
                 self._end(process)
             else:
                 self._idle.put(process)
-            return self._told(outcome, value)
+            return self._result(outcome, value)
         if not process.ready:
             raise RuntimeError(
-                "A decoding process does not start. Look for the reason with: "
+                "A decoding process does not start. Find the reason with: "
                 f"{sys.executable} -c 'import {work.__module__}'"
             )
-        return ScanRejected("decoder_crashed", "the decoder crashed on this file, twice")
+        return ScanRejected("decoder_crashed", "the decoder crashed on this file twice")
 
-    def _told(self, outcome: Outcome, value):
+    def _result(self, outcome: Outcome, value):
         if outcome is Outcome.FAILED:
             raise value
         if outcome is Outcome.DONE:
             return value
         return ScanRejected(
             "too_large",
-            f"decoding it takes more than {self.memory_mb} MB of memory; raise "
-            "`scan_memory_mb` if this is a real scan",
+            f"decoding takes more than {self.memory_mb} MB of memory; raise `scan_memory_mb` if "
+            "this is a real scan",
         )
 
     def _timed_out(self) -> ScanRejected:
@@ -184,28 +183,28 @@ class WorkerPool:
         )
 
     def _take(self, module: str, fresh: bool) -> Process:
-        """An idle process or a new one, surely a new one when `fresh`; never more than threads."""
+        """An idle process or a new one, always a new one when `fresh`; never more than threads."""
         with suppress(Empty):
             process = self._idle.get_nowait()
             if not fresh:
                 return process
-            self._end(process)  # as likely dead as the one that has just been lost
-        with self._changing:
+            self._end(process)  # as likely dead as the one that was just lost
+        with self._lock:
             if self._closed:
-                raise RuntimeError("the workers were closed")
+                raise RuntimeError("the worker pool is closed")
             process = Process(module, self.seconds, self.memory_mb)
             self._all.add(process)
         return process
 
     def _end(self, process: Process) -> None:
         process.end()
-        with self._changing:
+        with self._lock:
             self._all.discard(process)
 
     def close(self) -> None:
-        """End the workers; what they have not begun is dropped."""
+        """End the workers; tasks that have not started are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        with self._changing:
+        with self._lock:
             self._closed = True
             for process in self._all:
                 process.kill()

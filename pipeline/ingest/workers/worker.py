@@ -1,8 +1,8 @@
-"""What runs inside one worker process: a task comes through a pipe, its outcome goes back.
+"""The program of one worker process: receive tasks through a pipe and send back their outcomes.
 
-The process binds itself: an address space that ends (too much memory becomes a MemoryError, not a
-machine that swaps), an alarm that ends it when nobody is left to do so, no core dumps, since they
-would hold a patient's scan.
+The process limits itself: its address space (too much memory becomes a MemoryError instead of
+swapping), its time (an alarm ends it if the main process is gone), and core dumps, which would
+contain a patient's scan.
 """
 
 import importlib
@@ -21,13 +21,13 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.workers import messages
 
 MB = 2**20
-# An orphan that hangs ends itself; while its master lives, that one is the first to act.
+# An orphan that hangs ends itself; a main process that is alive acts first.
 GRACE_SECONDS = 2
 STATM = Path("/proc/self/statm")
 
 
 class Outcome(Enum):
-    """What a task came to; the first item of every answer."""
+    """The outcome of a task; the first item of every reply."""
 
     DONE = auto()  # with the result, which may be a ScanRejected
     NO_MEMORY = auto()
@@ -35,13 +35,12 @@ class Outcome(Enum):
 
 
 def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None:
-    """Answer tasks `(work, item)` until the pipe closes, or until this process has bloated.
+    """Run tasks `(work, item)` until the pipe closes or this process holds too much memory.
 
-    `module` is where the work is written: importing it is no scan's time and no scan's memory.
-
-    An answer is `(outcome, value, retiring)`; a retiring process ends once its answer is sent.
+    `module` defines the work: it is imported first, so that its import counts for no scan's time or
+    memory. A reply is `(outcome, value, retiring)`; a retiring process ends after its reply.
     """
-    # Ctrl-C reaches the whole process group; the master decides what becomes of its workers.
+    # Ctrl-C reaches the whole process group; the main process ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     importlib.import_module(module)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -63,7 +62,7 @@ def serve(pipe_number: int, module: str, seconds: float, memory_mb: int) -> None
 
 
 def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
-    """Do one packed task. What goes wrong is an answer too, unless it ends the process."""
+    """Run one packed task. Errors become outcomes, unless they end the process."""
     try:
         work, item = messages.unpack(task)
         return Outcome.DONE, work(item)
@@ -71,41 +70,41 @@ def attempt(task: messages.Pieces) -> tuple[Outcome, object]:
         return Outcome.DONE, rejection
     except MemoryError:
         return Outcome.NO_MEMORY, None
-    except Exception as error:  # raised again in the master, which is where it stops the part
+    except Exception as error:  # raised again in the main process, where it stops the part
         if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
             return Outcome.NO_MEMORY, None
-        # A traceback does not travel with a pickled exception; its text does.
+        # A pickled exception loses its traceback; a note keeps the text.
         error.add_note("".join(traceback.format_exception(error)))
         return Outcome.FAILED, error
 
 
 def send(pipe: socket.socket, outcome: Outcome, value: object, retiring: bool) -> None:
-    """Send an answer; one that cannot be pickled, or not in the memory left, is told as such."""
+    """Send a reply; NO_MEMORY or FAILED instead of one that cannot be pickled."""
     try:
-        answer = messages.pack((outcome, value, retiring))
+        reply = messages.pack((outcome, value, retiring))
         if outcome is Outcome.FAILED:
-            # Exceptions of other people's classes often cannot be rebuilt.
-            messages.unpack(answer)
+            # Exceptions of third-party classes often cannot be unpickled.
+            messages.unpack(reply)
     except MemoryError:
-        answer = messages.pack((Outcome.NO_MEMORY, None, True))
+        reply = messages.pack((Outcome.NO_MEMORY, None, True))
     except Exception as error:
-        what = RuntimeError(f"a {type(value).__name__} that cannot be sent ({error!r}): {value!r}")
-        answer = messages.pack((Outcome.FAILED, what, retiring))
-    messages.send(pipe, answer)
+        unsent = RuntimeError(f"cannot pickle a {type(value).__name__} ({error!r}): {value!r}")
+        reply = messages.pack((Outcome.FAILED, unsent, retiring))
+    messages.send(pipe, reply)
 
 
 def address_space() -> int | None:
-    """Bytes of address space in use, or None where the system does not tell and limit it."""
+    """Bytes of address space in use, or None where the system cannot report and limit it."""
     if not sys.platform.startswith("linux"):
         return None  # macOS reserves hundreds of gigabytes at once and enforces no limit
     return int(STATM.read_text().split()[0]) * resource.getpagesize()
 
 
 def is_over_memory(started_with: int | None, memory_mb: int) -> bool:
-    """Whether decoders have kept so much that the next scan would find too little room."""
+    """Whether decoders have kept so much memory that the next scan would have too little."""
     if started_with is not None:
         kept = address_space() - started_with
     else:
-        # The highest resident size, in bytes on macOS: too careful, since it never falls.
+        # The peak resident size, in bytes on macOS: too strict, since it never falls.
         kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kept > memory_mb * MB / 4

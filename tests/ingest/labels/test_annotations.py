@@ -1,4 +1,4 @@
-"""Label files of a batch: what is understood, and that the rest is told, never dropped."""
+"""Label files of a batch: annotations read from them, and problems reported for the rest."""
 
 import json
 from itertools import pairwise
@@ -34,21 +34,21 @@ def kinds(annotations):
     return [problem.kind for problem in annotations.problems]
 
 
-def test_yolo_boxes_get_their_class_and_their_place_as_shares(batch):
+def test_yolo_boxes_get_their_class_and_their_place_as_fractions(batch):
     batch.write(a_DOT_png="", a_DOT_txt="1 0.5 0.5 0.2 0.4\n", classes_DOT_txt="caries\nhealthy\n")
     [box] = batch.read().by_path[b"a.png"].boxes
     assert (box.label, box.shares, box.tooth) == ("healthy", True, None)
     assert (box.x, box.y, box.w, box.h) == pytest.approx((0.4, 0.3, 0.2, 0.4))
 
 
-def test_a_class_may_be_named_and_its_spelling_does_not_matter(batch):
+def test_a_yolo_class_may_be_a_name_in_any_case(batch):
     batch.write(
         a_DOT_png="", a_DOT_txt="caries 0.5 0.5 0.2 0.4\n", classes_DOT_txt=" Caries \nhealthy"
     )
     assert batch.read().by_path[b"a.png"].boxes[0].label == "caries"
 
 
-def test_the_classes_of_a_folder_above_hold_unless_the_folder_has_its_own(batch):
+def test_class_names_come_from_the_nearest_folder_that_has_them(batch):
     batch.write(classes_DOT_txt="healthy\n", sub__a_DOT_png="", sub__a_DOT_txt="0 .5 .5 .1 .1")
     assert batch.read().by_path[b"sub/a.png"].boxes[0].label == "healthy"
     batch.write(sub__classes_DOT_txt="caries\n")
@@ -65,7 +65,7 @@ def test_the_classes_of_a_folder_above_hold_unless_the_folder_has_its_own(batch)
         ("unusable_line", "a.txt line 2", "0 .5 .5 -0.1 .1", 1),
     ],
 )
-def test_a_yolo_line_in_doubt_is_told_with_file_and_line(batch, kind, where, line, boxes):
+def test_a_faulty_yolo_line_is_reported_with_file_and_line(batch, kind, where, line, boxes):
     batch.write(a_DOT_png="", a_DOT_txt=f"0 .2 .2 .1 .1\n{line}\n", classes_DOT_txt="healthy")
     annotations = batch.read()
     [problem] = annotations.problems
@@ -74,7 +74,7 @@ def test_a_yolo_line_in_doubt_is_told_with_file_and_line(batch, kind, where, lin
     assert annotations.by_path[b"a.png"].problems == 1
 
 
-def test_labels_of_a_missing_scan_and_boxes_without_classes_are_told(batch):
+def test_boxes_without_a_scan_or_without_class_names_are_reported(batch):
     batch.write(a_DOT_png="", a_DOT_txt="0 .5 .5 .1 .1")
     assert kinds(batch.read()) == ["unknown_class"]
     batch.write(classes_DOT_txt="healthy", gone_DOT_txt="0 .5 .5 .1 .1")
@@ -82,9 +82,9 @@ def test_labels_of_a_missing_scan_and_boxes_without_classes_are_told(batch):
     assert (problem.kind, problem.where) == ("missing_scan", "gone.txt")
 
 
-@pytest.mark.parametrize("comma", [",", ";", "\t"])
-def test_a_table_tells_label_patient_tooth_and_bits(batch, comma):
-    table = "file,label,patient,tooth,bits\na.png,Healthy, Ann 1 ,36,12\n".replace(",", comma)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_gives_label_patient_tooth_and_bits(batch, delimiter):
+    table = "file,label,patient,tooth,bits\na.png,Healthy, Ann 1 ,36,12\n".replace(",", delimiter)
     batch.write(a_DOT_png="", labels_DOT_csv="\ufeff" + table)
     annotations = batch.read()
     about = annotations.by_path[b"a.png"]
@@ -118,13 +118,13 @@ def test_a_table_may_give_several_boxes_in_pixels(batch):
         ("unknown_class", "a.png,not a word: Ann Smith,,,,,"),
     ],
 )
-def test_a_table_line_in_doubt_is_told_with_file_and_line(batch, kind, row):
+def test_a_faulty_table_row_is_reported_with_file_and_line(batch, kind, row):
     batch.write(a_DOT_png="", t_DOT_csv=f"file,label,tooth,x,y,w,h\n{row}\n")
     [problem] = batch.read().problems
     assert (problem.kind, problem.where) == (kind, "t.csv line 2")
 
 
-def test_a_label_outside_classes_txt_is_told_and_not_used(batch):
+def test_a_label_outside_classes_txt_is_reported_and_not_used(batch):
     batch.write(
         a_DOT_png="", classes_DOT_txt="healthy\ncaries", t_DOT_csv="file,label\na.png,carries\n"
     )
@@ -133,7 +133,7 @@ def test_a_label_outside_classes_txt_is_told_and_not_used(batch):
     assert annotations.by_path[b"a.png"].label is None
 
 
-def test_a_name_that_means_two_scans_is_told_until_the_path_is_given(batch):
+def test_a_name_that_matches_two_scans_is_reported_unless_it_is_a_path(batch):
     batch.write(one__a_DOT_png="", two__a_DOT_png="", t_DOT_csv="file,label\na.png,healthy\n")
     assert kinds(batch.read()) == ["ambiguous"]
     batch.write(t_DOT_csv="file,label\none\\a.png,healthy\n")
@@ -142,7 +142,7 @@ def test_a_name_that_means_two_scans_is_told_until_the_path_is_given(batch):
     assert annotations.by_path[b"one/a.png"].label == "healthy"
 
 
-def test_names_that_begin_with_signs_are_names_like_any_other(batch):
+def test_file_names_that_begin_with_punctuation_are_matched_exactly(batch):
     batch.write(**{"a.png": "", "~a.png": "", "=a.png": ""})
     batch.write(t_DOT_csv="file,tooth\na.png,36\n", sub__u_DOT_csv="file,bits\na.png,12\n")
     batch.write(a_DOT_txt="0 .5 .5 .1 .1", classes_DOT_txt="healthy")
@@ -152,14 +152,14 @@ def test_names_that_begin_with_signs_are_names_like_any_other(batch):
     assert (path, about.tooth, about.bits, len(about.boxes)) == (b"a.png", 36, 12, 1)
 
 
-def test_two_patients_for_one_scan_are_told_and_the_first_stays(batch):
+def test_two_patients_for_one_scan_are_reported_and_the_first_counts(batch):
     batch.write(a_DOT_png="", t_DOT_csv="file,patient\na.png,one\na.png,two\n")
     annotations = batch.read()
     assert kinds(annotations) == ["two_patients"]
     assert annotations.by_path[b"a.png"].patient == "one"
 
 
-def test_two_labels_for_one_scan_are_told_and_the_later_counts(batch):
+def test_two_labels_for_one_scan_are_reported_and_the_later_counts(batch):
     table = "file,label\na.png,caries\na.png,\na.png,healthy\na.png,healthy\n"
     batch.write(a_DOT_png="", t_DOT_csv=table)
     annotations = batch.read()
@@ -168,37 +168,37 @@ def test_two_labels_for_one_scan_are_told_and_the_later_counts(batch):
     assert annotations.by_path[b"a.png"].label == "healthy"
 
 
-def test_label_files_that_are_no_text_or_no_table_are_told(batch):
+def test_label_files_that_are_not_text_or_not_a_table_are_reported(batch):
     batch.write(a_DOT_png="", bad_DOT_csv=b"\xff\xfe\x00", other_DOT_csv="name\na.png\n")
     assert kinds(batch.read()) == ["unreadable", "unusable_line"]
 
 
 @pytest.mark.parametrize(
-    ("notes", "says", "unread"),
+    ("notes", "message", "unread"),
     [
         ('"left" side', "expected after", "b"),
         ("x" * 200_000, "larger than field limit", "b"),
         ('"left side', "up to line 4 (unexpected end of data)", "bc"),
     ],
 )
-def test_table_lines_that_are_no_csv_are_told_and_the_others_count(batch, notes, says, unread):
+def test_malformed_csv_lines_are_reported_and_the_others_count(batch, notes, message, unread):
     table = f"file,label,notes\na.png,caries,\nb.png,caries,{notes}\nc.png,healthy,\n"
     batch.write(a_DOT_png="", b_DOT_png="", c_DOT_png="", t_DOT_csv=table)
     annotations = batch.read()
     [problem] = annotations.problems
     assert (problem.kind, problem.where) == ("unreadable", "t.csv line 3")
-    assert says in problem.what
+    assert message in problem.what
     read = {f"{name}.png".encode() for name in "abc" if name not in unread}
     assert annotations.by_path.keys() == read
 
 
-def test_a_table_whose_header_is_no_csv_is_told(batch):
+def test_a_table_with_a_malformed_header_is_reported(batch):
     batch.write(a_DOT_png="", t_DOT_csv='"file,label\na.png,caries\n')
     [problem] = batch.read().problems
     assert (problem.kind, problem.where) == ("unreadable", "t.csv line 1")
 
 
-def test_the_digest_changes_with_what_is_said_not_with_where(batch):
+def test_the_digest_changes_with_the_annotation_not_with_its_line(batch):
     def digest(text):
         batch.write(a_DOT_png="", a_DOT_txt=text, classes_DOT_txt="healthy\ncaries")
         return batch.read().by_path[b"a.png"].digest()
@@ -231,7 +231,7 @@ def test_coco_boxes_get_their_category_and_their_place_in_pixels(batch):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "problems"),
     [
         (["a", "a"], []),
         (["a", "b"], ["ambiguous"] * 2),
@@ -240,17 +240,17 @@ def test_coco_boxes_get_their_category_and_their_place_in_pixels(batch):
         (["gone", "a"], ["missing_scan", "ambiguous"]),
     ],
 )
-def test_an_image_id_of_two_images_is_told_and_belongs_to_none(batch, names, told):
+def test_an_image_id_of_two_images_is_reported_and_its_boxes_are_not_used(batch, names, problems):
     images = [{"id": 7, "file_name": f"{name}.png"} for name in names]
     batch.write(a_DOT_png="", b_DOT_png="", x_DOT_json=coco(images=images))
     annotations = batch.read()
-    assert kinds(annotations) == told
+    assert kinds(annotations) == problems
     boxes = [box for about in annotations.by_path.values() for box in about.boxes]
-    assert len(boxes) == (0 if told else 1)
+    assert len(boxes) == (0 if problems else 1)
 
 
-def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):
-    def said(quadrant, tooth, finding):
+def test_dentex_numbers_become_fdi_numbers_and_its_findings_our_labels(batch):
+    def annotation(quadrant, tooth, finding):
         numbers = {"category_id_1": quadrant, "category_id_2": tooth, "category_id_3": finding}
         return {"image_id": 7, "bbox": [1, 2, 3, 4], **numbers}
 
@@ -259,7 +259,10 @@ def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):
         categories_1=[{"id": n, "name": n + 1, "supercategory": n + 1} for n in range(4)],
         categories_2=[{"id": n, "name": n + 1, "supercategory": n + 1} for n in range(8)],
         categories_3=[{"id": n, "name": name} for n, name in enumerate(findings)],
-        annotations=[said(0, 7, 0), said(1, 0, 1), said(2, 5, 2), said(3, 2, 3), said(3, 9, 1)],
+        annotations=[
+            annotation(*numbers)
+            for numbers in ((0, 7, 0), (1, 0, 1), (2, 5, 2), (3, 2, 3), (3, 9, 1))
+        ],
     )
     batch.write(a_DOT_png="", dentex_DOT_json=dentex)
     annotations = batch.read()
@@ -296,7 +299,7 @@ def test_dentex_numbers_become_fdi_teeth_and_its_findings_our_labels(batch):
         ("unknown_class", "annotation 1", {"categories": [{"id": 1, "name": "Ann: Smith"}]}, 1),
     ],
 )
-def test_a_coco_annotation_in_doubt_is_told_with_file_and_place(batch, kind, where, changes, boxes):
+def test_a_faulty_coco_annotation_is_reported_with_its_number(batch, kind, where, changes, boxes):
     batch.write(a_DOT_png="", x_DOT_json=coco(**changes))
     annotations = batch.read()
     [problem] = annotations.problems
@@ -304,38 +307,38 @@ def test_a_coco_annotation_in_doubt_is_told_with_file_and_place(batch, kind, whe
     assert sum(len(about.boxes) for about in annotations.by_path.values()) == boxes
 
 
-def test_a_category_outside_classes_txt_is_told_and_its_box_has_no_label(batch):
+def test_a_category_outside_classes_txt_is_reported_and_its_box_has_no_label(batch):
     batch.write(a_DOT_png="", x_DOT_json=coco(), classes_DOT_txt="healthy\n")
     annotations = batch.read()
     assert kinds(annotations) == ["unknown_class"]
     assert annotations.by_path[b"a.png"].boxes[0].label is None
 
 
-def test_a_tooth_of_thousands_of_digits_is_told_and_not_used(batch):
-    said = {"image_id": 7, "category_id_1": 1, "category_id_2": 1, "bbox": [1, 2, 3, 4]}
+def test_a_tooth_number_of_thousands_of_digits_is_reported_and_not_used(batch):
+    annotation = {"image_id": 7, "category_id_1": 1, "category_id_2": 1, "bbox": [1, 2, 3, 4]}
     names = {f"categories_{place}": [{"id": 1, "name": "1" * 5_000}] for place in (1, 2)}
-    batch.write(a_DOT_png="", x_DOT_json=coco(annotations=[said], **names))
+    batch.write(a_DOT_png="", x_DOT_json=coco(annotations=[annotation], **names))
     annotations = batch.read()
     assert kinds(annotations) == ["unusable_line"]
     assert annotations.by_path[b"a.png"].boxes[0].tooth is None
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "1" * 5_000])
-def test_a_json_that_is_none_is_told(batch, text):
+def test_invalid_json_is_reported(batch, text):
     batch.write(a_DOT_png="", x_DOT_json=text)
     assert kinds(batch.read()) == ["unreadable"]
 
 
 @pytest.mark.parametrize("text", ["[]", '{"images": [], "annotations": {}}', '"a"'])
-def test_a_json_that_is_no_coco_is_told(batch, text):
+def test_json_that_is_not_coco_is_reported(batch, text):
     batch.write(a_DOT_png="", x_DOT_json=text)
     [problem] = batch.read().problems
     assert problem.kind == "unusable_line"
-    assert "no COCO file" in problem.what
+    assert "not a COCO file" in problem.what
 
 
 @pytest.mark.parametrize("names", ["[Caries, healthy]", "{1: healthy, 0: caries}"])
-def test_a_data_yaml_names_the_classes_of_labels_beside_images(batch, names):
+def test_a_data_yaml_gives_class_names_to_labels_for_images(batch, names):
     batch.write(
         data_DOT_yaml=f"train: images/train\nnc: 2\nnames: {names}\n",
         images__train__a_DOT_png="",
@@ -358,7 +361,7 @@ def test_a_data_yaml_names_the_classes_of_labels_beside_images(batch, names):
         ("images/\u00e4.png", "labels/a\u0308.txt"),
     ],
 )
-def test_boxes_find_their_picture_in_another_spelling(batch, picture, labels):
+def test_boxes_match_images_whatever_the_case_of_images_and_form_of_accents(batch, picture, labels):
     batch.write(**{picture: "", labels: "0 .5 .5 .1 .1", "data.yaml": "names: [caries]"})
     annotations = batch.read()
     assert [path.decode() for path in annotations.by_path] == [picture]
@@ -367,33 +370,33 @@ def test_boxes_find_their_picture_in_another_spelling(batch, picture, labels):
 
 
 @pytest.mark.parametrize(
-    ("kind", "says", "text"),
+    ("kind", "message", "text"),
     [
         ("unusable_line", "nc is 3, but 1", "nc: 3\nnames: [healthy]"),
         ("unusable_line", "has no `names`", "nc: 3"),
         ("unusable_line", "has no `names`", "names: {left: healthy}"),
-        ("unknown_class", "`Ann: Smith` is no class name", "names: [healthy, 'Ann: Smith']"),
-        ("unreadable", "is no YAML", "names: [healthy"),
-        ("unreadable", "is no YAML", "names: !!python/object/apply:os.getcwd []"),
-        ("unreadable", "is no YAML", "names: [!!bool x]"),
-        ("unreadable", "is no YAML", "names: [!!timestamp foo]"),
-        ("unreadable", "is no YAML", 'names: [!!int ""]'),
-        ("unreadable", "is no YAML", "names: [!!timestamp {=: 1}]"),
-        ("unreadable", "is no YAML", f"names: [1{':0' * 200}.]"),
-        ("unknown_class", "`<list>` is no class name", "names: [[healthy]]"),
-        ("unknown_class", "`<NoneType>` is no class name", "names: [healthy, ~]"),
-        ("unknown_class", "`<int>` is no class name", f"names: [0x{'f' * 5_000}]"),
+        ("unknown_class", "`Ann: Smith` is not a class name", "names: [healthy, 'Ann: Smith']"),
+        ("unreadable", "is not YAML", "names: [healthy"),
+        ("unreadable", "is not YAML", "names: !!python/object/apply:os.getcwd []"),
+        ("unreadable", "is not YAML", "names: [!!bool x]"),
+        ("unreadable", "is not YAML", "names: [!!timestamp foo]"),
+        ("unreadable", "is not YAML", 'names: [!!int ""]'),
+        ("unreadable", "is not YAML", "names: [!!timestamp {=: 1}]"),
+        ("unreadable", "is not YAML", f"names: [1{':0' * 200}.]"),
+        ("unknown_class", "`<list>` is not a class name", "names: [[healthy]]"),
+        ("unknown_class", "`<NoneType>` is not a class name", "names: [healthy, ~]"),
+        ("unknown_class", "`<int>` is not a class name", f"names: [0x{'f' * 5_000}]"),
         ("unusable_line", "nc is <list>, but 1", "names: [healthy]\nnc: [1]"),
     ],
 )
-def test_a_data_yaml_in_doubt_is_told(batch, kind, says, text):
+def test_a_faulty_data_yaml_is_reported(batch, kind, message, text):
     batch.write(a_DOT_png="", data_DOT_yaml=text)
     [problem] = batch.read().problems
     assert problem.kind == kind
-    assert says in problem.what
+    assert message in problem.what
 
 
-def test_names_of_a_data_yaml_that_are_numbers_count_as_they_read(batch):
+def test_numbers_as_class_names_of_a_data_yaml_are_used_as_text(batch):
     batch.write(a_DOT_png="", a_DOT_txt="1 .5 .5 .1 .1", data_DOT_yaml="names: [1.5, 36, true]")
     annotations = batch.read()
     assert annotations.problems == []
@@ -404,7 +407,7 @@ MERGED = "{key}: &{key} {{<<: [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}]}}
 
 
 @pytest.mark.parametrize("line", ["{key}: &{key} [*{old}, *{old}]", MERGED])
-def test_aliases_are_told_and_not_followed_for_they_grow_with_every_level(batch, line):
+def test_yaml_aliases_are_reported_and_not_expanded(batch, line):
     lines = ["a: &a {healthy: 0}"]
     lines += [line.format(key=key, old=old) for old, key in pairwise("abcdefghijklmnopqrstuvwx")]
     batch.write(a_DOT_png="", data_DOT_yaml="\n".join([*lines, "names: *x"]))
@@ -421,7 +424,7 @@ def test_folders_are_classes_when_every_one_is_listed(batch):
     assert labels == {b"healthy/a.png": "healthy", b"Deep_Caries/b.png": "deep_caries"}
 
 
-def test_folders_are_no_classes_when_one_is_not_listed_and_that_is_told(batch):
+def test_no_folder_is_a_class_when_one_of_them_is_not_listed(batch):
     batch.write(healthy__a_DOT_png="", Smith__b_DOT_png="", classes_DOT_txt="healthy\n")
     annotations = batch.read()
     [problem] = annotations.problems
@@ -429,7 +432,7 @@ def test_folders_are_no_classes_when_one_is_not_listed_and_that_is_told(batch):
     assert not any(about.label for about in annotations.by_path.values())
 
 
-def test_folders_may_be_listed_in_the_settings_and_a_table_has_the_last_word(batch):
+def test_a_table_takes_precedence_over_class_folders_listed_in_the_settings(batch):
     batch.write(healthy__a_DOT_png="", caries__b_DOT_png="")
     batch.write(t_DOT_csv="file,label\ncaries/b.png,impacted\n")
     annotations = read_annotations(batch.folder, list_batch(batch.folder), ("Healthy", "caries"))

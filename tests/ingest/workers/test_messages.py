@@ -1,4 +1,4 @@
-"""Messages between processes: whole, or told as not whole."""
+"""Messages between processes arrive complete or raise an error."""
 
 import socket
 import threading
@@ -18,26 +18,26 @@ def ends():
         yield one, other
 
 
-def test_a_value_arrives_as_it_was_sent_however_large_its_arrays(ends):
-    sent = {"crops": CROPS, "empty": np.empty((0, 4, 4), np.uint8), "words": ("", None, b"x")}
-    # More than a socket holds: it must be taken while it is being sent.
+def test_a_value_with_large_arrays_arrives_unchanged(ends):
+    sent = {"crops": CROPS, "empty": np.empty((0, 4, 4), np.uint8), "others": ("", None, b"x")}
+    # More than a socket's buffer: it must be received while it is being sent.
     sending = threading.Thread(target=messages.send, args=(ends[0], messages.pack(sent)))
     sending.start()
     arrived = messages.unpack(messages.receive(ends[1]))
     sending.join()
     np.testing.assert_array_equal(arrived["crops"], CROPS)
     assert arrived["empty"].shape == (0, 4, 4)
-    assert arrived["words"] == ("", None, b"x")
+    assert arrived["others"] == ("", None, b"x")
 
 
-def test_arrays_are_packed_without_copying_them():
+def test_arrays_are_packed_without_copying():
     head, crops = messages.pack({"crops": CROPS})
     assert len(head) < 1000
     assert np.shares_memory(np.frombuffer(crops, np.uint8), CROPS)
 
 
 @pytest.mark.parametrize("share", [0, 3, 40, 5000])
-def test_a_sender_that_ends_in_the_middle_is_noticed(ends, share):
+def test_a_message_cut_short_raises_eof_error(ends, share):
     begun = b"".join(sent_bytes(CROPS[0, :24]))[:share]
     ends[0].sendall(begun)
     ends[0].close()
@@ -45,7 +45,7 @@ def test_a_sender_that_ends_in_the_middle_is_noticed(ends, share):
         messages.receive(ends[1])
 
 
-def test_a_sender_that_stops_in_the_middle_is_waited_for_as_long_as_was_set(ends):
+def test_a_message_that_stalls_raises_timeout_error_after_the_timeout_of_the_socket(ends):
     ends[0].sendall(b"".join(sent_bytes(CROPS[0, :24]))[:5000])
     ends[1].settimeout(0.05)
     with pytest.raises(TimeoutError):
@@ -53,7 +53,7 @@ def test_a_sender_that_stops_in_the_middle_is_waited_for_as_long_as_was_set(ends
 
 
 def sent_bytes(value):
-    """What goes over the wire for a value that a socket holds as a whole."""
+    """The bytes sent for a value that fits in a socket's buffer."""
     one, other = socket.socketpair()
     with one, other:
         messages.send(one, messages.pack(value))

@@ -1,4 +1,4 @@
-"""Worker processes: whatever happens to one happens to one scan."""
+"""Worker processes: a failure of one affects one scan only."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ SECONDS, MEMORY_MB = 2, 300
 
 @pytest.fixture(scope="module")
 def workers():
-    """One pool for all tests, since processes take a moment to start."""
+    """One pool for all tests, since processes take a second to start."""
     pool = WorkerPool(2, SECONDS, MEMORY_MB)
     yield pool
     pool.close()
@@ -28,12 +28,12 @@ def reasons(results):
     return [result.reason if isinstance(result, ScanRejected) else "ok" for result in results]
 
 
-def test_results_come_in_the_order_of_the_items(workers):
+def test_results_are_in_the_order_of_the_items(workers):
     assert [item for item, _ in workers.map(misbehave, range(30))] == list(range(30))
 
 
 @pytest.mark.parametrize(
-    ("what", "reason"),
+    ("failure", "reason"),
     [
         ("crash", "decoder_crashed"),
         ("abort", "decoder_crashed"),
@@ -43,13 +43,13 @@ def test_results_come_in_the_order_of_the_items(workers):
         ("long answer", "too_large"),
     ],
 )
-def test_a_decoder_that_misbehaves_costs_its_own_scan_alone(workers, what, reason):
-    items = [*range(9), what, *range(9, 18)]
+def test_a_failing_decoder_loses_its_own_scan_only(workers, failure, reason):
+    items = [*range(9), failure, *range(9, 18)]
     assert reasons(workers.map(misbehave, items)) == ["ok"] * 9 + [reason] + ["ok"] * 9
 
 
-def test_a_hang_ends_close_to_its_limit_and_does_not_count_for_those_that_wait(workers):
-    list(workers.map(misbehave, range(4)))  # processes are up
+def test_a_hang_ends_soon_after_its_limit_and_waiting_tasks_keep_their_time(workers):
+    list(workers.map(misbehave, range(4)))  # processes have started
     began = time.monotonic()
     results = reasons(workers.map(misbehave, ["hang", "hang", *range(6), "hang"]))
     spent = time.monotonic() - began
@@ -58,12 +58,12 @@ def test_a_hang_ends_close_to_its_limit_and_does_not_count_for_those_that_wait(w
     assert 2 * SECONDS <= spent < 2 * SECONDS + 8
 
 
-def test_processes_are_kept_from_scan_to_scan(workers):
+def test_processes_are_reused_for_many_scans(workers):
     list(workers.map(misbehave, range(4)))
     assert len({process for _, process in workers.map(misbehave, range(30))}) <= 2
 
 
-def test_a_worker_killed_from_outside_costs_no_scan(workers):
+def test_an_idle_worker_killed_from_outside_loses_no_scan(workers):
     processes = {process for _, process in workers.map(misbehave, range(30))}
     for process in processes:
         os.kill(process, signal.SIGKILL)
@@ -72,24 +72,24 @@ def test_a_worker_killed_from_outside_costs_no_scan(workers):
     assert not processes & {process for _, process in results}
 
 
-def test_a_worker_killed_at_its_work_has_it_done_by_another(workers, tmp_path):
+def test_the_task_of_a_worker_killed_from_outside_is_retried_by_another(workers, tmp_path):
     assert list(workers.map(crash_once, [tmp_path / "been here"])) == ["done"]
 
 
-@pytest.mark.parametrize(("what", "error"), [("bug", KeyError), ("odd bug", RuntimeError)])
-def test_a_bug_of_ours_is_raised_with_the_place_where_it_happened(workers, what, error):
+@pytest.mark.parametrize(("item", "error"), [("bug", KeyError), ("odd bug", RuntimeError)])
+def test_a_bug_of_ours_is_raised_with_its_traceback_as_a_note(workers, item, error):
     with pytest.raises(error) as caught:
-        list(workers.map(misbehave, [1, what, 2]))
-    assert "raise_key_error" in str(caught.value.__notes__ if what == "bug" else "raise_key_error")
+        list(workers.map(misbehave, [1, item, 2]))
+    assert "raise_key_error" in str(caught.value.__notes__ if item == "bug" else "raise_key_error")
     assert reasons(workers.map(misbehave, range(5))) == ["ok"] * 5
 
 
-def test_a_worker_that_has_bloated_is_replaced_before_the_next_scan(workers):
+def test_a_worker_that_holds_too_much_memory_is_replaced_before_the_next_scan(workers):
     processes = [next(iter(workers.map(leak_memory, [MEMORY_MB // 3]))) for _ in range(3)]
     assert len(set(processes)) == 3
 
 
-def test_two_threads_may_share_the_pool(workers):
+def test_threads_can_share_the_pool(workers):
     found = {}
 
     def part(number):
@@ -104,14 +104,14 @@ def test_two_threads_may_share_the_pool(workers):
     assert found == {0: True, 1: True, 2: True}
 
 
-def test_reading_scans_brings_decoders_into_a_worker_and_nothing_slow():
+def test_a_worker_imports_decoders_and_no_slow_package():
     process = Process("tests.builders.broken_decoders", 60, memory_mb=4096)
-    outcome, found, _ = process.ask(slow_imports, None, 60)
+    outcome, found, _ = process.run(slow_imports, None, 60)
     process.end()
     assert (outcome, found) == (Outcome.DONE, [])
 
 
-def test_closing_ends_the_processes_also_those_at_work():
+def test_closing_the_pool_ends_idle_and_busy_processes():
     pool = WorkerPool(1, 60, MEMORY_MB)
     [(_, process)] = pool.map(misbehave, [1])
 
@@ -128,14 +128,14 @@ def test_closing_ends_the_processes_also_those_at_work():
         os.kill(process, 0)
 
 
-def test_a_hanging_worker_that_nobody_ends_ends_itself():
+def test_a_hanging_worker_whose_main_process_does_nothing_ends_itself():
     process = Process("tests.builders.broken_decoders", 0.1, MEMORY_MB)
     with pytest.raises(WorkerDied):
-        process.ask(misbehave, "hang", seconds=60)
+        process.run(misbehave, "hang", seconds=60)
     process.end()
 
 
-def test_a_worker_that_cannot_start_is_told_as_such_and_costs_no_scan(monkeypatch):
+def test_a_worker_that_cannot_start_raises_an_error_and_rejects_no_scan(monkeypatch):
     pool = WorkerPool(1, SECONDS, MEMORY_MB)
     monkeypatch.setattr(misbehave, "__module__", "no.such.module")
     with pytest.raises(RuntimeError, match="does not start"):

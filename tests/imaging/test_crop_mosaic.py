@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from pipeline.imaging.crop_mosaic import WIDTH, mosaic
 from pipeline.imaging.crops import Place, cut
-from pipeline.imaging.mosaic import WIDTH, mosaic
 
 
 def test_crops_lie_where_they_were_cut_and_the_rest_is_black():

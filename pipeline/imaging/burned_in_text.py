@@ -20,7 +20,7 @@ KERNEL = np.ones((3, 3), np.uint8)
 DROP = 80  # grey levels from a letter to most of its surroundings
 
 
-def has_lettering(pixels: np.ndarray) -> bool:
+def has_burned_in_text(pixels: np.ndarray) -> bool:
     """Whether at least one letter was found."""
     factor = max(1, max(pixels.shape) // REDUCED)
     height, width = (side // factor for side in pixels.shape)
