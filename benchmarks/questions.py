@@ -161,7 +161,7 @@ def one_crop(root: Path):
     """The pixels of one crop, by its id and batch."""
     import pyarrow.parquet as pq
 
-    from pipeline.report.pictures import read_pictures
+    from pipeline.report.crop_pixels import read_pictures
     from pipeline.store.base import Store
 
     store = Store(store_of(root))

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.progress import progress
-from pipeline.report.batch import rewrite_report
+from pipeline.report.batch_report import rewrite_report
 from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.ledger_rows import RowMaker
 from pipeline.stages.receive import without_facts

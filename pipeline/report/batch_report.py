@@ -7,10 +7,10 @@ import pandas as pd
 
 from pipeline.imaging.crops import Place, png
 from pipeline.imaging.mosaic import mosaic
-from pipeline.report.batch_page import Page, Searched, Shown, render
-from pipeline.report.pictures import Picture, read_pictures
-from pipeline.report.score_tables import METHODS
+from pipeline.report.batch_html import Page, Searched, Shown, render
+from pipeline.report.crop_pixels import Picture, read_pictures
 from pipeline.report.summary import Summary, last_summary
+from pipeline.report.training_summary import METHODS
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.registry import head_home, read_card, trunk_home

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pipeline.report import card_tables, figures
+from pipeline.report import model_facts, svg_charts
 
 HERE = Path(__file__).parent
 
@@ -95,13 +95,13 @@ def render(page: Page) -> str:
     """The HTML of `page`; the same page gives the same text."""
     return _template().render(
         page=page,
-        style=Markup((HERE / "batch.css").read_text()),
-        measures=card_tables.MEASURES.values(),
-        scores=card_tables.score_rows(page.evaluations),
-        first_score=card_tables.first_score(page.evaluations) if page.evaluations else None,
+        style=Markup((HERE / "page.css").read_text()),
+        measures=model_facts.MEASURES.values(),
+        scores=model_facts.score_rows(page.evaluations),
+        first_score=model_facts.first_score(page.evaluations) if page.evaluations else None,
         warnings=_warnings(page),
         facts=_facts(page),
-        timing=Markup(figures.timing(page.seconds)) if page.seconds else None,
+        timing=Markup(svg_charts.timing(page.seconds)) if page.seconds else None,
         histogram=_histogram(page),
     )
 
@@ -115,7 +115,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"counted": card_tables.format_count, "listed": card_tables.listed}
+    environment.filters |= {"counted": model_facts.format_count, "listed": model_facts.listed}
     return environment.get_template("batch.html.j2")
 
 
@@ -126,20 +126,20 @@ def _address(png: bytes) -> str:
 def _warnings(page: Page) -> list[str]:
     if page.head_card is None:
         return []
-    return card_tables.warnings(page.head_card, page.evaluations, page.regions)
+    return model_facts.warnings(page.head_card, page.evaluations, page.regions)
 
 
-def _facts(page: Page) -> card_tables.Facts:
+def _facts(page: Page) -> model_facts.Facts:
     facts = [("Recipe", page.recipe), ("Trunk", page.trunk)]
     if page.trunk_card:
-        facts += card_tables.trunk_facts(page.trunk_card)
+        facts += model_facts.trunk_facts(page.trunk_card)
         if page.head_card:
             width = page.trunk_card["width"]
-            facts += [("Head", page.head), *card_tables.head_facts(page.head_card, width)]
+            facts += [("Head", page.head), *model_facts.head_facts(page.head_card, width)]
     return facts
 
 
 def _histogram(page: Page) -> Markup | None:
     if not page.unseen:
         return None
-    return Markup(figures.histogram(page.unseen, page.seen, page.head_card["threshold"]))
+    return Markup(svg_charts.histogram(page.unseen, page.seen, page.head_card["threshold"]))

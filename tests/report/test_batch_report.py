@@ -11,8 +11,8 @@ import pytest
 
 from pipeline import schemas
 from pipeline.model.scores import metrics, splits
-from pipeline.report import card_tables
-from pipeline.report.batch import write_report
+from pipeline.report import model_facts
+from pipeline.report.batch_report import write_report
 from pipeline.report.summary import Summary
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store import catalog, part_names, parts
@@ -294,11 +294,11 @@ def test_a_head_that_learned_from_another_kind_of_region_is_warned_about(ranked)
 def test_found_teeth_are_ranked_better_by_a_head_that_learned_what_is_no_finding():
     evaluations = {"head": evaluation()}
     kinds = {"tooth": 120}
-    said = card_tables.warnings(
+    said = model_facts.warnings(
         {"region_kinds": {"box": 9}, "background_rows": 50}, evaluations, kinds
     )
     assert "120 tooth crops of this batch lie where a tooth was found" in said[0]
-    said = card_tables.warnings({"region_kinds": {"box": 9}}, evaluations, kinds)
+    said = model_facts.warnings({"region_kinds": {"box": 9}}, evaluations, kinds)
     assert "their order mean little" in said[0]
 
 
@@ -308,15 +308,15 @@ def test_a_head_that_learned_from_this_kind_of_region_is_not_warned_about(ranked
 
 def test_a_head_that_knows_nothing_is_called_so():
     scores = {"head": evaluation(skill=0), "probe": evaluation(skill=1)}
-    said = " ".join(card_tables.warnings(head_card(), scores, {"box": 4}))
+    said = " ".join(model_facts.warnings(head_card(), scores, {"box": 4}))
     assert "was not shown to know anything" in said
     assert "The probe reaches an AUROC" in said
-    assert card_tables.warnings(head_card(), {"head": evaluation()}, {"box": 4}) == []
+    assert model_facts.warnings(head_card(), {"head": evaluation()}, {"box": 4}) == []
 
 
 def test_a_measure_without_interval_or_value_says_why():
     few = evaluation(rows=2)
-    rows = card_tables.score_rows({"head": few})
+    rows = model_facts.score_rows({"head": few})
     assert all(cell.beside for cell in rows[0].cells)
     assert "–" in {cell.value for cell in rows[0].cells}
 

@@ -15,7 +15,7 @@ from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.model.explain import explain
 from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
-from pipeline.report.explain import explain_crop, heat_map_png
+from pipeline.report.explain_crop import explain_crop, heat_map_png
 from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.embed import embed_part
 from pipeline.stages.plan import deliver, plan_batch
@@ -174,10 +174,10 @@ def explained(tmp_path_factory):
 @pytest.fixture
 def drawn(monkeypatch):
     """What was drawn, instead of the drawing of it."""
-    from pipeline.report import explain as stage
+    from pipeline.report import explain_crop as module
 
     seen = []
-    monkeypatch.setattr(stage, "draw", lambda given: seen.append(given) or b"")
+    monkeypatch.setattr(module, "draw", lambda given: seen.append(given) or b"")
     return seen
 
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.model.scores.evaluation import Bin
-from pipeline.report import figures
+from pipeline.report import svg_charts
 
 
 class Table(NamedTuple):
@@ -45,7 +45,7 @@ def render(page: EvaluationPage) -> str:
     )
     return environment.get_template("evaluation.html.j2").render(
         page=page,
-        style=Markup((place / "batch.css").read_text()),
-        roc=Markup(figures.roc(page.roc)) if page.roc else None,
-        reliability=Markup(figures.reliability(page.reliability)),
+        style=Markup((place / "page.css").read_text()),
+        roc=Markup(svg_charts.roc(page.roc)) if page.roc else None,
+        reliability=Markup(svg_charts.reliability(page.reliability)),
     )

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.learn.evaluate import SLICES, Group, HeadEvaluation
 from pipeline.model.scores.metrics import Estimate
-from pipeline.report.evaluation_page import EvaluationPage, Table, render
+from pipeline.report.evaluation_html import EvaluationPage, Table, render
 from pipeline.store.base import Store
 from pipeline.store.model_cards import UNSAID
 

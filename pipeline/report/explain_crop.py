@@ -12,8 +12,8 @@ from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
 from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.report.crop_pixels import read_pictures
 from pipeline.report.heat_map import Overlay, draw
-from pipeline.report.pictures import read_pictures
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog
 from pipeline.store.base import Store
