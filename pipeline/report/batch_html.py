@@ -1,62 +1,47 @@
-"""The page of one batch as one HTML text that needs nothing but itself.
+"""HTML of the page of one batch, from what `batch_report` read from the store.
 
-Whatever comes in as text is escaped. Places are source pixels, x to the right and y down.
+Positions are source pixels, x to the right and y down.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline.report import model_facts, svg_charts
-
-HERE = Path(__file__).parent
+from pipeline.report.html_page import render_template
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class GalleryCrop:
     """One crop of the gallery."""
 
     crop_id: str
     region_kind: str
-    place: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
+    box: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
     tooth: int | None
-    tooth_guess: int | None  # by its position alone
+    tooth_guess: int | None  # estimated from the position alone
     tooth_confidence: float | None
-    label: str | None  # the one in force
+    label: str | None  # the current one
     p_abnormal: float | None = None  # None without a head, as are the next four
     predicted: str | None = None
     flagged: bool | None = None
     seen: bool | None = None
     audit: bool | None = None  # drawn for the audit, whatever its score
     png: bytes | None = None  # None when the crop was deleted
-    scan: tuple[int, int] | None = None  # width and height; None when the crop was deleted
-
-    @property
-    def picture(self) -> str:
-        """The picture as a data address."""
-        return _address(self.png)
+    scan_size: tuple[int, int] | None = None  # width and height; None when the crop was deleted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
-    """A panoramic without boxes, and where a tooth was looked for."""
+class SearchedScan:
+    """A panoramic without boxes, and the positions that the tooth search cut crops at."""
 
     scan_id: str
-    scan: tuple[int, int]  # width and height
-    places: Sequence[tuple[int, int]]  # in the order of p(abnormal), where there is a head
-    guesses: Sequence[int | None]  # which tooth each may be
-    ranked: bool  # whether there is one
-    png: bytes  # the scan put together from its crops
-
-    @property
-    def picture(self) -> str:
-        """The picture as a data address."""
-        return _address(self.png)
+    size: tuple[int, int]  # width and height
+    centres: Sequence[tuple[int, int]]  # of the crops, in the order of p(abnormal) if ranked
+    tooth_guesses: Sequence[int | None]  # for each crop
+    ranked: bool  # whether a head scored the crops
+    png: bytes  # the scan, reassembled from its crops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,44 +68,26 @@ class Page:
     head: str | None
     trunk_card: Mapping | None  # None before the trunk was made
     head_card: Mapping | None
-    evaluations: Mapping[str, Mapping]  # by method in words, the head first; empty without one
+    evaluations: Mapping[str, Mapping]  # by name of the method, the head first; empty without one
     unseen: Sequence[int]  # crops per bin of p_abnormal; empty without predictions
     seen: Sequence[int]
     flagged: int
-    gallery: Sequence[Shown]  # in the order of the work-list, or examples without predictions
-    searched: Sequence[Searched]  # some panoramics whose crops are still stored
+    gallery: Sequence[GalleryCrop]  # in work-list order, or examples without predictions
+    searched: Sequence[SearchedScan]  # some panoramics whose crops are still stored
 
 
 def render(page: Page) -> str:
-    """The HTML of `page`; the same page gives the same text."""
-    return _template().render(
+    """Return the HTML of `page`; equal pages give equal text."""
+    return render_template(
+        "batch.html.j2",
         page=page,
-        style=Markup((HERE / "page.css").read_text()),
-        measures=model_facts.MEASURES.values(),
-        scores=model_facts.score_rows(page.evaluations),
-        first_score=model_facts.first_score(page.evaluations) if page.evaluations else None,
+        scores=model_facts.score_table(page.evaluations),
+        headline=model_facts.headline_score(page.evaluations) if page.evaluations else None,
         warnings=_warnings(page),
         facts=_facts(page),
         timing=Markup(svg_charts.timing(page.seconds)) if page.seconds else None,
         histogram=_histogram(page),
     )
-
-
-@cache  # compiling it takes half as long as all queries of a page
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"counted": model_facts.format_count, "listed": model_facts.listed}
-    return environment.get_template("batch.html.j2")
-
-
-def _address(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _warnings(page: Page) -> list[str]:

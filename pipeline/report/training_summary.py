@@ -1,39 +1,38 @@
-"""A head's scores in words: test side only, with intervals, support and baselines."""
+"""Terminal summaries of training a head, cross-validation and learning a trunk.
+
+Scores are those of the test side, with 95 % intervals, support and baselines.
+"""
 
 from typing import TYPE_CHECKING
 
 from pipeline.config import Settings
+from pipeline.report.format_numbers import (
+    CARD_MEASURES,
+    MEASURES,
+    METHODS,
+    format_counts,
+    format_estimate,
+    format_score,
+    format_support,
+)
 
 if TYPE_CHECKING:
     from pipeline.learn.learn_trunk import LearnedTrunkResult
 
-METHODS = {
-    "head": "dense/softmax head",
-    "probe": "logistic regression on embeddings",
-    "svm": "SVM on embeddings",
-    "hog": "HOG + SVM on the crops",
-    "pixels": "logistic regression on 32 × 32 pixels",
-    "place": "place and size of the scan alone",
-    "place_and_box": "and size of the annotated box",
-}
-MEASURES = ("auroc", "auprc", "f1", "sensitivity", "specificity")
-
 
 def format_training(card: dict, promoted: bool, why: str, settings: Settings) -> list[str]:
-    """Scores on the test side with their 95 % intervals, support and baselines, for a terminal."""
+    """Return what training a head achieved, line by line."""
     evaluation = card["scores"]["head"]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in card["region_kinds"].items())
     lines = [
         f"Head {card['head']} on trunk {card['trunk']}, classes {', '.join(card['classes'])}",
         *card["split"].splitlines(),
-        f"Learned from {kinds} crops. Scores below: test side only, {evaluation['rows']} crops "
-        f"({evaluation['abnormal_rows']} abnormal) of {evaluation['patients']} patients, "
-        f"`{card['normal_class']}` against the rest, 95 % intervals over patients; the threshold "
-        "comes from the validation side.",
+        f"Trained on {format_counts(card['region_kinds'])} crops. Scores below: test side only, "
+        f"{format_support(evaluation)}, `{card['normal_class']}` against the rest, 95 % intervals "
+        "over patients; the threshold comes from the validation side.",
     ]
     lines += score_lines(card["scores"], card["differences"])
-    guess = [evaluation["estimates"][measure]["baseline"] for measure in MEASURES]
-    lines.append(_row("a guess", ["" if value is None else f"{value:.2f}" for value in guess]))
+    baselines = [evaluation["estimates"][measure]["baseline"] for measure in CARD_MEASURES]
+    lines.append(_row("chance", ["" if each is None else format_score(each) for each in baselines]))
     lines += format_comparison(card["differences"])
     lines += ["", "Confusion matrix on the test side (rows: true class, columns: predicted)"]
     lines.append(_row("", [*card["classes"], "support"]))
@@ -47,15 +46,15 @@ def format_training(card: dict, promoted: bool, why: str, settings: Settings) ->
 
 
 def format_cross_validation(record: dict, name: str, settings: Settings) -> list[str]:
-    """Scores of all folds together, with intervals, support and differences, for a terminal."""
+    """Return the scores of all folds together, line by line."""
     where = "" if settings.store == "data/store" else f" STORE={settings.store}"
     return [
         f"Cross-validation over {record['folds']} folds of patients, trunk {record['trunk']}, "
         f"classes {', '.join(record['classes'])}",
-        f"Every crop is scored by methods that never saw its patient: {record['rows']} crops "
-        f"({record['abnormal_rows']} abnormal) of {record['patients']} patients, "
-        f"`{record['classes'][0]}` against the rest, 95 % intervals over patients; thresholds come "
-        "from each fold's validation side, and an AUROC ranks crops within their fold.",
+        "Every crop is scored by models that were trained without its patient: "
+        f"{format_support(record)}, `{record['classes'][0]}` against the rest, 95 % intervals over "
+        "patients; thresholds come from the validation side of each fold, and AUROC ranks crops "
+        "within their fold.",
         *score_lines(record["scores"], record["differences"]),
         *format_comparison(record["differences"]),
         f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
@@ -64,40 +63,42 @@ def format_cross_validation(record: dict, name: str, settings: Settings) -> list
 
 
 def score_lines(scores: dict, differences: dict) -> list[str]:
-    """One line per method: its scores, and how far the head is ahead of it in AUROC."""
-    lines = [_row("", [*MEASURES, f"{'head ahead by':>22}"])]
-    for method, words in METHODS.items():
+    """Return one line per method: its scores, and the lead of the head over it in AUROC."""
+    lines = [_row("", [*(MEASURES[name] for name in CARD_MEASURES), "AUROC lead of head"])]
+    for method, name in METHODS.items():
         if method in scores:
-            found = scores[method]["estimates"]
-            cells = [_estimate(found[measure]) for measure in MEASURES]
-            ahead = [_estimate(differences[method], "+.2f")] if method in differences else []
-            lines.append(_row(words, cells + ahead))
+            estimates = scores[method]["estimates"]
+            cells = [format_estimate(estimates[measure]) for measure in CARD_MEASURES]
+            if method in differences:
+                cells.append(format_estimate(differences[method], "+.2f"))
+            lines.append(_row(name, cells))
     return lines
 
 
 def format_comparison(differences: dict) -> list[str]:
-    """What the comparison with the baselines comes to, in sentences."""
-    ahead = [METHODS[name] for name, found in differences.items() if (found["low"] or 0) > 0]
-    rest = [METHODS[name] for name in differences if METHODS[name] not in ahead]
+    """Return the result of comparing the head with its baselines, in sentences."""
+    better = [METHODS[name] for name, found in differences.items() if (found["low"] or 0) > 0]
+    others = [METHODS[name] for name in differences if METHODS[name] not in better]
     lines = []
-    if ahead:
-        lines.append(f"The head is ahead, with an interval above zero, of: {'; '.join(ahead)}.")
-    if rest:
-        lines.append(f"Not shown to be ahead of: {'; '.join(rest)}.")
+    if better:
+        lines.append(f"The head is better, with an interval above zero, than: {'; '.join(better)}.")
+    if others:
+        lines.append(f"Not shown to be better than: {'; '.join(others)}.")
     if "pixels" not in differences:
-        lines.append("HOG and pixels were not measured: crops of these rows were deleted.")
+        lines.append("HOG and pixels were not measured: the crops of these rows were deleted.")
     return lines
 
 
 def format_learned_trunk(learned: "LearnedTrunkResult", settings: Settings) -> list[str]:
-    """What learning a trunk brought, where the time went and what is next, for a terminal."""
+    """Return what learning a trunk achieved, what took how long and the next step, line by line."""
     card, store = learned.card, settings.store
     rows = f"{card['rows']['train']} crops of {card['patients']['train']} patients"
     if learned.labels:
         best = card["epochs"][card["best_epoch"] - 1]["validation_auroc"]
         how = (
             f"with the labels of {rows}; kept epoch {card['best_epoch']} of "
-            f"{len(card['epochs'])}, validation AUROC {best:.2f}, which chose it and is no score"
+            f"{len(card['epochs'])}, chosen by a validation AUROC of {best:.2f}, which is no test "
+            "score"
         )
     else:
         how = f"from {rows} without their labels"
@@ -111,11 +112,14 @@ def format_learned_trunk(learned: "LearnedTrunkResult", settings: Settings) -> l
         return [*lines, f"Next: see {where}, then run the same command again"]
     if learned.trained is None:
         named = "" if store == "data/store" else f" STORE={store}"
-        lines.append(f"No head on it yet. {learned.no_head}")
+        lines.append(f"No head was trained on it. {learned.no_head}")
         return [*lines, f"Next: make query Q=trunks{named}"]
     trained = learned.trained
-    words = format_training(trained.card, trained.promoted, trained.words, settings)
-    return [*lines, "", *words]
+    return [
+        *lines,
+        "",
+        *format_training(trained.card, trained.promoted, trained.words, settings),
+    ]
 
 
 def _row(name: str, cells) -> str:
@@ -124,13 +128,3 @@ def _row(name: str, cells) -> str:
         + "".join(f"{cell:>19}" for cell in cells[:5])
         + "".join(f"{cell:>27}" for cell in cells[5:])
     )
-
-
-def _estimate(estimate: dict, form: str = ".2f") -> str:
-    if estimate["value"] is None:
-        return "-"
-    if estimate["low"] is None:
-        return format(estimate["value"], form)
-    low, high = format(estimate["low"], form), format(estimate["high"], form)
-    between = " to " if form.startswith("+") else "-"
-    return f"{estimate['value']:{form}} ({low}{between}{high})"
