@@ -63,8 +63,8 @@ def _before(found: HeadEvaluation, whole: Group) -> tuple[str, ...]:
 def _after(found: HeadEvaluation) -> tuple[str, ...]:
     lines = []
     if found.hidden:
-        counts = ", ".join(f"{count} of {SLICES.get(k, k)}" for k, count in found.hidden.items())
-        lines.append(f"Not shown, with fewer than ten patients: {counts}.")
+        counts = ", ".join(f"{SLICES.get(k, k)} {count}" for k, count in found.hidden.items())
+        lines.append(f"Groups of fewer than ten patients are not shown: {counts}.")
     lines.append(
         "Chance is the score of a classifier that ignores the image. Calibration error: ten bins "
         "of equal width; its chance column is the error that a perfectly calibrated score would "

@@ -13,7 +13,7 @@ METHODS = {
     "hog": "HOG + SVM on the crops",
     "pixels": "logistic regression on 32 × 32 pixels",
     "place": "position and size of the scan alone",
-    "place_and_box": "and size of the annotated box",
+    "place_and_box": "position and size of scan and box",
 }
 MEASURES = {
     "auroc": "AUROC",

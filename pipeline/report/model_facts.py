@@ -99,8 +99,8 @@ def warnings(card: Mapping, evaluations: Mapping[str, Mapping], kinds: Mapping) 
         theirs = scores["estimates"]["auroc"]["value"]
         if None not in (ours["value"], theirs) and theirs >= ours["value"]:
             found.append(
-                f"The {method} reaches an AUROC of {theirs:.2f}, at least that of the head "
-                f"({ours['value']:.2f})."
+                f"The {method} reaches an AUROC of {theirs:.2f}, no less than the "
+                f"{ours['value']:.2f} of the head."
             )
     if reason := head["operating_point"]["reason"]:
         found.append(f"The threshold is the default of 0.5: {reason}.")
