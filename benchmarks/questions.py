@@ -161,7 +161,7 @@ def one_crop(root: Path):
     """The pixels of one crop, by its id and batch."""
     import pyarrow.parquet as pq
 
-    from pipeline.report.pictures import read_pictures
+    from pipeline.report.crop_pixels import read_crops
     from pipeline.store.base import Store
 
     store = Store(store_of(root))
@@ -170,7 +170,7 @@ def one_crop(root: Path):
     recipe, batch = name.split("/")[1:3]
 
     def work():
-        assert read_pictures(store, recipe, batch, {crop_id})
+        assert read_crops(store, recipe, batch, {crop_id})
 
     return work
 

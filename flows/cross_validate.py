@@ -7,7 +7,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.private_errors import run_without_leaks
 from pipeline import config
 from pipeline.progress import log
-from pipeline.report.score_tables import format_cross_validation
+from pipeline.report.training_summary import format_cross_validation
 from pipeline.store.open_store import open_for_writing
 from pipeline.store.registry import choose_models
 

@@ -7,7 +7,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.part_tasks import as_tasks
 from flows.private_errors import run_without_leaks
 from pipeline import config
-from pipeline.report.score_tables import format_training
+from pipeline.report.training_summary import format_training
 from pipeline.store.open_store import open_for_writing
 
 

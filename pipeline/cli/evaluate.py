@@ -27,7 +27,7 @@ def evaluate(
 ) -> None:
     """Measure a head on the test side: whole, by class and by slice, with a proof of the sides."""
     from pipeline.learn.evaluate import SPECIFICITIES, evaluate_head
-    from pipeline.report.evaluation_text import as_rows, format_evaluation, write_page
+    from pipeline.report.evaluation_report import as_rows, format_evaluation, write_page
     from pipeline.store.base import Store
 
     settings = settings_of(store)

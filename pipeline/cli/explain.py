@@ -19,7 +19,7 @@ def explain(
     store: StoreOption = None,
 ) -> None:
     """Draw what speaks for and against the champion's verdict on a crop, cell by cell."""
-    from pipeline.report.explain import explain_crop, heat_map_png
+    from pipeline.report.explain_crop import explain_crop, heat_map_png
 
     settings = settings_of(store)
     found = explain_crop(settings, crop_id)

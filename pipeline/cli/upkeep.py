@@ -28,7 +28,7 @@ def explain_file(
     opened = open_for_writing(settings_of(store))
     answer = explain_file(opened, file)
     print(f"{file}\n  scan_id  {answer.scan_id or 'unknown: the file cannot be read'}")
-    for line in answer.where:
+    for line in answer.notes:
         print(f"  {line}")
     for attempt in answer.attempts:
         print(f"  {_in_words(attempt)}")
@@ -182,7 +182,7 @@ def doctor(store: StoreOption = None) -> None:
     table, failed = Table("", "", "", "to do"), 0
     for finding in run_checks(settings):
         failed += finding.state == FAILED
-        table.add_row(finding.what, finding.state, finding.words, finding.to_do)
+        table.add_row(finding.what, finding.state, finding.message, finding.to_do)
     Console().print(table)
     if failed:
         raise typer.Exit(1)

@@ -22,7 +22,7 @@ from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.feedback import take_feedback
 from pipeline.learn.training_rows import require_enough
-from pipeline.report.batch import write_report
+from pipeline.report.batch_report import write_report
 from pipeline.report.night_record import (
     BROKEN,
     BUSY,

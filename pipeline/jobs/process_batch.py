@@ -16,7 +16,7 @@ from pipeline.jobs.resources import job_for, release_resources, resources_for
 from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
-from pipeline.report.batch import write_report
+from pipeline.report.batch_report import write_report
 from pipeline.report.summary import Summary, write_record
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, name_of

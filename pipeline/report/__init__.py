@@ -1,1 +1,1 @@
-"""The page of a batch: figures, tables and words. Knows neither stores nor stages."""
+"""Summaries, tables, charts and HTML pages for people."""

@@ -1,4 +1,4 @@
-"""The scan behind a row, found through the private index, read and decoded again."""
+"""The original file of a stored scan: found through the private index, read and decoded again."""
 
 import hashlib
 from pathlib import Path
@@ -19,34 +19,35 @@ from pipeline.ingest.private_folder import open_private_folder
 def read_source_scan(
     settings: Settings, scan_id: str, batch: str, part: int, file: Path | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Frames, uint8 (height, width) each, of a scan that came in this part of this batch.
+    """Return the frames, uint8 (height, width) each, of a scan from this part of this batch.
 
-    `file` says where it lies when it is no longer where it was delivered. Raises ConfigError when
-    there is no such file or its bytes are of another scan, and ScanRejected when it does not
-    decode.
+    `file` is where it is now, if it was moved after delivery. Raises ConfigError when there is no
+    such file or its bytes are those of another scan, and ScanRejected when it cannot be decoded.
     """
-    path, about = _delivered(settings, scan_id, batch, part)
+    path, annotation = _delivered_file(settings, scan_id, batch, part)
     path = str(file or path)
     try:
-        data, why = content_at(path), "there is no such file"
+        data, problem = content_at(path), "there is no such file"
     except OSError as error:
-        data, why = None, error.strerror
+        data, problem = None, error.strerror
     if data is None:
         raise ConfigError(
-            f"The scan cannot be read at {path} ({why}). Put it back, or say where it lies now: "
-            "--scan FILE"
+            f"The scan cannot be read from {path} ({problem}). Put it back, or name the file where "
+            "it is now: --scan FILE"
         )
     if hashlib.sha256(data).hexdigest()[:32] != scan_id:
         raise ConfigError(
-            f"{path} is another scan than {scan_id}, or was changed since it was delivered. Name "
-            "the file as it was delivered: --scan FILE"
+            f"{path} is not scan {scan_id}, or was changed after delivery. Name the file as it was "
+            "delivered: --scan FILE"
         )
-    picture = decode(data, about.bits, settings.max_pixels)
-    return (picture if about.boxes else turn_upright(picture)).frames
+    picture = decode(data, annotation.bits, settings.max_pixels)
+    return (picture if annotation.boxes else turn_upright(picture)).frames
 
 
-def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple[str, Annotation]:
-    """Where the scan was delivered, and what the delivery says of it."""
+def _delivered_file(
+    settings: Settings, scan_id: str, batch: str, part: int
+) -> tuple[str, Annotation]:
+    """Return the path that the scan was delivered under, and its annotation."""
     private = open_private_folder(settings.private_folder, may_create=False)
     deliveries = DeliveryLists(private, batch)
     index = private.root / "index" / batch / f"part-{part:05d}.parquet"
@@ -56,6 +57,6 @@ def _delivered(settings: Settings, scan_id: str, batch: str, part: int) -> tuple
         if each.entry.path in paths:
             return address_of(deliveries.folder, each.entry.path), each.annotation
     raise ConfigError(
-        f"The private folder {settings.private_folder} does not know where scan {scan_id} lies. "
-        "Set DENTAL_PRIVATE to the private folder of this store."
+        f"The private folder {settings.private_folder} has no path of scan {scan_id}. Set "
+        "DENTAL_PRIVATE to the private folder of this store."
     )

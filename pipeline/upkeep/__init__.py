@@ -1,0 +1,1 @@
+"""Maintenance of a store: `dental doctor`, `why`, `retry`, `undo` and `forget`."""

@@ -1,4 +1,4 @@
-"""Is this installation, and this store, in order? One finding a question, with what to do.
+"""Checks of the installation and of a store, for `dental doctor`: findings and what to do.
 
 Nothing is changed, whatever is found.
 """
@@ -30,53 +30,57 @@ from pipeline.store.registry import choose_models, embedder, trunk_home
 from pipeline.upkeep import forget
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
-ROOM = 1_000  # scans that should find room before anybody is warned
+MIN_FREE_SCANS = 1_000  # fewer scans than this in the free space give a warning
+RUN_AGAIN = "fix what the message names, then run dental doctor again"
+REINSTALL = "install the versions of requirements.lock again"
 SCHEDULES = catalog.SQL / "doctor" / "schedules.sql"
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is, in words, and what to do unless it is well."""
+    """The result of one check, and what to do unless it is ok."""
 
     what: str
     state: str  # ok, warning or failed
-    words: str
+    message: str
     to_do: str = ""
 
 
 def run_checks(settings: Settings) -> Iterator[Finding]:
-    """Every finding, the quick ones first; a question that raises is a finding too."""
-    for question in (python, packages, decoders, names):
-        yield from _asked(question)
-    yield from _of_store(settings)
-    yield from _asked(device)
+    """Run all checks, quick ones first; a check that raises gives a finding too."""
+    for check in (python, packages, decoders, file_names):
+        yield from _run(check)
+    yield from _check_store(settings)
+    yield from _run(device)
 
 
-def _of_store(settings: Settings) -> Iterator[Finding]:
+def _check_store(settings: Settings) -> Iterator[Finding]:
     try:
         if not Store(settings.store).exists():
-            yield Finding("store", WARNING, f"there is no {settings.store} yet", "make run-flow")
+            message = f"there is no store {settings.store} yet"
+            yield Finding("store", WARNING, message, "make run-flow")
             return
         opened = open_for_writing(settings)
     except (PipelineError, OSError) as error:
-        yield Finding("store and key", FAILED, str(error), "see there; then ask again")
+        yield Finding("store and key", FAILED, str(error), RUN_AGAIN)
         return
-    yield Finding("store and key", OK, f"{settings.store}, and the key is this store's")
-    for question in (permissions, versions, room, checks, forgetting, schedule, trunk):
-        yield from _asked(question, opened)
+    yield Finding("store and key", OK, f"{settings.store} opens with its key")
+    for check in (permissions, versions, free_space, checks, forgetting, schedule, trunk):
+        yield from _run(check, opened)
 
 
-def _asked(question: Callable[..., Iterator[Finding]], *about: OpenStore) -> Iterator[Finding]:
+def _run(check: Callable[..., Iterator[Finding]], *arguments: OpenStore) -> Iterator[Finding]:
+    what = check.__name__.replace("_", " ")
     try:
-        yield from question(*about)
+        yield from check(*arguments)
     except PipelineError as error:
-        yield Finding(question.__name__, FAILED, str(error), "see there; then ask again")
-    # The others are still to be asked, whatever is broken here.
+        yield Finding(what, FAILED, str(error), RUN_AGAIN)
+    # Whatever is broken here, the other checks still run.
     except Exception as error:
-        what, words = question.__name__, f"{type(error).__name__}: {error}"
-        yield Finding(what, FAILED, words, "install the versions of requirements.lock anew")
+        yield Finding(what, FAILED, f"{type(error).__name__}: {error}", REINSTALL)
 
 
 def python() -> Iterator[Finding]:
+    """Check the version of Python."""
     version = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] < (3, 14):
         yield Finding("Python", OK, version)
@@ -85,18 +89,18 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Versions outside the ranges may break Prefect without an error: no schedule ever runs."""
+    """Check package versions. Other versions may break Prefect without an error: no run starts."""
     wrong = []
     for text in importlib.metadata.requires("dental-pipeline") or []:
-        wanted = Requirement(text)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+        required = Requirement(text)
+        if required.marker and not required.marker.evaluate({"extra": ""}):
             continue
         try:
-            found = importlib.metadata.version(wanted.name)
+            found = importlib.metadata.version(required.name)
         except importlib.metadata.PackageNotFoundError:
             found = "missing"
-        if found == "missing" or not wanted.specifier.contains(found, prereleases=True):
-            wrong.append(f"{wanted.name} is {found}, expected {wanted.specifier}")
+        if found == "missing" or not required.specifier.contains(found, prereleases=True):
+            wrong.append(f"{required.name} is {found}, expected {required.specifier}")
     prefect = importlib.metadata.version("prefect")
     if wrong:
         yield Finding("packages", FAILED, "; ".join(wrong), "make clean, then make run-flow")
@@ -105,76 +109,79 @@ def packages() -> Iterator[Finding]:
 
 
 def decoders() -> Iterator[Finding]:
+    """Decode sample files of every supported kind."""
     tried = check_decoders()
     wrong = [f"{each.kind}: {each.got}" for each in tried if each.got != each.expected]
     if wrong:
-        yield Finding("decoders", FAILED, "; ".join(wrong), "install requirements.lock anew")
+        yield Finding("decoders", FAILED, "; ".join(wrong), REINSTALL)
     else:
-        yield Finding("decoders", OK, f"{len(tried)} kinds of files, as they should be")
+        yield Finding("decoders", OK, f"{len(tried)} kinds of files decode correctly")
     if missing := missing_syntaxes():
-        words = "no decoder for " + ", ".join(missing)
-        yield Finding(
-            "DICOM", WARNING, words, "install requirements.lock anew, or export otherwise"
-        )
+        message = "no decoder for " + ", ".join(missing)
+        yield Finding("DICOM", WARNING, message, f"{REINSTALL}, or export as another syntax")
     else:
         yield Finding("DICOM", OK, "every compressed transfer syntax has a decoder")
 
 
-def names() -> Iterator[Finding]:
-    """Can files be named in any script here?"""
+def file_names() -> Iterator[Finding]:
+    """Check that the file system keeps file names in any script."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "Zähne-зубы-歯.png")
         path.write_bytes(png(np.zeros((8, 8), np.uint8)))
         kept = [each.name for each in Path(folder).iterdir()] == [path.name]
     if kept:
-        yield Finding("file names", OK, "of any script are kept")
+        yield Finding("file names", OK, "the file system keeps names in any script")
     else:
-        yield Finding("file names", WARNING, "are changed by this file system", "use another disk")
+        message = "the file system changes names that are not ASCII"
+        yield Finding("file names", WARNING, message, "use another disk")
 
 
 def permissions(opened: OpenStore) -> Iterator[Finding]:
-    """The private folder and the pages are for their owner alone."""
+    """Check that only the owner can read the private folder and the pages."""
     root, store = opened.private.root, opened.store
     owned = [root, root / "key", *root.glob("deliveries/*/*"), *root.glob("messages.log")]
     open_to = [str(path) for path in owned if stat.S_IMODE(path.stat().st_mode) & 0o077]
     pages = store.readable_by_others("reports")
     open_to += pages or []
     if open_to:
-        words = f"others may read {open_to[0]}"
-        words += f" and {len(open_to) - 1} more" if len(open_to) > 1 else ""
-        yield Finding("privacy", FAILED, words, f"chmod -R go= {root} {store.root}/reports")
+        message = f"other users can read {open_to[0]}"
+        message += f" and {len(open_to) - 1} more" if len(open_to) > 1 else ""
+        yield Finding("privacy", FAILED, message, f"chmod -R go= {root} {store.root}/reports")
     elif pages is None:
-        words = "the private folder is yours alone; who reads the pages, the bucket's policy says"
-        yield Finding("privacy", OK, words)
+        message = "only you can read the private folder; the bucket policy decides about the pages"
+        yield Finding("privacy", OK, message)
     else:
-        yield Finding("privacy", OK, "the private folder and the pages are yours alone")
+        yield Finding("privacy", OK, "only you can read the private folder and the pages")
 
 
 def versions(opened: OpenStore) -> Iterator[Finding]:
-    """Does what is forgotten live on as an earlier version?"""
+    """Check that a bucket keeps no earlier versions of what was forgotten."""
     try:
         kept = opened.store.keeps_versions()
     except PermissionError:
-        return  # who may not ask is no administrator of the bucket
+        return  # only administrators of the bucket may read this
     if kept:
-        words = "the bucket keeps earlier versions, so what is forgotten stays in them"
-        to_do = "let a lifecycle rule expire noncurrent versions after a day"
-        yield Finding("versions", WARNING, words, to_do)
+        message = "the bucket keeps earlier versions, so forgotten data remains in them"
+        to_do = "add a lifecycle rule that expires noncurrent versions after a day"
+        yield Finding("versions", WARNING, message, to_do)
 
 
-def room(opened: OpenStore) -> Iterator[Finding]:
+def free_space(opened: OpenStore) -> Iterator[Finding]:
+    """Check the free disk space."""
     free = opened.store.free_bytes()
     if free is None:
         return
-    scans, words = free // BYTES_PER_SCAN, f"{free / 1e9:.1f} GB free"
-    if scans < ROOM:
-        words += f", enough for about {scans} panoramics"
-        yield Finding("room", WARNING, words, "make room, or set `store` to a larger disk")
+    scans, message = free // BYTES_PER_SCAN, f"{free / 1e9:.1f} GB free"
+    if scans < MIN_FREE_SCANS:
+        message += f", enough for about {scans} panoramics"
+        to_do = "free some space, or move the store to a larger disk and set `store`"
+        yield Finding("free space", WARNING, message, to_do)
     else:
-        yield Finding("room", OK, words)
+        yield Finding("free space", OK, message)
 
 
 def checks(opened: OpenStore) -> Iterator[Finding]:
+    """Run the SQL checks of the store."""
     with catalog.open_store(opened.store) as con:
         broken = [f"{name} ({len(rows)} rows)" for name, rows in catalog.check(con)]
     if broken:
@@ -185,58 +192,60 @@ def checks(opened: OpenStore) -> Iterator[Finding]:
 
 
 def forgetting(opened: OpenStore) -> Iterator[Finding]:
+    """Check that no `dental forget` was interrupted."""
     if forget.unfinished(opened):
         to_do = "run the same dental forget … --yes again"
-        yield Finding("forgetting", FAILED, "was interrupted and is not finished", to_do)
+        yield Finding("forgetting", FAILED, "dental forget was interrupted", to_do)
 
 
 def schedule(opened: OpenStore) -> Iterator[Finding]:
-    """What Prefect's database says, without starting Prefect."""
+    """Check the schedule in the database of Prefect, without starting Prefect."""
     database = opened.private.root / "prefect" / "prefect.db"
     found = _schedules(database) if database.is_file() else []
     active = [f"{name} ({when})" for name, is_active, when in found if is_active]
     paused = [name for name, is_active, _ in found if not is_active]
     if paused:
-        words = f"{', '.join(paused)} is paused and will not run"
-        yield Finding("schedule", WARNING, words, "resume it in Prefect, or start serving it anew")
+        message = f"{', '.join(paused)} is paused and will not run"
+        to_do = "resume it in Prefect, or restart make serve"
+        yield Finding("schedule", WARNING, message, to_do)
     if active and not is_locked(opened.store, SERVER):
-        words = f"{', '.join(active)}: but nobody serves it, so it will not run"
-        yield Finding(
-            "schedule", WARNING, words, "make serve; or leave it, when cron or systemd runs"
-        )
+        message = f"{', '.join(active)}, but no process serves it, so it will not run"
+        to_do = "run make serve; nothing is to do if cron or systemd starts the nightly run"
+        yield Finding("schedule", WARNING, message, to_do)
     elif active or not paused:
         yield Finding("schedule", OK, ", ".join(active) or "none is configured")
 
 
 def _schedules(database: Path) -> list[tuple[str, bool, str]]:
-    """Name, whether it is active, and when, of everything scheduled."""
+    """Return name, whether it is active, and time of every schedule."""
     address = f"{database.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
         rows = connection.execute(SCHEDULES.read_text()).fetchall()
-    return [(name, bool(active), _when(json.loads(said))) for name, active, said in rows]
+    return [(name, bool(active), _times(json.loads(rule))) for name, active, rule in rows]
 
 
-def _when(said: dict) -> str:
-    if "cron" in said:
-        return f"cron {said['cron']}, {said.get('timezone') or 'UTC'}"
-    return f"every {said['interval']} s" if "interval" in said else "by rule"
+def _times(rule: dict) -> str:
+    if "cron" in rule:
+        return f"cron {rule['cron']}, {rule.get('timezone') or 'UTC'}"
+    return f"every {rule['interval']} s" if "interval" in rule else "by recurrence rule"
 
 
 def device() -> Iterator[Finding]:
+    """Name the device that models run on."""
     from pipeline.model.backend import device
 
     yield Finding("device", OK, device())
 
 
 def trunk(opened: OpenStore) -> Iterator[Finding]:
-    """Does the trunk in use still reproduce the embedding that was stored with it?"""
+    """Check that the current trunk reproduces the embedding that was stored with it."""
     chosen = choose_models(opened.settings, opened.store)
     if not opened.store.has(f"{trunk_home(chosen.trunk_id)}/card.json"):
-        yield Finding("trunk", OK, f"{chosen.trunk_id} is made by the first run")
+        yield Finding("trunk", OK, f"{chosen.trunk_id} will be created by the first run")
         return
     try:
         embedder(opened.store, chosen)
     except PipelineError as error:
-        yield Finding("trunk", FAILED, str(error), "see there")
+        yield Finding("trunk", FAILED, str(error), RUN_AGAIN)
     else:
         yield Finding("trunk", OK, f"{chosen.trunk_id} reproduces its golden embedding")

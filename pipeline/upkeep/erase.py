@@ -1,8 +1,8 @@
-"""Take the rows of some scans and patients out of a store, and search for what is left of them.
+"""Erasure of the rows of scans and patients from a store, and a search for what is left.
 
-Nothing is edited in place: a part with such rows is replaced by one without them, written as every
-part is, whole or not at all. Rows are known by the columns scan_id, crop_id and patient_key,
-whatever the table, so a table that is added later is covered too.
+Nothing is edited in place: a part with such rows is replaced by one without them, written whole or
+not at all like every part. Rows are found by the columns scan_id, crop_id and patient_key in any
+table, so a table that is added later is covered too.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -19,23 +19,23 @@ from pipeline.progress import Advance
 from pipeline.store.base import Store
 from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
 
-NO_COLUMNS = pa.schema([])  # asked of a part: none in particular, whatever its table
+NO_COLUMNS = pa.schema([])  # required of a part: none, so that any table can be read
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What tells whose a row is: ids of scans and keyed patients."""
+    """Ids of scans and keyed patients that identify rows."""
 
     scan_ids: frozenset[str]
     patient_keys: frozenset[str] = frozenset()
 
     @cached_property
     def texts(self) -> tuple[bytes, ...]:
-        """As they would be found in a file; each has 32 hex digits, so none is found by chance."""
+        """The ids as bytes in a file; each has 32 hex digits, so none occurs there by chance."""
         return tuple(sorted(each.encode() for each in self.scan_ids | self.patient_keys))
 
     def rows(self, table: pa.RecordBatch | pa.Table) -> pa.Array:
-        """Which rows are theirs: a boolean for every row of any table."""
+        """Return a boolean for every row of a table: whether it belongs to them."""
         found = pa.array([False] * table.num_rows)
         ids, keys = (
             pa.array(sorted(each), pa.string()) for each in (self.scan_ids, self.patient_keys)
@@ -64,20 +64,20 @@ TABLES = (
 
 
 def tables(store: Store) -> list[str]:
-    """Names of all Parquet files with rows of people but the ledger's, models' lists too."""
+    """Return all Parquet files with rows of patients except the ledger, with the models' lists."""
     return [name for table in TABLES for name in store.names(table) if name.endswith(".parquet")]
 
 
 def rows_in(store: Store, name: str, traces: Traces) -> int:
-    """How many rows of a part are theirs; reads the columns that tell, and no other."""
+    """Count their rows in a part, reading the id columns alone."""
     with pq.ParquetFile(store.parquet(name, groups=[])) as file:
-        telling = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
-    slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(telling)) if telling else ()
+        columns = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
+    slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(columns)) if columns else ()
     return sum(pc.sum(traces.rows(rows)).as_py() or 0 for rows in slices)
 
 
 def erase_rows(store: Store, name: str, traces: Traces) -> None:
-    """Replace a part by one without their rows; labels without any row have no part."""
+    """Replace a part by one without their rows; a part of labels without rows is removed."""
     schema, kept = _schema(store, name), 0
     with part_writer(store, name, schema) as part:
         for rows in iter_part(store, name, NO_COLUMNS):
@@ -89,21 +89,24 @@ def erase_rows(store: Store, name: str, traces: Traces) -> None:
 
 
 def _schema(store: Store, name: str) -> pa.Schema:
-    """What the part was written with. Parquet calls the items of lists otherwise than Arrow does,
-    so that what was read and written again would have other bytes."""
+    """Return the schema that the part was written with.
+
+    The names of list items differ between Parquet and Arrow, so a table that is read and written
+    with the schema of the file would have other bytes.
+    """
     known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
     return known.get(name.split("/")[0]) or pq.read_schema(store.parquet(name, groups=[]))
 
 
 def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
-    """Replace a ledger part by one whose rows went through `change`."""
+    """Replace a ledger part by one with `change` applied to every row."""
     part = PackedPart(name, schemas.SCANS)
     part.add(change(row) for row in read_part(store, name, schemas.SCANS).to_pylist())
     store.write_bytes(name, part.to_bytes())
 
 
 def erase_from_index(private: PrivateFolder, batch: str, traces: Traces, paths: Container) -> None:
-    """Take these scans, and what lay at these paths, out of the index of a batch."""
+    """Remove these scans and paths from the private index of a batch."""
     for file in sorted(private.root.glob(f"index/{batch}/*.parquet")):
         table = pq.read_table(file)
         rows = table.to_pylist()
@@ -116,25 +119,25 @@ def erase_from_index(private: PrivateFolder, batch: str, traces: Traces, paths: 
 
 
 def traces_left(files: Iterable[tuple[Store, str]], traces: Traces, advance: Advance) -> list[str]:
-    """Where any of the traces still stands, of these names in their stores.
+    """Return the addresses of the files that still contain any of the traces.
 
-    Every byte of every file is looked at, and every column of Parquet files once more, decoded.
+    Every byte of every file is searched, and every column of Parquet files once more, decoded.
     """
     left = []
     for store, name in files:
-        if _stands_in(store, name, traces.texts):
+        if _contains(store, name, traces.texts):
             left.append(store.address(name))
         advance(1)
     return left
 
 
 def every_file(store: Store, private: PrivateFolder) -> list[tuple[Store, str]]:
-    """All files of a store and its private folder, hidden and unfinished ones too."""
+    """Return all files of a store and its private folder, with hidden and unfinished ones."""
     places = (store, Store(str(private.root)))
     return [(place, name) for place in places for name in place.everything()]
 
 
-def _stands_in(store: Store, name: str, texts: tuple[bytes, ...]) -> bool:
+def _contains(store: Store, name: str, texts: tuple[bytes, ...]) -> bool:
     with store.content(name) as data:
         if any(data.find(text) >= 0 for text in texts):
             return True
@@ -144,7 +147,7 @@ def _stands_in(store: Store, name: str, texts: tuple[bytes, ...]) -> bool:
 
 
 def _decoded(store: Store, name: str) -> Iterator[bytes]:
-    """The values of all columns of a Parquet file, one after the other, as bytes."""
+    """Iterate over the decoded values of all columns of a Parquet file, as bytes."""
     with pq.ParquetFile(store.parquet(name), pre_buffer=False) as file:
         for rows in file.iter_batches(batch_size=256):
             for column in rows.columns:

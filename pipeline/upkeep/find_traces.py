@@ -1,4 +1,4 @@
-"""All there is of a patient or of a scan: who they are, where their files stand, who learned."""
+"""Search for everything stored about a patient or a scan: files, rows, models trained on them."""
 
 import base64
 import json
@@ -18,13 +18,13 @@ from pipeline.store.registry import read_card, trunk_home
 from pipeline.upkeep.erase import Traces, rows_in, tables
 
 LEDGER = ["batch", "part", "row", "scan_id", "patient_key"]
-LISTS = ("/patients.parquet", "/learned.parquet")  # whom or which crops a model learned from
-UNLISTED = "perhaps: when it was learned, trunks kept no list of patients"
+LISTS = ("/patients.parquet", "/learned.parquet")  # patients or crops that a model was trained on
+UNLISTED = "possibly: trained before trunks kept a list of patients"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file to forget stands in the delivery lists."""
+    """Entry of a file in the delivery lists."""
 
     batch: str
     part: int
@@ -36,43 +36,47 @@ class Place:
 
 @dataclass
 class ErasureTarget:
-    """All that is there of those to forget."""
+    """Everything stored about the scans and patients to be forgotten."""
 
     scan_ids: set[str] = field(default_factory=set)
-    patient_keys: set[str] = field(default_factory=set)  # whose rows go
-    banned: set[str] = field(default_factory=set)  # patients of whom nothing is taken again
-    patient: str | None = None  # as it was delivered
+    patient_keys: set[str] = field(default_factory=set)  # whose rows are erased
+    banned: set[str] = field(default_factory=set)  # patients whose scans are never taken again
+    patient: str | None = None  # the id as it was delivered
     places: list[Place] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)  # that had learned from them
-    rows: dict[str, int] = field(default_factory=dict)  # by table, as first found
+    models: list[str] = field(default_factory=list)  # trained on them
+    rows: dict[str, int] = field(default_factory=dict)  # by table, before anything is erased
 
     @property
     def entries(self) -> list[tuple[str, Entry]]:
-        """Batch and listed entry of every file."""
+        """Batch and delivery-list entry of every file."""
         return [(p.batch, Entry(p.path, p.size, p.mtime_ns, "file")) for p in self.places]
 
     @property
     def traces(self) -> Traces:
+        """What identifies their rows and files."""
         return Traces(frozenset(self.scan_ids), frozenset(self.patient_keys))
 
     @property
     def batches(self) -> list[str]:
+        """Batches that their files were delivered in."""
         return sorted({place.batch for place in self.places})
 
     def to_json(self) -> bytes:
-        said = {name: getattr(self, name) for name in ("patient", "models", "rows")}
+        """Serialize, for the journal."""
+        fields = {name: getattr(self, name) for name in ("patient", "models", "rows")}
         sets = {name: sorted(getattr(self, name)) for name in SETS}
         places = [
             {**vars(place), "path": base64.b64encode(place.path).decode()} for place in self.places
         ]
-        return json.dumps({**said, **sets, "places": places}).encode()
+        return json.dumps({**fields, **sets, "places": places}).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "ErasureTarget":
-        said = json.loads(data)
-        places = said.pop("places")
+        """Restore what `to_json` wrote."""
+        fields = json.loads(data)
+        places = fields.pop("places")
         return cls(
-            **{name: set(value) if name in SETS else value for name, value in said.items()},
+            **{name: set(value) if name in SETS else value for name, value in fields.items()},
             places=[
                 Place(**{**place, "path": base64.b64decode(place["path"])}) for place in places
             ],
@@ -83,9 +87,9 @@ SETS = ("scan_ids", "patient_keys", "banned")
 
 
 def find_patient(opened: OpenStore, patient: str) -> ErasureTarget:
-    """All there is of a patient, whose id is given as it was delivered.
+    """Find everything stored about a patient, whose id is given as it was delivered.
 
-    A scan of theirs that another batch holds too, under any name, is theirs there as well.
+    Copies of their scans in other batches, under any name, are included.
     """
     key = opened.private.patient_key(patient)
     found = ErasureTarget(patient_keys={key}, banned={key}, patient=patient)
@@ -96,12 +100,12 @@ def find_patient(opened: OpenStore, patient: str) -> ErasureTarget:
 
 
 def find_scan(opened: OpenStore, scan_id: str) -> ErasureTarget:
-    """All there is of one scan, in whatever batches it was delivered."""
+    """Find everything stored about one scan, in every batch that it was delivered in."""
     return _completed(opened, ErasureTarget(scan_ids={scan_id}))
 
 
 def find_again(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
-    """The same, as the store is now."""
+    """Repeat the search that gave `found` on the current store."""
     if found.patient is not None:
         return find_patient(opened, found.patient)
     [scan_id] = found.scan_ids
@@ -109,21 +113,21 @@ def find_again(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
 
 
 def _completed(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
-    """Places, rows and models of the scans and patients in `found`."""
-    # A scan of nobody known is its own patient.
+    """Add places, rows and models of the scans and patients in `found`."""
+    # A scan without a patient ID counts as its own patient.
     found.patient_keys |= {opened.private.keyed("scan", scan_id) for scan_id in found.scan_ids}
-    places, keys, others = set(), set(found.patient_keys), set()
+    places, keys, remaining = set(), set(found.patient_keys), set()
     for row in _ledger(opened):
         if row["scan_id"] in found.scan_ids or row["patient_key"] in found.patient_keys:
             places.add((row["batch"], row["part"], row["row"]))
             keys.add(row["patient_key"])
         else:
-            others.add(row["patient_key"])
-    # A patient of whom no row is left leaves no trace either.
-    found.patient_keys |= keys - others
+            remaining.add(row["patient_key"])
+    # A patient with no remaining row must leave no trace either.
+    found.patient_keys |= keys - remaining
     found.places = list(_places(opened, found, places))
-    concerned = Traces(frozenset(found.scan_ids), frozenset(keys))
-    found.models = sorted(models_of(opened, concerned))
+    affected = Traces(frozenset(found.scan_ids), frozenset(keys))
+    found.models = sorted(models_of(opened, affected))
     for name in tables(opened.store):
         if count := rows_in(opened.store, name, found.traces):
             table = name.split("/")[0]
@@ -139,7 +143,7 @@ def _ledger(opened: OpenStore) -> Iterator[dict]:
 def _places(
     opened: OpenStore, found: ErasureTarget, places: set[tuple[str, int, int]]
 ) -> Iterator[Place]:
-    """Entries of delivery lists: of ledger rows, and of files listed but not received yet."""
+    """Find the delivery-list entries, also of files that are listed but not received yet."""
     for batch in batches(opened.private):
         indexed = _indexed(opened, batch, found.scan_ids)
         for file in DeliveryLists(opened.private, batch).all_files():
@@ -153,7 +157,7 @@ def _places(
 
 
 def _indexed(opened: OpenStore, batch: str, scan_ids: set[str]) -> set[tuple[int, bytes]]:
-    """Part and path of scans that were read; a killed run may have indexed an unfinished part."""
+    """Return part and path of indexed scans; a killed run may have indexed an unfinished part."""
     found = set()
     for file in opened.private.root.glob(f"index/{batch}/part-*.parquet"):
         part = int(file.stem.removeprefix("part-"))
@@ -163,17 +167,17 @@ def _indexed(opened: OpenStore, batch: str, scan_ids: set[str]) -> set[tuple[int
     return found
 
 
-def models_of(opened: OpenStore, concerned: Traces) -> Iterator[str]:
-    """Models whose list names any of these patients, or any crop of these scans.
+def models_of(opened: OpenStore, affected: Traces) -> Iterator[str]:
+    """Find the models whose list has any of these patients, or any crop of these scans.
 
-    A trunk learned before trunks kept a list may have learned from anybody.
+    A trunk from before trunks kept a list may have been trained on any patient.
     """
-    if not concerned.texts:
+    if not affected.texts:
         return
     store = opened.store
     names = store.names("models")
     for name in names:
-        if name.endswith(LISTS) and rows_in(store, name, concerned):
+        if name.endswith(LISTS) and rows_in(store, name, affected):
             yield name.rpartition("/")[0]
     for home in map(trunk_home, trunk_ids(store)):
         if f"{home}/patients.parquet" not in names and "learn" in read_card(store, home):
@@ -181,30 +185,30 @@ def models_of(opened: OpenStore, concerned: Traces) -> Iterator[str]:
 
 
 def still_in_inbox(opened: OpenStore, found: ErasureTarget) -> list[str]:
-    """Their files that still lie where they were delivered, for a person to delete."""
-    lying = set()
+    """Return the paths of their files that are still in the delivered folders, to be deleted."""
+    paths = set()
     for place in found.places:
         folder = DeliveryLists(opened.private, place.batch).folder
-        now = state_at(folder, place.path)
-        # Another file may lie there by now.
-        if now is not None and now.size == place.size:
-            lying.add(address_of(folder, place.path))
-    return sorted(lying)
+        state = state_at(folder, place.path)
+        # Another file may have taken its path since.
+        if state is not None and state.size == place.size:
+            paths.add(address_of(folder, place.path))
+    return sorted(paths)
 
 
 def format_traces(found: ErasureTarget) -> list[str]:
-    """What would go, in counts, and which models had learned from it."""
+    """Return what would be erased, in counts, and the models trained on it, line by line."""
     scans = len(found.scan_ids)
     if not found.places:
         return [
-            "Nothing here belongs to them. Give the id as the delivery gave it (a table's wins "
-            "over DICOM's). Forgotten all the same, they are not taken when they come."
+            "Nothing is stored under this id. Give it as it was delivered (an id in a table takes "
+            "precedence over the DICOM header). With --yes it is still barred from later batches."
         ]
     lines = [f"{len(found.places)} deliveries of {scans} scans in {len(found.batches)} batches"]
     lines += [f"  {table}: {count} rows" for table, count in sorted(found.rows.items())]
     if found.models:
         lines.append(
-            "Models that had learned from them, and stay as they are until you train anew:"
+            "Models that were trained on them, and stay as they are until you train again:"
         )
         lines += [f"  {model}" for model in found.models]
     return lines

@@ -1,12 +1,12 @@
-"""Forget a patient or a scan: nothing of them stays in the store or in the private folder.
+"""Forgetting a patient or a scan: nothing of them stays in the store or in the private folder.
 
-Every row of theirs goes from every table, and so do their files' names. In ledger and delivery
-lists an empty place stays (rejected, reason `forgotten`), so that counts reconcile and parts that
-are made again are made of the same bytes. Keyed hashes stay too, so that no later night takes the
-files again.
+All their rows are erased from every table, and so are the names of their files. In the ledger and
+the delivery lists an empty entry stays (rejected, reason `forgotten`), so that counts reconcile and
+parts that are written again have the same bytes. Keyed hashes stay too, so that no later run takes
+the files again.
 
-A journal in the private folder is written before anything is changed and removed at the end: after
-a kill, running again goes on from it, whatever was found and changed before.
+A journal in the private folder is written before anything is changed and removed at the end. After
+a kill, another run continues from it, whatever had been erased by then.
 """
 
 import os
@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.progress import progress
-from pipeline.report.batch import rewrite_report
+from pipeline.report.batch_report import rewrite_report
 from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.ledger_rows import RowMaker
 from pipeline.stages.receive import without_facts
@@ -38,24 +38,24 @@ JOURNAL = "forgetting.json"
 
 
 def unfinished(opened: OpenStore) -> ErasureTarget | None:
-    """What a killed run had begun to forget."""
+    """Return what an interrupted run had begun to forget."""
     try:
         return ErasureTarget.from_json((opened.private.root / JOURNAL).read_bytes())
     except FileNotFoundError:
         return None
 
 
-def forget(opened: OpenStore, asked: ErasureTarget) -> ErasureTarget:
-    """Forget what was found, and return it as it was found at last, with all runs kept off.
+def forget(opened: OpenStore, target: ErasureTarget) -> ErasureTarget:
+    """Forget `target`, and return what was found of it once all batches were locked.
 
-    After a kill, call it again with what is `unfinished`. Raises BatchBusy when a run works on
-    any batch.
+    After a kill, call it again with what `unfinished` returns. Raises BatchBusy if a run is active
+    on any batch.
     """
     store, private = opened.store, opened.private
-    # First of all, so that a run which begins from now on passes them over.
-    ForgottenList(private).add(asked.entries, asked.scan_ids, asked.banned)
+    # First of all, so that runs that start from now on skip them.
+    ForgottenList(private).add(target.entries, target.scan_ids, target.banned)
     with all_batches_locked(opened), commit_lock(store):
-        found = unfinished(opened) or find_again(opened, asked)
+        found = unfinished(opened) or find_again(opened, target)
         ForgottenList(private).add(found.entries, found.scan_ids, found.banned)
         private.sweep()
         store.sweep()
@@ -72,7 +72,7 @@ def forget(opened: OpenStore, asked: ErasureTarget) -> ErasureTarget:
 
 @contextmanager
 def all_batches_locked(opened: OpenStore) -> Iterator[None]:
-    """Keep every run off the store: a run may hold rows in memory that it has not written yet."""
+    """Lock every batch: an active run may hold rows in memory that it has not written yet."""
     received = {name.split("/")[1] for name in opened.store.names("scans")}
     with ExitStack() as locks:
         for batch in sorted({*received, *batches(opened.private)}):
@@ -90,10 +90,10 @@ def _erase_tables(opened: OpenStore, found: ErasureTarget) -> None:
 
 
 def _erase_names(opened: OpenStore, found: ErasureTarget) -> None:
-    """Out of the messages, the index and the delivery lists."""
+    """Erase the names of their files from messages.log, the index and the delivery lists."""
     private, log = opened.private, opened.private.root / "messages.log"
     if log.exists():
-        names = mentioned_in(found)
+        names = name_pattern(found)
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if not names.search(line.partition(" ")[2])]
         private.write("messages.log", "".join(kept).encode())
@@ -103,22 +103,23 @@ def _erase_names(opened: OpenStore, found: ErasureTarget) -> None:
         DeliveryLists(private, batch).erase({(place.part, place.row) for place in mine})
 
 
-def mentioned_in(found: ErasureTarget) -> re.Pattern:
-    """Finds a message about any of the files (with any suffix, as of label files) or the patient.
+def name_pattern(found: ErasureTarget) -> re.Pattern:
+    """Return a pattern that matches a message about the patient or any of the files.
 
-    Rather a line too many than one too few: a file of the same name elsewhere matches too.
+    File names match with any suffix, as of label files. Rather a line too many than one too few:
+    a file of the same name elsewhere matches too.
     """
-    words = {found.patient} if found.patient else set()
+    names = {found.patient} if found.patient else set()
     for place in found.places:
         name = os.path.basename(place.path).decode("utf-8", "backslashreplace")
-        words.add(os.path.splitext(name)[0])
-    words |= found.scan_ids | found.patient_keys
-    either = "|".join(re.escape(word) for word in sorted(words))
-    return re.compile(rf"(?<![\w-])(?:{either})(?![\w-])")
+        names.add(os.path.splitext(name)[0])
+    names |= found.scan_ids | found.patient_keys
+    any_name = "|".join(re.escape(name) for name in sorted(names))
+    return re.compile(rf"(?<![\w-])(?:{any_name})(?![\w-])")
 
 
 def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
-    """Their rows of the ledger become what receiving makes of the emptied delivery lists."""
+    """Replace their ledger rows by what receiving writes for an emptied delivery-list entry."""
     for batch in found.batches:
         deliveries = DeliveryLists(opened.private, batch)
         mine = {(place.part, place.row) for place in found.places if place.batch == batch}
@@ -138,12 +139,12 @@ def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
 
 
 def empty_row(maker: RowMaker, listed: ListedFile) -> dict:
-    """The ledger row of a place that was emptied."""
+    """Return the ledger row of an emptied delivery-list entry."""
     return maker.scan(*without_facts(listed), AcceptedScans())
 
 
 def _remove_pages(opened: OpenStore, traces: Traces) -> None:
-    """Other pages and records that name any of them; they are made again by what made them."""
+    """Remove other pages and records that contain any of them; later runs write them again."""
     for folder in ("reports", "runs"):
         for name in opened.store.names(folder):
             data = opened.store.read_bytes(name)

@@ -1,7 +1,7 @@
-"""List again what was rejected, for the next run to try once more.
+"""Another attempt for rejected files: they are listed again for the next run.
 
-A file whose bytes changed comes again by itself. This is for files that are as they were while
-something else has changed: a decoder was updated, a limit raised, a permission given, the disk
+A file whose bytes changed is taken again without this. It is for files that are unchanged while
+something else has changed: a decoder was updated, a limit raised, a permission granted, or the disk
 was slow.
 """
 
@@ -22,18 +22,18 @@ COLUMNS = ["part", "row", "status", "reason"]
 
 @dataclass(frozen=True)
 class RetryResult:
-    """What became of the rejected files of a batch, in counts."""
+    """Counts of the rejected files of a batch."""
 
     batch: str
     listed: int  # for another attempt
     gone: int  # no longer in the batch's folder
-    waiting: int  # parts that were listed and not received, these files' and others'
+    waiting: int  # parts that are listed and not received, of these files and others
 
 
 def retry(opened: OpenStore, batch: str) -> RetryResult:
-    """List the batch's rejected files again; the next run takes them.
+    """List the batch's rejected files for another attempt by the next run.
 
-    Raises BatchBusy when a run works on the batch, ConfigError when its folder is gone.
+    Raises BatchBusy if a run is active on the batch, ConfigError if its folder is gone.
     """
     with batch_lock(opened.store, batch):
         deliveries = DeliveryLists(opened.private, batch)
@@ -47,7 +47,7 @@ def retry(opened: OpenStore, batch: str) -> RetryResult:
 
 
 def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
-    """Paths whose last attempt was rejected, unless because they were forgotten."""
+    """Return the paths whose last attempt was rejected, except forgotten ones."""
     last: dict[bytes, dict | None] = {}
     ledger = _ledger(opened.store, batch)
     for file in DeliveryLists(opened.private, batch).all_files():

@@ -1,12 +1,11 @@
-"""Take back a batch that was delivered by mistake.
+"""Removal of a batch that was delivered by mistake, without loss to other batches.
 
-What other batches hold of its scans must not be lost with it. Their duplicates of its accepted
-scans are listed for another attempt, which the next run of those batches accepts; so are theirs
-whose boxes were delivered with this batch first. That needs the files, so a batch is not taken
-back while such a file is missing.
+Scans of the batch can be duplicates in other batches, and so can boxes that this batch delivered
+first. Those files are listed for another attempt, and the next run of the other batches accepts
+them. That needs the files, so a batch is not removed while such a file is missing.
 
-Everything is found again from what is still there, so after a kill the same call goes on; the
-delivery lists of the batch go last.
+Everything is determined from what is still there, so after a kill the same call continues; the
+delivery lists of the batch are removed last.
 """
 
 import re
@@ -29,9 +28,9 @@ from pipeline.upkeep.find_traces import models_of
 from pipeline.upkeep.forget import all_batches_locked
 
 TAKEN_BACK = "taken_back"
-WORDS = "a duplicate of a scan whose batch was taken back; listed for another attempt"
+DETAIL = "a duplicate of a scan whose batch was taken back; listed for another attempt"
 COLUMNS = ["batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key", "regions"]
-# What is derived goes first.
+# Derived tables are removed first.
 TABLES = (
     "predictions",
     "novelty",
@@ -45,21 +44,23 @@ TABLES = (
 
 @dataclass
 class Undoing:
-    """What taking a batch back means."""
+    """What removing a batch changes."""
 
     batch: str
-    scans: int = 0  # accepted by it
+    scans: int = 0  # that it accepted
     files: list[str] = field(default_factory=list)  # of the store, in the order of their removal
-    relisted: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # scans by other part
-    lost: set[str] = field(default_factory=set)  # scans that no other batch holds
-    models: list[str] = field(default_factory=list)  # that may have learned from it
+    # Scans that are listed again, by batch and part of the other batch.
+    relisted: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)  # scans that no other batch has
+    models: list[str] = field(default_factory=list)  # that may have been trained on it
 
 
 def find(opened: OpenStore, batch: str) -> Undoing:
-    """What would be taken back. ConfigError for a batch that nobody delivered."""
+    """Return what `undo` would change. Raises ConfigError for an unknown batch."""
     if batch not in batches(opened.private):
         raise ConfigError(
-            f"No batch `{batch}` was delivered to this store; `dental query batches` lists them."
+            f"No batch `{batch}` was delivered to this store. List the batches with: dental query "
+            "batches"
         )
     ledger = [
         row
@@ -69,9 +70,9 @@ def find(opened: OpenStore, batch: str) -> Undoing:
     mine = [row for row in ledger if row["batch"] == batch]
     accepted = [row for row in mine if _is_accepted(row)]
     undoing = Undoing(batch, len(accepted), _files(opened, batch))
-    undoing.models = sorted(models_of(opened, _concerned(mine)))
-    ours = _boxes_brought(mine)
-    # Where a part holds the scan itself, its crops must not be touched for a few borrowed boxes.
+    undoing.models = sorted(models_of(opened, _contributed(mine)))
+    ours = _new_boxes(mine)
+    # If a part accepted the scan itself, its crops must not be touched for a few borrowed boxes.
     own = {(row["batch"], row["part"], row["scan_id"]) for row in ledger if _is_accepted(row)}
     undoing.lost = {row["scan_id"] for row in accepted}
     for row in ledger:
@@ -88,14 +89,14 @@ def _is_accepted(row: dict) -> bool:
     return row["status"] == ACCEPTED
 
 
-def _concerned(rows: list[dict]) -> Traces:
-    """Scans and patients of whom these rows brought crops: accepted, or the first with a box."""
-    brought = [row for row in rows if _is_accepted(row) or _boxes_brought([row])]
-    return Traces(*(frozenset(row[name] for row in brought) for name in ("scan_id", "patient_key")))
+def _contributed(rows: list[dict]) -> Traces:
+    """Return scans and patients whose crops these rows added: by acceptance, or by a new box."""
+    added = [row for row in rows if _is_accepted(row) or _new_boxes([row])]
+    return Traces(*(frozenset(row[name] for row in added) for name in ("scan_id", "patient_key")))
 
 
-def _boxes_brought(rows: list[dict]) -> set[tuple]:
-    """Scan and place of the boxes that these rows were the first to bring."""
+def _new_boxes(rows: list[dict]) -> set[tuple]:
+    """Return scan and position of the boxes that these rows were the first to deliver."""
     return {
         (row["scan_id"], *_place(box))
         for row in rows
@@ -110,14 +111,14 @@ def _place(box: dict) -> tuple[int, int, int, int]:
 
 
 def _files(opened: OpenStore, batch: str) -> list[str]:
-    """Everything in the store that belongs to the batch alone; its ledger goes last."""
+    """Return all files of the store that belong to the batch alone; its ledger is last."""
     store = opened.store
     names = [n for table in TABLES for n in store.names(table) if n.split("/")[2] == batch]
     labels = re.compile(rf"labels/part-{re.escape(batch)}-\d{{5,}}\.parquet")
     names += [name for name in store.names("labels") if labels.fullmatch(name)]
     names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
     names += store.names(f"audits/{batch}")
-    # What is usual is told anew without it by the next run, and what was compared with it is void.
+    # The next run makes a new reference without the batch; comparisons with the old one are void.
     for reference in make_reference(store, batch):
         names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
     names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
@@ -125,18 +126,18 @@ def _files(opened: OpenStore, batch: str) -> list[str]:
 
 
 def undo(opened: OpenStore, batch: str) -> Undoing:
-    """Take the batch back; returns what that meant.
+    """Remove the batch, and return what that changed.
 
-    Raises BatchBusy when a run works on any batch, and StoreError when scans would be lost.
+    Raises BatchBusy if a run is active on any batch, and StoreError if scans would be lost.
     """
     store = opened.store
     with all_batches_locked(opened):
         undoing = find(opened, batch)
         _refuse_loss(opened, undoing)
-        _list_again(opened, undoing)
+        _relist(opened, undoing)
         with commit_lock(store):
             for (other, part), scan_ids in sorted(undoing.relisted.items()):
-                _take_back_duplicates(opened, other, part, scan_ids)
+                _reject_duplicates(opened, other, part, scan_ids)
             for name in store.names("labels"):  # of reviewers, and of later deliveries
                 if rows_in(store, name, Traces(frozenset(undoing.lost))):
                     erase_rows(store, name, Traces(frozenset(undoing.lost)))
@@ -146,8 +147,8 @@ def undo(opened: OpenStore, batch: str) -> Undoing:
     return undoing
 
 
-def _files_of(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]]:
-    """Listed files of other batches that need another attempt."""
+def _files_to_relist(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]]:
+    """Return the listed files of other batches that need another attempt."""
     files: dict[str, list[ListedFile]] = {}
     for other, part in sorted(undoing.relisted):
         scan_ids = undoing.relisted[other, part]
@@ -160,15 +161,15 @@ def _files_of(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]
 
 
 def _refuse_loss(opened: OpenStore, undoing: Undoing) -> None:
-    for other, files in _files_of(opened, undoing).items():
+    for other, files in _files_to_relist(opened, undoing).items():
         folder = DeliveryLists(opened.private, other).folder
         known = DeliveryLists(opened.private, other).latest()
         gone = [f for f in files if known[f.entry.path].attempt == f.attempt and _gone(folder, f)]
         if gone:
             raise StoreError(
-                f"Batch {other} holds {len(gone)} duplicates of scans in {undoing.batch} whose "
-                "files are gone or changed, so taking it back would lose these scans. Put the "
-                f"files of {other} back where they were, or take {other} back first."
+                f"Batch {other} has {len(gone)} duplicates of scans in {undoing.batch} whose files "
+                "are gone or changed, so these scans would be lost. Put the files of "
+                f"{other} back where they were, or undo {other} first."
             )
 
 
@@ -176,19 +177,19 @@ def _gone(folder: BatchFolder, file: ListedFile) -> bool:
     return state_at(folder, file.entry.path) != (file.entry.size, file.entry.mtime_ns)
 
 
-def _list_again(opened: OpenStore, undoing: Undoing) -> None:
-    """Before anything else changes, so that a kill cannot leave them unlisted."""
-    for other, files in _files_of(opened, undoing).items():
+def _relist(opened: OpenStore, undoing: Undoing) -> None:
+    """List the files again. Comes first, so that a kill cannot leave them unlisted."""
+    for other, files in _files_to_relist(opened, undoing).items():
         known = DeliveryLists(opened.private, other).latest()
         again = {f.entry.path for f in files if known[f.entry.path].attempt == f.attempt}
         if again:
             plan_batch(other, opened, frozenset(again))
 
 
-def _take_back_duplicates(opened: OpenStore, other: str, part: int, scan_ids: set[str]) -> None:
-    """Reject the duplicates of a part; crops that they brought come again with their next attempt.
+def _reject_duplicates(opened: OpenStore, other: str, part: int, scan_ids: set[str]) -> None:
+    """Reject the duplicates of a part; their next attempt writes their crops again.
 
-    The ledger is last: it is what tells, after a kill, that this part is not done.
+    The ledger is replaced last: after a kill it shows that this part is not done.
     """
     store, traces = opened.store, Traces(frozenset(scan_ids))
     ending = "/".join(scans_name(other, part).split("/")[1:])
@@ -199,14 +200,14 @@ def _take_back_duplicates(opened: OpenStore, other: str, part: int, scan_ids: se
     def change(row: dict) -> dict:
         if row["status"] != DUPLICATE or row["scan_id"] not in scan_ids:
             return row
-        said = {"status": REJECTED, "reason": TAKEN_BACK, "detail": WORDS, "duplicate_of": None}
-        return {**row, **said}
+        rejection = {"status": REJECTED, "reason": TAKEN_BACK, "detail": DETAIL}
+        return {**row, **rejection, "duplicate_of": None}
 
     replace_rows(store, scans_name(other, part), change)
 
 
 def _remove_private(opened: OpenStore, batch: str) -> None:
-    """The index and the delivery lists; where the batch lay goes last, since it makes it known."""
+    """Remove index and delivery lists; the folder record, which makes the batch known, is last."""
     root = opened.private.root
     shutil.rmtree(root / "index" / batch, ignore_errors=True)
     home = root / "deliveries" / batch

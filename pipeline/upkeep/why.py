@@ -1,7 +1,7 @@
-"""What became of a file, and why: from the ledger, the private index and the private messages.
+"""The history of a file, for `dental why`: attempts, reasons, crops and messages.
 
-A file is found by where it lies in a batch that was delivered, and by its bytes wherever it lies.
-The answer names files, so it is for a person who asks, never for a log.
+A file is found by its path in a delivered batch, and by its bytes at any path. The result contains
+names of files, so it is for the person who asks and never for a log.
 """
 
 import os
@@ -18,7 +18,7 @@ from pipeline.stages.read_scan import named_scan_id, scan_id_of
 from pipeline.store import catalog
 from pipeline.store.open_store import OpenStore
 
-# What to do about a reason; any other says it in its own words.
+# What to do about a reason; the detail of any other reason says it.
 REMEDIES = {
     "not_an_image": "deliver it as JPEG, PNG, TIFF, BMP or DICOM, or take it out of the folder",
     "undecodable": "copy or export it again; its bytes are incomplete",
@@ -36,85 +36,86 @@ REMEDIES = {
 
 @dataclass
 class Attempt:
-    """One delivery of the file, and what was decided about it."""
+    """One attempt to receive the file, and its outcome."""
 
     batch: str
     name: str  # of the file in its batch
     attempt: int
     part: int
-    status: str | None = None  # None while it is listed and not received
+    status: str | None = None  # None while the file is listed and not received
     reason: str | None = None
     detail: str | None = None
     duplicate_of: str | None = None
     label_problems: int = 0
-    same_file: bool = True  # the file that was asked about, or another name for the same bytes
+    same_file: bool = True  # False for another file with the same bytes
 
     @property
     def remedy(self) -> str | None:
+        """What to do next; None if nothing is to do."""
         if self.status is None:
-            return "run the batch: the file is listed and not received yet"
+            return "run the batch: the file is listed but not received yet"
         if self.status != "rejected":
             return None
-        return REMEDIES.get(self.reason, "see the reason above; after that, run dental retry")
+        return REMEDIES.get(self.reason, "fix the cause named above, then run dental retry")
 
 
 @dataclass
 class FileHistory:
-    """Everything that is known about a file."""
+    """Everything known about a file."""
 
     scan_id: str | None = None  # None when the file cannot be read and never was
-    where: list[str] = field(default_factory=list)  # in words, when no attempt tells
+    notes: list[str] = field(default_factory=list)  # why there is no attempt
     attempts: list[Attempt] = field(default_factory=list)
-    crops: list[dict] = field(default_factory=list)  # with what the champion says about each
-    messages: list[str] = field(default_factory=list)  # lines of messages.log that name it
+    crops: list[dict] = field(default_factory=list)  # with the prediction of the champion for each
+    messages: list[str] = field(default_factory=list)  # lines of messages.log about it
 
 
-def explain_file(opened: OpenStore, said: str) -> FileHistory:
-    """What became of the file `said`, which may also be a scan_id or a crop_id.
+def explain_file(opened: OpenStore, name: str) -> FileHistory:
+    """Return the history of a file, given by its path, its scan_id or one of its crop_ids.
 
-    Raises ConfigError when `said` is none of them.
+    Raises ConfigError for any other name.
     """
-    answer = FileHistory()
-    places = dict(_places(opened, said))
-    if (data := content_at(said)) is not None:
-        answer.scan_id = scan_id_of(data)
+    history = FileHistory()
+    places = dict(_places(opened, name))
+    if (data := content_at(name)) is not None:
+        history.scan_id = scan_id_of(data)
     elif not places:
-        answer.scan_id = named_scan_id(said)
+        history.scan_id = named_scan_id(name)
     with catalog.open_store(opened.store) as con:
-        answer.attempts = list(_attempts(opened, con, places, answer.scan_id))
-        if answer.scan_id is None:
-            answer.scan_id = _last_scan_id(con, opened, places)
-        if answer.scan_id:
-            rows = catalog.query(con, "crops_of_scan", scan_id=answer.scan_id)
-            answer.crops = rows.to_dict("records")
-    if not answer.attempts and answer.scan_id is None:
-        _refuse_what_is_no_file(said, places)
-    names = {attempt.name for attempt in answer.attempts} | {
+        history.attempts = list(_attempts(opened, con, places, history.scan_id))
+        if history.scan_id is None:
+            history.scan_id = _last_scan_id(con, opened, places)
+        if history.scan_id:
+            rows = catalog.query(con, "crops_of_scan", scan_id=history.scan_id)
+            history.crops = rows.to_dict("records")
+    if not history.attempts and history.scan_id is None:
+        _refuse_unknown_name(name, places)
+    names = {attempt.name for attempt in history.attempts} | {
         relative.decode("utf-8", "backslashreplace") for relative in places.values()
     }
-    answer.messages = list(_messages(opened, names))
-    if not answer.attempts:
-        answer.where = list(_without_attempt(opened, said, places, answer.scan_id))
-    return answer
+    history.messages = list(_messages(opened, names))
+    if not history.attempts:
+        history.notes = list(_without_attempt(opened, name, places, history.scan_id))
+    return history
 
 
-def _refuse_what_is_no_file(said: str, places: dict) -> None:
-    if folder_at(said).is_dir():
+def _refuse_unknown_name(name: str, places: dict) -> None:
+    if folder_at(name).is_dir():
         raise ConfigError(
-            f"{said} is a folder, expected a file, a scan_id or a crop_id. Name one file in it; "
-            "dental query batches tells of whole batches"
+            f"{name} is a folder, expected a file, a scan_id or a crop_id. Name one file in it; "
+            "dental query batches lists whole batches"
         )
     if not places:
         raise ConfigError(
-            f"{said} is no file and lies in no batch that was delivered; it is neither a scan_id "
-            "(32 hex digits) nor a crop_id (scan_id:region). Correct the path, or copy a crop_id "
-            "from: dental query worklist"
+            f"{name} is not a file, not in any delivered batch, and neither a scan_id (32 hex "
+            "digits) nor a crop_id (scan_id:region). Correct the path, or copy a crop_id from: "
+            "dental query worklist"
         )
 
 
-def _places(opened: OpenStore, said: str) -> Iterator[tuple[str, bytes]]:
-    """Batches whose folder holds the file, and its path in each; the file may be gone."""
-    full = full_address(said)
+def _places(opened: OpenStore, name: str) -> Iterator[tuple[str, bytes]]:
+    """Return the batches whose folder contains the path, and the path in each; it may be gone."""
+    full = full_address(name)
     for batch in batches(opened.private):
         folder = os.fsencode(DeliveryLists(opened.private, batch).folder)
         if full.startswith(folder + b"/"):
@@ -123,13 +124,13 @@ def _places(opened: OpenStore, said: str) -> Iterator[tuple[str, bytes]]:
 
 def _attempts(opened: OpenStore, con, places: dict, scan_id: str | None) -> Iterator[Attempt]:
     ledger = catalog.query(con, "ledger_of_scan", scan_id=scan_id or "")
-    theirs = {(row.batch, row.part, row.row) for row in ledger.itertuples()}
+    by_scan_id = {(row.batch, row.part, row.row) for row in ledger.itertuples()}
     for batch in batches(opened.private):
         files = DeliveryLists(opened.private, batch).all_files()
         found = [
             file
             for file in files
-            if file.entry.path == places.get(batch) or (batch, file.part, file.row) in theirs
+            if file.entry.path == places.get(batch) or (batch, file.part, file.row) in by_scan_id
         ]
         if found:
             rows = catalog.query(con, "ledger_of_batch", batch=batch)
@@ -151,7 +152,7 @@ def _attempt(batch: str, file: ListedFile, row, same_file: bool) -> Attempt:
 
 
 def _last_scan_id(con, opened: OpenStore, places: dict) -> str | None:
-    """Of a file that is gone: the bytes that lay there last."""
+    """Return the scan_id that was last received from the path of a file that is gone."""
     found = None
     for batch, path in places.items():
         key = opened.private.keyed("file", batch.encode() + b"\0" + path)
@@ -162,11 +163,11 @@ def _last_scan_id(con, opened: OpenStore, places: dict) -> str | None:
 
 
 def _messages(opened: OpenStore, names: set[str]) -> Iterator[str]:
-    """What the private messages say about a file, or about its label file."""
+    """Return the private messages about a file or its label file."""
     log = opened.private.root / "messages.log"
     if not log.exists() or not names:
         return
-    # As a name stands there: on one line, and not the end of another name.
+    # Names are on one line there, and must not match the end of another name.
     stems = (re.escape(os.path.splitext(name)[0].replace("\n", " ")) for name in names)
     about = re.compile(rf"(?<![^\s`'\"(])(?:{'|'.join(stems)})\.")
     with log.open(encoding="utf-8") as lines:
@@ -176,20 +177,20 @@ def _messages(opened: OpenStore, names: set[str]) -> Iterator[str]:
 
 
 def _without_attempt(
-    opened: OpenStore, said: str, places: dict, scan_id: str | None
+    opened: OpenStore, name: str, places: dict, scan_id: str | None
 ) -> Iterator[str]:
-    """Why no delivery list has the file."""
+    """Explain why no delivery list has the file."""
     forgotten = ForgottenList(opened.private)
     if forgotten.has_scan(scan_id):
-        yield "It was forgotten on request and is not taken again; delete the file."
+        yield "It was forgotten on request and is never taken again; delete the file."
         return
     for batch, relative in places.items():
         folder = DeliveryLists(opened.private, batch).folder
         yield from _in_folder(batch, relative, folder, forgotten)
     if not places:
         yield (
-            f"{said} lies in no batch that was delivered, and its bytes are not known. Deliver its "
-            "folder with make run-flow BATCH=path/to/folder"
+            f"{name} is not in any delivered batch, and its bytes are unknown. Deliver its folder "
+            "with make run-flow BATCH=path/to/folder"
         )
 
 
@@ -197,20 +198,20 @@ def _in_folder(
     batch: str, path: bytes, folder: BatchFolder, forgotten: ForgottenList
 ) -> Iterator[str]:
     if not folder.is_dir():
-        yield f"The folder of batch {batch} is gone, and its lists never had such a file."
+        yield f"The folder of batch {batch} is gone, and its delivery lists have no such file."
         return
     listing = list_batch(folder)
     scans: list[Entry] = [entry for entry in listing.scans if entry.path == path]
     if any(entry.path == path for entry in listing.labels):
-        yield f"It is a label file of batch {batch}, not a scan; what it says went to its scans."
+        yield f"It is a label file of batch {batch}, not a scan; its labels went to its scans."
     elif any(forgotten.has_file(batch, entry) for entry in scans):
-        yield f"It was forgotten in batch {batch} and is not taken again; delete the file."
+        yield f"It was forgotten in batch {batch} and is never taken again; delete the file."
     elif scans:
-        yield f"It came to the folder of batch {batch} after the last run; run the batch again."
+        yield f"It was added to the folder of batch {batch} after its last run; run it again."
     elif state_at(folder, path) is not None:
         yield (
-            f"It is passed over in batch {batch}: a hidden or system file, or one that is still "
-            "being written."
+            f"It is skipped in batch {batch}: a hidden or system file, or one that is still being "
+            "written."
         )
     else:
-        yield f"Batch {batch} never had such a file, and there is none now."
+        yield f"Batch {batch} has never had such a file, and there is none now."

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import ScanRejected
 from pipeline.ingest import delivery_lists, list_files
 from pipeline.jobs import resources
-from pipeline.report import batch
+from pipeline.report import batch_report
 
 
 class InProcessPool:
@@ -51,7 +51,7 @@ def use_fakes(patch):
     patch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
     patch.setattr(resources, "WorkerPool", InProcessPool)
     patch.setattr(resources, "embedder", lambda store, chosen: FakeTrunk)
-    patch.setattr(batch, "render", repr)
+    patch.setattr(batch_report, "render", repr)
 
 
 def freeze_delivery_times(patch):

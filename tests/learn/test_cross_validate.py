@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ArtifactError, NotEnoughData
 from pipeline.ingest import list_files
 from pipeline.learn import baselines, cross_validate, training_rows
-from pipeline.report.score_tables import format_cross_validation
+from pipeline.report.training_summary import format_cross_validation
 from pipeline.store import embeddings as stored_embeddings
 from pipeline.store.embeddings import StoredEmbeddings
 from pipeline.store.features import load_features

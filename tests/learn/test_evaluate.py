@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.learn.evaluate import evaluate_head
 from pipeline.learn.scored_rows import scored_rows
 from pipeline.model.scores import overlap, splits
-from pipeline.report import evaluation_text
+from pipeline.report import evaluation_report
 from pipeline.stages.predict import Head
 from pipeline.store.base import Store
 from tests.builders.synthetic_store import CLASSES, SyntheticStore
@@ -131,7 +131,7 @@ def test_scans_that_look_like_one_of_another_side_are_told_and_left_out(made, be
     assert "test and train share 0 scans, 1 more look alike" in proof
     assert "validation and train share 0 scans, 0 more look alike" in proof
     assert "1 scans have no hash" in proof
-    assert "were left out" in "\n".join(evaluation_text.format_evaluation(found).before)
+    assert "were left out" in "\n".join(evaluation_report.format_evaluation(found).before)
 
 
 def test_the_same_bytes_on_two_sides_are_found_without_a_hash():
@@ -150,11 +150,11 @@ def test_a_label_that_the_head_never_learned_counts_as_abnormal(made, before):
 
 def test_csv_has_one_row_per_number_and_words_the_same_numbers(untouched):
     found = evaluate_head(untouched.store, "h0", BITS, prevalence=0.1, specificities=[0.7])
-    rows = evaluation_text.as_rows(found)
+    rows = evaluation_report.as_rows(found)
     assert len(rows) == len(found.groups) * 10
     ppv = rows[(rows["kind"] == "all") & (rows["measure"] == "ppv")].iloc[0]
     assert ppv["baseline"] == ppv["prevalence"] == 0.1
-    words = evaluation_text.format_evaluation(found)
+    words = evaluation_report.format_evaluation(found)
     told = dict(row[:2] for row in words.tables[0].rows)
     assert told["PPV"] == f"{ppv['value']:.2f}"
     assert "sensitivity at specificity 0.7" in told
@@ -163,7 +163,7 @@ def test_csv_has_one_row_per_number_and_words_the_same_numbers(untouched):
 
 def test_the_page_needs_nothing_but_itself_and_is_its_owners(untouched, before):
     made, found = untouched, before
-    name = evaluation_text.write_page(made.store, found)
+    name = evaluation_report.write_page(made.store, found)
     path = made.store.local_path(name)
     page = path.read_text()
     assert name == "reports/evaluation-h0.html"
@@ -174,7 +174,7 @@ def test_the_page_needs_nothing_but_itself_and_is_its_owners(untouched, before):
     assert "http" not in page.replace("http-equiv", "")
     # No crop, scan or patient is named.
     assert not any(made.crop_id(n)[:32] in page for n in range(2 * made.patients))
-    assert evaluation_text.write_page(made.store, found) == name
+    assert evaluation_report.write_page(made.store, found) == name
     assert path.read_text() == page
 
 

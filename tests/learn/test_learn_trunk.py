@@ -13,7 +13,7 @@ from pipeline.learn import cross_validate, refit_trunk
 from pipeline.learn import learn_trunk as stage
 from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.model.scores import splits
-from pipeline.report.score_tables import format_learned_trunk
+from pipeline.report.training_summary import format_learned_trunk
 from pipeline.store.features import load_features
 from pipeline.store.registry import (
     champion,

@@ -1,5 +1,3 @@
-"""A patient forgotten leaves no trace, whatever interrupts it, and does not come back."""
-
 import io
 import json
 import shutil
@@ -13,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import schemas
-from pipeline.cli import upkeep as forgetting
+from pipeline.cli import upkeep as upkeep_commands
 from pipeline.cli.app import commands
 from pipeline.errors import BatchBusy
 from pipeline.stages.plan import deliver
@@ -32,8 +30,8 @@ TABLES = ("scans", "crops", "features", "predictions", "labels")
 
 
 @dataclass
-class Filled:
-    """A store with a head, its batches `one` and `two`, and whose scans are the patient's."""
+class Example:
+    """A store with a head and the batches `one` and `two`, in the folder `root`."""
 
     root: Path
 
@@ -45,13 +43,13 @@ class Filled:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _fast(monkeypatch):
     use_fakes(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Ten patients in two parts, and a second batch that holds one scan of the patient too."""
+    """Ten patients in two parts, and a second batch with a copy of one scan of the patient."""
     root, patch = tmp_path_factory.mktemp("forget"), pytest.MonkeyPatch()
     use_fakes(patch)
     lines = ["file,patient,label,x,y,w,h"]
@@ -64,22 +62,23 @@ def made(tmp_path_factory):
     lines += [f"zoe.png,{PATIENT},caries,40,20,10,10", f"zoe.png,{PATIENT},nonsense!,1,1,1,1"]
     write_files(root / "one", t_csv="\n".join(lines))
     write_files(root / "two", other_png=theirs, fresh_png=scan())
-    filled = Filled(root)
-    filled.run("one")
-    filled.run("two")
-    predicted(filled.opened())
+    example = Example(root)
+    example.run("one")
+    example.run("two")
+    write_predictions(example.opened())
     patch.undo()
-    return filled
+    return example
 
 
-def predicted(opened):
-    """A head that learned from everybody and what it says, without TensorFlow, which is slow."""
+def write_predictions(opened):
+    """Write predictions of a head that was trained on all patients, without slow TensorFlow."""
     store, patients = opened.store, set()
     for name in store.names("features"):
         facts = read_part(store, name, schemas.features(8 * 8 * 8)).to_pylist()
         patients |= {row["patient_key"] for row in facts}
-        said = {"head": "h", "predicted": "healthy", "probabilities": [1.0], "p_abnormal": 0.0}
-        rows = [{**row, **said, "flagged": False, "seen": True} for row in facts]
+        prediction = {"predicted": "healthy", "probabilities": [1.0], "p_abnormal": 0.0}
+        prediction |= {"head": "h", "flagged": False, "seen": True}
+        rows = [{**row, **prediction} for row in facts]
         table = pa.Table.from_pylist(rows, schemas.PREDICTIONS)
         batch, number = name.split("/")[2], int(name[-13:-8])
         write_part(store, predictions_name("h", batch, number), table, schemas.PREDICTIONS)
@@ -89,22 +88,22 @@ def predicted(opened):
 
 
 def copied(made, root):
-    """A copy of the store that may be changed; where a batch lies is told anew."""
+    """A copy of the store that tests may change, with the folders of its batches updated."""
     shutil.copytree(made.root, root, dirs_exist_ok=True)
-    copy = Filled(root)
+    copy = Example(root)
     for batch in ("one", "two"):
         deliver(root / batch, batch, copy.opened())
     return copy
 
 
 @pytest.fixture
-def filled(made, tmp_path):
+def example(made, tmp_path):
     return copied(made, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def forgotten(made, tmp_path_factory):
-    """The store before and after the patient was forgotten, and what was found of them."""
+    """The store before and after the patient was forgotten, and what `forget` returned."""
     before, after = made.opened(), copied(made, tmp_path_factory.mktemp("after")).opened()
     patch = pytest.MonkeyPatch()
     use_fakes(patch)
@@ -130,20 +129,20 @@ def left_of(store, found):
     return erase.traces_left(files, found.traces, lambda _: None)
 
 
-def test_everything_of_a_patient_is_found(filled):
-    store = filled.opened()
+def test_all_files_and_rows_of_a_patient_are_found(example):
+    store = example.opened()
     found = find_traces.find_patient(store, f" {PATIENT} ")
     names = {(place.batch, place.path.decode()) for place in found.places}
     assert names == {("one", "a.png"), ("one", "awful.png"), ("one", "zoe.png")} | {
         ("two", "other.png")
     }
-    assert len(found.scan_ids) == 3  # a file that is no picture has bytes too
+    assert len(found.scan_ids) == 3  # a file that is not an image has a scan_id too
     assert found.rows["features"] == found.rows["crops"] == found.rows["predictions"] == 3
     assert found.rows["labels"] == 1
     assert left_of(store, found)
 
 
-def test_nothing_is_left_of_a_forgotten_patient_and_nothing_of_others_goes(forgotten):
+def test_forget_erases_all_rows_of_the_patient_and_no_others(forgotten):
     before, after, found = forgotten
     assert left_of(after, found) == []
     for table in TABLES[1:]:
@@ -162,14 +161,14 @@ def test_nothing_is_left_of_a_forgotten_patient_and_nothing_of_others_goes(forgo
         assert catalog.check(con) == []
 
 
-def test_no_name_of_theirs_stays_in_the_private_folder(forgotten):
+def test_forget_erases_file_names_from_the_private_folder(forgotten):
     before, after, _ = forgotten
-    told = (before.private.root / "messages.log").read_text()
-    assert "awful.png" in told
-    assert "nonsense!" in told
-    told = (after.private.root / "messages.log").read_text()
-    assert "awful" not in told
-    assert "nonsense!" not in told
+    messages = (before.private.root / "messages.log").read_text()
+    assert "awful.png" in messages
+    assert "nonsense!" in messages
+    messages = (after.private.root / "messages.log").read_text()
+    assert "awful" not in messages
+    assert "nonsense!" not in messages
     kept = {
         value
         for path in after.private.root.glob("[di]*/**/*.parquet")
@@ -180,31 +179,32 @@ def test_no_name_of_theirs_stays_in_the_private_folder(forgotten):
     assert not (after.private.root / "forgetting.json").exists()
 
 
-def test_models_and_inbox_files_are_named_and_models_keep_no_key(forgotten):
+def test_models_and_delivered_files_are_listed_and_models_lose_the_key(forgotten):
     _, after, found = forgotten
-    lying = {Path(path).name for path in find_traces.still_in_inbox(after, found)}
-    assert lying == {"zoe.png", "awful.png", "a.png", "other.png"}
+    names = {Path(path).name for path in find_traces.still_in_inbox(after, found)}
+    assert names == {"zoe.png", "awful.png", "a.png", "other.png"}
     assert found.models == ["models/heads/h"]
     assert "models/heads/h" in "\n".join(find_traces.format_traces(found))
-    assert "Nothing here" in find_traces.format_traces(find_traces.find_patient(after, "Zoé"))[0]
+    unknown = find_traces.find_patient(after, "Zoé")
+    assert "Nothing is stored" in find_traces.format_traces(unknown)[0]
     patients = pq.read_table(after.store.local_path("models/heads/h/patients.parquet"))
     assert after.private.patient_key(PATIENT) not in patients["patient_key"].to_pylist()
     assert after.private.patient_key("p3") in patients["patient_key"].to_pylist()
 
 
-def learned_from(store, novelty, crop_ids):
-    """A model of what is normal, as far as its list goes."""
+def write_novelty_list(store, novelty, crop_ids):
+    """Write the list of crops that a novelty model was trained on, without the model."""
     data = io.BytesIO()
     pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), data)
     store.write_bytes(f"models/novelty/{novelty}/learned.parquet", data.getvalue())
 
 
-def test_trunks_and_models_of_novelty_that_learned_from_them_are_listed_too(filled):
-    store, key = filled.opened(), filled.opened().private.patient_key
+def test_trunks_and_novelty_models_trained_on_them_are_listed(example):
+    store, key = example.opened(), example.opened().private.patient_key
     crops = rows(store, "crops")
     theirs = crops["patient_key"] == key(PATIENT)
-    learned_from(store.store, "theirs", crops["crop_id"])
-    learned_from(store.store, "others", crops.loc[~theirs, "crop_id"])
+    write_novelty_list(store.store, "theirs", crops["crop_id"])
+    write_novelty_list(store.store, "others", crops.loc[~theirs, "crop_id"])
     write_patients(store.store, "models/trunks/theirs", crops["patient_key"])
     write_patients(store.store, "models/trunks/others", crops.loc[~theirs, "patient_key"])
     listed = ["models/heads/h", "models/novelty/theirs", "models/trunks/theirs"]
@@ -221,13 +221,13 @@ def test_trunks_and_models_of_novelty_that_learned_from_them_are_listed_too(fill
     assert kept["crop_id"].to_pylist() == sorted(crops.loc[~theirs, "crop_id"])
 
 
-def test_a_trunk_older_than_its_list_is_listed_as_one_that_may_have_learned_from_them(filled):
-    store = filled.opened()
-    for trunk, said in {"old": {"learn": {"labels": True}}, "packaged": {"data": None}}.items():
-        store.store.write_bytes(f"models/trunks/{trunk}/card.json", json.dumps(said).encode())
+def test_trunk_without_a_list_of_patients_is_listed_as_possible(example):
+    store = example.opened()
+    for trunk, card in {"old": {"learn": {"labels": True}}, "packaged": {"data": None}}.items():
+        store.store.write_bytes(f"models/trunks/{trunk}/card.json", json.dumps(card).encode())
     listed = ["models/heads/h", f"models/trunks/old ({find_traces.UNLISTED})"]
     assert find_traces.find_patient(store, PATIENT).models == listed
-    # A list tells; one that forgetting has emptied is still a list.
+    # With a list it is certain; a list that `forget` has emptied is still a list.
     write_patients(store.store, "models/trunks/old", [store.private.patient_key("p3")])
     assert find_traces.find_patient(store, "p3").models == ["models/heads/h", "models/trunks/old"]
     assert find_traces.find_patient(store, PATIENT).models == ["models/heads/h"]
@@ -235,7 +235,7 @@ def test_a_trunk_older_than_its_list_is_listed_as_one_that_may_have_learned_from
     assert find_traces.find_patient(store, PATIENT).models == ["models/heads/h"]
 
 
-def test_pages_are_made_anew_without_them(forgotten):
+def test_pages_are_written_again_without_them(forgotten):
     before, after, found = forgotten
     pages = [store.store.read_bytes("reports/one.html").decode() for store in (before, after)]
     named = [any(scan_id in page for scan_id in found.scan_ids) for page in pages]
@@ -243,40 +243,40 @@ def test_pages_are_made_anew_without_them(forgotten):
     assert "'delivered': 13" in pages[1]
 
 
-def test_the_next_night_does_not_take_them_again(filled):
-    store = filled.opened()
+def test_later_runs_do_not_take_them_again(example):
+    store = example.opened()
     found = forget.forget(store, find_traces.find_patient(store, PATIENT))
     before = contents(store)
-    summary = filled.run("one")
+    summary = example.run("one")
     assert summary.nothing_to_do
     assert summary.planned.forgotten == 3
     assert contents(store) == before
     # Under another name, in another batch, and later with other bytes but their patient's id.
-    write_files(filled.root / "three", again_png=(filled.root / "one/zoe.png").read_bytes())
-    write_files(filled.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
-    summary = filled.run("three")
+    write_files(example.root / "three", again_png=(example.root / "one/zoe.png").read_bytes())
+    write_files(example.root / "three", new_png=scan(), t_csv=f"file,patient\nnew.png,{PATIENT}")
+    summary = example.run("three")
     assert summary.counts["delivered"] == summary.counts["rejected"] == 1
     assert summary.planned.forgotten == 1
     assert summary.exit_status(store.settings) == 0
     assert left_of(store, found) == []
 
 
-def test_parts_that_are_made_again_are_made_of_the_same_bytes(filled):
-    store = filled.opened()
+def test_parts_that_are_written_again_have_the_same_bytes(example):
+    store = example.opened()
     forget.forget(store, find_traces.find_patient(store, PATIENT))
     before = contents(store)
     for batch in ("one", "two"):
         for name in before:
             if isinstance(name, str):
                 store.store.remove(name) if batch in name else None
-        filled.run(batch)
+        example.run(batch)
     after = contents(store)
     made_again = [n for n in before if isinstance(n, str) and not n.startswith("predictions/")]
     assert {n: after[n] for n in made_again} == {n: before[n] for n in made_again}
 
 
-def test_one_scan_is_forgotten_and_its_patient_stays(filled):
-    store = filled.opened()
+def test_forgetting_one_scan_keeps_its_patient(example):
+    store = example.opened()
     theirs = erase.Traces(frozenset(), frozenset([store.private.patient_key(PATIENT)]))
     [scan_id] = set(rows(store, "scans").query("status == 'duplicate'")["scan_id"])
     found = forget.forget(store, find_traces.find_scan(store, scan_id))
@@ -286,12 +286,12 @@ def test_one_scan_is_forgotten_and_its_patient_stays(filled):
 
 
 class Killed(BaseException):
-    """As sudden as `kill -9`: no handler in the code catches it."""
+    """Stands in for `kill -9`: no handler in the code catches it."""
 
 
 @pytest.mark.parametrize("step", [2, 9, 20])
-def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch, step):
-    store = filled.opened()
+def test_forget_continues_after_a_kill_at_any_write(example, monkeypatch, step):
+    store = example.opened()
     found, steps = find_traces.find_patient(store, PATIENT), iter(range(step + 1))
     real = local_folder.os.replace
 
@@ -305,8 +305,8 @@ def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch
         try:
             forget.forget(store, found)
         except Killed:
-            begun = forget.unfinished(store)
-            again = begun or find_traces.find_patient(store, PATIENT)
+            unfinished = forget.unfinished(store)
+            again = unfinished or find_traces.find_patient(store, PATIENT)
         else:
             again = None
     if again:
@@ -317,26 +317,26 @@ def test_killed_at_any_write_it_is_finished_by_running_again(filled, monkeypatch
         assert catalog.check(con) == []
 
 
-def test_the_command_shows_first_and_does_it_when_told(filled, monkeypatch):
-    root = str(filled.root / "store")
-    monkeypatch.setattr(forgetting, "settings_of", lambda _: filled.opened().settings)
+def test_command_changes_nothing_without_yes(example, monkeypatch):
+    root = str(example.root / "store")
+    monkeypatch.setattr(upkeep_commands, "settings_of", lambda _: example.opened().settings)
     dry = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--store", root])
     assert "4 deliveries of 3 scans in 2 batches" in dry.output
     assert "models/heads/h" in dry.output
     assert "Nothing was changed" in dry.output
-    assert len(rows(filled.opened(), "scans").query("reason == 'forgotten'")) == 0
+    assert len(rows(example.opened(), "scans").query("reason == 'forgotten'")) == 0
     done = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--yes", "--store", root])
     assert done.exit_code == 0
     assert "no trace is left" in done.output
-    assert str(filled.root / "two" / "other.png") in done.output
+    assert str(example.root / "two" / "other.png") in done.output
     both = CliRunner().invoke(commands, ["forget"])
     assert "Name whom to forget" in str(both.exception)
     wrong = CliRunner().invoke(commands, ["forget", "--scan", "nothing", "--store", root])
     assert "no file and no scan_id" in str(wrong.exception)
 
 
-def test_it_waits_for_no_run_but_says_who_works(filled):
-    store = filled.opened()
+def test_forget_refuses_during_a_run_and_names_its_batch(example):
+    store = example.opened()
     with (
         batch_lock(store.store, "two"),
         pytest.raises(BatchBusy, match="Batch two is being worked on"),

@@ -1,4 +1,4 @@
-"""What became of a file, rejected files tried again, and a batch taken back."""
+"""`dental why`, `dental retry` and `dental undo` on two batches that share a scan."""
 
 import shutil
 
@@ -20,7 +20,7 @@ from tests.builders.stores import process_folder, small_store
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _fast(monkeypatch):
     use_fakes(monkeypatch)
 
 
@@ -51,7 +51,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def two(made, tmp_path):
-    """Batch `one` and batch `two`, which holds a panoramic of `one` with a further box."""
+    """Batch `one` and batch `two`, which has a panoramic of `one` with another box."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     store = small_store(tmp_path)
     for batch in ("one", "two"):
@@ -59,7 +59,7 @@ def two(made, tmp_path):
     return store, tmp_path
 
 
-def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
+def test_why_returns_attempts_reasons_crops_messages_and_remedies(two):
     store, root = two
     accepted = explain_file(store, str(root / "one/a.png"))
     assert [(a.batch, a.name, a.status) for a in accepted.attempts] == [
@@ -78,63 +78,63 @@ def test_why_tells_attempts_reasons_crops_messages_and_what_to_do(two):
     assert not any(
         "another" in line for line in explain_file(store, str(root / "one/b.png")).messages
     )
-    # Elsewhere, under another name; and by its id.
+    # A copy at another path, and the scan_id.
     write_files(root / "desk", x_png=(root / "one/a.png").read_bytes())
     assert explain_file(store, str(root / "desk/x.png")).attempts[0].batch == "one"
     assert explain_file(store, accepted.scan_id).attempts == [
         *explain_file(store, str(root / "desk/x.png")).attempts
     ]
-    # Gone, a label file, new in the folder, hidden, and never heard of.
+    # Deleted, a label file, new in the folder, hidden, and unknown.
     (root / "one/b.png").unlink()
     assert explain_file(store, str(root / "one/b.png")).attempts[0].status == "accepted"
     write_files(root / "one", new_png=scan(), **{".hidden_png": scan()})
     write_files(root / "desk", strange_png=scan())
-    for name, says in {
+    for name, note in {
         "one/t.csv": "a label file of batch one",
-        "one/new.png": "came to the folder of batch one after the last run",
-        "one/.hidden.png": "passed over in batch one",
-        "one/never.png": "never had such a file",
-        "desk/strange.png": "lies in no batch",
+        "one/new.png": "added to the folder of batch one after its last run",
+        "one/.hidden.png": "skipped in batch one",
+        "one/never.png": "has never had such a file",
+        "desk/strange.png": "not in any delivered batch",
     }.items():
-        assert says in " ".join(explain_file(store, str(root / name)).where), name
+        assert note in " ".join(explain_file(store, str(root / name)).notes), name
 
 
 @pytest.mark.parametrize(
-    ("said", "says"),
+    ("name", "message"),
     [
-        ("zzz", "no file and lies in no batch .* neither a scan_id .*Correct the path"),
-        ("zzz:whole", "no file and lies in no batch .* nor a crop_id"),
-        ("f" * 31, "no file .* neither a scan_id .32 hex digits."),
+        ("zzz", "not a file, not in any delivered batch, .*neither a scan_id .*Correct the path"),
+        ("zzz:whole", "not a file, not in any delivered batch, .* nor a crop_id"),
+        ("f" * 31, "not a file.* neither a scan_id .32 hex digits."),
         ("one", "a folder, expected a file, a scan_id or a crop_id. Name one file in it"),
         ("one/below", "a folder, expected a file"),
-        ("desk/never.png", "no file and lies in no batch"),
+        ("desk/never.png", "not a file, not in any delivered batch"),
     ],
 )
-def test_why_refuses_what_is_no_file_and_no_id(two, monkeypatch, said, says):
+def test_why_refuses_a_name_that_is_neither_a_file_nor_an_id(two, monkeypatch, name, message):
     store, root = two
     (root / "one/below").mkdir()
     monkeypatch.chdir(root)
-    with pytest.raises(ConfigError, match=f"^{said} is {says}"):
-        explain_file(store, said)
+    with pytest.raises(ConfigError, match=f"^{name} is {message}"):
+        explain_file(store, name)
 
 
-def test_why_still_tells_of_a_folder_where_a_delivered_file_was(two):
+def test_why_explains_a_delivered_file_that_a_folder_replaced(two):
     store, root = two
     (root / "one/b.png").unlink()
     (root / "one/b.png").mkdir()
     assert explain_file(store, str(root / "one/b.png")).attempts[0].status == "accepted"
 
 
-def test_why_takes_a_crop_id_and_an_id_that_no_store_knows(two):
+def test_why_accepts_a_crop_id_and_an_unknown_scan_id(two):
     store, root = two
     accepted = explain_file(store, str(root / "one/a.png"))
     by_crop_id = explain_file(store, accepted.crops[0]["crop_id"])
     assert by_crop_id.scan_id == accepted.scan_id
     assert [attempt.batch for attempt in by_crop_id.attempts] == ["one", "two"]
-    assert "its bytes are not known" in explain_file(store, "0" * 32).where[0]
+    assert "its bytes are unknown" in explain_file(store, "0" * 32).notes[0]
 
 
-def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatch):
+def test_retry_lists_a_rejected_file_for_one_more_attempt(two, monkeypatch):
     store, root = two
     tried = retry(store, "one")
     assert (tried.listed, tried.gone, tried.waiting) == (1, 0, 1)
@@ -147,13 +147,13 @@ def test_a_rejected_file_is_tried_again_when_asked_and_only_once(two, monkeypatc
     assert sorted(attempts) == [1, 2]
     assert summary.counts["rejected"] == 1
     assert summary.broken_checks == []
-    # A repaired file comes by itself.
+    # A repaired file is taken without a retry.
     write_files(root / "one", c_png=scan())
     assert process_folder(store, root / "one", "one").counts["rejected"] == 0
     assert retry(store, "one").listed == 0
 
 
-def test_a_batch_is_taken_back_and_what_others_hold_of_it_is_kept(two):
+def test_undo_removes_a_batch_and_keeps_its_scans_in_other_batches(two):
     store, root = two
     found = undo.find(store, "one")
     assert found.scans == 3
@@ -178,16 +178,16 @@ def test_a_batch_is_taken_back_and_what_others_hold_of_it_is_kept(two):
     assert again.broken_checks == []
 
 
-def test_a_batch_is_not_taken_back_when_another_would_lose_a_scan(two):
+def test_undo_refuses_when_another_batch_would_lose_a_scan(two):
     store, root = two
     (root / "two/other.png").unlink()
-    with pytest.raises(StoreError, match="Batch two holds 1 duplicates"):
+    with pytest.raises(StoreError, match="Batch two has 1 duplicates"):
         undo.undo(store, "one")
     assert len(ledger(store)) == 6
     assert checks(store) == []
 
 
-def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
+def test_undo_keeps_boxes_that_other_batches_delivered_later(two):
     store, root = two
     write_files(
         root / "three",
@@ -202,7 +202,7 @@ def test_a_box_that_the_batch_brought_first_is_cut_again_for_others(two):
     assert checks(store) == []
 
 
-def test_a_batch_of_which_nothing_was_taken_taught_no_model(two):
+def test_undo_lists_no_model_for_a_batch_without_accepted_scans(two):
     store, root = two
     store.store.write_bytes("models/trunks/old/card.json", b'{"learn": {}}')
     process_folder(store, write_files(root / "three", x_png=b"broken"), "three")
@@ -210,30 +210,30 @@ def test_a_batch_of_which_nothing_was_taken_taught_no_model(two):
     assert undo.find(store, "two").models == [f"models/trunks/old ({UNLISTED})"]
 
 
-def test_models_are_named_that_learned_from_what_the_batch_brought(two):
+def test_undo_lists_the_models_trained_on_the_batch(two):
     store, _ = two
     rows = ledger(store).dropna(subset="scan_id")
-    for batch, mine in rows.groupby("batch"):
-        write_patients(store.store, f"models/trunks/{batch}", mine["patient_key"])
+    for batch, own in rows.groupby("batch"):
+        write_patients(store.store, f"models/trunks/{batch}", own["patient_key"])
     rejected = rows.loc[rows["status"] == "rejected", "patient_key"]
     write_patients(store.store, "models/trunks/rejected", rejected)
-    brought = rows.query("batch == 'two' and status == 'duplicate'")["scan_id"]
-    crops = pd.DataFrame({"crop_id": brought + ":box-70-20-10-10"})
+    scan_ids = rows.query("batch == 'two' and status == 'duplicate'")["scan_id"]
+    crops = pd.DataFrame({"crop_id": scan_ids + ":box-70-20-10-10"})
     path = store.store.local_path("models/novelty/box/learned.parquet")
     path.parent.mkdir(parents=True)
     crops.to_parquet(path, index=False)
 
-    # The panoramic of `one` is nobody's, so its patient is the same wherever it lies.
+    # The panoramic has no patient ID, so its patient is the same in both batches.
     both = ["models/novelty/box", "models/trunks/one", "models/trunks/two"]
     assert undo.find(store, "one").models == undo.find(store, "two").models == both
 
 
 class Killed(BaseException):
-    """As sudden as `kill -9`."""
+    """Stands in for `kill -9`: no handler in the code catches it."""
 
 
 @pytest.mark.parametrize("step", [2, 7])
-def test_taking_back_goes_on_after_a_kill(two, monkeypatch, step):
+def test_undo_continues_after_a_kill(two, monkeypatch, step):
     store, root = two
     calls = iter(range(step))
     real = {name: getattr(local_folder.os, name) for name in ("replace", "unlink")}

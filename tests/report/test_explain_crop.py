@@ -15,7 +15,7 @@ from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.model.explain import explain
 from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
-from pipeline.report.explain import explain_crop, heat_map_png
+from pipeline.report.explain_crop import explain_crop, heat_map_png
 from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.embed import embed_part
 from pipeline.stages.plan import deliver, plan_batch
@@ -48,7 +48,7 @@ def whole_numbers(random, size):
 
 @settings(max_examples=60, deadline=None)
 @given(heads(whole_numbers))
-def test_cells_and_constant_are_the_logit_to_the_last_bit_where_sums_do_not_round(case):
+def test_cells_plus_constant_equal_the_logit_exactly_for_integers(case):
     head, embedding, normal = case
     found = explain(head, embedding, normal, GRID)
     logits = head.logits(embedding)
@@ -58,7 +58,7 @@ def test_cells_and_constant_are_the_logit_to_the_last_bit_where_sums_do_not_roun
 
 @settings(max_examples=60, deadline=None)
 @given(heads())
-def test_cells_and_constant_are_the_logit_for_any_head(case):
+def test_cells_plus_constant_equal_the_logit_for_any_head(case):
     head, embedding, normal = case
     found = explain(head, embedding, normal, GRID)
     logits = head.logits(embedding)
@@ -68,14 +68,14 @@ def test_cells_and_constant_are_the_logit_for_any_head(case):
 
 @settings(max_examples=30, deadline=None)
 @given(heads())
-def test_the_finding_is_the_likeliest_class_but_normal(case):
+def test_finding_is_the_most_probable_class_that_is_not_normal(case):
     head, embedding, normal = case
     logits = head.logits(embedding)
     logits[normal] = -np.inf
     assert explain(head, embedding, normal, GRID).finding == logits.argmax()
 
 
-def test_a_cell_tells_what_its_own_channels_add_in_row_column_channel_order():
+def test_a_cell_sums_its_own_channels_in_row_column_channel_order():
     kernel = np.zeros((WIDTH, 2))
     kernel.reshape(*GRID, 2)[2, 1, :, 1] = [1, 10, 100]
     embedding = np.ones(WIDTH, np.float16)
@@ -86,30 +86,30 @@ def test_a_cell_tells_what_its_own_channels_add_in_row_column_channel_order():
     assert found.constant == -5
 
 
-def test_a_head_of_another_width_is_refused():
+def test_embedding_of_another_width_is_refused():
     head = DenseNetwork((np.zeros((WIDTH, 2)),), (np.zeros(2),))
     with pytest.raises(ArtifactError, match=r"takes embeddings of 48 values, this one has 47"):
         explain(head, np.zeros(47, np.float16), 0, GRID)
 
 
-def test_bytes_that_are_no_head_are_told():
+def test_bytes_that_are_not_a_head_are_refused():
     with pytest.raises(ArtifactError, match="no readable head"):
         from_bytes(b"not a model")
     assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
 
 
-class HereAndNow:
-    """Workers that are no processes of their own, which would cost seconds to start."""
+class InProcess:
+    """A worker pool without worker processes, which take seconds to start."""
 
     map = staticmethod(map)
 
 
 def keras_file(head):
-    """A head as Keras writes it; that Keras writes it so is tested where Keras is."""
+    """A head in the file format of Keras; the tests of model/head check it against Keras."""
     last = len(head.kernels) - 1
     layers = [{"class_name": "InputLayer", "config": {}}] + [
         {
-            "class_name": "DenseNetwork",
+            "class_name": "Dense",
             "config": {"activation": "softmax" if number == last else "relu"},
         }
         for number in range(last + 1)
@@ -125,8 +125,8 @@ def keras_file(head):
     return data.getvalue()
 
 
-def shrunk(crops):
-    """Stands for a trunk: 8 × 8 means of a crop of 32 pixels, eight times."""
+def block_means(crops):
+    """A cheap trunk: 8 × 8 block means of a crop of 32 pixels, repeated in eight channels."""
     means = crops.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)) / 255
     return np.repeat(means[..., np.newaxis], 8, axis=3).reshape(len(crops), -1).astype(np.float16)
 
@@ -141,15 +141,15 @@ def explained(tmp_path_factory):
     batch, chosen = deliver(folder, "night", small), choose_models(small.settings, small.store)
     plan_batch(batch, small)
     accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).file_sizes())
-    Receiver(small, batch, chosen, HereAndNow(), accepted, lambda _: None).receive_part(0)
-    embed_part(small.store, batch, 0, chosen, shrunk, lambda _: None)
+    Receiver(small, batch, chosen, InProcess(), accepted, lambda _: None).receive_part(0)
+    embed_part(small.store, batch, 0, chosen, block_means, lambda _: None)
     random = np.random.default_rng(0)
     sizes = [(512, 6), (6, 3)]
     head = DenseNetwork(
         tuple(random.normal(size=size) for size in sizes),
         tuple(random.normal(size=size) for _, size in sizes),
     )
-    about = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
+    classes = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
     trunk = {
         "settings": chosen.trunk.model_dump(mode="json", exclude={"weights"}),
         "recipe": chosen.recipe.model_dump(mode="json"),
@@ -157,7 +157,7 @@ def explained(tmp_path_factory):
     }
     for name, content in {
         f"trunks/{chosen.trunk_id}/card.json": trunk,
-        "heads/h1/card.json": {**about, "threshold": 0.5},
+        "heads/h1/card.json": {**classes, "threshold": 0.5},
         "promotions/00001.json": {
             "recipe": chosen.recipe_id,
             "trunk": chosen.trunk_id,
@@ -173,15 +173,15 @@ def explained(tmp_path_factory):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What was drawn, instead of the drawing of it."""
-    from pipeline.report import explain as stage
+    """Overlays passed to `draw`, which draws nothing."""
+    from pipeline.report import explain_crop as module
 
-    seen = []
-    monkeypatch.setattr(stage, "draw", lambda given: seen.append(given) or b"")
-    return seen
+    overlays = []
+    monkeypatch.setattr(module, "draw", lambda overlay: overlays.append(overlay) or b"")
+    return overlays
 
 
-def test_the_verdict_of_a_stored_row_is_explained_to_the_last_digit(explained):
+def test_explanation_of_a_stored_crop_adds_up_to_its_logit(explained):
     small, _, crop_id = explained
     found = explain_crop(small.settings, crop_id)
     head = from_bytes(small.store.read_bytes("models/heads/h1/model.keras"))
@@ -194,18 +194,20 @@ def test_the_verdict_of_a_stored_row_is_explained_to_the_last_digit(explained):
     assert found.facts["label"] == "caries"
 
 
-def test_the_map_lies_on_the_stored_crop_or_in_its_place_on_the_scan(explained, drawn):
+def test_map_is_drawn_on_the_stored_crop_or_at_its_position_on_the_scan(explained, drawn):
     small, _, crop_id = explained
     found = explain_crop(small.settings, crop_id)
     heat_map_png(small.settings, found, None, False)
     heat_map_png(small.settings, found, None, True)
     crop, whole = drawn
     assert (crop.pixels.shape, crop.square) == ((32, 32), (0, 0, 32, 32))
-    # 0.6 of the shorter edge, around the middle of the box.
+    # 0.6 of the shorter edge, around the centre of the box.
     assert (whole.pixels.shape, whole.square) == ((90, 60), (-3, -3, 36, 36))
 
 
-def test_without_crops_the_scan_is_found_or_must_be_named(explained, drawn, tmp_path):
+def test_without_stored_crops_the_delivered_scan_is_read_or_must_be_named(
+    explained, drawn, tmp_path
+):
     small, folder, crop_id = explained
     root = tmp_path / "copy"
     shutil.copytree(small.settings.store, root / "store")
@@ -220,17 +222,19 @@ def test_without_crops_the_scan_is_found_or_must_be_named(explained, drawn, tmp_
     moved = shutil.copytree(folder, tmp_path / "moved")
     (folder / "a.png").rename(folder / "hidden")
     try:
-        with pytest.raises(ConfigError, match=r"Put it back, or say where it lies now: --scan"):
+        with pytest.raises(
+            ConfigError, match=r"Put it back, or name the file where it is now: --scan"
+        ):
             heat_map_png(settings, found, None, False)
         heat_map_png(settings, found, moved / "a.png", False)
-        with pytest.raises(ConfigError, match=r"is another scan than .* or was changed"):
+        with pytest.raises(ConfigError, match=r"is not scan .* or was changed"):
             heat_map_png(settings, found, moved / "labels.csv", False)
     finally:
         (folder / "hidden").rename(folder / "a.png")
     assert len(drawn) == 2
 
 
-def test_an_unknown_crop_and_a_store_without_champion_are_told(explained, tmp_path):
+def test_unknown_crop_and_store_without_champion_are_refused(explained, tmp_path):
     small, *_ = explained
     with pytest.raises(ConfigError, match=r"no crop `x:whole` .*make query Q=worklist"):
         explain_crop(small.settings, "x:whole")
@@ -238,16 +242,18 @@ def test_an_unknown_crop_and_a_store_without_champion_are_told(explained, tmp_pa
         explain_crop(small_store(tmp_path).settings, "x:whole")
 
 
-def test_the_picture_shows_for_and_against_in_two_colours_and_the_caveat():
+def test_image_shows_evidence_in_two_colours_with_caveat():
     from matplotlib import image
     from matplotlib.text import Text
 
     cells = np.zeros((4, 4))
     cells[0, 0], cells[3, 3] = 2, -2
-    words = []
+    texts = []
     with pytest.MonkeyPatch.context() as patch:
-        plain = Text.set_text
-        patch.setattr(Text, "set_text", lambda text, said: words.append(said) or plain(text, said))
+        set_text = Text.set_text
+        patch.setattr(
+            Text, "set_text", lambda self, text: texts.append(text) or set_text(self, text)
+        )
         data = heat_map.draw(
             heat_map.Overlay(
                 pixels=np.full((40, 40), 128, np.uint8),
@@ -265,8 +271,8 @@ def test_the_picture_shows_for_and_against_in_two_colours_and_the_caveat():
     # Each of two cells of 1/16, on its panel at least.
     assert orange.sum() > 500
     assert blue.sum() > 500
-    said = " ".join(map(str, words))
-    assert "For research, not for diagnosis." in said
-    assert "blue speaks for healthy" in said
-    assert "orange speaks for caries" in said
-    assert "+0.50 = cells +0.00, constant of this row +0.50" in said
+    text = " ".join(map(str, texts))
+    assert "For research, not for diagnosis." in text
+    assert "blue: evidence for healthy" in text
+    assert "orange: evidence for caries" in text
+    assert "+0.50 = cells +0.00, constant +0.50" in text

@@ -1,4 +1,4 @@
-"""The page of a batch: what stands on it, in which order, and what must never stand on it."""
+"""The page of a batch: what it shows, in which order, and what it must never contain."""
 
 import base64
 import functools
@@ -11,8 +11,8 @@ import pytest
 
 from pipeline import schemas
 from pipeline.model.scores import metrics, splits
-from pipeline.report import card_tables
-from pipeline.report.batch import write_report
+from pipeline.report import model_facts
+from pipeline.report.batch_report import write_report
 from pipeline.report.summary import Summary
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store import catalog, part_names, parts
@@ -28,7 +28,7 @@ def crop_id(number):
 
 
 def facts(number, label=None):
-    """The facts of one crop of its own scan, on a panoramic."""
+    """Facts of one crop of a panoramic; every crop is of another scan."""
     places = {f"{kind}_{side}": number + 1 for kind in ("box", "region") for side in "xywh"}
     return {
         **places,
@@ -93,7 +93,7 @@ def write_scans(store, rows):
 
 
 def write_crops(store, rows, number=0):
-    """Crops of random pixels, and their features."""
+    """Write crops of random pixels, and their features."""
     noise = np.random.default_rng(number)
     pixels = [{**row, "pixels": noise.bytes(SIDE * SIDE)} for row in rows]
     write_rows(store, part_names.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
@@ -121,7 +121,7 @@ def write_trunk(store):
 
 @functools.cache
 def evaluation(rows=300, skill=1.0):
-    """A real evaluation of a method that knows `skill` of the truth."""
+    """A real evaluation of scores that follow the truth by `skill`: 0 is chance."""
     draw = np.random.default_rng(5)
     truth = draw.integers(0, 2, rows)
     score = 1 / (1 + np.exp(-(skill * (truth - 0.5) * 4 + draw.normal(size=rows))))
@@ -154,7 +154,7 @@ def write_head(store, **changes):
 
 
 def summary_of(store, head=None, **changes):
-    """The summary of a run that has just made what is in the store."""
+    """Summary of a run that has just written what is in the store."""
     with catalog.open_store(store) as con:
         counts = catalog.query(con, "batches").drop(columns="batch").iloc[0]
     times = {"receive": 2.5, "embed": 4.0, "check": 0.01}
@@ -167,7 +167,7 @@ def page(store, summary):
 
 
 def visible(text):
-    """What a reader sees: the text without tags, its spaces made single."""
+    """Return the text of a page without tags, with single spaces."""
     return " ".join(
         html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.S)).split()
     )
@@ -185,7 +185,7 @@ def unranked(store):
 
 
 SCORES = {0: (0.95, True), 1: (0.2, False), 2: (0.7, False), 3: (0.9, False)}
-IN_ORDER = [3, 2, 1, 0]  # unseen first, then the likeliest abnormal
+RANKED = [3, 2, 1, 0]  # unseen first, then by p_abnormal
 
 
 @pytest.fixture
@@ -200,13 +200,13 @@ def shown_ids(text):
     return re.findall(r'<span class="id">([^<]*)</span>', text.replace("<wbr>", ""))
 
 
-def test_the_page_is_for_its_owner_alone(ranked):
+def test_page_is_readable_by_its_owner_alone(ranked):
     name = write_report(ranked, summary_of(ranked, HEAD))
     assert name == "reports/b.html"
     assert ranked.local_path(name).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_page_needs_nothing_but_itself_and_runs_nothing(ranked):
+def test_page_loads_nothing_and_has_no_scripts(ranked):
     text = page(ranked, summary_of(ranked, HEAD))
     assert "://" not in text
     assert "<script" not in text
@@ -217,31 +217,32 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing(ranked):
     )
 
 
-def test_the_page_says_what_it_is_not_for_and_what_it_holds(ranked):
+def test_page_states_its_purpose_and_that_it_contains_health_data(ranked):
     text = visible(page(ranked, summary_of(ranked, HEAD)))
     assert "For research, not for diagnosis." in text
     assert "pseudonymised health data" in text
     assert "anonymous" not in text
 
 
-def test_the_same_store_and_summary_give_the_same_bytes(ranked):
+def test_same_store_and_summary_give_the_same_bytes(ranked):
     summary = summary_of(ranked, HEAD)
     assert page(ranked, summary) == page(ranked, summary)
 
 
-def test_the_gallery_is_in_the_order_of_the_work_list(ranked):
+def test_gallery_is_in_work_list_order(ranked):
     text = page(ranked, summary_of(ranked, HEAD))
-    assert shown_ids(text) == [crop_id(number) for number in IN_ORDER]
-    said = visible(text)
-    assert "1. p 0.900 flagged unseen predicted caries no label · tooth 36" in said
+    assert shown_ids(text) == [crop_id(number) for number in RANKED]
+    text = visible(text)
+    assert "1. p 0.900 flagged unseen predicted caries no label · tooth 36" in text
     assert (
-        "2. p 0.700 flagged unseen predicted caries label caries box, 3 × 3 px at x 3, y 3" in said
+        "2. p 0.700 flagged unseen predicted caries label caries box, 3 × 3 px at x 3, y 3" in text
     )
-    assert "4. p 0.950 flagged seen predicted caries label healthy" in said
-    assert "3 of 4 crops are flagged. Patients that the head did not learn from (3 crops)" in said
+    assert "4. p 0.950 flagged seen predicted caries label healthy" in text
+    assert "3 of 4 crops are flagged." in text
+    assert "patients that the head was not trained on (3) come first" in text
 
 
-def test_crops_of_the_audit_are_marked_and_stand_behind_the_first(ranked):
+def test_audit_crops_are_marked_and_follow_the_others(ranked):
     drawn = {name: facts(1)[name] for name in ("batch", "crop_id", "scan_id", "patient_key")}
     write_rows(ranked, part_names.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
@@ -249,14 +250,15 @@ def test_crops_of_the_audit_are_marked_and_stand_behind_the_first(ranked):
     assert "4. p 0.200 audit unseen" in visible(text)
 
 
-def test_an_alert_of_drift_stands_before_anything_ranked(ranked):
-    words = "Scans of modality PX differ from the reference: contrast fell from 50 to 40 (median)."
-    text = visible(page(ranked, summary_of(ranked, HEAD, alerts=[words])))
-    assert text.index("unlike what is usual") < text.index(words) < text.index("1. p 0.900")
-    assert "unlike what is usual" not in visible(page(ranked, summary_of(ranked, HEAD)))
+def test_drift_alert_is_shown_above_the_ranking(ranked):
+    alert = "Scans of modality PX differ from the reference: contrast fell from 50 to 40 (median)."
+    text = visible(page(ranked, summary_of(ranked, HEAD, alerts=[alert])))
+    title = "This batch differs from the reference"
+    assert text.index(title) < text.index(alert) < text.index("1. p 0.900")
+    assert title not in visible(page(ranked, summary_of(ranked, HEAD)))
 
 
-def test_every_picture_is_that_of_its_own_crop(ranked):
+def test_every_image_shows_its_own_crop(ranked):
     import cv2
 
     text = page(ranked, summary_of(ranked, HEAD))
@@ -274,54 +276,53 @@ def test_every_picture_is_that_of_its_own_crop(ranked):
         assert cv2.imdecode(data, cv2.IMREAD_UNCHANGED).tobytes() == stored[name]
 
 
-def test_scores_stand_with_interval_guess_and_support_for_each_method(ranked):
+def test_every_method_has_scores_with_interval_chance_level_and_support(ranked):
     text = visible(page(ranked, summary_of(ranked, HEAD)))
     found = evaluation()
     auroc = found["estimates"]["auroc"]
-    assert f"{auroc['value']:.2f} {auroc['low']:.2f} to {auroc['high']:.2f} guess 0.50" in text
+    assert f"{auroc['value']:.2f} {auroc['low']:.2f}–{auroc['high']:.2f} chance 0.50" in text
     assert f"{found['rows']} crops ({found['abnormal_rows']} abnormal)" in text
     assert "Measured on the test side only" in text
-    assert text.count("guess 0.50") >= 2
+    assert text.count("chance 0.50") >= 2
     assert "logistic regression on embeddings" in text
 
 
-def test_a_head_that_learned_from_another_kind_of_region_is_warned_about(ranked):
+def test_head_trained_on_another_kind_of_region_gets_a_warning(ranked):
     write_head(ranked, region_kinds={"tooth": 900})
     text = visible(page(ranked, summary_of(ranked, HEAD)))
-    assert "learned from tooth crops; 4 box crops of this batch are of a kind it did not" in text
+    assert "trained on tooth crops, but 4 box crops of this batch are of a kind it was" in text
 
 
-def test_found_teeth_are_ranked_better_by_a_head_that_learned_what_is_no_finding():
+def test_warning_for_found_teeth_is_milder_for_a_head_trained_on_background():
     evaluations = {"head": evaluation()}
     kinds = {"tooth": 120}
-    said = card_tables.warnings(
-        {"region_kinds": {"box": 9}, "background_rows": 50}, evaluations, kinds
-    )
-    assert "120 tooth crops of this batch lie where a tooth was found" in said[0]
-    said = card_tables.warnings({"region_kinds": {"box": 9}}, evaluations, kinds)
-    assert "their order mean little" in said[0]
+    card = {"region_kinds": {"box": 9}, "background_rows": 50}
+    [warning] = model_facts.warnings(card, evaluations, kinds)
+    assert "120 tooth crops of this batch were placed by the tooth search" in warning
+    [warning] = model_facts.warnings({"region_kinds": {"box": 9}}, evaluations, kinds)
+    assert "Neither their scores nor their order are reliable" in warning
 
 
-def test_a_head_that_learned_from_this_kind_of_region_is_not_warned_about(ranked):
-    assert "did not learn from. Their" not in page(ranked, summary_of(ranked, HEAD))
+def test_head_trained_on_this_kind_of_region_gets_no_warning(ranked):
+    assert "it was not trained on" not in page(ranked, summary_of(ranked, HEAD))
 
 
-def test_a_head_that_knows_nothing_is_called_so():
+def test_head_at_chance_level_gets_a_warning():
     scores = {"head": evaluation(skill=0), "probe": evaluation(skill=1)}
-    said = " ".join(card_tables.warnings(head_card(), scores, {"box": 4}))
-    assert "was not shown to know anything" in said
-    assert "The probe reaches an AUROC" in said
-    assert card_tables.warnings(head_card(), {"head": evaluation()}, {"box": 4}) == []
+    found = " ".join(model_facts.warnings(head_card(), scores, {"box": 4}))
+    assert "is not shown to be better than chance" in found
+    assert "The probe reaches an AUROC" in found
+    assert model_facts.warnings(head_card(), {"head": evaluation()}, {"box": 4}) == []
 
 
-def test_a_measure_without_interval_or_value_says_why():
+def test_score_without_interval_or_value_shows_the_reason():
     few = evaluation(rows=2)
-    rows = card_tables.score_rows({"head": few})
-    assert all(cell.beside for cell in rows[0].cells)
-    assert "–" in {cell.value for cell in rows[0].cells}
+    [[_, *cells, _]] = model_facts.score_table({"head": few}).rows
+    assert all(len(cell.split("\n")) > 1 for cell in cells)
+    assert "–" in {cell.split("\n")[0] for cell in cells}
 
 
-def test_a_hostile_label_is_only_text(ranked):
+def test_markup_in_labels_notes_and_details_is_escaped(ranked):
     write_labels(ranked, {3: HOSTILE})
     write_scans(ranked, [*(scan(row) for row in range(4)), rejected(4, HOSTILE)])
     text = page(ranked, summary_of(ranked, HEAD, notes=[HOSTILE]))
@@ -329,17 +330,17 @@ def test_a_hostile_label_is_only_text(ranked):
     assert visible(text).count(HOSTILE) == 4  # gallery, class balance, rejection and note
 
 
-def test_without_a_head_examples_are_shown_and_what_is_missing_is_said(unranked):
+def test_page_without_a_head_shows_examples_and_what_is_missing(unranked):
     text = page(unranked, summary_of(unranked, notes=["No head yet: too few labels."]))
     assert sorted(shown_ids(text)) == [crop_id(number) for number in range(4)]
     assert text.count("<img") == 4
-    said = visible(text)
-    assert "No head predicts on this batch's embeddings yet, so nothing is ranked." in said
-    assert "No head yet: too few labels." in said
-    assert "p(abnormal)" not in said
+    text = visible(text)
+    assert "There is no head for this batch's embeddings yet, so the crops are not ranked." in text
+    assert "No head yet: too few labels." in text
+    assert "p(abnormal)" not in text
 
 
-def test_a_head_without_predictions_is_not_shown_as_an_order(unranked):
+def test_crops_are_not_ranked_when_the_head_made_no_predictions(unranked):
     write_head(unranked)
     text = visible(page(unranked, summary_of(unranked, HEAD, failures=["stage predict failed"])))
     assert "The head made no predictions for this batch." in text
@@ -347,25 +348,25 @@ def test_a_head_without_predictions_is_not_shown_as_an_order(unranked):
     assert "Failed: stage predict failed" in text
 
 
-def test_deleted_crops_leave_the_list_and_a_sentence(ranked):
+def test_page_without_stored_crops_keeps_the_list_and_mentions_the_deletion(ranked):
     for name in ranked.names("crops"):
         ranked.remove(name)
     text = page(ranked, summary_of(ranked, HEAD))
     assert "<img" not in text
-    assert "The crops were deleted from the store, so there are no pictures." in visible(text)
-    assert shown_ids(text) == [crop_id(number) for number in IN_ORDER]
+    assert "The crops were deleted from the store, so no images are shown." in visible(text)
+    assert shown_ids(text) == [crop_id(number) for number in RANKED]
 
 
-def test_a_batch_of_rejected_scans_alone_has_a_page(store):
+def test_batch_of_rejected_scans_alone_has_a_page(store):
     write_scans(store, [rejected(0), rejected(1)])
     text = visible(page(store, summary_of(store)))
     assert "2 delivered = 0 accepted + 0 duplicate + 2 rejected" in text
     assert "undecodable 2 too short" in text
-    assert "No scan of this batch was accepted, so there is nothing to look at." in text
+    assert "No scan of this batch was accepted, so there are no crops to show." in text
     assert "No crop of this batch has a label." in text
 
 
-def test_what_was_delivered_is_counted_by_kind(ranked):
+def test_delivered_scans_and_labels_are_counted_by_kind(ranked):
     planned = PlannedBatch("b", problems={"outside": 3, "class": 1})
     text = visible(page(ranked, summary_of(ranked, HEAD, planned=planned)))
     assert "jpeg 8 (file) grey – panoramic 300 × 150 4 0" in text
@@ -374,27 +375,27 @@ def test_what_was_delivered_is_counted_by_kind(ranked):
     assert "box caries 1 1 box healthy 1 1" in text
 
 
-def test_the_page_tells_of_this_batch_alone(ranked):
+def test_page_shows_no_other_batch(ranked):
     other = {"batch": "other", "scan_id": "f" * 32, "file_key": "x", "format": "bmp"}
     write_rows(ranked, part_names.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
     summary = summary_of(ranked, HEAD)
     assert "bmp" not in page(ranked, summary)
 
 
-def test_the_page_shows_where_teeth_were_looked_for(ranked):
+def test_page_shows_the_tooth_search(ranked):
     around = {"scan_id": "a" * 32, "region_kind": "tooth", "box_w": 84, "box_h": 84}
     places = {"a" * 32 + f":tooth-{x}-10-84-84": (x, p) for x, p in ((10, 0.2), (150, 0.9))}
     rows = [{**facts(9), **around, "crop_id": n, "box_x": x} for n, (x, _) in places.items()]
     rows[1] |= {"tooth_guess": 27, "tooth_confidence": 0.625}
     write_crops(ranked, rows, number=2)
-    said = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
-    write_rows(ranked, part_names.predictions_name(HEAD, "b", 2), said, schemas.PREDICTIONS)
+    predicted = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
+    write_rows(ranked, part_names.predictions_name(HEAD, "b", 2), predicted, schemas.PREDICTIONS)
     text = page(ranked, summary_of(ranked, HEAD))
     figure = re.search('<figure class="searched">.*?</figure>', text, re.DOTALL).group()
     circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)
-    assert circles == [("192", "52"), ("52", "52")]  # the likeliest abnormal first
+    assert circles == [("192", "52"), ("52", "52")]  # the highest p_abnormal first
     assert "a" * 32 in figure
-    assert "perhaps tooth 27 (62 %)" in visible(text)
+    assert "probably tooth 27 (62 %)" in visible(text)
     assert re.findall('text-anchor="middle"[^>]*>([^<]*)<', figure) == ["27"]
 
 
@@ -408,9 +409,9 @@ def test_quality_flags_and_near_duplicates_are_counted(ranked):
     assert "1 pairs of accepted scans look alike" in text
 
 
-def test_broken_checks_and_stage_times_are_told(ranked):
+def test_failed_checks_and_stage_times_are_shown(ranked):
     text = visible(
         page(ranked, summary_of(ranked, HEAD, broken_checks=["parts_reconcile: 2 rows"]))
     )
-    assert "Broken check: parts_reconcile: 2 rows" in text
-    assert "receive 2.5 1 embed 4.0 – check 0.0 – all 6.5" in text
+    assert "Failed check: parts_reconcile: 2 rows" in text
+    assert "receive 2.5 1 embed 4.0 – check 0.0 – total 6.5" in text

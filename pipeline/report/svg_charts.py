@@ -1,7 +1,7 @@
-"""Figures as SVG to be put into the page, in the page's own colours.
+"""Charts of the HTML pages as inline SVG: stage times, score histogram, ROC curve, reliability.
 
-They name CSS variables of the page (`--ink`, `--soft`, `--bar`, `--seen`, `--mark`), so they follow
-light, dark and print. The same numbers give the same text; nothing is fetched from anywhere.
+Colours are CSS variables of the page (`--ink`, `--soft`, `--bar`, `--seen`, `--mark`), so charts
+follow light mode, dark mode and print. Equal numbers give equal text; nothing is fetched.
 """
 
 import io
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from pipeline.model.scores.evaluation import Bin
 
-# Matplotlib knows no CSS variables: it draws in these colours, which are renamed afterwards.
+# Matplotlib has no CSS variables: it draws in these colours, which are replaced afterwards.
 INK, SOFT, BAR, SEEN, MARK = "#010101", "#020202", "#030303", "#040404", "#050505"
-NAMES = {INK: "--ink", SOFT: "--soft", BAR: "--bar", SEEN: "--seen", MARK: "--mark"}
+VARIABLES = {INK: "--ink", SOFT: "--soft", BAR: "--bar", SEEN: "--seen", MARK: "--mark"}
 STYLE = {
     "svg.hashsalt": "dental",
-    "svg.fonttype": "none",  # text stays text: to be searched, read aloud and coloured
+    "svg.fonttype": "none",  # text stays text: searchable, coloured by CSS
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
@@ -36,11 +36,11 @@ STYLE = {
 
 
 def timing(seconds: Mapping[str, float]) -> str:
-    """One bar per stage, in the order of the stages."""
+    """Draw one bar per stage, in the order of the stages."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = _empty(5.4, 0.5 + 0.27 * len(seconds))
+        figure, axes = _empty_figure(5.4, 0.5 + 0.27 * len(seconds))
         bars = axes.barh(list(seconds), list(seconds.values()), color=BAR, height=0.65)
         axes.bar_label(bars, [f"{value:.1f} s" for value in seconds.values()], padding=3)
         axes.invert_yaxis()
@@ -52,20 +52,18 @@ def timing(seconds: Mapping[str, float]) -> str:
 
 
 def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> str:
-    """Crops per bin of p_abnormal between 0 and 1, and the threshold."""
+    """Draw the crops per bin of p_abnormal between 0 and 1, and the threshold."""
     from matplotlib import rc_context
     from matplotlib.ticker import MaxNLocator
 
     left = [number / len(unseen) for number in range(len(unseen))]
     with rc_context(STYLE):
-        figure, axes = _empty(7.2, 2.5)
+        figure, axes = _empty_figure(7.2, 2.5)
         wide = {"width": 0.92 / len(unseen), "align": "edge"}
         axes.bar(left, unseen, color=BAR, label="unseen in training", **wide)
         if any(seen):
             axes.bar(left, seen, bottom=unseen, color=SEEN, label="seen in training", **wide)
-        axes.axvline(
-            threshold, color=MARK, linestyle="--", label=f"flagged from {threshold:.3f} on"
-        )
+        axes.axvline(threshold, color=MARK, linestyle="--", label=f"flagged from {threshold:.3f}")
         axes.set_xlim(0, 1)
         axes.set_xlabel("p(abnormal)")
         axes.set_ylabel("crops")
@@ -75,13 +73,13 @@ def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> s
 
 
 def roc(points: Sequence[tuple[float, float]]) -> str:
-    """Sensitivity over the share of false alarms, and the diagonal of a guess."""
+    """Draw sensitivity over the false positive rate, and the diagonal of chance."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = _empty(3.9, 3.6)
-        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="a guess")
-        axes.plot(*zip(*points, strict=True), color=BAR, label="the head")
+        figure, axes = _empty_figure(3.9, 3.6)
+        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="chance")
+        axes.plot(*zip(*points, strict=True), color=BAR, label="head")
         axes.set_xlabel("1 − specificity")
         axes.set_ylabel("sensitivity")
         axes.set_aspect("equal")
@@ -90,11 +88,11 @@ def roc(points: Sequence[tuple[float, float]]) -> str:
 
 
 def reliability(bins: Sequence["Bin"]) -> str:
-    """Share of abnormal crops over the mean p(abnormal) of each bin, with its interval."""
+    """Draw the share of abnormal crops over the mean p(abnormal) of each bin, with intervals."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure, axes = _empty(3.9, 3.6)
+        figure, axes = _empty_figure(3.9, 3.6)
         axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="perfectly calibrated")
         for each in bins:
             if each.low is not None:
@@ -102,8 +100,8 @@ def reliability(bins: Sequence["Bin"]) -> str:
             axes.annotate(
                 str(each.rows), (each.said, each.found), (4, 4), textcoords="offset points"
             )
-        said, found = [each.said for each in bins], [each.found for each in bins]
-        axes.plot(said, found, "o", color=BAR, label="the head, with crops and 95 % interval")
+        means, shares = [each.said for each in bins], [each.found for each in bins]
+        axes.plot(means, shares, "o", color=BAR, label="head, with crop counts and 95 % intervals")
         axes.set_xlim(-0.02, 1.04)
         axes.set_ylim(-0.02, 1.04)
         axes.set_xlabel("mean p(abnormal) of the bin")
@@ -113,8 +111,8 @@ def reliability(bins: Sequence["Bin"]) -> str:
         return _svg(figure, "Reliability on the test side, ten bins")
 
 
-def _empty(width: float, height: float) -> "tuple[Figure, Axes]":
-    # Not pyplot: it keeps figures and picks a window system.
+def _empty_figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    # Not pyplot, which keeps figures in memory and chooses a window system.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -122,15 +120,15 @@ def _empty(width: float, height: float) -> "tuple[Figure, Axes]":
 
 
 def _svg(figure: "Figure", description: str) -> str:
-    """The figure as one <svg> element for an HTML page."""
+    """Return the figure as one <svg> element for an HTML page."""
     data = io.StringIO()
-    unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(data, format="svg", metadata=unsaid, transparent=True)
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(data, format="svg", metadata=no_metadata, transparent=True)
     svg = data.getvalue()
     svg = svg[svg.index("<svg") :]
-    # HTML knows these by itself; and names of groups repeat from figure to figure.
+    # HTML needs no namespaces, and group ids would repeat from figure to figure.
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    for colour, name in NAMES.items():
-        svg = svg.replace(colour, f"var({name})")
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)

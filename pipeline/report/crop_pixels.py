@@ -1,4 +1,4 @@
-"""Stored crops as pictures, found by their ids."""
+"""Pixels of stored crops, looked up by crop_id."""
 
 import math
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from pipeline.store.parts import find_rows, part_numbers
 COLUMNS = pa.schema([("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())])
 
 
-class Picture(NamedTuple):
-    """A stored crop, uint8 (side, side), and the width and height of its scan."""
+class StoredCrop(NamedTuple):
+    """A stored crop, uint8 (side, side), and the width and height of its scan in pixels."""
 
     pixels: np.ndarray
-    scan: tuple[int, int]
+    scan_size: tuple[int, int]
 
 
-def read_pictures(
+def read_crops(
     store: Store, recipe_id: str, batch: str, crop_ids: set[str]
-) -> dict[str, Picture]:
-    """Pictures of these crops by crop_id; those whose crops were deleted are not there."""
-    found: dict[str, Picture] = {}
+) -> dict[str, StoredCrop]:
+    """Return these crops of a batch by crop_id, without those that were deleted."""
+    found: dict[str, StoredCrop] = {}
     for number in part_numbers(store, f"crops/{recipe_id}/{batch}"):
         if len(found) == len(crop_ids):
             break
@@ -32,5 +32,5 @@ def read_pictures(
         for row in find_rows(store, name, COLUMNS, "crop_id", crop_ids, columns).to_pylist():
             side = math.isqrt(len(row["pixels"]))
             pixels = np.frombuffer(row["pixels"], np.uint8).reshape(side, side)
-            found[row["crop_id"]] = Picture(pixels, (row["scan_w"], row["scan_h"]))
+            found[row["crop_id"]] = StoredCrop(pixels, (row["scan_w"], row["scan_h"]))
     return found

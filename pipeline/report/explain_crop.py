@@ -1,4 +1,4 @@
-"""Why the champion said what it said of a crop: a heat map from the stored row."""
+"""Explanation of the champion's prediction for a crop: a heat map from the stored embedding."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
 from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.report.crop_pixels import read_crops
 from pipeline.report.heat_map import Overlay, draw
-from pipeline.report.pictures import read_pictures
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog
 from pipeline.store.base import Store
@@ -24,47 +24,47 @@ from pipeline.store.registry import champion, head_home, read_card, stored_choic
 
 @dataclass(frozen=True)
 class CropExplanation:
-    """The champion's verdict on one crop and how it comes about."""
+    """The champion's prediction for one crop, with the evidence for and against it."""
 
     explanation: Explanation
-    finding: str
+    finding: str  # the class that is compared with `normal`
     normal: str
-    place: dict  # the answer of the query `whereabouts`
-    facts: dict[str, str]
+    place: dict  # the row of the query `whereabouts`
+    facts: dict[str, str]  # for people to read
 
 
 def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
-    """Explain the champion's verdict on the stored embedding of a crop.
+    """Explain the champion's prediction for the stored embedding of a crop.
 
     Raises ConfigError when there is no champion or no embedding of that crop by its trunk.
     """
     store = Store(settings.store)
-    standing = champion(store)
-    if standing is None:
+    current = champion(store)
+    if current is None:
         raise ConfigError(
-            f"The store {settings.store} has no head yet, so there is no verdict to explain. Train "
-            "one with: make train"
+            f"The store {settings.store} has no head yet, so there is no prediction to explain. "
+            "Train one with: make train"
         )
-    place = _place(store, crop_id, standing["trunk"])
-    chosen = stored_choice(store, standing["trunk"])
-    card = read_card(store, head_home(standing["head"]))
-    head = dense.from_bytes(store.read_bytes(f"{head_home(standing['head'])}/model.keras"))
+    place = _place(store, crop_id, current["trunk"])
+    chosen = stored_choice(store, current["trunk"])
+    home = head_home(current["head"])
+    card, head = read_card(store, home), dense.from_bytes(store.read_bytes(f"{home}/model.keras"))
     embedding = _embedding(store, place, chosen.width)
     normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
     shape = grid(chosen.trunk, chosen.recipe.side)
     found = explain(head.only(class_count), embedding, normal, shape)
-    [chances], background = split_background(
+    [probabilities], background = split_background(
         dense.softmax(head.logits(embedding))[np.newaxis], class_count
     )
     is_found = np.array([place["region_kind"] == "tooth"])
-    [abnormal] = p_abnormal(chances[np.newaxis], background, normal, is_found)
-    verdict = "flagged" if abnormal >= card["threshold"] else "not flagged"
+    [abnormal] = p_abnormal(probabilities[np.newaxis], background, normal, is_found)
+    flag = "flagged" if abnormal >= card["threshold"] else "not flagged"
     facts = {
         "crop": crop_id,
-        "predicted": card["classes"][int(chances.argmax())],
-        "p(abnormal)": f"{abnormal:.3f} ({verdict}, from {card['threshold']:.3f})",
+        "predicted": card["classes"][int(probabilities.argmax())],
+        "p(abnormal)": f"{abnormal:.3f} ({flag}; threshold {card['threshold']:.3f})",
         "label": place["label"] or "none",
-        "head": standing["head"],
+        "head": current["head"],
     }
     return CropExplanation(
         found, card["classes"][found.finding], card["normal_class"], place, facts
@@ -74,17 +74,17 @@ def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
 def heat_map_png(
     settings: Settings, found: CropExplanation, scan: Path | None, on_scan: bool
 ) -> bytes:
-    """The heat map as a PNG file: over the stored crop, or over the original scan.
+    """Return the heat map as a PNG file, drawn over the stored crop or over the original scan.
 
-    The scan is used when `on_scan` asks for it, when `scan` names its file, and when the crop was
-    deleted. Raises ConfigError when the scan is needed and not there.
+    The scan is used with `on_scan`, when `scan` names its file, and when the crop was deleted.
+    Raises ConfigError when the scan is needed and cannot be read.
     """
     place, store = found.place, Store(settings.store)
     crop_id, batch = place["crop_id"], place["batch"]
-    stored = read_pictures(store, place["recipe"], batch, {crop_id}).get(crop_id)
+    stored = read_crops(store, place["recipe"], batch, {crop_id}).get(crop_id)
     if on_scan or scan or stored is None:
         frames = read_source_scan(settings, place["scan_id"], batch, place["part"], scan)
-        pixels = frames[_frame(place["region"])]
+        pixels = frames[_frame_number(place["region"])]
         square = tuple(place[f"box_{side}"] for side in "xywh")
     else:
         pixels, square = stored.pixels, (0, 0, *stored.pixels.shape)
@@ -101,29 +101,29 @@ def heat_map_png(
 
 
 def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
-    """Where the crop stands; its values are Python's own, None for what is missing."""
+    """Return the crop's row of `whereabouts` as Python types, None for missing values."""
     with catalog.open_store(store) as con:
         rows = catalog.query(con, "whereabouts", crop_id=crop_id, trunk=trunk_id)
     if rows.empty:
         raise ConfigError(
             f"There is no crop `{crop_id}` with an embedding of the champion's trunk {trunk_id}. "
-            "Ids stand in the work-list: make query Q=worklist"
+            "Copy an id from the work-list: make query Q=worklist"
         )
     row = rows.astype(object).iloc[0]
     return row.where(row.notna(), None).to_dict()
 
 
 def _embedding(store: Store, place: dict, width: int) -> np.ndarray:
-    """The stored row, float16 (width,)."""
+    """Return the stored embedding, float16 (width,)."""
     name = features_name(place["trunk"], place["batch"], place["part"])
-    schema, wanted = schemas.features(width), [place["crop_id"]]
-    rows = find_rows(store, name, schema, "crop_id", wanted, ["embedding"])
+    schema, crop_ids = schemas.features(width), [place["crop_id"]]
+    rows = find_rows(store, name, schema, "crop_id", crop_ids, ["embedding"])
     if not rows.num_rows:
-        raise ConfigError(f"{name} was replaced while it was read; ask again.")
+        raise ConfigError(f"{name} was replaced while it was read; run the command again.")
     return rows["embedding"].combine_chunks().flatten().to_numpy()[:width]
 
 
-def _frame(region: str) -> int:
-    """The number of the frame that a region was cut from: `f0003-…`, else the only one."""
+def _frame_number(region: str) -> int:
+    """Return the frame that a region was cut from: 3 for `f0003-…`, 0 for a single frame."""
     first = region.partition("-")[0]
     return int(first[1:]) if first[1:].isdigit() else 0

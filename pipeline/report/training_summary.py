@@ -1,0 +1,130 @@
+"""Terminal summaries of training a head, cross-validation and learning a trunk.
+
+Scores are those of the test side, with 95 % intervals, support and baselines.
+"""
+
+from typing import TYPE_CHECKING
+
+from pipeline.config import Settings
+from pipeline.report.format_numbers import (
+    CARD_MEASURES,
+    MEASURES,
+    METHODS,
+    format_counts,
+    format_estimate,
+    format_score,
+    format_support,
+)
+
+if TYPE_CHECKING:
+    from pipeline.learn.learn_trunk import LearnedTrunkResult
+
+
+def format_training(card: dict, promoted: bool, why: str, settings: Settings) -> list[str]:
+    """Return what training a head achieved, line by line."""
+    evaluation = card["scores"]["head"]
+    lines = [
+        f"Head {card['head']} on trunk {card['trunk']}, classes {', '.join(card['classes'])}",
+        *card["split"].splitlines(),
+        f"Trained on {format_counts(card['region_kinds'])} crops. Scores below: test side only, "
+        f"{format_support(evaluation)}, `{card['normal_class']}` against the rest, 95 % intervals "
+        "over patients; the threshold comes from the validation side.",
+    ]
+    lines += score_lines(card["scores"], card["differences"])
+    baselines = [evaluation["estimates"][measure]["baseline"] for measure in CARD_MEASURES]
+    lines.append(_row("chance", ["" if each is None else format_score(each) for each in baselines]))
+    lines += format_comparison(card["differences"])
+    lines += ["", "Confusion matrix on the test side (rows: true class, columns: predicted)"]
+    lines.append(_row("", [*card["classes"], "support"]))
+    for name, counts, support in zip(
+        card["classes"], evaluation["confusion"], evaluation["support"], strict=True
+    ):
+        lines.append(_row(name, [*map(str, counts), str(support)]))
+    verdict = "Promoted" if promoted else "Not promoted"
+    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
+    return [*lines, "", f"{verdict}: {why}.", f"Next: make query Q=worklist{where}"]
+
+
+def format_cross_validation(record: dict, name: str, settings: Settings) -> list[str]:
+    """Return the scores of all folds together, line by line."""
+    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
+    return [
+        f"Cross-validation over {record['folds']} folds of patients, trunk {record['trunk']}, "
+        f"classes {', '.join(record['classes'])}",
+        "Every crop is scored by models that were trained without its patient: "
+        f"{format_support(record)}, `{record['classes'][0]}` against the rest, 95 % intervals over "
+        "patients; thresholds come from the validation side of each fold, and AUROC ranks crops "
+        "within their fold.",
+        *score_lines(record["scores"], record["differences"]),
+        *format_comparison(record["differences"]),
+        f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
+        f"Next: make train{where}",
+    ]
+
+
+def score_lines(scores: dict, differences: dict) -> list[str]:
+    """Return one line per method: its scores, and the lead of the head over it in AUROC."""
+    lines = [_row("", [*(MEASURES[name] for name in CARD_MEASURES), "AUROC lead of head"])]
+    for method, name in METHODS.items():
+        if method in scores:
+            estimates = scores[method]["estimates"]
+            cells = [format_estimate(estimates[measure]) for measure in CARD_MEASURES]
+            if method in differences:
+                cells.append(format_estimate(differences[method], "+.2f"))
+            lines.append(_row(name, cells))
+    return lines
+
+
+def format_comparison(differences: dict) -> list[str]:
+    """Return the result of comparing the head with its baselines, in sentences."""
+    better = [METHODS[name] for name, found in differences.items() if (found["low"] or 0) > 0]
+    others = [METHODS[name] for name in differences if METHODS[name] not in better]
+    lines = []
+    if better:
+        lines.append(f"The head is better, with an interval above zero, than: {'; '.join(better)}.")
+    if others:
+        lines.append(f"Not shown to be better than: {'; '.join(others)}.")
+    if "pixels" not in differences:
+        lines.append("HOG and pixels were not measured: the crops of these rows were deleted.")
+    return lines
+
+
+def format_learned_trunk(learned: "LearnedTrunkResult", settings: Settings) -> list[str]:
+    """Return what learning a trunk achieved, what took how long and the next step, line by line."""
+    card, store = learned.card, settings.store
+    rows = f"{card['rows']['train']} crops of {card['patients']['train']} patients"
+    if learned.labels:
+        best = card["epochs"][card["best_epoch"] - 1]["validation_auroc"]
+        how = (
+            f"with the labels of {rows}; kept epoch {card['best_epoch']} of "
+            f"{len(card['epochs'])}, chosen by a validation AUROC of {best:.2f}, which is no test "
+            "score"
+        )
+    else:
+        how = f"from {rows} without their labels"
+    lines = [f"Trunk {card['trunk']} was learned {how}."]
+    lines.append(f"  features    {store}/features/{card['trunk']}")
+    lines += [f"  FAILED      {failure}" for failure in learned.failures]
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in learned.seconds.items())
+    lines.append(f"  time        {sum(learned.seconds.values()):.1f} s: {spent}")
+    if learned.failures:
+        where = f"{settings.private_folder}/messages.log"
+        return [*lines, f"Next: see {where}, then run the same command again"]
+    if learned.trained is None:
+        named = "" if store == "data/store" else f" STORE={store}"
+        lines.append(f"No head was trained on it. {learned.no_head}")
+        return [*lines, f"Next: make query Q=trunks{named}"]
+    trained = learned.trained
+    return [
+        *lines,
+        "",
+        *format_training(trained.card, trained.promoted, trained.words, settings),
+    ]
+
+
+def _row(name: str, cells) -> str:
+    return (
+        f"  {name:<38}"
+        + "".join(f"{cell:>19}" for cell in cells[:5])
+        + "".join(f"{cell:>27}" for cell in cells[5:])
+    )
