@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pipeline.stages.receive import Commits
 from pipeline.store.base import Store
 from pipeline.store.locks import FOLDER, acquire_lock, is_locked
-from pipeline.store.part_names import scans_name
 from pipeline.store.run_store import RunStore
+from pipeline.store.tables import SCANS
 
 LOOK_SECONDS = 0.2
 
@@ -51,9 +51,8 @@ class CommitOrder:
             yield
 
     def _settled(self, number: int) -> bool:
-        return self.store.has(scans_name(self.store.batch, number)) or self.store.has(
-            self._failed(number)
-        )
+        received = SCANS.has(self.store, self.store.batch, number)
+        return received or self.store.has(self._failed(number))
 
     def _key(self, number: int) -> str:
         return f"parts-{self.store.batch}/{number:05d}"

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import schemas
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.progress import Advance
 from pipeline.store.base import Store
 from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
+from pipeline.store.tables import PERSONAL_COLUMNS, SCANS, schema_of
 
 NO_COLUMNS = pa.schema([])  # asked of a part: none in particular, whatever its table
 
@@ -49,36 +49,17 @@ class Traces:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-TABLES = (
-    "out_of_fold",
-    "novelty",
-    "predictions",
-    "audits",
-    "features",
-    "background_features",
-    "crops",
-    "background_crops",
-    "labels",
-    "models",
-)
-
-
-def tables(store: Store) -> list[str]:
-    """Names of all Parquet files with rows of people but the ledger's, models' lists too."""
-    return [name for table in TABLES for name in store.names(table) if name.endswith(".parquet")]
-
-
 def rows_in(store: Store, name: str, traces: Traces) -> int:
     """How many rows of a part are theirs; reads the columns that tell, and no other."""
     with pq.ParquetFile(store.parquet(name, groups=[])) as file:
-        telling = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
+        telling = PERSONAL_COLUMNS.intersection(file.schema_arrow.names)
     slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(telling)) if telling else ()
     return sum(pc.sum(traces.rows(rows)).as_py() or 0 for rows in slices)
 
 
 def erase_rows(store: Store, name: str, traces: Traces) -> None:
     """Replace a part by one without their rows; labels without any row have no part."""
-    schema, kept = _schema(store, name), 0
+    schema, kept = schema_of(name) or pq.read_schema(store.parquet(name, groups=[])), 0
     with part_writer(store, name, schema) as part:
         for rows in iter_part(store, name, NO_COLUMNS):
             left = rows.filter(pc.invert(traces.rows(rows)))
@@ -88,17 +69,10 @@ def erase_rows(store: Store, name: str, traces: Traces) -> None:
         store.remove(name)
 
 
-def _schema(store: Store, name: str) -> pa.Schema:
-    """What the part was written with. Parquet calls the items of lists otherwise than Arrow does,
-    so that what was read and written again would have other bytes."""
-    known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
-    return known.get(name.split("/")[0]) or pq.read_schema(store.parquet(name, groups=[]))
-
-
 def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
     """Replace a ledger part by one whose rows went through `change`."""
-    part = PackedPart(name, schemas.SCANS)
-    part.add(change(row) for row in read_part(store, name, schemas.SCANS).to_pylist())
+    part = PackedPart(name, SCANS.schema)
+    part.add(change(row) for row in read_part(store, name, SCANS.schema).to_pylist())
     store.write_bytes(name, part.to_bytes())
 
 

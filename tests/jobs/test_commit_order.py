@@ -10,8 +10,8 @@ from pipeline.errors import StoreError
 from pipeline.jobs.commit_order import CommitOrder
 from pipeline.jobs.part_work import Receive, attempt_elsewhere
 from pipeline.jobs.resources import Resources, job_for
+from pipeline.store import tables
 from pipeline.store.locks import acquire_lock, batch_lock, begin_run, commit_lock
-from pipeline.store.part_names import scans_name
 from pipeline.store.run_store import RunStore
 from tests.builders.stores import small_store
 
@@ -30,13 +30,13 @@ class Received:
         self.store, self.broken, self.order = store, broken, []
 
     def __call__(self, number, commits):
-        if self.store.local_path(scans_name("b", number)).exists():
+        if self.store.local_path(tables.SCANS.part("b", number)).exists():
             return
         if number in self.broken:
             raise OSError("the disk hiccups")
         with commits():
             self.order.append(number)
-            path = self.store.local_path(scans_name("b", number))
+            path = self.store.local_path(tables.SCANS.part("b", number))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
