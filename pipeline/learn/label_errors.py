@@ -46,7 +46,7 @@ def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str |
     }
     schema = out_of_fold.schema
     table = pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
-    return out_of_fold.write(store, table)
+    return out_of_fold.write(store, "", 0, table)
 
 
 def _features(store: Store, chosen: ModelChoice, known: pd.DataFrame) -> np.ndarray:
