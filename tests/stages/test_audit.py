@@ -161,7 +161,7 @@ def test_a_forgotten_scan_leaves_the_audit(rows):
     before = drawn(rows, 0)
     traces = erase.Traces(frozenset({before[0].split(":")[0]}))
     name = tables.AUDITS.part("night", 0)
-    assert name in erase.tables(rows.store)
+    assert name in tables.personal_names(rows.store)
     assert erase.rows_in(rows.store, name, traces) == 1
     erase.erase_rows(rows.store, name, traces)
     assert pd.read_parquet(rows.store.local_path(name))["crop_id"].tolist() == before[1:]
