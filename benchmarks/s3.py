@@ -117,8 +117,8 @@ def one_run(opened: OpenStore, workers: WorkerPool) -> Iterator[Resources]:
     chosen = choose_models(opened.settings, opened.store)
     with batch_lock(opened.store, BATCH):
         job = job_for(begin_run(opened.store, BATCH), BATCH, opened, chosen)
-        tools = resources_for(job)
-        tools.opened, tools.workers = opened, workers
+        tools = resources_for(job, opened)
+        tools.workers = workers
         if opened.store.names("crops"):
             assert tools.embed  # the trunk, read and tried
         yield tools

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pipeline.stages.receive import Commits
 from pipeline.store.base import Store
-from pipeline.store.locks import FOLDER, acquire_lock, is_locked
+from pipeline.store.locks import FOLDER, acquire_lock, commit_lock, is_locked
 from pipeline.store.run_store import RunStore
 from pipeline.store.tables import SCANS
 
@@ -47,7 +47,7 @@ class CommitOrder:
                 # Whatever goes wrong is told where that part is worked on in its own right.
                 with suppress(Exception):
                     self.take(earlier)
-        with self.store.commits():
+        with commit_lock(self.store):
             yield
 
     def _settled(self, number: int) -> bool:

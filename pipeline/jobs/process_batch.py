@@ -53,13 +53,12 @@ class BatchRun:
     """One run over one batch. What costs time to make is made when first needed."""
 
     def __init__(self, opened: OpenStore, batch: str, map: PartMap, only_new: bool):
-        self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
-        self._only_new = only_new
+        self.batch, self._map, self._only_new = batch, map, only_new
         self.chosen = choose_models(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
-        self.tools = resources_for(self.job)
-        self.tools.opened = opened
+        self.tools = resources_for(self.job, opened)
+        self.opened, self.store = self.tools.opened, self.tools.store
 
     def close(self) -> None:
         release_resources(self.job)
