@@ -22,7 +22,6 @@ from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.embed import embed_part
 from pipeline.stages.receive import Receiver
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice, choose_models, embedder
 
@@ -51,7 +50,7 @@ def compare(opened: OpenStore, chosen: ModelChoice, repeats: int) -> Comparison:
     padded = np.pad(crops, [(0, -len(crops) % ROWS), (0, 0), (0, 0), (0, 0)])
 
     def ours() -> float:
-        store.remove(features_name(chosen.trunk_id, BATCH, PART))
+        store.remove(chosen.features.part(BATCH, PART))
         return clocked(lambda: embed_part(store, BATCH, PART, chosen, ready.embed, lambda _: None))
 
     def bare() -> None:
@@ -75,7 +74,7 @@ def compare(opened: OpenStore, chosen: ModelChoice, repeats: int) -> Comparison:
 def pixels_of(opened: OpenStore, chosen: ModelChoice) -> np.ndarray:
     """The stored crops, uint8 (N, side, side, 1)."""
     side = chosen.recipe.side
-    name = crops_name(chosen.recipe_id, BATCH, PART)
+    name = chosen.crops.part(BATCH, PART)
     table = read_part(opened.store, name, schemas.crops(side), ["pixels"])
     pixels = b"".join(table["pixels"].to_pylist())
     return np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 1)
@@ -83,7 +82,7 @@ def pixels_of(opened: OpenStore, chosen: ModelChoice) -> np.ndarray:
 
 def compare_sizes(opened: OpenStore, chosen: ModelChoice, root: Path) -> Comparison:
     """Bytes of a stored features row, beside what pandas makes of the same vectors as float32."""
-    name = features_name(chosen.trunk_id, BATCH, PART)
+    name = chosen.features.part(BATCH, PART)
     ids = read_part(opened.store, name, schemas.features(chosen.width), ["crop_id"])["crop_id"]
     # From the network itself: values read back from float16 would pack better than a script's.
     model, crops = embedder(opened.store, chosen).model, pixels_of(opened, chosen)

@@ -22,7 +22,6 @@ from pipeline.jobs.resources import Resources, job_for, release_resources, resou
 from pipeline.stages.plan import deliver
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.open_store import OpenStore, open_for_writing
-from pipeline.store.part_names import crops_name, features_name
 from pipeline.store.parts import row_count
 from pipeline.store.registry import choose_models
 from tests.builders.s3_server import BUCKET, S3Server
@@ -81,10 +80,10 @@ def receiving(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Compa
 def embedding(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Comparison:
     """Crops embedded per second."""
     chosen = choose_models(opened.settings, opened.store)
-    crops = row_count(opened.store, crops_name(chosen.recipe_id, BATCH, 0))
+    crops = row_count(opened.store, chosen.crops.part(BATCH, 0))
 
     def embedded() -> float:
-        opened.store.remove(features_name(chosen.trunk_id, BATCH, 0))
+        opened.store.remove(chosen.features.part(BATCH, 0))
         return of_one_part(Embed, opened, workers)
 
     embedded()  # imports TensorFlow
@@ -118,8 +117,8 @@ def one_run(opened: OpenStore, workers: WorkerPool) -> Iterator[Resources]:
     chosen = choose_models(opened.settings, opened.store)
     with batch_lock(opened.store, BATCH):
         job = job_for(begin_run(opened.store, BATCH), BATCH, opened, chosen)
-        tools = resources_for(job)
-        tools.opened, tools.workers = opened, workers
+        tools = resources_for(job, opened)
+        tools.workers = workers
         if opened.store.names("crops"):
             assert tools.embed  # the trunk, read and tried
         yield tools

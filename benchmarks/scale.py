@@ -95,7 +95,7 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.stages.embed import embed_part
     from pipeline.stages.receive import Receiver
-    from pipeline.store.part_names import crops_name, features_name, scans_name
+    from pipeline.store import tables
     from pipeline.store.parts import row_count
     from pipeline.store.registry import choose_models, embedder
 
@@ -107,10 +107,11 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
         received = spent(lambda: receiver.receive_part(number))
         ready = embedder(store, chosen).embed
         embedded = spent(lambda: embed_part(store, BATCH, number, chosen, ready, lambda _: None))
-        crops = crops_name(chosen.recipe_id, BATCH, number)
-        features = features_name(chosen.trunk_id, BATCH, number)
+        crops = chosen.crops.part(BATCH, number)
+        features = chosen.features.part(BATCH, number)
         size = {name: store.local_path(name).stat().st_size for name in (crops, features)}
-        count, crop_count = row_count(store, scans_name(BATCH, number)), row_count(store, crops)
+        ledger = tables.SCANS.part(BATCH, number)
+        count, crop_count = row_count(store, ledger), row_count(store, crops)
     return PerScan(
         what,
         crop_count / count,

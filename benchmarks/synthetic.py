@@ -24,8 +24,8 @@ from pipeline import schemas
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.embed import embed_part
 from pipeline.stages.plan import deliver, plan_batch
+from pipeline.store import tables
 from pipeline.store.open_store import OpenStore, open_for_writing
-from pipeline.store.part_names import crops_name, features_name, labels_name, scans_name
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import ModelChoice, embedder
 
@@ -90,13 +90,9 @@ def through_the_pipeline(root: Path, opened: OpenStore) -> tuple[Templates, Mode
         embed_part(store, BATCH, 0, chosen, embedder(store, chosen).embed, lambda _: None)
         for name in store.names("models"):
             opened.store.write_bytes(name, store.read_bytes(name))
-        ledger = read_part(store, scans_name(BATCH, 0), schemas.SCANS)
-        crops = read_part(
-            store, crops_name(chosen.recipe_id, BATCH, 0), schemas.crops(chosen.recipe.side)
-        )
-        features = read_part(
-            store, features_name(chosen.trunk_id, BATCH, 0), schemas.features(chosen.width)
-        )
+        ledger = read_part(store, tables.SCANS.part(BATCH, 0), schemas.SCANS)
+        crops = read_part(store, chosen.crops.part(BATCH, 0), schemas.crops(chosen.recipe.side))
+        features = read_part(store, chosen.features.part(BATCH, 0), schemas.features(chosen.width))
     owner = np.array(crops["scan_id"].to_pylist())
     crops_of = tuple(np.flatnonzero(owner == scan) for scan in ledger["scan_id"].to_pylist())
     values = features["embedding"].combine_chunks().flatten().to_numpy()
@@ -149,7 +145,7 @@ class PartMaker:
             },
         }
         table = with_columns(self.templates.scans.take(self.like), columns)
-        write_part(self.store, scans_name(self.batch, self.part), table, schemas.SCANS)
+        write_part(self.store, tables.SCANS.part(self.batch, self.part), table, schemas.SCANS)
 
     def features(self) -> int:
         """Write embeddings and labels; how many embeddings."""
@@ -164,14 +160,14 @@ class PartMaker:
         )
         table = facts.append_column("trunk", pa.array([self.chosen.trunk_id] * count))
         table = table.append_column(schema.field("embedding"), vectors)
-        name = features_name(self.chosen.trunk_id, self.batch, self.part)
+        name = self.chosen.features.part(self.batch, self.part)
         write_part(self.store, name, table, schema)
         self._labels(facts)
         return count
 
     def crops(self) -> None:
         """Write the crops, whose pixels are the templates' own."""
-        name = crops_name(self.chosen.recipe_id, self.batch, self.part)
+        name = self.chosen.crops.part(self.batch, self.part)
         write_part(self.store, name, self._facts(), schemas.crops(self.chosen.recipe.side))
 
     def _labels(self, facts: pa.Table) -> None:
@@ -181,7 +177,7 @@ class PartMaker:
         told = told.append_column("label", pa.array(said, pa.string()))
         told = told.append_column("source", pa.array(["delivered"] * len(told)))
         told = told.append_column("labelled_at", pa.array(np.zeros(len(told), "M8[us]")))
-        write_part(self.store, labels_name(self.batch, self.part), told, schemas.LABELS)
+        write_part(self.store, tables.LABELS.part(self.batch, self.part), told, schemas.LABELS)
 
     def _facts(self) -> pa.Table:
         facts = self.templates.crops.take(self.rows)

@@ -28,30 +28,36 @@ class TableDescription(NamedTuple):
     columns: tuple[Column, ...]
 
 
+# Each after those that it is made from.
 TABLES = {
     "scans": TableDescription(
         "scans/BATCH/part-NNNNN.parquet",
         "The ledger: one row per delivered file and attempt.",
         columns.SCANS,
     ),
-    "crops": TableDescription(
-        "crops/RECIPE/BATCH/part-NNNNN.parquet",
-        "One row per crop with its pixels; a cache that may be deleted.",
-        columns.crop_columns(DEFAULT_SIDE),
+    "labels": TableDescription(
+        "labels/part-BATCH-NNNNN.parquet",
+        "Every label ever given; rows are only appended.",
+        columns.LABELS,
     ),
     "background_crops": TableDescription(
         "background_crops/RECIPE/BATCH/part-NNNNN.parquet",
         "Crops without a finding, from scans that came with boxes, for training.",
         columns.crop_columns(DEFAULT_SIDE),
     ),
-    "features": TableDescription(
-        "features/TRUNK/BATCH/part-NNNNN.parquet",
-        "One row per crop with its embedding.",
-        columns.feature_columns(DEFAULT_WIDTH),
+    "crops": TableDescription(
+        "crops/RECIPE/BATCH/part-NNNNN.parquet",
+        "One row per crop with its pixels; a cache that may be deleted.",
+        columns.crop_columns(DEFAULT_SIDE),
     ),
     "background_features": TableDescription(
         "background_features/TRUNK/BATCH/part-NNNNN.parquet",
         "The embeddings of the background crops.",
+        columns.feature_columns(DEFAULT_WIDTH),
+    ),
+    "features": TableDescription(
+        "features/TRUNK/BATCH/part-NNNNN.parquet",
+        "One row per crop with its embedding.",
         columns.feature_columns(DEFAULT_WIDTH),
     ),
     "predictions": TableDescription(
@@ -64,25 +70,20 @@ TABLES = {
         "One row per crop with its distance from normal by one novelty model.",
         columns.NOVELTY,
     ),
-    "labels": TableDescription(
-        "labels/part-BATCH-NNNNN.parquet",
-        "Every label ever given; rows are only appended.",
-        columns.LABELS,
-    ),
     "out_of_fold": TableDescription(
         "out_of_fold/HEAD/part-NNNNN.parquet",
         "Labelled crops judged by models that were trained without them, to find label errors.",
         columns.OUT_OF_FOLD,
     ),
-    "drift": TableDescription(
-        "drift/REFERENCE/BATCH/part-NNNNN.parquet",
-        "How a batch compares with the reference: one row per modality and fact.",
-        columns.DRIFT,
-    ),
     "audits": TableDescription(
         "audits/BATCH/part-NNNNN.parquet",
         "Crops drawn by a hash for a person to label, whatever their score.",
         columns.AUDITS,
+    ),
+    "drift": TableDescription(
+        "drift/REFERENCE/BATCH/part-NNNNN.parquet",
+        "How a batch compares with the reference: one row per modality and fact.",
+        columns.DRIFT,
     ),
     "reference": TableDescription(
         "models/drift/REFERENCE/MODALITY/sample.parquet",

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from pipeline.stages.receive import Commits
 from pipeline.store.base import Store
-from pipeline.store.locks import FOLDER, acquire_lock, is_locked
-from pipeline.store.part_names import scans_name
+from pipeline.store.locks import FOLDER, acquire_lock, commit_lock, is_locked
 from pipeline.store.run_store import RunStore
+from pipeline.store.tables import SCANS
 
 LOOK_SECONDS = 0.2
 
@@ -47,13 +47,12 @@ class CommitOrder:
                 # Whatever goes wrong is told where that part is worked on in its own right.
                 with suppress(Exception):
                     self.take(earlier)
-        with self.store.commits():
+        with commit_lock(self.store):
             yield
 
     def _settled(self, number: int) -> bool:
-        return self.store.has(scans_name(self.store.batch, number)) or self.store.has(
-            self._failed(number)
-        )
+        received = SCANS.has(self.store, self.store.batch, number)
+        return received or self.store.has(self._failed(number))
 
     def _key(self, number: int) -> str:
         return f"parts-{self.store.batch}/{number:05d}"

@@ -62,9 +62,7 @@ class Recut(Receive):
     stage = "cut again"
 
     def do(self, tools: Resources, number: int, advance: Advance) -> int:
-        receiver = tools.receiver(advance)
-        fenced = replace(receiver.opened, store=tools.store)
-        return replace(receiver, opened=fenced).recut_part(number)
+        return tools.receiver(advance).recut_part(number)
 
 
 class Embed(PartWork):

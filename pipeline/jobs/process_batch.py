@@ -19,23 +19,16 @@ from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_report import write_report
 from pipeline.report.summary import Summary, write_record
 from pipeline.stages.audit import draw_audit
-from pipeline.stages.drift import compare_batch, drift_notes, name_of
+from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.score_novelty import current_novelty
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import (
-    audits_name,
-    crops_name,
-    features_name,
-    novelty_name,
-    predictions_name,
-    scans_name,
-)
 from pipeline.store.parts import row_count
 from pipeline.store.registry import champion, choose_models
+from pipeline.store.tables import AUDITS, SCANS, Table
 
 
 def run_batch(
@@ -60,13 +53,12 @@ class BatchRun:
     """One run over one batch. What costs time to make is made when first needed."""
 
     def __init__(self, opened: OpenStore, batch: str, map: PartMap, only_new: bool):
-        self.opened, self.store, self.batch, self._map = opened, opened.store, batch, map
-        self._only_new = only_new
+        self.batch, self._map, self._only_new = batch, map, only_new
         self.chosen = choose_models(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
-        self.tools = resources_for(self.job)
-        self.tools.opened = opened
+        self.tools = resources_for(self.job, opened)
+        self.opened, self.store = self.tools.opened, self.tools.store
 
     def close(self) -> None:
         release_resources(self.job)
@@ -87,15 +79,15 @@ class BatchRun:
         return self.summary
 
     def _receive(self, parts: list[int]) -> None:
-        missing = self._without(parts, lambda number: scans_name(self.batch, number))
+        missing = self._missing(SCANS, parts)
         files = DeliveryLists(self.opened.private, self.batch).sizes()
         clear_commit_order(self.store, self.batch)
         with progress("receive", sum(files[number] for number in missing)) as advance:
             self._each("receive", missing, Receive(self.job), advance)
         clear_commit_order(self.store, self.batch)
         # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
-        unembedded = self._without(self._received(parts), self._features)
-        missing = self._without(unembedded, self._crops)
+        unembedded = self._missing(self.chosen.features, self._existing(SCANS, parts))
+        missing = self._missing(self.chosen.crops, unembedded)
         with progress("cut again", sum(files[number] for number in missing)) as advance:
             outcomes = self._each("cut again", missing, Recut(self.job), advance)
         for number, lost in zip(missing, outcomes, strict=True):
@@ -107,9 +99,10 @@ class BatchRun:
                 )
 
     def _embed(self, parts: list[int]) -> None:
-        missing = self._without(self._with(parts, self._crops), self._features)
-        crops = sum(row_count(self.store, self._crops(number)) for number in missing)
-        with progress("embed", crops) as advance:
+        crops = self.chosen.crops
+        missing = self._missing(self.chosen.features, self._existing(crops, parts))
+        count = sum(row_count(self.store, crops.part(self.batch, each)) for each in missing)
+        with progress("embed", count) as advance:
             self._each("embed", missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
@@ -118,10 +111,8 @@ class BatchRun:
         if fitted is None:
             self._first_novelty()
             return
-        missing = self._without(
-            self._with(parts, self._features),
-            lambda number: novelty_name(fitted.novelty_id, self.batch, number),
-        )
+        embedded = self._existing(self.chosen.features, parts)
+        missing = self._missing(tables.novelty(fitted.novelty_id), embedded)
         self._each("novelty", missing, Score(self.job, fitted.novelty_id))
 
     def _first_novelty(self) -> None:
@@ -165,10 +156,8 @@ class BatchRun:
             )
             return
         head = self.summary.head = current_novelty["head"]
-        missing = self._without(
-            self._with(parts, self._features),
-            lambda number: predictions_name(head, self.batch, number),
-        )
+        embedded = self._existing(self.chosen.features, parts)
+        missing = self._missing(tables.predictions(head), embedded)
         self._each("predict", missing, Predict(self.job, head))
 
     def _watch(self, parts: list[int]) -> None:
@@ -176,16 +165,16 @@ class BatchRun:
         if not parts or self.summary.failures:
             return
         last, audits = parts[-1:], self.opened.settings.audits
-        missing = self._without(last, lambda number: audits_name(self.batch, number))
         self._each(
             "audit",
-            missing,
+            self._missing(AUDITS, last),
             lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
         )
-        name = name_of(self.opened, self.chosen, self.batch, parts[-1])
+        comparison = drift_table(self.opened, self.chosen)
+        name = comparison.part(self.batch, parts[-1])
         self._each(
             "drift",
-            self._without(last, lambda _: name),
+            self._missing(comparison, last),
             lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
         )
         if self.store.has(name):
@@ -238,22 +227,11 @@ class BatchRun:
             self.summary.report = write_report(self.store, self.summary)
         write_record(self.store, self.summary)
 
-    def _features(self, number: int) -> str:
-        return features_name(self.chosen.trunk_id, self.batch, number)
+    def _existing(self, table: Table, parts: list[int]) -> list[int]:
+        return table.existing(self.store, self.batch, parts)
 
-    def _crops(self, number: int) -> str:
-        return crops_name(self.chosen.recipe_id, self.batch, number)
-
-    def _received(self, parts: list[int]) -> list[int]:
-        return self._with(parts, lambda number: scans_name(self.batch, number))
-
-    def _with(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        current_novelty = self.store.existing(map(name, parts))
-        return [number for number in parts if name(number) in current_novelty]
-
-    def _without(self, parts: list[int], name: Callable[[int], str]) -> list[int]:
-        current_novelty = self.store.existing(map(name, parts))
-        return [number for number in parts if name(number) not in current_novelty]
+    def _missing(self, table: Table, parts: list[int]) -> list[int]:
+        return table.missing(self.store, self.batch, parts)
 
     def _each(
         self,

@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 
@@ -65,13 +65,15 @@ def made_with() -> str:
 class Resources:
     """What one process makes for a run; each when first needed."""
 
-    def __init__(self, job: Job):
-        self.job = job
+    def __init__(self, job: Job, opened: OpenStore | None = None):
+        self.job, self._opened = job, opened
         self.store = RunStore(job.settings.store, job.batch, job.run)
 
     @cached_property
     def opened(self) -> OpenStore:
-        return open_for_writing(self.job.settings)
+        """The same store with its private folder, which not every worker has."""
+        opened = self._opened or open_for_writing(self.job.settings)
+        return replace(opened, store=self.store)
 
     @cached_property
     def workers(self) -> WorkerPool:
@@ -112,12 +114,12 @@ class Resources:
 _tools: dict[str, Resources] = {}
 
 
-def resources_for(job: Job) -> Resources:
-    """What this process has made for a run so far."""
+def resources_for(job: Job, opened: OpenStore | None = None) -> Resources:
+    """What this process has made for a run so far; `opened` if it has opened the store already."""
     if job.run not in _tools:
         while len(_tools) >= RUNS:
             _tools.pop(next(iter(_tools))).close()
-        _tools[job.run] = Resources(job)
+        _tools[job.run] = Resources(job, opened)
     return _tools[job.run]
 
 

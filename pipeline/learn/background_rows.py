@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import schemas
 from pipeline.model.head.rows import Background, Embeddings
 from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
@@ -44,9 +43,9 @@ class BackgroundRows:
 
 def background_rows(store: Store, chosen: ModelChoice) -> BackgroundRows | None:
     """All background that the trunk has embedded, by crop_id; None when there is none."""
-    names = store.names(f"background_features/{chosen.trunk_id}")
-    schema = schemas.features(chosen.width)
-    frames = [read_part(store, name, schema, COLUMNS).to_pandas() for name in names]
+    table = chosen.background_features
+    names = table.names(store)
+    frames = [read_part(store, name, table.schema, COLUMNS).to_pandas() for name in names]
     if not frames:
         return None
     facts = pd.concat(frames, ignore_index=True)
@@ -55,6 +54,6 @@ def background_rows(store: Store, chosen: ModelChoice) -> BackgroundRows | None:
     numbers[order] = np.arange(len(order))
     ends = np.cumsum([len(frame) for frame in frames])[:-1]
     places = dict(zip(names, np.split(numbers, ends), strict=True))
-    embeddings = StoredEmbeddings.of(store, chosen.width, places)
+    embeddings = StoredEmbeddings.of(store, table, places)
     facts = facts.iloc[order].reset_index(drop=True)
     return BackgroundRows(facts, held_if_small(embeddings, len(facts)))

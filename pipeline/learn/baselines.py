@@ -80,7 +80,7 @@ def _of_crops(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]
     found: dict[str, np.ndarray] = {}
     have = np.zeros(len(facts), bool)
     with progress("edges", len(facts)) as advance:
-        for numbers, crops in crops_of(store, chosen, facts):
+        for numbers, crops in crops_of(store, chosen.crops, facts):
             for kind, work in kinds.items():
                 some = work(crops)
                 if kind not in found:

@@ -15,6 +15,7 @@ from pipeline.store.base import Store
 from pipeline.store.features import labels_in_force
 from pipeline.store.parts import open_part, read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.tables import Table
 
 LEAST = 64  # crops on the training side, with or without labels
 COLUMNS = ["crop_id", "patient_key"]
@@ -136,7 +137,7 @@ def _with_background(
     """With the background of the patients from whom classes are learned; none without labels."""
     taught = (facts["split"] == "train") & (len(class_names) > 1)
     patients = set(facts.loc[taught, "patient_key"])
-    beside = _where(store, f"background_crops/{chosen.recipe_id}", chosen.recipe.side)
+    beside = _where(store, chosen.background_crops)
     beside = beside[beside["patient_key"].isin(patients)].assign(**{"class": len(class_names)})
     side = chosen.recipe.side
     return CropSource(store, side, facts, class_names, beside.reset_index(drop=True))
@@ -158,7 +159,7 @@ def lacking(known: pd.DataFrame, settings: Settings) -> str:
 
 def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     """Where every crop of the recipe lies, its label in force and its patient's side."""
-    facts = _where(store, f"crops/{chosen.recipe_id}", chosen.recipe.side)
+    facts = _where(store, chosen.crops)
     if facts.empty:
         raise NotEnoughData(
             f"The store has no crops of recipe {chosen.recipe_id}. Run a batch first, or again "
@@ -169,11 +170,11 @@ def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     return facts
 
 
-def _where(store: Store, root: str, side: int) -> pd.DataFrame:
-    """Where every crop below `root` lies, by its id: crop_id, patient_key, part and row."""
+def _where(store: Store, table: Table) -> pd.DataFrame:
+    """Where every crop of `table` lies, by its id: crop_id, patient_key, part and row."""
     frames = [pd.DataFrame(columns=[*COLUMNS, "part", "row"])]
-    for name in store.names(root):
-        frame = read_part(store, name, schemas.crops(side), COLUMNS).to_pandas()
+    for name in table.names(store):
+        frame = read_part(store, name, table.schema, COLUMNS).to_pandas()
         frames.append(frame.assign(part=name, row=np.arange(len(frame))))
     found = pd.concat(frames[1:] or frames, ignore_index=True)
     return found.sort_values("crop_id", ignore_index=True)

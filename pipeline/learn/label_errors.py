@@ -4,17 +4,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline import schemas
 from pipeline.errors import NotEnoughData
 from pipeline.model.architecture import grid
 from pipeline.model.scores.label_errors import compare_with_labels, mean_probabilities
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
-from pipeline.store.part_names import features_name, out_of_fold_name
-from pipeline.store.parts import iter_part, write_part
+from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice
-
-ROWS = 256  # embeddings in memory at a time
 
 
 def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str | None:
@@ -22,9 +18,9 @@ def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str |
 
     Returns None when there are too few labels to judge one by the others.
     """
-    name = out_of_fold_name(head_id)
-    if store.has(name):
-        return name
+    out_of_fold = tables.out_of_fold(head_id)
+    if store.has(out_of_fold.part()):
+        return out_of_fold.part()
     with catalog.open_store(store) as con:
         known = catalog.query(con, "embedded", trunk=chosen.trunk_id)
     known = known[known["label"].notna()].reset_index(drop=True)
@@ -48,23 +44,20 @@ def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str |
         "suggested": classes[best].tolist(),
         "confidence": found.probabilities[rows, best],
     }
-    schema = schemas.OUT_OF_FOLD
+    schema = out_of_fold.schema
     table = pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
-    return write_part(store, name, table, schema)
+    return out_of_fold.write(store, "", 0, table)
 
 
 def _features(store: Store, chosen: ModelChoice, known: pd.DataFrame) -> np.ndarray:
     """Averaged maps of the known crops, float32 (N, values), row for row."""
-    place = {crop_id: row for row, crop_id in enumerate(known["crop_id"])}
-    schema, shape = schemas.features(chosen.width), grid(chosen.trunk, chosen.recipe.side)
+    positions = {crop_id: row for row, crop_id in enumerate(known["crop_id"])}
+    shape = grid(chosen.trunk, chosen.recipe.side)
     features: np.ndarray | None = None
-    for batch, number in sorted(set(zip(known["batch"], known["part"], strict=True))):
-        name = features_name(chosen.trunk_id, batch, number)
-        for some in iter_part(store, name, schema, ROWS, ["crop_id", "embedding"]):
-            values = some.column("embedding").flatten().to_numpy()
-            small = mean_probabilities(values.reshape(-1, *shape))
-            rows = np.array([place.get(each, -1) for each in some.column("crop_id").to_pylist()])
+    for part in sorted(set(zip(known["batch"], known["part"], strict=True))):
+        for numbers, rows in chosen.features.select(store, *part, positions, ["embedding"]):
+            small = mean_probabilities(embedding_values(rows).reshape(-1, *shape))
             if features is None:
                 features = np.zeros((len(known), small.shape[1]), np.float32)
-            features[rows[rows >= 0]] = small[rows >= 0]
+            features[numbers] = small
     return features if features is not None else np.zeros((0, 1), np.float32)

@@ -21,7 +21,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.model.architecture import grid
@@ -31,10 +30,9 @@ from pipeline.model.scores import metrics, splits
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.score_novelty import ROWS, NoveltyModel, maps_of, novelty_home, score_missing
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import features_name
 from pipeline.store.parts import iter_part, read_part, row_count
 from pipeline.store.registry import ModelChoice, read_card
 
@@ -166,8 +164,8 @@ def _streamed(
     store: Store, chosen: ModelChoice, places: list[tuple[str, int]], wanted: set[str]
 ) -> Iterator[np.ndarray]:
     """Maps of the wanted crops, part by part, a few hundred in memory at a time."""
-    schema, columns = schemas.features(chosen.width), ["crop_id", "embedding"]
-    names = [features_name(chosen.trunk_id, batch, number) for batch, number in places]
+    schema, columns = chosen.features.schema, ["crop_id", "embedding"]
+    names = [chosen.features.part(batch, number) for batch, number in places]
     with progress("learn normal", sum(row_count(store, name) for name in names)) as advance:
         for name in names:
             for rows in iter_part(store, name, schema, ROWS, columns):
@@ -181,9 +179,9 @@ def _measured(
     store: Store, chosen: ModelChoice, fitted: NoveltyModel, settings: Settings
 ) -> dict[str, dict]:
     """AUROC of both scores on the labelled rows of the test side, with its interval."""
-    names = store.names(f"novelty/{fitted.novelty_id}")
+    table = tables.novelty(fitted.novelty_id)
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
-    parts = [read_part(store, name, schemas.NOVELTY, columns) for name in names]
+    parts = [read_part(store, name, table.schema, columns) for name in table.names(store)]
     found = pa.concat_tables(parts).to_pandas()
     found = found[splits.sides(list(found["patient_key"])) == "test"]
     with catalog.open_store(store) as con:

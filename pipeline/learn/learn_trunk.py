@@ -34,8 +34,7 @@ from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import crops_name, features_name
-from pipeline.store.parts import part_numbers, row_count
+from pipeline.store.parts import row_count
 from pipeline.store.registry import (
     ModelChoice,
     choose_models,
@@ -210,18 +209,11 @@ def _store(
 
 def embed_everything(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[str]:
     """Embed every stored crop of the recipe that this trunk has not embedded yet."""
-    store, root = opened.store, f"crops/{chosen.recipe_id}"
+    store = opened.store
     ready = embedder(store, chosen)
-    missing = {
-        batch: [
-            number
-            for number in part_numbers(store, f"{root}/{batch}")
-            if not store.has(features_name(chosen.trunk_id, batch, number))
-        ]
-        for batch in sorted({name.split("/")[2] for name in store.names(root)})
-    }
+    missing = chosen.features.missing_from(store, chosen.crops)
     crops = sum(
-        row_count(store, crops_name(chosen.recipe_id, batch, number))
+        row_count(store, chosen.crops.part(batch, number))
         for batch, numbers in missing.items()
         for number in numbers
     )

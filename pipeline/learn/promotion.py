@@ -16,9 +16,8 @@ from pipeline.model.scores import metrics
 from pipeline.model.scores.metrics import Estimate
 from pipeline.progress import progress
 from pipeline.stages.predict import Head, predict_part
+from pipeline.store import tables
 from pipeline.store.base import Store
-from pipeline.store.part_names import features_name, predictions_name
-from pipeline.store.parts import part_numbers
 from pipeline.store.registry import champion, stored_choice
 
 FEW_PATIENTS = 30  # on the test side; with fewer a head must be far worse to be told as worse
@@ -98,30 +97,18 @@ def compare(store: Store, head: Head, standing: Head, distance: int) -> Decision
 def predict_everything(store: Store, head: Head) -> None:
     """Predict every part with embeddings of the head's trunk that it has not predicted yet."""
     chosen = stored_choice(store, head.card["trunk"])
-    missing = [
-        part
-        for part in _parts(store, chosen.trunk_id)
-        if not store.has(predictions_name(head.head_id, *part))
-    ]
-    with progress("predict", len(missing)) as advance:
-        for batch, number in missing:
-            predict_part(store, batch, number, chosen, head)
-            advance(1)
-
-
-def _parts(store: Store, trunk_id: str) -> list[tuple[str, int]]:
-    """Batch and number of every part with embeddings of a trunk."""
-    root = f"features/{trunk_id}"
-    batches = sorted({name.split("/")[2] for name in store.names(root)})
-    return [(each, number) for each in batches for number in part_numbers(store, f"{root}/{each}")]
+    missing = tables.predictions(head.head_id).missing_from(store, chosen.features)
+    with progress("predict", sum(len(numbers) for numbers in missing.values())) as advance:
+        for batch, numbers in missing.items():
+            for number in numbers:
+                predict_part(store, batch, number, chosen, head)
+                advance(1)
 
 
 def _parts_without(store: Store, head: Head, standing: Head) -> int:
     """How many parts the champion's trunk has embedded and the head's has not."""
-    trunk = head.card["trunk"]
-    return sum(
-        not store.has(features_name(trunk, *part)) for part in _parts(store, standing.card["trunk"])
-    )
+    ours, theirs = (stored_choice(store, each.card["trunk"]) for each in (head, standing))
+    return sum(map(len, ours.features.missing_from(store, theirs.features).values()))
 
 
 def _record(head: Head, before: str | None, decision: Decision) -> dict:

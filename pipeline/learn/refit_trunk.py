@@ -20,6 +20,7 @@ from pipeline.progress import progress
 from pipeline.store.base import Store
 from pipeline.store.card_settings import settings_from_card
 from pipeline.store.registry import ModelChoice, trunk_card, trunk_home
+from pipeline.store.tables import Table
 
 
 def learn_settings_of(store: Store, chosen: ModelChoice) -> Learn | None:
@@ -57,7 +58,7 @@ def refit_trunk(
         memory.forget()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))
     ready = Embedder(network_of(found, chosen))
-    embeddings = _embedded(store, chosen, rows.facts, "crops", ready)
+    embeddings = _embedded(store, chosen.crops, rows.facts, ready)
     start = start_from(found, crops) if found.above else None
     beside = rows.background and _background(store, chosen, rows.background, ready)
     return RefitTrunk(
@@ -68,16 +69,14 @@ def refit_trunk(
 def _background(
     store: Store, chosen: ModelChoice, background: BackgroundRows, ready: Embedder
 ) -> BackgroundRows:
-    embeddings = _embedded(store, chosen, background.facts, "background_crops", ready)
+    embeddings = _embedded(store, chosen.background_crops, background.facts, ready)
     return replace(background, embeddings=InMemoryEmbeddings(embeddings))
 
 
-def _embedded(
-    store: Store, chosen: ModelChoice, facts: pd.DataFrame, table: str, ready: Embedder
-) -> np.ndarray:
+def _embedded(store: Store, table: Table, facts: pd.DataFrame, ready: Embedder) -> np.ndarray:
     """Embeddings of stored crops, float16 (N, width), row for row."""
-    embeddings, have = np.zeros((len(facts), chosen.width), np.float16), 0
-    for numbers, pixels in crops_of(store, chosen, facts, table):
+    embeddings, have = np.zeros((len(facts), ready.width), np.float16), 0
+    for numbers, pixels in crops_of(store, table, facts):
         embeddings[numbers] = ready.embed(pixels)
         have += len(numbers)
     if have != len(embeddings):

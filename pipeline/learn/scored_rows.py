@@ -4,23 +4,19 @@ Stored predictions are used where they are; the rest is predicted from stored em
 memory. Nothing is written.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from pipeline import schemas
 from pipeline.model.scores import splits
 from pipeline.progress import progress
-from pipeline.stages.predict import ROWS, Head
-from pipeline.store import catalog
+from pipeline.stages.predict import Head
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
-from pipeline.store.part_names import features_name, predictions_name
-from pipeline.store.parts import iter_part, part_numbers
-from pipeline.store.registry import stored_choice
-
-PREDICTED = ["crop_id", "probabilities"]
+from pipeline.store.parts import embedding_values
+from pipeline.store.registry import ModelChoice, stored_choice
 
 
 @dataclass(frozen=True)
@@ -63,41 +59,27 @@ def scored_rows(store: Store, head: Head) -> ScoredRows:
     sides = splits.sides(list(facts["patient_key"]))
     kept = sides != "train"
     facts, sides = facts[kept].reset_index(drop=True), sides[kept]
-    place = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}
+    positions = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}
     probabilities = np.full((len(facts), len(head.card["classes"])), np.nan, np.float32)
-    parts = [
-        (batch, number)
-        for batch in sorted(set(facts["batch"]))
-        for number in part_numbers(store, f"features/{trunk}/{batch}")
-    ]
+    chosen, batches = stored_choice(store, trunk), set(facts["batch"])
+    parts = [part for part in chosen.features.parts(store) if part[0] in batches]
     with progress("read", len(parts)) as advance:
         for batch, number in parts:
-            _fill(probabilities, place, store, head, batch, number)
+            for rows, found in _probabilities(store, chosen, head, (batch, number), positions):
+                probabilities[rows] = found
             advance(1)
     return ScoredRows(facts, probabilities, sides, head.card)
 
 
-def _fill(
-    probabilities: np.ndarray, place: dict, store: Store, head: Head, batch: str, number: int
-) -> None:
-    """Put what the head says about the wanted crops of one part where it belongs."""
-    name = predictions_name(head.head_id, batch, number)
-    stored = store.has(name)
-    if stored:
-        slices = iter_part(store, name, schemas.PREDICTIONS, ROWS, PREDICTED)
+def _probabilities(
+    store: Store, chosen: ModelChoice, head: Head, part: tuple[str, int], positions: dict[str, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions (n,) and probabilities (n, classes) of the crops of one part."""
+    predictions = tables.predictions(head.head_id)
+    if predictions.has(store, *part):
+        for numbers, rows in predictions.select(store, *part, positions, ["probabilities"]):
+            values = rows.column("probabilities").flatten().to_numpy(zero_copy_only=False)
+            yield numbers, values.reshape(len(numbers), -1)
     else:
-        chosen = stored_choice(store, head.card["trunk"])
-        name, schema = features_name(chosen.trunk_id, batch, number), schemas.features(chosen.width)
-        slices = iter_part(store, name, schema, ROWS, ["crop_id", "embedding"])
-    for some in slices:
-        rows = np.array([place.get(crop_id, -1) for crop_id in some.column("crop_id").to_pylist()])
-        wanted = np.flatnonzero(rows >= 0)
-        if len(wanted):
-            values = _values(some.column(1).take(pa.array(wanted)), len(wanted))
-            found = values if stored else head.probabilities(values)
-            probabilities[rows[wanted]] = found
-
-
-def _values(column: pa.Array, rows: int) -> np.ndarray:
-    """Lists of equal length as an array (rows, length)."""
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(rows, -1)
+        for numbers, rows in chosen.features.select(store, *part, positions, ["embedding"]):
+            yield numbers, head.probabilities(embedding_values(rows))

@@ -6,9 +6,8 @@ from pipeline.learn.train_head import TrainedHeadResult, train_head
 from pipeline.progress import log
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.stages.predict import Head, predict_part
+from pipeline.store import tables
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import predictions_name
-from pipeline.store.parts import part_numbers
 from pipeline.store.registry import ModelChoice, champion, choose_models
 
 
@@ -29,18 +28,13 @@ def learn_and_predict(
     if standing is None or standing["trunk"] != chosen.trunk_id:
         return trained, failures
     head = Head(store, standing["head"])
-    root = f"features/{chosen.trunk_id}"
-    for batch in sorted({name.split("/")[2] for name in store.names(root)}):
-        missing = [
-            number
-            for number in part_numbers(store, f"{root}/{batch}")
-            if not store.has(predictions_name(head.head_id, batch, number))
-        ]
+    missing = tables.predictions(head.head_id).missing_from(store, chosen.features)
+    for batch, numbers in missing.items():
         failures += run_over_parts(
             "predict",
             batch,
             lambda number, batch=batch: predict_part(store, batch, number, chosen, head),
-            missing,
+            numbers,
             map,
             opened.private,
         )

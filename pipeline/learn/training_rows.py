@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.learn.background_rows import BackgroundRows, background_rows
@@ -18,10 +17,10 @@ from pipeline.model.scores import splits
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
-from pipeline.store.features import FACTS, add_label, labels_in_force, parts_of
-from pipeline.store.part_names import part_name
-from pipeline.store.parts import iter_part, part_numbers, read_part
+from pipeline.store.features import FACTS, add_label, labels_in_force
+from pipeline.store.parts import pixel_values, read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.tables import Table
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,14 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
 
     Raises NotEnoughData when nothing was embedded with the trunk.
     """
-    names = parts_of(store, chosen.trunk_id, None)
+    names = chosen.features.names(store)
     if not names:
         raise NotEnoughData(
             f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it "
             "first: make run-flow BATCH=path/to/folder"
         )
     columns = [name for name in FACTS if name != "label"]
-    schema = schemas.features(chosen.width)
-    tables = [read_part(store, name, schema, columns) for name in names]
+    tables = [read_part(store, name, chosen.features.schema, columns) for name in names]
     facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     add_label(facts, labels_in_force(store))
     known = np.flatnonzero(facts["label"].notna())
@@ -94,7 +92,7 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     numbers[order] = np.arange(len(order))
     ends = np.cumsum([table.num_rows for table in tables])[:-1]
     places = dict(zip(names, np.split(numbers, ends), strict=True))
-    embeddings = StoredEmbeddings.of(store, chosen.width, places)
+    embeddings = StoredEmbeddings.of(store, chosen.features, places)
     facts = facts.iloc[order].reset_index(drop=True)
     labels = facts["label"].to_numpy().astype(str)
     normal = settings.normal_class
@@ -106,24 +104,15 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
 
 
 def crops_of(
-    store: Store, chosen: ModelChoice, facts: pd.DataFrame, table: str = "crops"
+    store: Store, table: Table, facts: pd.DataFrame
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
 
-    `facts` tell `crop_id` and `batch` of every row, `table` where they lie (crops or
-    background_crops). Rows whose crops were deleted do not come.
+    `facts` holds the `crop_id` and `batch` of every row, `table` is crops or background_crops.
+    Rows whose crops were deleted do not come.
     """
-    place = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
-    side = chosen.recipe.side
-    columns, schema = ["crop_id", "pixels"], schemas.crops(side)
+    positions = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
     for batch in sorted(set(facts["batch"])):
-        folder = f"{table}/{chosen.recipe_id}/{batch}"
-        for number in part_numbers(store, folder):
-            name = part_name(folder, number)
-            for some in iter_part(store, name, schema, columns=columns):
-                ids = some.column("crop_id").to_pylist()
-                wanted = [row for row, crop_id in enumerate(ids) if crop_id in place]
-                if wanted:
-                    pixels = b"".join(some.column("pixels").take(wanted).to_pylist())
-                    crops = np.frombuffer(pixels, np.uint8).reshape(-1, side, side)
-                    yield np.array([place[ids[row]] for row in wanted]), crops
+        for number in table.numbers(store, batch):
+            for numbers, rows in table.select(store, batch, number, positions, ["pixels"]):
+                yield numbers, pixel_values(rows)

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.store.base import Store
-from pipeline.store.part_names import crops_name
-from pipeline.store.parts import find_rows, part_numbers
+from pipeline.store.parts import find_rows
+from pipeline.store.tables import Table
 
 COLUMNS = pa.schema([("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())])
 
@@ -25,10 +25,11 @@ def read_crops(
 ) -> dict[str, StoredCrop]:
     """Return these crops of a batch by crop_id, without those that were deleted."""
     found: dict[str, StoredCrop] = {}
-    for number in part_numbers(store, f"crops/{recipe_id}/{batch}"):
+    crops = Table("crops", COLUMNS, recipe_id)  # of whatever size
+    for number in crops.numbers(store, batch):
         if len(found) == len(crop_ids):
             break
-        name, columns = crops_name(recipe_id, batch, number), [*COLUMNS.names, "pixels"]
+        name, columns = crops.part(batch, number), [*COLUMNS.names, "pixels"]
         for row in find_rows(store, name, COLUMNS, "crop_id", crop_ids, columns).to_pylist():
             side = math.isqrt(len(row["pixels"]))
             pixels = np.frombuffer(row["pixels"], np.uint8).reshape(side, side)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.model.architecture import grid
@@ -15,10 +14,9 @@ from pipeline.model.head.background import p_abnormal, split_background
 from pipeline.report.crop_pixels import read_crops
 from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.source_scan import read_source_scan
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
-from pipeline.store.part_names import features_name
-from pipeline.store.parts import find_rows
+from pipeline.store.parts import embedding_values, find_rows
 from pipeline.store.registry import champion, head_home, read_card, stored_choice
 
 
@@ -115,12 +113,12 @@ def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
 
 def _embedding(store: Store, place: dict, width: int) -> np.ndarray:
     """Return the stored embedding, float16 (width,)."""
-    name = features_name(place["trunk"], place["batch"], place["part"])
-    schema, crop_ids = schemas.features(width), [place["crop_id"]]
-    rows = find_rows(store, name, schema, "crop_id", crop_ids, ["embedding"])
+    features = tables.features(place["trunk"], width)
+    name, crop_ids = features.part(place["batch"], place["part"]), [place["crop_id"]]
+    rows = find_rows(store, name, features.schema, "crop_id", crop_ids, ["embedding"])
     if not rows.num_rows:
         raise ConfigError(f"{name} was replaced while it was read; run the command again.")
-    return rows["embedding"].combine_chunks().flatten().to_numpy()[:width]
+    return embedding_values(rows)[0]
 
 
 def _frame_number(region: str) -> int:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pipeline.config import Settings
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store.base import Store
-from pipeline.store.parts import part_numbers
 from pipeline.store.registry import choose_models
+from pipeline.store.tables import SCANS
 
 OK, FAILED, MANY_REJECTED = 0, 1, 2
 
@@ -76,9 +76,8 @@ def last_summary(store: Store, batch: str) -> Summary | None:
 def format_progress(settings: Settings, batch: str) -> str:
     """How far a batch has come, from the parts that stand in the store."""
     store = Store(settings.store)
-    received = len(part_numbers(store, f"scans/{batch}"))
-    trunk_id = choose_models(settings, store).trunk_id
-    embedded = len(part_numbers(store, f"features/{trunk_id}/{batch}"))
+    received = len(SCANS.numbers(store, batch))
+    embedded = len(choose_models(settings, store).features.numbers(store, batch))
     return f"Finished and kept so far: {received} parts received, {embedded} embedded."
 
 

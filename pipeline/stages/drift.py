@@ -23,21 +23,21 @@ from pipeline.stages.drift_reference import (
     with_embeddings,
 )
 from pipeline.stages.ledger_rows import ACCEPTED
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import drift_name
-from pipeline.store.parts import read_part, write_part
+from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.tables import Table
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
 MOST_TOLD = 4  # facts in one alert; the query `drift` has all
 UNNAMED = {"embeddings": "embeddings", "channels": "what the trunk's channels answer"}
 
 
-def name_of(opened: OpenStore, chosen: ModelChoice, batch: str, last: int) -> str:
-    """Where the comparison of `batch` stands, whose last part is `last`."""
-    return drift_name(reference_id(chosen, opened.settings), batch, last)
+def drift_table(opened: OpenStore, chosen: ModelChoice) -> Table:
+    """The table of comparisons with the reference of this run."""
+    return tables.drift(reference_id(chosen, opened.settings))
 
 
 def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int) -> str:
@@ -45,9 +45,9 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
 
     Makes the references that are missing once there are enough patients for them.
     """
-    name = name_of(opened, chosen, batch, last)
-    if opened.store.has(name):
-        return name
+    comparison = drift_table(opened, chosen)
+    if comparison.has(opened.store, batch, last):
+        return comparison.part(batch, last)
     with catalog.open_store(opened.store) as con:
         files = catalog.query(con, "drift_files", batch=batch)
     modalities = sorted(set(files["modality"][files["status"] == ACCEPTED]))
@@ -55,7 +55,7 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
         "batch": batch,
         "part": last,
         "trunk": chosen.trunk_id,
-        "reference": reference_id(chosen, opened.settings),
+        "reference": comparison.key,
     }
     outcomes = [
         (modality, *_outcome(opened, chosen, batch, files, modality))
@@ -67,8 +67,8 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
         for modality, facts, findings in outcomes
         for each in _told(findings, shared, opened.settings.drift.alarm_rate)
     ]
-    table = pa.Table.from_pylist(rows, schemas.DRIFT)
-    return write_part(opened.store, name, table, schemas.DRIFT)
+    table = pa.Table.from_pylist(rows, comparison.schema)
+    return comparison.write(opened.store, batch, last, table)
 
 
 def _outcome(

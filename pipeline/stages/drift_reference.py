@@ -19,8 +19,8 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -37,15 +37,14 @@ from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import features_name
-from pipeline.store.parts import iter_part, part_numbers, read_part, write_part
+from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import ModelChoice, read_card
+from pipeline.store.tables import SCANS
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference
 FILES = "files"  # in the place of a modality: every delivered file, whatever became of it
 MOST_PATIENTS = 256  # in a sample; more cost time and tell little more
-ROWS = 256  # embeddings in memory at a time
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def make_reference(store: Store, batch: str) -> list[str]:
         if name.endswith("/sample.parquet"):
             rows = read_part(store, name, schemas.REFERENCE, ["batch"])
             if batch in rows["batch"].to_pylist():
-                found.add(name.split("/")[2])
+                found.add(PurePosixPath(name).parts[2])
     return sorted(found)
 
 
@@ -126,36 +125,27 @@ def with_embeddings(
     store: Store, chosen: ModelChoice, batch: str, scans: pd.DataFrame
 ) -> pd.DataFrame:
     """The scans that have embeddings, with what is compared of these: means over their crops."""
-    place = {scan_id: number for number, scan_id in enumerate(scans["scan_id"])}
+    positions = {scan_id: number for number, scan_id in enumerate(scans["scan_id"])}
+    columns = ["region_kind", "embedding"]
     counts, kinds = np.zeros((len(scans), 1)), np.full(len(scans), "", object)
     channels = 2 * grid(chosen.trunk, chosen.recipe.side)[2]
     sums = {
         "embeddings": np.zeros((len(scans), PLACES)),
         "channels": np.zeros((len(scans), channels)),
     }
-    for rows in _crops(store, chosen, batch, sorted(set(scans["part"])), place.keys()):
-        where = [place[scan_id] for scan_id in rows.column("scan_id").to_pylist()]
-        np.add.at(counts, where, 1)
-        kinds[where] = rows.column("region_kind").to_pylist()
-        for fact, values in describe(maps_of(rows, chosen)).items():
-            np.add.at(sums[fact], where, values)
+    for part in chosen.features.existing(store, batch, sorted(set(scans["part"]))):
+        for where, rows in chosen.features.select(
+            store, batch, part, positions, columns, key="scan_id"
+        ):
+            np.add.at(counts, where, 1)
+            kinds[where] = rows.column("region_kind").to_pylist()
+            for fact, values in describe(maps_of(rows, chosen)).items():
+                np.add.at(sums[fact], where, values)
     known = counts[:, 0] > 0
     means = {
         fact: list((each[known] / counts[known]).astype(np.float32)) for fact, each in sums.items()
     }
     return scans[known].assign(region_kind=kinds[known], **means).reset_index(drop=True)
-
-
-def _crops(store: Store, chosen: ModelChoice, batch: str, parts: list[int], wanted) -> Iterator:
-    """Rows of features of the wanted scans, some at a time."""
-    columns, schema = ["scan_id", "region_kind", "embedding"], schemas.features(chosen.width)
-    for number in parts:
-        name = features_name(chosen.trunk_id, batch, number)
-        if store.has(name):
-            for rows in iter_part(store, name, schema, ROWS, columns):
-                kept = [scan_id in wanted for scan_id in rows.column("scan_id").to_pylist()]
-                if any(kept):
-                    yield rows.filter(pa.array(kept))
 
 
 def sample_of(rows: pd.DataFrame, modality: str) -> Sample:
@@ -187,7 +177,7 @@ def _gathered(opened: OpenStore, chosen: ModelChoice, modality: str) -> Referenc
                 scans = with_embeddings(store, chosen, batch, scans)
             if not len(scans):
                 continue
-            parts[batch] = max(part_numbers(store, f"scans/{batch}"))
+            parts[batch] = max(SCANS.numbers(store, batch))
             found = pd.concat([found, scans.assign(batch=batch)], ignore_index=True)
             enough = found["patient_key"].nunique() >= settings.reference_patients
             if enough and not settings.reference:
@@ -205,13 +195,13 @@ def _holding(con, modality: str) -> pd.Series:
 
 def _in_order(store: Store, chosen: ModelChoice, patients: pd.Series) -> list[str]:
     """Batches with embeddings of the trunk, by their first run; the one that runs now is last."""
-    embedded = {name.split("/")[2] for name in store.names(f"features/{chosen.trunk_id}")}
+    embedded = set(chosen.features.batches(store))
     return sorted(embedded & set(patients.index), key=lambda batch: _first_run(store, batch))
 
 
 def _first_run(store: Store, batch: str) -> tuple[str, str]:
     runs = store.names(f"runs/{batch}")
-    return runs[0].split("/")[-1] if runs else "~", batch
+    return PurePosixPath(runs[0]).name if runs else "~", batch
 
 
 def _write(store: Store, home: str, chosen: ModelChoice, gathered: Reference) -> None:

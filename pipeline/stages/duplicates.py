@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas
 from pipeline.store.base import Store
 from pipeline.store.parts import open_part
+from pipeline.store.tables import SCANS
 
 COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]
 
@@ -62,13 +62,13 @@ class AcceptedInStore(AcceptedScans):
 
     def refresh(self) -> None:
         """Take in the parts that appeared since the last look."""
-        for name in self._store.names("scans"):
+        for name in SCANS.names(self._store):
             if name not in self._read:
                 self._take(name)
                 self._read.add(name)
 
     def _take(self, name: str) -> None:
-        with open_part(self._store, name, schemas.SCANS) as part:
+        with open_part(self._store, name, SCANS.schema) as part:
             alike = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
             # Most parts hold nothing alike: the other columns would double the time.
             if pc.any(alike).as_py():

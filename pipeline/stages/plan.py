@@ -15,7 +15,7 @@ from pipeline.ingest.labels.yolo import read_yolo
 from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.store.open_store import OpenStore
-from pipeline.store.parts import part_numbers
+from pipeline.store.tables import SCANS
 
 # Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan; a batch of
 # unknown kind is taken to be panoramics, so the estimate errs on the safe side.
@@ -119,7 +119,7 @@ def _tell(annotations: Annotations, private: PrivateFolder) -> None:
 def _refuse_lost_lists(deliveries: DeliveryLists, opened: OpenStore) -> None:
     """New lists would begin with part 0, which the store has: their files would be passed over."""
     batch = deliveries.batch
-    if not deliveries.lists() and part_numbers(opened.store, f"scans/{batch}"):
+    if not deliveries.lists() and SCANS.numbers(opened.store, batch):
         raise StoreError(
             f"The store holds parts of batch {batch}, but its delivery lists are missing in "
             f"{opened.private.root}. Restore that folder from your backup, or deliver the batch "

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.store import tables
 from pipeline.store.base import Store
-from pipeline.store.part_names import features_name, predictions_name
-from pipeline.store.parts import iter_part, part_writer
+from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice, head_home, read_card, read_model
 
 if TYPE_CHECKING:
@@ -55,20 +55,16 @@ class Head:
 
 def predict_part(store: Store, batch: str, number: int, chosen: ModelChoice, head: Head) -> str:
     """Predict one part unless that is done already; return the name of its predictions."""
-    name = predictions_name(head.head_id, batch, number)
-    if store.has(name):
-        return name
-    features = features_name(chosen.trunk_id, batch, number)
-    schema = schemas.features(chosen.width)
-    with part_writer(store, name, schemas.PREDICTIONS) as predictions:
-        for rows in iter_part(store, features, schema, ROWS):
-            predictions.write(_predicted(rows, head, chosen.width))
-    return name
+    predictions = tables.predictions(head.head_id)
+    if not predictions.has(store, batch, number):
+        with predictions.writer(store, batch, number) as part:
+            for rows in chosen.features.iterate(store, batch, number, ROWS):
+                part.write(_predicted(rows, head))
+    return predictions.part(batch, number)
 
 
-def _predicted(rows: pa.RecordBatch, head: Head, width: int) -> pa.Table:
-    embeddings = rows.column("embedding").flatten().to_numpy().reshape(-1, width)
-    probabilities, background = head.said(embeddings)
+def _predicted(rows: pa.RecordBatch, head: Head) -> pa.Table:
+    probabilities, background = head.said(embedding_values(rows))
     classes = head.card["classes"]
     found = rows.column("region_kind").to_numpy(zero_copy_only=False) == "tooth"
     normal = classes.index(head.card["normal_class"])

@@ -11,7 +11,6 @@ from functools import partial
 
 import pyarrow as pa
 
-from pipeline import schemas
 from pipeline.config import Quality
 from pipeline.errors import ScanRejected
 from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists, ListedFile
@@ -26,9 +25,9 @@ from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
 from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import background_crops_name, crops_name, labels_name, scans_name
-from pipeline.store.parts import PackedPart, read_part
+from pipeline.store.parts import PackedPart
 from pipeline.store.registry import ModelChoice
+from pipeline.store.tables import LABELS, SCANS
 
 Commits = Callable[[], AbstractContextManager[None]]
 INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
@@ -51,14 +50,14 @@ class Receiver:
         Once it is read, `commits` waits until the part may be committed, and is held meanwhile;
         by default it is the lock of the store.
         """
-        name = scans_name(self.batch, number)
+        name = SCANS.part(self.batch, number)
         if self.opened.store.has(name):
             return name
         deliveries = DeliveryLists(self.opened.private, self.batch)
         listed, listed_at = deliveries.part(number)
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         self.accepted.refresh()
-        part = _Part(maker, self.chosen.recipe.side, self.accepted)
+        part = _Part(maker, self.chosen, self.accepted)
         for file, read in self._read(deliveries, listed, self.opened.settings.quality):
             part.add(file, read)
         part.commit(self.opened.store, commits or partial(commit_lock, self.opened.store))
@@ -71,11 +70,10 @@ class Receiver:
         """
         store, deliveries = self.opened.store, DeliveryLists(self.opened.private, self.batch)
         listed, listed_at = deliveries.part(number)
-        ledger = read_part(store, scans_name(self.batch, number), schemas.SCANS).to_pylist()
+        ledger = SCANS.read(store, self.batch, number).to_pylist()
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
-        name = crops_name(self.chosen.recipe_id, self.batch, number)
-        packed, lost = PackedPart(name, schemas.crops(self.chosen.recipe.side)), 0
-        background = background_part(maker, self.chosen.recipe.side)
+        packed, lost = self.chosen.crops.pack(self.batch, number), 0
+        background = self.chosen.background_crops.pack(self.batch, number)
         self.accepted.refresh()
         # Whether its quality will do was decided when the scan was received.
         for file, read in self._read(deliveries, listed, Quality()):
@@ -140,16 +138,16 @@ class _Part:
     batch took in one of these scans meanwhile is the part packed again, under the lock.
     """
 
-    def __init__(self, maker: RowMaker, side: int, accepted: AcceptedInStore):
-        self.maker, self.side, self.accepted = maker, side, accepted
+    def __init__(self, maker: RowMaker, chosen: ModelChoice, accepted: AcceptedInStore):
+        self.maker, self.chosen, self.accepted = maker, chosen, accepted
         self.files: list[tuple[ListedFile, Read]] = []
         self._begin()
 
     def _begin(self) -> None:
         self.seen = AcceptedScans(self.accepted)
-        name = crops_name(self.maker.recipe_id, self.maker.batch, self.maker.part)
-        self.crops = PackedPart(name, schemas.crops(self.side))
-        self.background = background_part(self.maker, self.side)
+        batch, number = self.maker.batch, self.maker.part
+        self.crops = self.chosen.crops.pack(batch, number)
+        self.background = self.chosen.background_crops.pack(batch, number)
         self.scans: list[dict] = []
 
     def add(self, listed: ListedFile, read: Read) -> None:
@@ -168,7 +166,7 @@ class _Part:
         """Write crops, labels and, last, the ledger, unless another process has."""
         batch, number = self.maker.batch, self.maker.part
         with commits():
-            if store.has(scans_name(batch, number)):
+            if SCANS.has(store, batch, number):
                 return  # its scans would be duplicates of themselves
             _tell(self.maker.private, self)
             self.accepted.refresh()
@@ -176,10 +174,10 @@ class _Part:
                 self._begin()
                 for listed, read in self.files:
                     self._take(listed, read)
-            labels = PackedPart(labels_name(batch, number), schemas.LABELS)
+            labels = LABELS.pack(batch, number)
             for scan, (listed, read) in zip(self.scans, self.files, strict=True):
                 labels.add(self.maker.labels(scan, listed, read))
-            ledger = PackedPart(scans_name(batch, number), schemas.SCANS)
+            ledger = SCANS.pack(batch, number)
             ledger.add(self.scans)
             for part in (self.background, self.crops, labels, ledger):
                 # The ledger and the crops appear even when empty: their existence means done.
@@ -193,12 +191,6 @@ class _Part:
             rows.append(self.maker.scan(listed, read, seen))
             seen.add(rows[-1])
         return rows
-
-
-def background_part(maker: RowMaker, side: int) -> PackedPart:
-    """For the background of the scans that `maker` makes rows of."""
-    name = background_crops_name(maker.recipe_id, maker.batch, maker.part)
-    return PackedPart(name, schemas.crops(side))
 
 
 def _tell(private: PrivateFolder, part: _Part) -> None:

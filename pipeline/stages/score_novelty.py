@@ -15,11 +15,10 @@ from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
-from pipeline.store import catalog
+from pipeline.store import catalog, tables
 from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import features_name, novelty_name
-from pipeline.store.parts import iter_part, part_numbers, part_writer
+from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice
 
 ROWS = 256  # embeddings in memory at a time
@@ -59,15 +58,8 @@ def score_missing(
     opened: OpenStore, chosen: ModelChoice, fitted: NoveltyModel, map: PartMap = one_by_one
 ) -> list[StageFailed]:
     """Score every stored part that has no scores of this model yet."""
-    store, root = opened.store, f"features/{chosen.trunk_id}"
-    missing = {
-        batch: [
-            number
-            for number in part_numbers(store, f"{root}/{batch}")
-            if not store.has(novelty_name(fitted.novelty_id, batch, number))
-        ]
-        for batch in sorted({name.split("/")[2] for name in store.names(root)})
-    }
+    store = opened.store
+    missing = tables.novelty(fitted.novelty_id).missing_from(store, chosen.features)
     failures: list[StageFailed] = []
     with progress("novelty", sum(len(numbers) for numbers in missing.values())) as advance:
         for batch, numbers in missing.items():
@@ -84,14 +76,12 @@ def score_part(
     store: Store, batch: str, number: int, chosen: ModelChoice, fitted: NoveltyModel
 ) -> str:
     """Score one features part unless that is done already; return the name of its scores."""
-    name = novelty_name(fitted.novelty_id, batch, number)
-    if store.has(name):
-        return name
-    features = features_name(chosen.trunk_id, batch, number)
-    with part_writer(store, name, schemas.NOVELTY) as scores:
-        for rows in iter_part(store, features, schemas.features(chosen.width), ROWS):
-            scores.write(_scored(rows, chosen, fitted))
-    return name
+    scores = tables.novelty(fitted.novelty_id)
+    if not scores.has(store, batch, number):
+        with scores.writer(store, batch, number) as part:
+            for rows in chosen.features.iterate(store, batch, number, ROWS):
+                part.write(_scored(rows, chosen, fitted))
+    return scores.part(batch, number)
 
 
 def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> pa.Table:
@@ -116,5 +106,4 @@ def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> 
 
 def maps_of(rows: pa.RecordBatch, chosen: ModelChoice) -> np.ndarray:
     """Embeddings as the trunk's map, float16 (n, row, column, channel)."""
-    values = rows.column("embedding").flatten().to_numpy()
-    return values.reshape(-1, *grid(chosen.trunk, chosen.recipe.side))
+    return embedding_values(rows).reshape(-1, *grid(chosen.trunk, chosen.recipe.side))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.errors import ConfigError
 from pipeline.store.local_folder import LocalFolder
@@ -23,7 +23,6 @@ class Store:
     """A folder of tables, models and reports; `root` is its path, or s3://BUCKET/PREFIX."""
 
     root: str
-    replaces: ClassVar[bool] = True  # what is written takes the place of what was there
 
     def __post_init__(self):
         scheme, said, _ = self.root.partition("://")
@@ -99,7 +98,8 @@ class Store:
 
     def write_bytes(self, name: str, data: bytes, mode: int = 0o644) -> None:
         """Write `name` whole or not at all, replacing what was there; S3 knows no mode."""
-        self.place.write(checked_name(name), data, mode, self.publishing, self.replaces)
+        replaces = self.replaces(name)
+        self.place.write(checked_name(name), data, mode, self.publishing, replaces)
 
     def try_writing(self, name: str) -> None:
         """Write an empty file; OSError when that is not possible.
@@ -127,10 +127,13 @@ class Store:
     @contextlib.contextmanager
     def unfinished(self, name: str, mode: int = 0o644) -> Iterator[BinaryIO]:
         """A file that becomes `name` when the block ends well, and nothing when it does not."""
-        with self.place.unfinished(
-            checked_name(name), mode, self.publishing, self.replaces
-        ) as file:
+        replaces = self.replaces(name)
+        with self.place.unfinished(checked_name(name), mode, self.publishing, replaces) as file:
             yield file
+
+    def replaces(self, name: str) -> bool:
+        """Whether writing `name` replaces the file that is there; else that file stays."""
+        return True
 
     def publishing(self) -> contextlib.AbstractContextManager[None]:
         """Held while a finished file gets its name."""

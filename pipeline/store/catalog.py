@@ -11,7 +11,7 @@ A connection sees the parts that were finished when it was opened.
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import duckdb
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
+from pipeline.store import tables
 from pipeline.store.base import Store
 from pipeline.store.store_json import read_store_json
 
@@ -41,17 +42,14 @@ HEADS = pa.schema([("head", pa.string()), ("normal_class", pa.string())])
 # What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
 # reads neither an empty list of files nor Arrow's float16.
 COLUMNS = {
-    "scans": schemas.SCANS,
-    "crops": schemas.crops(side=1),
-    "features": pa.schema(
-        [*schemas.CROP_FACTS, ("trunk", pa.string()), ("embedding", pa.list_(pa.float32()))]
-    ),
-    "predictions": schemas.PREDICTIONS,
-    "novelty": schemas.NOVELTY,
-    "labels": schemas.LABELS,
-    "out_of_fold": schemas.OUT_OF_FOLD,
-    "drift": schemas.DRIFT,
-    "audits": schemas.AUDITS,
+    kind: pa.schema(
+        [
+            (column.name, pa.list_(pa.float32()) if column.name == "embedding" else column.type)
+            for column in schemas.TABLES[kind].columns
+        ]
+    )
+    for kind in tables.KINDS
+    if not kind.startswith("background_")  # which nothing asks about
 }
 PARAMETER = re.compile(r"-- \$(\w+)(?: = (.+))?")
 REQUIRED = object()
@@ -70,6 +68,7 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     if files := store.place.filesystem:
         con.register_filesystem(files)
+    con.register("store_root", pa.table({"root": [store.root]}))
     con.register("later_columns", schemas.LATER.empty_table())
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
@@ -121,7 +120,7 @@ def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
     below its recipe and trunk, and a batch that grew began with the older ones.
     """
     later = set(schemas.LATER.names).intersection(columns.names)
-    first = {name.rsplit("/", 1)[0]: name for name in reversed(names)} if later else {}
+    first = {name.rpartition("/")[0]: name for name in reversed(names)} if later else {}
     footers = (pq.read_schema(store.parquet(name, groups=[])) for name in first.values())
     return any(later.difference(footer.names) for footer in footers)
 
@@ -145,9 +144,8 @@ def promotions(store: Store) -> list[dict]:
 def novelty_models(store: Store) -> list[dict]:
     """Every model of novelty that is whole, the newest last: number, novelty and trunk."""
     found = []
-    for name in store.names("models/novelty"):
-        if not name.endswith("/card.json"):
-            continue
+    for each in whole_models(store, "novelty"):
+        name = f"models/novelty/{each}/card.json"
         try:
             card = json.loads(store.read_bytes(name))
             found.append({key: card[key] for key in NOVELTY_MODELS.names})
@@ -162,17 +160,23 @@ def novelty_models(store: Store) -> list[dict]:
 def heads(store: Store) -> list[dict]:
     """Every head that is whole, with its normal class."""
     found = []
-    for name in store.names("models/heads"):
-        if name.endswith("/card.json"):
-            try:
-                card = json.loads(store.read_bytes(name))
-                found.append({"head": name.split("/")[2], "normal_class": card["normal_class"]})
-            except (ValueError, KeyError, TypeError) as error:
-                raise ArtifactError(
-                    f"{name} cannot be read ({error!r}), expected JSON with normal_class. Restore "
-                    "it from your backup, or remove its folder and the promotions that name it."
-                ) from None
+    for head in whole_models(store, "heads"):
+        name = f"models/heads/{head}/card.json"
+        try:
+            card = json.loads(store.read_bytes(name))
+            found.append({"head": head, "normal_class": card["normal_class"]})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{name} cannot be read ({error!r}), expected JSON with normal_class. Restore "
+                "it from your backup, or remove its folder and the promotions that name it."
+            ) from None
     return found
+
+
+def whole_models(store: Store, kind: str) -> list[str]:
+    """Ids of the trunks, heads or novelty models that have a card, which is written last."""
+    names = (PurePosixPath(name) for name in store.names(f"models/{kind}"))
+    return [name.parent.name for name in names if name.name == "card.json"]
 
 
 def queries() -> dict[str, Query]:
@@ -215,12 +219,24 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
                 "Correct the value."
             )
     try:
-        return run(con, files[name], values)
+        rows = run(con, files[name], values)
+        return _neighbours(con, rows) if name == "nearest" else rows
     except duckdb.ConversionException as error:
         given = ", ".join(f"{each}={value!r}" for each, value in parameters.items())
         raise ConfigError(
             f"Query `{name}` was given {given}: {error}. Correct the value."
         ) from None
+
+
+def _neighbours(con: duckdb.DuckDBPyConnection, found: pd.DataFrame) -> pd.DataFrame:
+    """The answer of `nearest`, computed without DuckDB; `found` is the crop to compare with."""
+    from pipeline.store.neighbours import RESULT, Neighbours  # which asks the catalog for labels
+
+    if found.empty:
+        return pd.DataFrame(columns=RESULT)
+    [(root,)] = con.table("store_root").fetchall()
+    crop_id, trunk, k, own_patient = found.iloc[0]
+    return Neighbours(root, trunk=trunk, memory=0).of(crop_id, int(k), bool(own_patient))
 
 
 def _is_negative(value: Any) -> bool:

@@ -51,7 +51,7 @@ class PartsOnS3(AbstractFileSystem):
 
     def _open(self, path: str, mode: str = "rb", **_) -> io.IOBase:
         name = self.name_of(path)
-        self._fetch_small(name.split("/")[0] + "/")
+        self._fetch_small(name.partition("/")[0] + "/")
         if name in self._whole:
             return io.BytesIO(self._whole[name])
         return LargePart(self, path, mode=mode, cache_type="none", size=self.info(path)["size"])

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline import schemas
 from pipeline.errors import ArtifactError
 from pipeline.model.head.rows import Embeddings, InMemoryEmbeddings
 from pipeline.store import parts
 from pipeline.store.base import Store
+from pipeline.store.tables import Table
 
 # Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
 # again from Parquet in every epoch.
@@ -26,18 +26,19 @@ class StoredEmbeddings:
     """Embeddings of chosen rows of some feature parts, all of `width` values."""
 
     store: Store
-    width: int
+    table: Table
     groups: tuple[tuple[str, int, np.ndarray], ...]  # part, row group, numbers of its rows or -1
 
     @classmethod
-    def of(cls, store: Store, width: int, numbers: dict[str, np.ndarray]) -> "StoredEmbeddings":
-        """Take the parts named in `numbers`, which gives every row its number, -1 to leave it out.
+    def of(cls, store: Store, table: Table, numbers: dict[str, np.ndarray]) -> "StoredEmbeddings":
+        """Take the parts of `table` that `numbers` names, with a number for each of their rows.
 
+        -1 leaves a row out.
         Raises ArtifactError when a part has another number of rows.
         """
         groups = []
         for name, here in numbers.items():
-            with parts.open_part(store, name, schemas.features(width), groups=[]) as file:
+            with parts.open_part(store, name, table.schema, groups=[]) as file:
                 sizes = group_sizes(file)
             if sum(sizes) != len(here):
                 raise ArtifactError(
@@ -46,7 +47,12 @@ class StoredEmbeddings:
                 )
             pieces = np.split(here, np.cumsum(sizes)[:-1])
             groups += [(name, group, piece) for group, piece in enumerate(pieces)]
-        return cls(store, width, tuple(groups))
+        return cls(store, table, tuple(groups))
+
+    @property
+    def width(self) -> int:
+        """Values per embedding."""
+        return self.table.schema.field("embedding").type.list_size
 
     def blocks(
         self, wanted: np.ndarray, random: np.random.Generator | None = None
@@ -61,12 +67,10 @@ class StoredEmbeddings:
             kept = numbers >= 0
             kept[kept] = wanted[numbers[kept]]
             if kept.any():
-                schema, columns = schemas.features(self.width), ["embedding"]
+                schema, columns = self.table.schema, ["embedding"]
                 with parts.open_part(self.store, name, schema, columns, [group]) as file:
-                    column = file.read_row_group(group, columns=columns).column(0)
-                # The values lie one after the other: no row is ever a Python object.
-                values = column.combine_chunks().flatten().to_numpy()
-                yield numbers[kept], values.reshape(len(numbers), -1)[kept]
+                    values = parts.embedding_values(file.read_row_group(group, columns=columns))
+                yield numbers[kept], values[kept]
 
 
 def group_sizes(file: pq.ParquetFile) -> list[int]:

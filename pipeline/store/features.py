@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, parts
+from pipeline.store import catalog, parts, tables
 from pipeline.store.base import Store
 from pipeline.store.float16 import to_float32
+from pipeline.store.tables import Table
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]
 
@@ -75,7 +76,7 @@ class FeatureQuery:
 
     store: Store
     names: list[str]  # of parts
-    schema: pa.Schema
+    table: Table
     columns: list[str]
     labels: list[str] | None  # those wanted; None for all rows
     in_force: pd.Series | None  # labels by crop_id, when they matter
@@ -85,31 +86,31 @@ class FeatureQuery:
         """Raises ConfigError for what is not there."""
         store = catalog.as_store(store)
         wanted = FACTS if columns is None else require_known("column", columns, FACTS)
-        names = parts_of(store, trunk_of(store, trunk), batch)
-        schema = schemas.features(width_of(store, names[0]))
+        table = features_of(store, trunk)
+        names = parts_of(store, table, batch)
         in_force = labels = None
         if label is not None or "label" in wanted:
             in_force = labels_in_force(store)
         if label is not None:
             labels = require_known("label", label, sorted(in_force.unique()))
-        return cls(store, names, schema, wanted, labels, in_force)
+        return cls(store, names, table, wanted, labels, in_force)
 
     def rows(self, names: list[str], dtype: np.typing.DTypeLike) -> tuple[pd.DataFrame, np.ndarray]:
         """Facts and embeddings of these parts."""
         # The label in force is not the one in the part, and finding it takes the crop's id.
         needed = sorted({*self.columns, "crop_id"} - {"label"})
-        tables = [parts.read_part(self.store, name, self.schema, needed) for name in names]
+        tables = [parts.read_part(self.store, name, self.table.schema, needed) for name in names]
         frame = pa.concat_tables(tables).to_pandas()
         keep = np.ones(len(frame), bool)
         if self.in_force is not None:
             add_label(frame, self.in_force)
         if self.labels is not None:
             keep = frame["label"].isin(self.labels).to_numpy()
-        width = self.schema.field("embedding").type.list_size
+        width = self.table.schema.field("embedding").type.list_size
         embeddings = np.empty((np.count_nonzero(keep), width), dtype)
         ends = np.cumsum([table.num_rows for table in tables])[:-1]
         kept_rows = dict(zip(names, np.split(keep, ends), strict=True))
-        fill(embeddings, self.store, self.schema, kept_rows)
+        fill(embeddings, self.store, self.table.schema, kept_rows)
         return frame.loc[keep, self.columns].reset_index(drop=True), embeddings
 
 
@@ -120,7 +121,7 @@ def add_label(frame: pd.DataFrame, in_force: pd.Series) -> None:
 
 def trunk_of(store: Store, trunk: str | None) -> str:
     """`trunk` if it has features here, by default the champion's or the only one."""
-    present = sorted({name.split("/")[1] for name in store.names("features")})
+    present = tables.keys(store, "features")
     if trunk is None:
         champions = [promotion["trunk"] for promotion in catalog.promotions(store)]
         if not champions and len(present) > 1:
@@ -134,12 +135,19 @@ def trunk_of(store: Store, trunk: str | None) -> str:
     return require_known("trunk", trunk, present)[0]
 
 
-def parts_of(store: Store, trunk: str, batch: str | list[str] | None) -> list[str]:
-    """Names of the feature parts of `trunk`, or of some batches alone, in order."""
-    names = store.names(f"features/{trunk}")
-    batches = {name: name.split("/")[2] for name in names}
+def features_of(store: Store, trunk: str | None) -> Table:
+    """The embeddings of `trunk`, by default the champion's or the only one; see `trunk_of`."""
+    trunk_id = trunk_of(store, trunk)
+    first = next(name for name in store.names(f"features/{trunk_id}") if tables.parse(name))
+    return tables.features(trunk_id, width_of(store, first))
+
+
+def parts_of(store: Store, features: Table, batch: str | list[str] | None) -> list[str]:
+    """Names of the parts of `features`, or of some batches alone, in order."""
+    names = features.names(store)
     if batch is None:
         return names
+    batches = {name: tables.parse(name).batch for name in names}
     wanted = require_known("batch", batch, sorted(set(batches.values())))
     if not wanted:
         raise ConfigError("An empty list of batches asks for nothing; name some, or none for all.")
@@ -216,7 +224,5 @@ def kept_embeddings(file: pq.ParquetFile, kept: np.ndarray) -> Iterator[np.ndarr
         here = kept[start : start + file.metadata.row_group(group).num_rows]
         start += len(here)
         if here.any():
-            column = file.read_row_group(group, columns=["embedding"]).column(0)
-            # The values lie one after the other: no row is ever a Python object.
-            values = column.combine_chunks().flatten().to_numpy().reshape(len(here), -1)
+            values = parts.embedding_values(file.read_row_group(group, columns=["embedding"]))
             yield values if here.all() else values[here]

@@ -18,6 +18,8 @@ from pipeline.errors import BatchBusy, NightBusy, PipelineError, StoreError
 from pipeline.store.base import Store
 
 FOLDER = ".locks"
+COMMIT = "commit"
+COMMIT_LOCK = f"{FOLDER}/{COMMIT}.lock"
 SERVER = "server"  # the lock that is held while a Prefect server stands for a store
 
 
@@ -80,7 +82,7 @@ def _run_name(batch: str) -> str:
 @contextlib.contextmanager
 def commit_lock(store: Store) -> Iterator[None]:
     """Wait until nobody else commits to the store, then be the one. Hold it shortly."""
-    with acquire_lock(store, "commit", timeout=-1):
+    with acquire_lock(store, COMMIT, timeout=-1):
         yield
 
 

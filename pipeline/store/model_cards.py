@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pipeline.config import nearest
 from pipeline.errors import ConfigError
 from pipeline.store.base import Store
+from pipeline.store.catalog import whole_models
 from pipeline.store.registry import champion, head_home, read_card, trunk_home
 
 UNSAID = "–"
@@ -16,18 +17,12 @@ UNSAID = "–"
 
 def trunk_ids(store: Store) -> list[str]:
     """Every trunk that is whole: its card comes last."""
-    return _whole(store, "models/trunks")
+    return whole_models(store, "trunks")
 
 
 def head_ids(store: Store) -> list[str]:
     """Every head that is whole."""
-    return _whole(store, "models/heads")
-
-
-def _whole(store: Store, folder: str) -> list[str]:
-    return [
-        name.split("/")[2] for name in store.names(folder) if name.split("/")[3:] == ["card.json"]
-    ]
+    return whole_models(store, "heads")
 
 
 def require_head(store: Store, head_id: str) -> str:
@@ -81,10 +76,10 @@ def compare_models(store: Store, first: str, second: str) -> list[tuple[str, str
 
     Raises ConfigError for a model that is not there, or for a trunk beside a head.
     """
-    known = {each: trunk_home(each) for each in trunk_ids(store)}
-    known |= {each: head_home(each) for each in head_ids(store)}
+    trunks = {each: trunk_home(each) for each in trunk_ids(store)}
+    known = trunks | {each: head_home(each) for each in head_ids(store)}
     homes = [known[_known("model", each, list(known))] for each in (first, second)]
-    if homes[0].split("/")[1] != homes[1].split("/")[1]:
+    if (first in trunks) != (second in trunks):
         raise ConfigError(
             f"`{first}` and `{second}` are a trunk and a head, which have nothing to compare; "
             "name two of a kind. `dental models` lists them."

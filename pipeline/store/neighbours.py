@@ -1,8 +1,9 @@
-"""The crops most like one crop: exact, by the cosine of their embeddings, for many questions.
+"""The most similar crops: exact nearest neighbours by the cosine of their embeddings.
 
-The named query `nearest` answers one question. Here the first question decodes every embedding
-from Parquet, a row group per core at a time, and keeps as many parts decoded as `memory` holds;
-later questions decode the others alone.
+The first search decodes every embedding from Parquet, a row group per core at a time, and keeps as
+many parts decoded as `memory` allows; later searches decode only the others. The named query
+`nearest` is one search that keeps nothing. DuckDB, which decodes float16 to lists of float32,
+takes twice as long (6.2 s against 3.2 s for 100,000 embeddings) and 1.3 times the memory.
 """
 
 import os
@@ -18,24 +19,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
 from pipeline.store.base import Store
-from pipeline.store.features import add_label, labels_in_force, parts_of, trunk_of, width_of
+from pipeline.store.features import add_label, features_of, labels_in_force
 from pipeline.store.float16 import ROWS, to_float32
 
 MEMORY = 2 * 2**30  # bytes: 130,000 embeddings of the default trunk
 FACTS = ["crop_id", "batch", "patient_key", "region_kind", "tooth"]
+RESULT = [*FACTS, "label", "similarity"]
 ORDER = [("similarity", "descending"), ("crop_id", "ascending")]
 SMALLEST = np.finfo(np.float32).tiny
 
 
 class NeighbourQuery(NamedTuple):
-    """A question: what to be like, and whom to leave out."""
+    """What to search for, and which patient to leave out."""
 
     crop_id: str
-    patient_key: str | None  # None to leave out nobody
+    patient_key: str | None  # None to leave out no patient
     embedding: np.ndarray  # float32 (width,), of length 1
     k: int
 
@@ -51,9 +52,10 @@ class Neighbours:
         Raises ConfigError for a trunk that is not there.
         """
         self._store = catalog.as_store(store)
-        self.trunk = trunk_of(self._store, trunk)
-        self._names = parts_of(self._store, self.trunk, None)
-        self._width = width_of(self._store, self._names[0])
+        self._table = features_of(self._store, trunk)
+        self.trunk = self._table.key
+        self._names = self._table.names(self._store)
+        self._width = self._table.schema.field("embedding").type.list_size
         self._labels = labels_in_force(self._store)
         self._room = memory
         self._kept: dict[str, list[pa.Table]] = {}  # row groups by part
@@ -66,19 +68,19 @@ class Neighbours:
         one) and similarity: 1 for the same direction, 0 to an embedding of zeros. Raises
         ConfigError for a crop without an embedding.
         """
-        wanted = self._wanted(crop_id, k, own_patient)
+        query = self._query(crop_id, k, own_patient)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pa.concat_tables(pool.map(partial(self._in_part, wanted), self._names))
+            found = pa.concat_tables(pool.map(partial(self._in_part, query), self._names))
         rows = nearest(found, k).to_pandas()
         add_label(rows, self._labels)
-        return rows[[*FACTS, "label", "similarity"]]
+        return rows[RESULT]
 
-    def _wanted(self, crop_id: str, k: int, own_patient: bool) -> NeighbourQuery:
+    def _query(self, crop_id: str, k: int, own_patient: bool) -> NeighbourQuery:
         for name in self._names:
             row = pc.index(self._crop_ids(name), crop_id).as_py()
             if row >= 0:
                 here = pa.concat_tables(self._row_groups(name)).slice(row, 1)
-                embedding = values_of(here).astype(np.float32)[0]
+                embedding = parts.embedding_values(here).astype(np.float32)[0]
                 length = max(np.linalg.norm(embedding), SMALLEST)
                 patient = None if own_patient else here["patient_key"][0].as_py()
                 return NeighbourQuery(crop_id, patient, embedding / length, k)
@@ -90,19 +92,18 @@ class Neighbours:
     def _crop_ids(self, name: str) -> pa.ChunkedArray:
         if name in self._kept:
             return pa.concat_tables(self._kept[name])["crop_id"]
-        schema = schemas.features(self._width)
-        return parts.read_part(self._store, name, schema, ["crop_id"])["crop_id"]
+        return parts.read_part(self._store, name, self._table.schema, ["crop_id"])["crop_id"]
 
-    def _in_part(self, wanted: NeighbourQuery, name: str) -> pa.Table:
+    def _in_part(self, query: NeighbourQuery, name: str) -> pa.Table:
         """The nearest of one part: facts and similarity."""
-        return pa.concat_tables(among(rows, wanted) for rows in self._row_groups(name))
+        return pa.concat_tables(among(rows, query) for rows in self._row_groups(name))
 
     def _row_groups(self, name: str) -> Iterator[pa.Table]:
         """The row groups of a part, kept or read now."""
         if name in self._kept:
             yield from self._kept[name]
             return
-        with parts.open_part(self._store, name, schemas.features(self._width)) as file:
+        with parts.open_part(self._store, name, self._table.schema) as file:
             keep, groups = self._reserve(file.metadata.num_rows), []
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, columns=[*FACTS, "embedding"])
@@ -122,35 +123,30 @@ class Neighbours:
             return True
 
 
-def among(rows: pa.Table, wanted: NeighbourQuery) -> pa.Table:
+def among(rows: pa.Table, query: NeighbourQuery) -> pa.Table:
     """The nearest of one row group."""
-    similarity = pa.array(cosines(values_of(rows), wanted.embedding))
-    others = pc.not_equal(rows["crop_id"], wanted.crop_id)
-    if wanted.patient_key is not None:
-        own = pc.equal(rows["patient_key"], wanted.patient_key)
+    similarity = pa.array(cosines(parts.embedding_values(rows), query.embedding))
+    others = pc.not_equal(rows["crop_id"], query.crop_id)
+    if query.patient_key is not None:
+        own = pc.equal(rows["patient_key"], query.patient_key)
         others = pc.and_(others, pc.invert(pc.fill_null(own, False)))
     found = rows.select(FACTS).append_column("similarity", similarity).filter(others)
-    return nearest(found, wanted.k)
+    return nearest(found, query.k)
 
 
 def nearest(found: pa.Table, k: int) -> pa.Table:
-    """The `k` most similar rows, in an order that does not hang on the parts'."""
+    """The `k` most similar rows, in an order that does not depend on the parts'."""
     return found.take(pc.sort_indices(found, ORDER)[:k])
 
 
-def values_of(rows: pa.Table) -> np.ndarray:
-    """The embeddings, float16 (N, width), without a copy where they lie in one piece."""
-    return rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
-
-
-def cosines(embeddings: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Cosine, float32 (N,), between rows of float16 (N, width) and `asked` of length 1."""
+def cosines(embeddings: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Cosine, float32 (N,), between rows of float16 (N, width) and `target` of length 1."""
     found = np.empty(len(embeddings), np.float32)
-    buffer = np.empty((ROWS, len(asked)), np.float32)
+    buffer = np.empty((ROWS, len(target)), np.float32)
     for start in range(0, len(embeddings), ROWS):
         halves = embeddings[start : start + ROWS]
         values = buffer[: len(halves)]
         to_float32(halves, values)
         lengths = np.sqrt(np.vecdot(values, values))
-        found[start : start + ROWS] = np.vecdot(values, asked) / np.maximum(lengths, SMALLEST)
+        found[start : start + ROWS] = np.vecdot(values, target) / np.maximum(lengths, SMALLEST)
     return found

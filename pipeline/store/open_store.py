@@ -10,6 +10,7 @@ from pipeline.errors import StoreError
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
 from pipeline.store.base import Store
 from pipeline.store.store_json import STORE_JSON, read_store_json, readable
+from pipeline.store.tables import SCANS
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def open_for_writing(settings: Settings) -> OpenStore:
     private_folder = settings.private_folder  # first of all: S3 needs the setting
     about = read_store_json(store)
     with readable(store):
-        lost = about is None and store.names("scans")
+        lost = about is None and SCANS.names(store)
     if lost:
         raise StoreError(
             f"{settings.store} holds scans but no {STORE_JSON}, so its key cannot be checked. "

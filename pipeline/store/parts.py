@@ -6,7 +6,7 @@ same bytes, in whatever slices they come; no time stands in a part. `Store` says
 
 import contextlib
 import io
-import re
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -18,16 +18,9 @@ from pipeline import schemas
 from pipeline.errors import ArtifactError
 from pipeline.store.base import Store
 
-PART_NAME = re.compile(r"part-(\d{5,})\.parquet")
 # Columns with nearly all of a part's bytes, and the level at which zstd packs their tables: crops
 # of 116 real panoramics take 0.28, 0.35 and 0.57 ms and 27, 24 and 22 KB each at levels 1, 2 and 3.
 WIDE = {"pixels": 2, "embedding": 1}
-
-
-def part_numbers(store: Store, folder: str) -> list[int]:
-    """Numbers of the finished parts that lie in `folder` itself, ascending."""
-    found = (PART_NAME.fullmatch(name.removeprefix(f"{folder}/")) for name in store.names(folder))
-    return sorted(int(match[1]) for match in found if match)
 
 
 def write_part(store: Store, name: str, table: pa.Table, schema: pa.Schema) -> str:
@@ -262,3 +255,24 @@ def find_rows(
         read = (file.read_row_group(group, columns=columns) for group in masks)
         found = [rows.filter(mask) for rows, mask in zip(read, masks.values(), strict=True)]
         return pa.concat_tables(found or [file.schema_arrow.empty_table().select(columns)])
+
+
+def embedding_values(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
+    """The embeddings of some rows, float16 (n, width).
+
+    The values lie one after the other, so no row becomes a Python object, and nothing is copied
+    unless a table has them in several pieces.
+    """
+    column = rows.column("embedding")
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def pixel_values(rows: pa.RecordBatch) -> np.ndarray:
+    """The pixels of some crops, uint8 (n, side, side), without a copy whatever the slice."""
+    pixels = rows.column("pixels")
+    side = math.isqrt(pixels.type.byte_width)
+    start = pixels.offset * side * side
+    values = np.frombuffer(pixels.buffers()[1], np.uint8, len(pixels) * side * side, start)
+    return values.reshape(-1, side, side)

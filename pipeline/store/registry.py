@@ -23,10 +23,12 @@ from pipeline.imaging import regions
 from pipeline.model.architecture import describe, format_architecture, total, width
 from pipeline.model.trunk.golden import golden_crop, golden_matches
 from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
+from pipeline.store import tables
 from pipeline.store.base import Store
 from pipeline.store.card_settings import settings_from_card
 from pipeline.store.catalog import promotions
 from pipeline.store.locks import acquire_lock
+from pipeline.store.tables import Table
 
 if TYPE_CHECKING:
     import keras
@@ -49,6 +51,22 @@ class ModelChoice:
     def width(self) -> int:
         """Values per embedding."""
         return width(self.trunk, self.recipe.side)
+
+    @property
+    def crops(self) -> Table:
+        return tables.crops(self.recipe_id, self.recipe.side)
+
+    @property
+    def background_crops(self) -> Table:
+        return tables.background_crops(self.recipe_id, self.recipe.side)
+
+    @property
+    def features(self) -> Table:
+        return tables.features(self.trunk_id, self.width)
+
+    @property
+    def background_features(self) -> Table:
+        return tables.background_features(self.trunk_id, self.width)
 
 
 def champion(store: Store) -> dict | None:

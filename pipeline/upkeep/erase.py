@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import schemas
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.progress import Advance
 from pipeline.store.base import Store
 from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
+from pipeline.store.tables import PERSONAL_COLUMNS, SCANS, schema_of
 
 NO_COLUMNS = pa.schema([])  # required of a part: none, so that any table can be read
 
@@ -49,36 +49,17 @@ class Traces:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-TABLES = (
-    "out_of_fold",
-    "novelty",
-    "predictions",
-    "audits",
-    "features",
-    "background_features",
-    "crops",
-    "background_crops",
-    "labels",
-    "models",
-)
-
-
-def tables(store: Store) -> list[str]:
-    """Return all Parquet files with rows of patients except the ledger, with the models' lists."""
-    return [name for table in TABLES for name in store.names(table) if name.endswith(".parquet")]
-
-
 def rows_in(store: Store, name: str, traces: Traces) -> int:
     """Count their rows in a part, reading the id columns alone."""
     with pq.ParquetFile(store.parquet(name, groups=[])) as file:
-        columns = {"scan_id", "crop_id", "patient_key"}.intersection(file.schema_arrow.names)
+        columns = PERSONAL_COLUMNS.intersection(file.schema_arrow.names)
     slices = iter_part(store, name, NO_COLUMNS, 65536, sorted(columns)) if columns else ()
     return sum(pc.sum(traces.rows(rows)).as_py() or 0 for rows in slices)
 
 
 def erase_rows(store: Store, name: str, traces: Traces) -> None:
     """Replace a part by one without their rows; a part of labels without rows is removed."""
-    schema, kept = _schema(store, name), 0
+    schema, kept = schema_of(name) or pq.read_schema(store.parquet(name, groups=[])), 0
     with part_writer(store, name, schema) as part:
         for rows in iter_part(store, name, NO_COLUMNS):
             left = rows.filter(pc.invert(traces.rows(rows)))
@@ -88,20 +69,10 @@ def erase_rows(store: Store, name: str, traces: Traces) -> None:
         store.remove(name)
 
 
-def _schema(store: Store, name: str) -> pa.Schema:
-    """Return the schema that the part was written with.
-
-    The names of list items differ between Parquet and Arrow, so a table that is read and written
-    with the schema of the file would have other bytes.
-    """
-    known = {"predictions": schemas.PREDICTIONS, "labels": schemas.LABELS}
-    return known.get(name.split("/")[0]) or pq.read_schema(store.parquet(name, groups=[]))
-
-
 def replace_rows(store: Store, name: str, change: Callable[[dict], dict]) -> None:
     """Replace a ledger part by one with `change` applied to every row."""
-    part = PackedPart(name, schemas.SCANS)
-    part.add(change(row) for row in read_part(store, name, schemas.SCANS).to_pylist())
+    part = PackedPart(name, SCANS.schema)
+    part.add(change(row) for row in read_part(store, name, SCANS.schema).to_pylist())
     store.write_bytes(name, part.to_bytes())
 
 

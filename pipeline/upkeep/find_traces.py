@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
-from pipeline import schemas
 from pipeline.ingest.batch_folder import address_of, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, batches
 from pipeline.ingest.list_files import Entry
 from pipeline.store.model_cards import trunk_ids
 from pipeline.store.open_store import OpenStore
-from pipeline.store.parts import read_part
 from pipeline.store.registry import read_card, trunk_home
-from pipeline.upkeep.erase import Traces, rows_in, tables
+from pipeline.store.tables import SCANS, personal_names
+from pipeline.upkeep.erase import Traces, rows_in
 
 LEDGER = ["batch", "part", "row", "scan_id", "patient_key"]
 LISTS = ("/patients.parquet", "/learned.parquet")  # patients or crops that a model was trained on
@@ -128,16 +127,15 @@ def _completed(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
     found.places = list(_places(opened, found, places))
     affected = Traces(frozenset(found.scan_ids), frozenset(keys))
     found.models = sorted(models_of(opened, affected))
-    for name in tables(opened.store):
+    for name in personal_names(opened.store):
         if count := rows_in(opened.store, name, found.traces):
-            table = name.split("/")[0]
+            table = name.partition("/")[0]
             found.rows[table] = found.rows.get(table, 0) + count
     return found
 
 
 def _ledger(opened: OpenStore) -> Iterator[dict]:
-    for name in opened.store.names("scans"):
-        yield from read_part(opened.store, name, schemas.SCANS, LEDGER).to_pylist()
+    return SCANS.rows(opened.store, LEDGER)
 
 
 def _places(

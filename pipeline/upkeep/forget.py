@@ -23,14 +23,13 @@ from pipeline.stages.ledger_rows import RowMaker
 from pipeline.stages.receive import without_facts
 from pipeline.store.locks import batch_lock, commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import scans_name
+from pipeline.store.tables import SCANS, personal_names
 from pipeline.upkeep.erase import (
     Traces,
     erase_from_index,
     erase_rows,
     replace_rows,
     rows_in,
-    tables,
 )
 from pipeline.upkeep.find_traces import ErasureTarget, find_again
 
@@ -73,7 +72,7 @@ def forget(opened: OpenStore, target: ErasureTarget) -> ErasureTarget:
 @contextmanager
 def all_batches_locked(opened: OpenStore) -> Iterator[None]:
     """Lock every batch: an active run may hold rows in memory that it has not written yet."""
-    received = {name.split("/")[1] for name in opened.store.names("scans")}
+    received = SCANS.batches(opened.store)
     with ExitStack() as locks:
         for batch in sorted({*received, *batches(opened.private)}):
             locks.enter_context(batch_lock(opened.store, batch))
@@ -81,7 +80,7 @@ def all_batches_locked(opened: OpenStore) -> Iterator[None]:
 
 
 def _erase_tables(opened: OpenStore, found: ErasureTarget) -> None:
-    names = tables(opened.store)
+    names = personal_names(opened.store)
     with progress("erase", len(names)) as advance:
         for name in names:
             if rows_in(opened.store, name, found.traces):
@@ -124,8 +123,7 @@ def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
         deliveries = DeliveryLists(opened.private, batch)
         mine = {(place.part, place.row) for place in found.places if place.batch == batch}
         for part in sorted({part for part, _ in mine}):
-            name = scans_name(batch, part)
-            if not opened.store.has(name):
+            if not SCANS.has(opened.store, batch, part):
                 continue
             listed, listed_at = deliveries.part(part)
             maker = RowMaker(opened.private, batch, part, "", listed_at)
@@ -135,7 +133,7 @@ def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
                     return row
                 return empty_row(maker, listed[row["row"]])
 
-            replace_rows(opened.store, name, change)
+            replace_rows(opened.store, SCANS.part(batch, part), change)
 
 
 def empty_row(maker: RowMaker, listed: ListedFile) -> dict:

@@ -7,15 +7,13 @@ was slow.
 
 from dataclasses import dataclass
 
-from pipeline import schemas
 from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists
 from pipeline.stages.ledger_rows import REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.base import Store
 from pipeline.store.locks import batch_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import scans_name
-from pipeline.store.parts import read_part
+from pipeline.store.tables import SCANS
 
 COLUMNS = ["part", "row", "status", "reason"]
 
@@ -42,7 +40,7 @@ def retry(opened: OpenStore, batch: str) -> RetryResult:
         plan_batch(batch, opened, again)
         after = deliveries.latest()
         listed = sum(after[path].attempt > before[path].attempt for path in again)
-        waiting = sum(not opened.store.has(scans_name(batch, n)) for n in deliveries.parts())
+        waiting = len(SCANS.missing(opened.store, batch, deliveries.parts()))
     return RetryResult(batch, listed, len(again) - listed, waiting)
 
 
@@ -60,9 +58,4 @@ def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
 
 
 def _ledger(store: Store, batch: str) -> dict[tuple[int, int], dict]:
-    rows = [
-        row
-        for name in store.names(f"scans/{batch}")
-        for row in read_part(store, name, schemas.SCANS, COLUMNS).to_pylist()
-    ]
-    return {(row["part"], row["row"]): row for row in rows}
+    return {(row["part"], row["row"]): row for row in SCANS.rows(store, COLUMNS, batch)}

@@ -8,11 +8,9 @@ Everything is determined from what is still there, so after a kill the same call
 delivery lists of the batch are removed last.
 """
 
-import re
 import shutil
 from dataclasses import dataclass, field
 
-from pipeline import schemas
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
@@ -21,8 +19,7 @@ from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.part_names import scans_name
-from pipeline.store.parts import read_part
+from pipeline.store.tables import LABELS, SCANS, parts_of_batch
 from pipeline.upkeep.erase import Traces, erase_rows, replace_rows, rows_in
 from pipeline.upkeep.find_traces import models_of
 from pipeline.upkeep.forget import all_batches_locked
@@ -30,16 +27,6 @@ from pipeline.upkeep.forget import all_batches_locked
 TAKEN_BACK = "taken_back"
 DETAIL = "a duplicate of a scan whose batch was taken back; listed for another attempt"
 COLUMNS = ["batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key", "regions"]
-# Derived tables are removed first.
-TABLES = (
-    "predictions",
-    "novelty",
-    "drift",
-    "features",
-    "background_features",
-    "crops",
-    "background_crops",
-)
 
 
 @dataclass
@@ -62,11 +49,7 @@ def find(opened: OpenStore, batch: str) -> Undoing:
             f"No batch `{batch}` was delivered to this store. List the batches with: dental query "
             "batches"
         )
-    ledger = [
-        row
-        for name in opened.store.names("scans")
-        for row in read_part(opened.store, name, schemas.SCANS, COLUMNS).to_pylist()
-    ]
+    ledger = list(SCANS.rows(opened.store, COLUMNS))
     mine = [row for row in ledger if row["batch"] == batch]
     accepted = [row for row in mine if _is_accepted(row)]
     undoing = Undoing(batch, len(accepted), _files(opened, batch))
@@ -113,15 +96,12 @@ def _place(box: dict) -> tuple[int, int, int, int]:
 def _files(opened: OpenStore, batch: str) -> list[str]:
     """Return all files of the store that belong to the batch alone; its ledger is last."""
     store = opened.store
-    names = [n for table in TABLES for n in store.names(table) if n.split("/")[2] == batch]
-    labels = re.compile(rf"labels/part-{re.escape(batch)}-\d{{5,}}\.parquet")
-    names += [name for name in store.names("labels") if labels.fullmatch(name)]
-    names += [name for name in store.names("reports") if name == f"reports/{batch}.html"]
-    names += store.names(f"audits/{batch}")
+    parts = [name for name, part in parts_of_batch(store, batch) if part.kind != SCANS.kind]
+    names = [*parts, *(name for name in [f"reports/{batch}.html"] if store.has(name))]
     # The next run makes a new reference without the batch; comparisons with the old one are void.
     for reference in make_reference(store, batch):
         names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")
-    names += store.names(f"runs/{batch}") + store.names(f"scans/{batch}")
+    names += store.names(f"runs/{batch}") + SCANS.names(store, batch)
     return list(dict.fromkeys(names))
 
 
@@ -138,7 +118,7 @@ def undo(opened: OpenStore, batch: str) -> Undoing:
         with commit_lock(store):
             for (other, part), scan_ids in sorted(undoing.relisted.items()):
                 _reject_duplicates(opened, other, part, scan_ids)
-            for name in store.names("labels"):  # of reviewers, and of later deliveries
+            for name in LABELS.names(store):  # of reviewers, and of later deliveries
                 if rows_in(store, name, Traces(frozenset(undoing.lost))):
                     erase_rows(store, name, Traces(frozenset(undoing.lost)))
             for name in undoing.files:
@@ -153,7 +133,7 @@ def _files_to_relist(opened: OpenStore, undoing: Undoing) -> dict[str, list[List
     for other, part in sorted(undoing.relisted):
         scan_ids = undoing.relisted[other, part]
         listed, _ = DeliveryLists(opened.private, other).part(part)
-        ledger = read_part(opened.store, scans_name(other, part), schemas.SCANS, COLUMNS)
+        ledger = SCANS.read(opened.store, other, part, COLUMNS)
         for row in ledger.to_pylist():
             if row["status"] == DUPLICATE and row["scan_id"] in scan_ids:
                 files.setdefault(other, []).append(listed[row["row"]])
@@ -192,9 +172,8 @@ def _reject_duplicates(opened: OpenStore, other: str, part: int, scan_ids: set[s
     The ledger is replaced last: after a kill it shows that this part is not done.
     """
     store, traces = opened.store, Traces(frozenset(scan_ids))
-    ending = "/".join(scans_name(other, part).split("/")[1:])
-    for name in (name for table in TABLES for name in store.names(table)):
-        if name.endswith(f"/{ending}") and rows_in(store, name, traces):
+    for name, found in parts_of_batch(store, other):
+        if found.key and found.number == part and rows_in(store, name, traces):
             erase_rows(store, name, traces)
 
     def change(row: dict) -> dict:
@@ -203,7 +182,7 @@ def _reject_duplicates(opened: OpenStore, other: str, part: int, scan_ids: set[s
         rejection = {"status": REJECTED, "reason": TAKEN_BACK, "detail": DETAIL}
         return {**row, **rejection, "duplicate_of": None}
 
-    replace_rows(store, scans_name(other, part), change)
+    replace_rows(store, SCANS.part(other, part), change)
 
 
 def _remove_private(opened: OpenStore, batch: str) -> None:

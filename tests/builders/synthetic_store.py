@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline import config, schemas
-from pipeline.store import part_names
+from pipeline.store import tables
 from tests.builders.tables import (
     CROP_KEYS,
     promote,
@@ -66,7 +66,7 @@ class SyntheticStore:
                 }
                 for number in self.crop_numbers(batch)
             ]
-            write_rows(self.store, part_names.scans_name(f"b{batch}", 0), rows, schemas.SCANS)
+            write_rows(self.store, tables.SCANS.part(f"b{batch}", 0), rows, schemas.SCANS)
 
     def add_trunk(self, trunk_id="t0", batches=(0, 1)):
         """A trunk's card and its features; an embedding's first value is the crop's number."""
@@ -123,7 +123,7 @@ class SyntheticStore:
                 }
                 for n in self.crop_numbers(batch)
             ]
-            name = part_names.predictions_name(head_id, f"b{batch}", 0)
+            name = tables.predictions(head_id).part(f"b{batch}", 0)
             write_rows(self.store, name, rows, schemas.PREDICTIONS)
         return self
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.store import part_names, parts
+from pipeline.store import parts, tables
 from pipeline.store.registry import choose_models
 
 CROP_KEYS = ("crop_id", "scan_id", "batch", "recipe", "patient_key")
@@ -68,28 +68,16 @@ def write_rows(store, name, rows, schema):
 def write_table(store, table, rows, number=0, batch="b"):
     """Write one part of the table of this name; trunk, head and recipe are those of its rows."""
     first = rows[0]
-    name, schema = {
-        "scans": lambda: (part_names.scans_name(batch, number), schemas.SCANS),
-        "crops": lambda: (
-            part_names.crops_name(first["recipe"], batch, number),
-            schemas.crops(round(len(first["pixels"]) ** 0.5)),
-        ),
-        "features": lambda: (
-            part_names.features_name(first["trunk"], batch, number),
-            schemas.features(len(first["embedding"])),
-        ),
-        "predictions": lambda: (
-            part_names.predictions_name(first["head"], batch, number),
-            schemas.PREDICTIONS,
-        ),
-        "novelty": lambda: (
-            part_names.novelty_name(first["novelty"], batch, number),
-            schemas.NOVELTY,
-        ),
-        "labels": lambda: (part_names.labels_name(batch, number), schemas.LABELS),
-        "out_of_fold": lambda: (part_names.out_of_fold_name("h0"), schemas.OUT_OF_FOLD),
+    made = {
+        "scans": lambda: tables.SCANS,
+        "crops": lambda: tables.crops(first["recipe"], round(len(first["pixels"]) ** 0.5)),
+        "features": lambda: tables.features(first["trunk"], len(first["embedding"])),
+        "predictions": lambda: tables.predictions(first["head"]),
+        "novelty": lambda: tables.novelty(first["novelty"]),
+        "labels": lambda: tables.LABELS,
+        "out_of_fold": lambda: tables.out_of_fold("h0"),
     }[table]()
-    write_rows(store, name, rows, schema)
+    write_rows(store, made.part(batch, number), rows, made.schema)
 
 
 def write_labels(store, labels, source="delivered", day=None, batch="b"):
@@ -122,8 +110,8 @@ def features_table(embeddings, **columns):
 def write_features(store, embeddings, number=0, **columns):
     """Write one part of features; `columns` name one batch and one trunk."""
     table = features_table(embeddings, **columns)
-    name = part_names.features_name(columns["trunk"], columns["batch"], number)
-    parts.write_part(store, name, table, table.schema)
+    width = table.schema.field("embedding").type.list_size
+    tables.features(columns["trunk"], width).write(store, columns["batch"], number, table)
 
 
 def write_embeddings(opened, embeddings, labels, patients, batch="night", number=0):
@@ -148,7 +136,7 @@ def write_embeddings(opened, embeddings, labels, patients, batch="night", number
     )
     known = {crop_id: label for crop_id, label in zip(ids, labels, strict=True) if label}
     rows = [label_row(crop_id, label, batch=batch) for crop_id, label in known.items()]
-    write_rows(opened.store, part_names.labels_name(batch, number), rows, schemas.LABELS)
+    write_rows(opened.store, tables.LABELS.part(batch, number), rows, schemas.LABELS)
     return ids
 
 

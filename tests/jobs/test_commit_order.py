@@ -2,16 +2,14 @@
 
 import pickle
 import threading
-from contextlib import contextmanager
 
 import pytest
 
-from pipeline.errors import StoreError
 from pipeline.jobs.commit_order import CommitOrder
 from pipeline.jobs.part_work import Receive, attempt_elsewhere
 from pipeline.jobs.resources import Resources, job_for
-from pipeline.store.locks import acquire_lock, batch_lock, begin_run, commit_lock
-from pipeline.store.part_names import scans_name
+from pipeline.store import tables
+from pipeline.store.locks import acquire_lock, batch_lock, begin_run
 from pipeline.store.run_store import RunStore
 from tests.builders.stores import small_store
 
@@ -30,13 +28,13 @@ class Received:
         self.store, self.broken, self.order = store, broken, []
 
     def __call__(self, number, commits):
-        if self.store.local_path(scans_name("b", number)).exists():
+        if self.store.local_path(tables.SCANS.part("b", number)).exists():
             return
         if number in self.broken:
             raise OSError("the disk hiccups")
         with commits():
             self.order.append(number)
-            path = self.store.local_path(scans_name("b", number))
+            path = self.store.local_path(tables.SCANS.part("b", number))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
@@ -76,24 +74,10 @@ def test_parts_without_files_of_the_same_length_wait_for_nobody(run):
     assert receive.order == [3]
 
 
-def test_nothing_appears_once_the_run_has_ended_or_another_has_begun(store):
-    with batch_lock(store, "b"):
-        run = RunStore(store.root, "b", begin_run(store, "b"))
-        run.write_bytes("models/one", b"")
-    for hold in (contextmanager(lambda: iter([None])), lambda: batch_lock(store, "b")):
-        with hold(), pytest.raises(StoreError, match="does not hold its batch b"):
-            run.write_bytes("models/two", b"")
-    assert store.names("models") == ["models/one"]
-
-
-def test_a_file_of_a_run_waits_for_the_commit_of_another_process(run):
-    with commit_lock(run):
-        writing = threading.Thread(target=run.write_bytes, args=("models/one", b""))
-        writing.start()
-        writing.join(0.3)
-        assert not run.has("models/one")
-    writing.join()
-    assert run.has("models/one")
+def test_a_process_of_a_run_has_one_handle_of_the_store(tmp_path):
+    resources = Resources(job_for("run", "b", small_store(tmp_path), None))
+    assert resources.opened.store is resources.store
+    assert resources.receiver(lambda _: None).opened.store is resources.store
 
 
 def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):

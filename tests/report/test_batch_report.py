@@ -15,8 +15,8 @@ from pipeline.report import model_facts
 from pipeline.report.batch_report import write_report
 from pipeline.report.summary import Summary
 from pipeline.stages.plan import PlannedBatch
-from pipeline.store import catalog, part_names, parts
-from tests.builders import tables
+from pipeline.store import catalog, parts, tables
+from tests.builders import tables as builders
 from tests.builders.tables import write_rows
 
 SIDE, WIDTH, RECIPE, TRUNK, HEAD = 32, 4, "r0", "t0", "h0"
@@ -89,27 +89,27 @@ def rejected(row, detail="too short"):
 
 
 def write_scans(store, rows):
-    write_rows(store, part_names.scans_name("b", 0), rows, schemas.SCANS)
+    write_rows(store, tables.SCANS.part("b", 0), rows, schemas.SCANS)
 
 
 def write_crops(store, rows, number=0):
     """Write crops of random pixels, and their features."""
     noise = np.random.default_rng(number)
     pixels = [{**row, "pixels": noise.bytes(SIDE * SIDE)} for row in rows]
-    write_rows(store, part_names.crops_name(RECIPE, "b", number), pixels, schemas.crops(SIDE))
+    write_rows(store, tables.crops(RECIPE, SIDE).part("b", number), pixels, schemas.crops(SIDE))
     embedded = [{**row, "trunk": TRUNK, "embedding": np.ones(WIDTH, np.float16)} for row in rows]
     write_rows(
-        store, part_names.features_name(TRUNK, "b", number), embedded, schemas.features(WIDTH)
+        store, tables.features(TRUNK, WIDTH).part("b", number), embedded, schemas.features(WIDTH)
     )
 
 
 def write_labels(store, labels):
-    tables.write_labels(store, {crop_id(number): label for number, label in labels.items()})
+    builders.write_labels(store, {crop_id(number): label for number, label in labels.items()})
 
 
 def write_card(store, home, card):
     made = {"made_at": "2026-11-23T21:00:00+00:00", "device": "cpu", "backend": "tensorflow"}
-    tables.write_card(store, f"models/{home}", card | made)
+    builders.write_card(store, f"models/{home}", card | made)
 
 
 def write_trunk(store):
@@ -192,7 +192,7 @@ RANKED = [3, 2, 1, 0]  # unseen first, then by p_abnormal
 def ranked(unranked):
     write_head(unranked)
     rows = [prediction(number, *score) for number, score in SCORES.items()]
-    write_rows(unranked, part_names.predictions_name(HEAD, "b", 0), rows, schemas.PREDICTIONS)
+    write_rows(unranked, tables.predictions(HEAD).part("b", 0), rows, schemas.PREDICTIONS)
     return unranked
 
 
@@ -244,7 +244,7 @@ def test_gallery_is_in_work_list_order(ranked):
 
 def test_audit_crops_are_marked_and_follow_the_others(ranked):
     drawn = {name: facts(1)[name] for name in ("batch", "crop_id", "scan_id", "patient_key")}
-    write_rows(ranked, part_names.audits_name("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
+    write_rows(ranked, tables.AUDITS.part("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
     assert "4. p 0.200 audit unseen" in visible(text)
@@ -266,7 +266,7 @@ def test_every_image_shows_its_own_crop(ranked):
         row["crop_id"]: row["pixels"]
         for number in range(2)
         for row in parts.read_part(
-            ranked, part_names.crops_name(RECIPE, "b", number), schemas.crops(SIDE)
+            ranked, tables.crops(RECIPE, SIDE).part("b", number), schemas.crops(SIDE)
         ).to_pylist()
     }
     shown = re.findall(r'base64,([^"]*)" alt="box crop ([^"]*)"', text)
@@ -377,7 +377,7 @@ def test_delivered_scans_and_labels_are_counted_by_kind(ranked):
 
 def test_page_shows_no_other_batch(ranked):
     other = {"batch": "other", "scan_id": "f" * 32, "file_key": "x", "format": "bmp"}
-    write_rows(ranked, part_names.scans_name("other", 0), [scan(0, **other)], schemas.SCANS)
+    write_rows(ranked, tables.SCANS.part("other", 0), [scan(0, **other)], schemas.SCANS)
     summary = summary_of(ranked, HEAD)
     assert "bmp" not in page(ranked, summary)
 
@@ -389,7 +389,7 @@ def test_page_shows_the_tooth_search(ranked):
     rows[1] |= {"tooth_guess": 27, "tooth_confidence": 0.625}
     write_crops(ranked, rows, number=2)
     predicted = [{**prediction(9, p, False), "crop_id": n} for n, (_, p) in places.items()]
-    write_rows(ranked, part_names.predictions_name(HEAD, "b", 2), predicted, schemas.PREDICTIONS)
+    write_rows(ranked, tables.predictions(HEAD).part("b", 2), predicted, schemas.PREDICTIONS)
     text = page(ranked, summary_of(ranked, HEAD))
     figure = re.search('<figure class="searched">.*?</figure>', text, re.DOTALL).group()
     circles = re.findall('<circle cx="([^"]*)" cy="([^"]*)"', figure)

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from pipeline import schemas
 from pipeline.stages.audit import draw_audit
-from pipeline.store import catalog, part_names, parts
+from pipeline.store import catalog, parts, tables
 from pipeline.store.registry import choose_models
 from pipeline.upkeep import erase
 from tests.builders.stores import small_store
@@ -35,16 +35,16 @@ def test_any_process_draws_the_same_crops_and_later_parts_get_their_own(rows):
     assert len(set(first)) == len(set(second)) == 5
     assert {crop_id.split("-")[1] for crop_id in first} == {"0"}
     assert {crop_id.split("-")[1] for crop_id in second} == {"1"}
-    rows.store.remove(part_names.audits_name("night", 0))
+    rows.store.remove(tables.AUDITS.part("night", 0))
     assert drawn(rows, 0) == first
     assert drawn(rows, 0, count=9) == first  # drawn is drawn, whatever the setting says now
 
 
 def test_a_longer_draw_begins_with_the_shorter_and_none_may_be_asked_for(rows):
     first = drawn(rows, 0)
-    rows.store.remove(part_names.audits_name("night", 0))
+    rows.store.remove(tables.AUDITS.part("night", 0))
     assert drawn(rows, 0, count=9)[:5] == first
-    rows.store.remove(part_names.audits_name("night", 0))
+    rows.store.remove(tables.AUDITS.part("night", 0))
     assert drawn(rows, 0, count=0) == []
 
 
@@ -74,7 +74,7 @@ def judged(store):
 def draw(stored, batch, numbers, night=0):
     kept = ("crop_id", "scan_id", "batch", "patient_key")
     facts = [{name: stored.crop_facts(number)[name] for name in kept} for number in numbers]
-    name = part_names.audits_name(f"b{batch}", night)
+    name = tables.AUDITS.part(f"b{batch}", night)
     write_rows(stored.store, name, [{**row, "night": night} for row in facts], schemas.AUDITS)
 
 
@@ -160,8 +160,8 @@ def test_without_any_reviewed_night_the_shares_are_unknown(judged):
 def test_a_forgotten_scan_leaves_the_audit(rows):
     before = drawn(rows, 0)
     traces = erase.Traces(frozenset({before[0].split(":")[0]}))
-    name = part_names.audits_name("night", 0)
-    assert name in erase.tables(rows.store)
+    name = tables.AUDITS.part("night", 0)
+    assert name in tables.personal_names(rows.store)
     assert erase.rows_in(rows.store, name, traces) == 1
     erase.erase_rows(rows.store, name, traces)
     assert pd.read_parquet(rows.store.local_path(name))["crop_id"].tolist() == before[1:]

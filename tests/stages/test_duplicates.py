@@ -2,7 +2,7 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.stages.duplicates import AcceptedInStore
-from pipeline.store.part_names import scans_name
+from pipeline.store import tables
 from pipeline.store.parts import write_part
 
 
@@ -15,7 +15,7 @@ def scan(scan_id, size, status="accepted", boxes=()):
 
 def put(store, number, *rows):
     table = pa.Table.from_pylist(list(rows), schemas.SCANS)
-    write_part(store, scans_name("b", number), table, schemas.SCANS)
+    write_part(store, tables.SCANS.part("b", number), table, schemas.SCANS)
 
 
 def test_scans_as_long_as_a_delivered_file_are_known_with_their_boxes(store):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import part_names, parts
+from pipeline.store import parts, tables
 from pipeline.store.features import iter_features, load_features
 from tests.builders.tables import features_table, promote, write_labels
 
@@ -39,7 +39,7 @@ def features(store):
         [(BATCHES[1], 0), (BATCHES[0], 0), (BATCHES[0], 1), (BATCHES[2], 0)]
     ):
         rows = part_rows(batch, number * ROWS, ROWS)
-        parts.write_part(store, part_names.features_name("t0", batch, part), rows, SCHEMA)
+        parts.write_part(store, tables.features("t0", WIDTH).part(batch, part), rows, SCHEMA)
     return store
 
 
@@ -99,7 +99,7 @@ def test_a_crop_without_a_label_in_force_has_none(features):
 
 def test_the_champion_decides_which_trunk(features):
     rows = part_rows("b", 0, 3, trunk="t1")
-    parts.write_part(features, part_names.features_name("t1", "b", 0), rows, SCHEMA)
+    parts.write_part(features, tables.features("t1", WIDTH).part("b", 0), rows, SCHEMA)
     with pytest.raises(ConfigError, match=r"several trunks and no champion.*t0, t1"):
         load_features(features)
     assert len(load_features(features, trunk="t1")[0]) == 3
@@ -137,7 +137,7 @@ def test_part_by_part_gives_the_same_rows(features):
 def test_part_by_part_reads_a_part_when_its_turn_comes(features):
     pieces = iter_features(features)
     assert len(next(pieces)[0]) == ROWS
-    features.remove(part_names.features_name("t0", BATCHES[0], 1))
+    features.remove(tables.features("t0", WIDTH).part(BATCHES[0], 1))
     with pytest.raises(ArtifactError, match=r"20261123/part-00001.parquet is missing"):
         list(pieces)
 
@@ -150,8 +150,8 @@ def test_a_store_without_features_or_without_folder_is_told(store, tmp_path):
 
 
 def test_parts_of_another_width_are_refused(features):
-    wider = schemas.features(WIDTH + 1)
-    parts.write_part(features, part_names.features_name("t0", "z", 0), wider.empty_table(), wider)
+    wider = tables.features("t0", WIDTH + 1)
+    wider.write(features, "z", 0, wider.schema.empty_table())
     with pytest.raises(ArtifactError, match=r"features/t0/z/part-00000.parquet has columns"):
         load_features(features)
 
@@ -187,7 +187,7 @@ def by_polars_lazily(folder):
 )
 def test_plain_readers_see_finished_parts_alone_and_batches_as_text(features, read):
     folder = str(features.local_path("features/t0"))
-    name = part_names.features_name("t0", BATCHES[0], 2)
+    name = tables.features("t0", WIDTH).part(BATCHES[0], 2)
     with parts.part_writer(features, name, SCHEMA) as part:
         part.write(part_rows(BATCHES[0], 4 * ROWS, ROWS))
         assert len(read(folder)) == 4 * ROWS

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import catalog, part_names
+from pipeline.store import catalog, tables
 from pipeline.store.neighbours import Neighbours
 from tests.builders.tables import write_features, write_labels
 
@@ -76,7 +76,7 @@ def test_no_part_is_read_twice_while_there_is_room(store, embeddings):
 
 def test_a_part_that_is_gone_is_told_when_it_was_not_kept(store, embeddings):
     like = Neighbours(store, memory=0)
-    store.remove(part_names.features_name("t0", "c", 0))
+    store.remove(tables.features("t0", WIDTH).part("c", 0))
     with pytest.raises(ArtifactError, match=r"features/t0/c/part-00000\.parquet is missing"):
         like.of(CROPS[10])
 

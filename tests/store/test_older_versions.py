@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.store import catalog, part_names, parts
+from pipeline.store import catalog, parts, tables
 from pipeline.store.features import load_features
 
 WIDTH = 4
@@ -23,7 +23,7 @@ def put(store, trunk, older, batch="night", guess=None):
     facts = {"crop_id": f"{trunk}:whole", "scan_id": trunk, "batch": batch, "trunk": trunk}
     facts |= {"tooth": 36, "recipe": "r", "embedding": np.ones(WIDTH, np.float16)}
     facts |= {} if older else {"tooth_guess": guess, "tooth_confidence": guess and 0.75}
-    name = part_names.features_name(trunk, batch, 0)
+    name = tables.features(trunk, WIDTH).part(batch, 0)
     parts.write_part(store, name, pa.Table.from_pylist([facts], schema), schema)
     return name
 

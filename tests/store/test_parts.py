@@ -12,13 +12,13 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import local_folder, part_names, parts
+from pipeline.store import local_folder, parts, tables
 from pipeline.store.parts import Store
 from tests.builders.tables import features_table
 
 WIDTH = 8
 SCHEMA = schemas.features(WIDTH)
-NAME = part_names.features_name("t0", "20261123", 0)
+NAME = tables.features("t0", WIDTH).part("20261123", 0)
 
 
 def features(count, start=0, values=None):
@@ -63,7 +63,7 @@ def test_a_part_without_rows_keeps_its_columns(store):
 def test_the_same_rows_give_the_same_bytes_in_whatever_slices_they_come(store):
     parts.write_part(store, NAME, features(700), SCHEMA)
     for number, slices in enumerate([[700], [33] * 21 + [7], [256, 256, 188], [1] * 3 + [697]], 1):
-        name = part_names.features_name("t0", "20261123", number)
+        name = tables.features("t0", WIDTH).part("20261123", number)
         with parts.part_writer(store, name, SCHEMA) as part:
             for start, count in zip(np.cumsum([0, *slices]), slices, strict=False):
                 part.write(features(count, start))
@@ -78,7 +78,7 @@ def test_slices_of_a_part_are_as_long_as_asked(store):
 
 
 def test_one_crop_can_be_read_without_its_part(store):
-    schema, name = schemas.crops(4), part_names.crops_name("r0", "b", 0)
+    schema, name = schemas.crops(4), tables.crops("r0", 4).part("b", 0)
     columns = {field.name: pa.nulls(130, field.type) for field in schema}
     columns["pixels"] = pa.array([bytes([number]) * 16 for number in range(130)], pa.binary(16))
     parts.write_part(store, name, pa.table(columns), schema)
@@ -167,15 +167,6 @@ def test_a_missing_and_a_damaged_part_are_told_in_words(store):
     store.write_bytes(NAME, b"PAR1 and then nothing")
     with pytest.raises(ArtifactError, match=r"cannot be read as Parquet.*Remove it"):
         parts.read_part(store, NAME, SCHEMA)
-
-
-def test_part_numbers_are_those_of_the_folder_itself(store):
-    for number in (12, 0, 100000):
-        store.write_bytes(part_names.scans_name("b", number), b"")
-    store.write_bytes("scans/b/deeper/part-00003.parquet", b"")
-    store.write_bytes("scans/bb/part-00004.parquet", b"")
-    assert parts.part_numbers(store, "scans/b") == [0, 12, 100000]
-    assert parts.part_numbers(store, "scans/none") == []
 
 
 def test_names_lists_files_below_but_nothing_hidden(store):

@@ -9,7 +9,7 @@ import pytest
 from pipeline import schemas
 from pipeline.errors import ArtifactError
 from pipeline.s3 import Prefix, WriteConflict
-from pipeline.store import catalog, duckdb_on_s3, part_names, parts
+from pipeline.store import catalog, duckdb_on_s3, parts, tables
 from pipeline.store.features import load_features
 from tests.builders.s3_server import KillAt
 from tests.builders.synthetic_store import WIDTH, SyntheticStore
@@ -84,7 +84,7 @@ def test_a_part_is_one_put(s3_store, s3):
     stored.add_trunk()
     features = puts(s3, "part-00000.parquet")
     assert [each.key for each in features] == [
-        "store/" + part_names.features_name("t0", f"b{batch}", 0) for batch in (0, 1)
+        "store/" + tables.features("t0", WIDTH).part(f"b{batch}", 0) for batch in (0, 1)
     ]
 
 
@@ -92,7 +92,7 @@ def test_an_exception_in_the_middle_publishes_nothing(s3_store):
     schema = schemas.features(WIDTH)
 
     def break_off():
-        with parts.part_writer(s3_store, part_names.features_name("t", "b", 0), schema) as part:
+        with parts.part_writer(s3_store, tables.features("t", WIDTH).part("b", 0), schema) as part:
             part.write(schema.empty_table())
             raise ZeroDivisionError
 
@@ -171,7 +171,7 @@ def test_large_parts_are_read_in_ranges(s3_store, s3, monkeypatch):
 
 
 def test_a_missing_and_a_damaged_part_are_told_in_words(s3_store):
-    name = part_names.features_name("t", "b", 0)
+    name = tables.features("t", WIDTH).part("b", 0)
     with pytest.raises(ArtifactError, match=r"part-00000.parquet is missing"):
         parts.read_part(s3_store, name, schemas.features(WIDTH), ["crop_id"])
     s3_store.write_bytes(name, b"PAR1 and then nothing")

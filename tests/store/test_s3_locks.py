@@ -85,8 +85,8 @@ def test_the_lock_of_another_machine_is_free_when_its_heart_has_stopped(s3_store
 
 def test_the_lock_of_a_killed_process_of_this_machine_is_free_at_once(s3_store):
     script = (
-        "import time; from pipeline.s3 import Prefix; from pipeline.store.s3_locks import Lease\n"
-        f"with Lease('s3://bucket/store', Prefix('bucket', 'store/'), {LOCK!r}).held(0):\n"
+        "import time; from pipeline.s3 import Prefix; from pipeline.store.s3_locks import S3Lock\n"
+        f"with S3Lock('s3://bucket/store', Prefix('bucket', 'store/'), {LOCK!r}).held(0):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)

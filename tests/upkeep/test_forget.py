@@ -15,9 +15,8 @@ from pipeline.cli import upkeep as upkeep_commands
 from pipeline.cli.app import commands
 from pipeline.errors import BatchBusy
 from pipeline.stages.plan import deliver
-from pipeline.store import catalog, local_folder
+from pipeline.store import catalog, local_folder, tables
 from pipeline.store.locks import batch_lock
-from pipeline.store.part_names import predictions_name
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import write_patients
 from pipeline.upkeep import erase, find_traces, forget
@@ -81,7 +80,7 @@ def write_predictions(opened):
         rows = [{**row, **prediction} for row in facts]
         table = pa.Table.from_pylist(rows, schemas.PREDICTIONS)
         batch, number = name.split("/")[2], int(name[-13:-8])
-        write_part(store, predictions_name("h", batch, number), table, schemas.PREDICTIONS)
+        write_part(store, tables.predictions("h").part(batch, number), table, schemas.PREDICTIONS)
     data = io.BytesIO()
     pq.write_table(pa.table({"patient_key": sorted(patients)}), data)
     store.write_bytes("models/heads/h/patients.parquet", data.getvalue())
