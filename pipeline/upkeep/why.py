@@ -17,6 +17,7 @@ from pipeline.ingest.list_files import Entry, list_batch
 from pipeline.stages.read_scan import named_scan_id, scan_id_of
 from pipeline.store import catalog
 from pipeline.store.open_store import OpenStore
+from pipeline.store.short_ids import find_scan_id
 
 # What to do about a reason; any other says it in its own words.
 REMEDIES = {
@@ -76,11 +77,13 @@ def explain_file(opened: OpenStore, said: str) -> FileHistory:
     """
     answer = FileHistory()
     places = dict(_places(opened, said))
-    if (data := content_at(said)) is not None:
+    data = content_at(said)
+    if data is not None:
         answer.scan_id = scan_id_of(data)
-    elif not places:
-        answer.scan_id = named_scan_id(said)
     with catalog.open_store(opened.store) as con:
+        if data is None and not places:
+            # Of a scan that was forgotten the store has no id any more, so a whole one is taken.
+            answer.scan_id = named_scan_id(said) or find_scan_id(con, said)
         answer.attempts = list(_attempts(opened, con, places, answer.scan_id))
         if answer.scan_id is None:
             answer.scan_id = _last_scan_id(con, opened, places)
