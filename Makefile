@@ -5,48 +5,67 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DENTAL := $(VENV)/bin/dental
 
-# BATCH names a folder of scans; without one, a sample of phantoms is drawn and used.
+# Without BATCH, STORE and NAME, `make run-flow` draws a sample of phantoms into a store of its own.
 SAMPLE := data/sample
-BATCH ?=
-STORE ?=
-NAME ?=
-Q ?=
-CSV ?=
-FOLDS ?=
-ADDRESS ?=
-RESOURCES ?=
-SCANS ?=
-EMBEDDINGS ?=
+SAMPLE_STORE := data/sample-store
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
+
+# Variables that a target takes; one that no target takes is a typing error, such as batch=.
+VARIABLES := BATCH STORE NAME Q CSV FOLDS ADDRESS RESOURCES SCANS EMBEDDINGS PYTHON VENV
+GIVEN := $(foreach each,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(each)))),$(each)))
+UNKNOWN := $(filter-out $(VARIABLES) DENTAL_% AWS_% PREFECT_%,$(GIVEN))
+define SUGGESTION
+import difflib, sys; known = sys.argv[2:]; \
+near = difflib.get_close_matches(sys.argv[1].upper(), known, 1, 0.6); \
+print("Did you mean %s?" % near[0] if near else "Known variables: %s." % ", ".join(known))
+endef
+ifneq ($(UNKNOWN),)
+$(error There is no variable $(firstword $(UNKNOWN)). $(shell \
+	$(PYTHON) -c '$(SUGGESTION)' $(firstword $(UNKNOWN)) $(VARIABLES)))
+endif
+ifneq ($(filter run-flow,$(MAKECMDGOALS)),)
+ifeq ($(BATCH),)
+ifneq ($(STORE)$(NAME),)
+$(error STORE and NAME need BATCH, the folder of scans: make run-flow BATCH=path/to/folder \
+	$(if $(STORE),STORE=$(STORE)) $(if $(NAME),NAME=$(NAME)))
+endif
+endif
+endif
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 16
 
-run-flow: $(VENV)/ready ## take BATCH=folder or s3://… [STORE=path] [NAME=name] to features, predictions and report
-	@[ -n "$(BATCH)" ] || [ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
-	@$(RUN) -m flows process_batch "$(or $(BATCH),$(SAMPLE))" $(STORE_OPTION) \
-		$(if $(NAME),--name "$(NAME)",$(if $(BATCH),,--name sample))
+run-flow: $(VENV)/ready ## dental run BATCH=folder or s3://… [STORE=path] [NAME=name]; without BATCH: a sample
+ifeq ($(BATCH),)
+	@[ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
+	@$(DENTAL) run $(SAMPLE) --store $(SAMPLE_STORE) --name sample
+else
+	@$(DENTAL) run "$(BATCH)" $(STORE_OPTION) $(if $(NAME),--name "$(NAME)")
+endif
 
-train: $(VENV)/ready ## train a head on everything labelled in STORE, promote it unless it is worse
-	@$(RUN) -m flows train $(STORE_OPTION)
+train: $(VENV)/ready ## dental train [STORE=path]: train a head, promote it unless it is worse
+	@$(DENTAL) train $(STORE_OPTION)
 
-feedback: $(VENV)/ready ## append the labels of a reviewer's table CSV=file, then train as above
+feedback: $(VENV)/ready ## dental feedback CSV=file [STORE=path]: append a reviewer's labels, then train
 	@[ -n "$(CSV)" ] || { echo "Name the table: make feedback CSV=reviewed.csv" >&2; exit 1; }
-	@$(RUN) -m flows feedback "$(CSV)" $(STORE_OPTION)
+	@$(DENTAL) feedback "$(CSV)" $(STORE_OPTION)
 
-nightly: $(VENV)/ready ## take what is new in the inbox, reviewers' labels, train when due; see README
-	@$(RUN) -m flows nightly $(STORE_OPTION)
+nightly: $(VENV)/ready ## dental nightly [STORE=path]: what is new in the inbox, labels, training when due
+	@$(DENTAL) nightly $(STORE_OPTION)
 
-serve: $(VENV)/ready ## run nightly by the setting `schedule`, with a server that other runs use
-	@$(RUN) -m flows serve $(STORE_OPTION)
+serve: $(VENV)/ready ## dental serve [STORE=path]: run nightly by the setting `schedule`
+	@$(DENTAL) serve $(STORE_OPTION)
 
-cross-validate: $(VENV)/ready ## measure head and baselines over FOLDS=5 groups of patients in STORE
-	@$(RUN) -m flows cross_validate $(STORE_OPTION) $(if $(FOLDS),--folds $(FOLDS))
+cross-validate: $(VENV)/ready ## dental cross-validate [FOLDS=5] [STORE=path]: measure head and baselines
+	@$(DENTAL) cross-validate $(STORE_OPTION) $(if $(FOLDS),--folds $(FOLDS))
 
-learn-trunk: $(VENV)/ready ## learn a trunk from STORE, embed with it, promote it unless it is worse
-	@$(RUN) -m flows learn_trunk $(STORE_OPTION)
+learn-trunk: $(VENV)/ready ## dental learn-trunk [STORE=path]: learn a trunk, promote it unless it is worse
+	@$(DENTAL) learn-trunk $(STORE_OPTION)
 
-query: $(VENV)/ready ## run the named query Q=name over STORE; without Q, list the queries
+worklist: $(VENV)/ready ## dental worklist [STORE=path]: what to look at first
+	@$(DENTAL) worklist $(STORE_OPTION)
+
+query: $(VENV)/ready ## dental query Q="name key=value" [STORE=path]; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
 test: $(VENV)/ready ## run all tests
@@ -109,7 +128,7 @@ phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, fr
 	@rm -rf data/phantoms data/phantom-store data/phantom-store.private
 	@$(DENTAL) phantoms data/phantoms --scans 160 --seed 0 --height 800
 	@export DENTAL_TRUNK__WEIGHTS=random DENTAL_STORE=data/phantom-store; \
-		$(RUN) -m flows process_batch data/phantoms --name phantoms && $(RUN) -m flows learn_trunk
+		$(DENTAL) run data/phantoms --name phantoms && $(DENTAL) learn-trunk
 	@cp "$$(ls -t data/phantom-store/models/trunks/*/model.keras | head -1)" \
 		pipeline/model/phantoms.keras
 
@@ -121,7 +140,7 @@ clean: ## remove the environment and the sample; never a store
 
 $(SAMPLE):
 	@rm -rf $(SAMPLE).part
-	@echo "No BATCH was named: drawing 300 synthetic phantoms into $(SAMPLE), nobody's teeth"
+	@echo "No BATCH was named: drawing 300 synthetic phantoms into $(SAMPLE)"
 	@$(DENTAL) phantoms $(SAMPLE).part --scans 300 --seed 0 --height 500 >/dev/null
 	@mv $(SAMPLE).part $(SAMPLE)
 
@@ -142,6 +161,6 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-.PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback query test bench \
+.PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback worklist query test bench \
 	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
 	bench-scale fuzz chaos check docs lock phantom-trunk phantom-finder clean

@@ -3,36 +3,31 @@
 Takes no parameters: Prefect would store them, and a late run would use those of its schedule.
 """
 
-from prefect import flow
-from prefect.states import Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
+from dataclasses import asdict
 
+from prefect.states import State
+
+from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
-from flows.private_errors import run_without_leaks
-from pipeline import config
 from pipeline.errors import NightBusy
-from pipeline.jobs import nightly as stage
+from pipeline.jobs import nightly as job
 from pipeline.jobs.on_failure import report_failure
 from pipeline.report.night_record import format_night
-from pipeline.store.open_store import open_for_writing
+from pipeline.store.open_store import OpenStore
 
 
-@flow(name="nightly", task_runner=ThreadPoolTaskRunner(max_workers=1))
+@pipeline_flow("nightly")
 def nightly() -> int | State:
     """Returns the exit status: 0, or 2 when too many scans of a batch were rejected."""
-    settings = config.load()
-    with report_failure(settings):
-        opened = open_for_writing(settings)
+    return run_body(_night, opening=report_failure)
 
-    def body() -> int | State:
-        try:
-            night = stage.nightly(opened, as_tasks)
-        except NightBusy as busy:
-            print(busy)
-            return 0
-        print("\n".join(format_night(night, settings)))
-        if night.failures:
-            return Failed(message=f"{len(night.failures)} failures; see reports/nightly.txt")
-        return night.exit_status
 
-    return run_without_leaks(body, opened)
+def _night(opened: OpenStore) -> Outcome:
+    try:
+        night = job.nightly(opened, as_tasks)
+    except NightBusy as busy:
+        return Outcome([str(busy)], {"busy": str(busy)})
+    failures = len(night.failures)
+    failure = f"{failures} failures; see reports/nightly.txt" if failures else ""
+    lines = format_night(night, opened.settings)
+    return Outcome(lines, asdict(night), night.exit_status, failure)

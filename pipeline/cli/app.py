@@ -1,43 +1,66 @@
-"""What all commands of `dental` share: the groups they belong to and the store they ask."""
+"""The command `dental`: its groups, options that several commands take, and the store they open.
 
-import sys
-from typing import Annotated
+Nothing slow is imported here: help, completion and the first line of a run come at once.
+"""
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline import config
-from pipeline.errors import ConfigError
-from pipeline.store.base import Store
+if TYPE_CHECKING:
+    from pipeline.config import Settings
+
+# Headings of `dental --help`, in the order in which their first command is added.
+RUN, LOOK, LEARN, KEEP = "Run", "Look", "Learn", "Keep house"
 
 commands = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Ask about a store of dental X-ray features. For research, not for diagnosis.",
+    help="Run a pipeline of dental X-rays and query its store. For research, not for diagnosis.",
 )
 trunk_commands = typer.Typer(no_args_is_help=True, help="About the feature extractor.")
-commands.add_typer(trunk_commands, name="trunk")
-
-WIDE = 180  # columns for a file or a pipe, which have no width of their own
 
 StoreOption = Annotated[str | None, typer.Option(help="The store; default: setting `store`.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
-def settings_of(store: str | None) -> config.Settings:
-    """Settings of a store that must be there, written by a version that this one can read."""
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"dental-pipeline {version('dental-pipeline')}")
+        raise typer.Exit
+
+
+@commands.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def load_settings(store: str | None) -> "Settings":
+    """Settings, with the store that the command line names."""
+    from pipeline import config
+
+    return config.load(**({"store": store} if store else {}))
+
+
+def settings_of(store: str | None) -> "Settings":
+    """Settings of a store that exists, written by a version that this one can read."""
+    from pipeline.errors import ConfigError
+    from pipeline.store.base import Store
     from pipeline.store.store_json import read_store_json
 
-    settings = config.load(**({"store": store} if store else {}))
+    settings = load_settings(store)
     if not Store(settings.store).exists():
         raise ConfigError(
-            f"There is no store {settings.store}. Make one with make run-flow, or name yours: "
-            "--store PATH"
+            f"There is no store {settings.store}. Make one with `dental run FOLDER`, or name "
+            "yours: --store PATH"
         )
     read_store_json(Store(settings.store))
     return settings
-
-
-def console() -> Console:
-    """Where tables go."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)

@@ -1,19 +1,22 @@
-"""How good a head is, on the fixed test side."""
+"""`dental evaluate`: how good a head is, on the fixed test side."""
 
 import sys
-from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from pipeline.cli.app import StoreOption, commands, console, settings_of
+from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.output import console, show
+
+if TYPE_CHECKING:
+    from pipeline.learn.evaluate import HeadEvaluation
 
 
-@commands.command("evaluate")
+@commands.command("evaluate", rich_help_panel=LOOK)
 def evaluate(
-    head: Annotated[str | None, typer.Option(help="A head; without one: the champion.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="A head; without one: the champion. May be shortened.")
+    ] = None,
     prevalence: Annotated[
         float | None,
         typer.Option(help="Share of abnormal crops for the PPV; without one: as on the test side."),
@@ -23,11 +26,12 @@ def evaluate(
         typer.Option(help="Sensitivity at this specificity; may be given again. 0.8, 0.9, 0.95."),
     ] = None,
     store: StoreOption = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per number.")] = False,
+    csv: CsvOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure a head on the test side: whole, by class and by slice, with a proof of the sides."""
     from pipeline.learn.evaluate import SPECIFICITIES, evaluate_head
-    from pipeline.report.evaluation_report import as_rows, format_evaluation, write_page
+    from pipeline.report.evaluation_report import as_rows, write_page
     from pipeline.store.base import Store
 
     settings = settings_of(store)
@@ -38,17 +42,25 @@ def evaluate(
     if csv:
         as_rows(found).to_csv(sys.stdout, index=False)
         return
-    words = format_evaluation(found)
-    out = console()
-    say = partial(out.print, markup=False, highlight=False, soft_wrap=True)
-    say("\n".join([*words.proof, "", *words.before]))
-    for title, header, rows in words.tables:
+    try:
+        page = f"Page: {settings.store}/{write_page(opened, found)}"
+    except OSError as error:  # whoever may read the store may still measure
+        page = f"The page was not written to {settings.store}/reports: {error.strerror}."
+    show(found, as_json, lambda: _print_evaluation(found, page))
+
+
+def _print_evaluation(found: "HeadEvaluation", page: str) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipeline.report.evaluation_report import format_evaluation
+    from pipeline.report.print_lines import print_lines
+
+    text = format_evaluation(found)
+    print_lines([*text.proof, "", *text.before])
+    for title, header, rows in text.tables:
         table = Table(*header, title=title, title_justify="left")
         for row in rows:
             table.add_row(*map(escape, row))
-        out.print(table)
-    say("\n".join([*words.after, "For research, not for diagnosis."]))
-    try:
-        say(f"Page: {settings.store}/{write_page(opened, found)}")
-    except OSError as error:  # whoever may read the store may still measure
-        say(f"The page was not written to {settings.store}/reports: {error.strerror}.")
+        console().print(table)
+    print_lines([*text.after, "For research, not for diagnosis.", page])

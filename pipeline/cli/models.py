@@ -1,64 +1,79 @@
-"""Trunks and heads in the store: what there is, two beside each other, and which one predicts."""
+"""`dental models` and `promote`: stored trunks and heads, and which of them predict."""
 
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from pipeline.cli.app import StoreOption, commands, console, settings_of
-from pipeline.errors import ConfigError
+from pipeline.cli.app import LEARN, LOOK, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.output import console, show
+
+COLUMNS = ("architecture", "weights", "trunk", "data", "seed", "auroc", "test patients", "made")
 
 
-@commands.command("models")
+@commands.command("models", rich_help_panel=LOOK)
 def models(
-    pair: Annotated[list[str] | None, typer.Argument(help="Two models to compare.")] = None,
+    pair: Annotated[
+        list[str] | None, typer.Argument(help="Two models to compare; ids may be shortened.")
+    ] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List trunks and heads with what their cards say, or compare two of them side by side."""
-    from pipeline.store import model_cards as stored
+    """List trunks and heads with what is on their cards, or compare two of them side by side."""
+    from pipeline.errors import ConfigError
     from pipeline.store.base import Store
+    from pipeline.store.model_cards import compare_models, list_models
 
     opened = Store(settings_of(store).store)
     if not pair:
-        _print_list(stored.list_models(opened))
+        rows = list_models(opened)
+        show(rows, as_json, lambda: _print_list(rows))
         return
     if len(pair) != 2:
         raise ConfigError(f"{len(pair)} models were named; name two to compare, or none to list.")
+    facts = compare_models(opened, *pair)
+    values = [{"fact": name, "first": first, "second": second} for name, first, second in facts]
+    show(values, as_json, lambda: _print_pair(pair, facts))
+
+
+def _print_pair(pair: list[str], facts: list[tuple[str, str, str]]) -> None:
+    from rich.table import Table
+
     table = Table("", *pair)
-    for name, first, second in stored.compare_models(opened, *pair):
-        style = None if first == second else "bold"
-        table.add_row(name, first, second, style=style)
+    for name, first, second in facts:
+        table.add_row(name, first, second, style=None if first == second else "bold")
     console().print(table)
 
 
 def _print_list(rows: list[dict]) -> None:
+    from rich.table import Table
+
     from pipeline.store.model_cards import UNSAID
 
     if not rows:
-        print("No models yet. A batch makes its trunk, make train a head.")
+        print("No models yet. A batch makes its trunk, `dental train` a head.")
         return
-    said = ("architecture", "weights", "trunk", "data", "seed", "auroc", "test patients", "made")
     for kind in ("trunk", "head"):
-        mine = [row for row in rows if row["kind"] == kind]
-        # What no model of this kind tells needs no column.
-        shown = [name for name in said if any(row[name] != UNSAID for row in mine)]
+        of_kind = [row for row in rows if row["kind"] == kind]
+        # A column that no model of this kind fills is left out.
+        shown = [name for name in COLUMNS if any(row[name] != UNSAID for row in of_kind)]
         table = Table(title=f"{kind}s", title_justify="left")
         table.add_column(kind, no_wrap=True)
         for name in shown:
             table.add_column(name)
-        for row in mine:
+        for row in of_kind:
             name = f"{row['model']}\nchampion" if row["champion"] else row["model"]
             table.add_row(name, *(row[each] for each in shown))
         console().print(table)
     print("More, side by side: dental models A B")
 
 
-@commands.command("promote")
+@commands.command("promote", rich_help_panel=LEARN)
 def promote(
     head: Annotated[
         str | None, typer.Argument(help="A head; without one: the newest that is no champion.")
     ] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a head the champion, with its trunk and recipe, unless it is worse on the test side."""
     from pipeline.learn.promotion import promote as decide
@@ -71,6 +86,7 @@ def promote(
     head_id = require_head(opened, head) if head else newest_challenger(opened)
     decision = decide(opened, Head(opened, head_id), settings.near_duplicate_bits)
     verdict = "promoted" if decision.promoted else "not promoted"
-    print(f"Head {head_id} was {verdict}: {decision.why}.")
+    values = {"head": head_id, "promoted": decision.promoted, "why": decision.why}
+    show(values, as_json, lambda: print(f"Head {head_id} was {verdict}: {decision.why}."))
     if not decision.promoted:
-        raise typer.Exit(1)  # as for all that was not done; the words say why
+        raise typer.Exit(1)  # as for all that was not done

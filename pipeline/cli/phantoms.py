@@ -1,15 +1,14 @@
-"""Synthetic radiographs."""
+"""`dental phantoms`: synthetic radiographs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline import config
-from pipeline.cli.app import commands
+from pipeline.cli.app import KEEP, commands, load_settings
 
 
-@commands.command("phantoms")
+@commands.command("phantoms", rich_help_panel=KEEP)
 def phantoms(
     out: Annotated[Path, typer.Argument(help="A folder to make; must be missing or empty.")],
     scans: Annotated[int, typer.Option(min=1, help="How many scans to draw.")] = 60,
@@ -22,16 +21,18 @@ def phantoms(
     from pipeline.phantoms import write_batch
     from pipeline.progress import progress
 
-    workers = config.load().workers
+    workers = load_settings(None).workers
     with progress("draw", scans) as advance:
-        summary = write_batch(out, scans, seed, height=height, workers=workers, progress=advance)
+        summary = write_batch(
+            out, scans, seed, height=height, workers=workers, progress=lambda _: advance(1)
+        )
     print(
         f"{summary.scans} phantoms of {summary.patients} invented patients in {out}: "
         f"{_counted(summary.kinds)}; as {_counted(summary.formats)}; "
         f"planted {_counted(summary.planted)}."
     )
-    print("Synthetic, for demonstration, tests and load: nobody's teeth, no evidence of anything.")
-    print(f"Next: make run-flow BATCH={out}")
+    print("Synthetic, for demonstration, tests and load: no real teeth, no evidence of anything.")
+    print(f"Next: dental run {out}")
 
 
 def _counted(counts: dict[str, int]) -> str:

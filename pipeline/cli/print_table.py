@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.app import console
+from pipeline.cli.output import console
 
 PROSE = 24  # columns that a sentence needs to be read without effort
 

@@ -1,8 +1,8 @@
 """Every night: what is new in the inbox, reviewers' labels, training when it is due, one summary.
 
-Knows nothing of schedulers, and may be killed at any instant: the next night finds by looking what
-is left to do, so a missed or broken-off night is caught up and a second one has nothing to do. What
-fails is told, and does not keep the rest from running.
+Knows nothing of schedulers, and may be killed at any instant: the next night checks what is left to
+do, so a missed or interrupted night is caught up and a second one has nothing to do. A failure is
+recorded and does not keep the rest from running.
 """
 
 import datetime
@@ -33,6 +33,7 @@ from pipeline.report.night_record import (
     of_summary,
     write_night,
 )
+from pipeline.report.score_tables import format_head_score
 from pipeline.report.summary import MANY_REJECTED, Summary
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver
@@ -44,9 +45,9 @@ from pipeline.store.registry import champion, choose_models, read_card
 
 
 def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
-    """Do what a night has to do; a failure of it is in the result, and `on_failure` was run.
+    """Run all steps of a night; failures are in the result, after `on_failure` was run.
 
-    Raises NightBusy at once when another night is going on.
+    Raises NightBusy at once when another nightly run is active.
     """
     with night_lock(opened.store), report_failure(opened.settings):
         run = NightRun(opened, map)
@@ -65,7 +66,7 @@ def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
 
 
 class NightRun:
-    """One night's work and what has become of it so far."""
+    """One night's work and its record so far."""
 
     def __init__(self, opened: OpenStore, map: PartMap):
         self.opened, self.settings, self.store = opened, opened.settings, opened.store
@@ -75,42 +76,44 @@ class NightRun:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step of the night; one that fails does not keep the next from being taken."""
+        """Time a step of the night; one that fails does not stop the next."""
         started = time.monotonic()
-        with self._told(name):
+        with self._recording(name):
             yield
         self.night.seconds[name] = round(time.monotonic() - started, 1)
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """An error becomes a failure of the night, named by its kind; words go to the messages."""
+    def _recording(self, what: str) -> Iterator[None]:
+        """Record an error as a failure of the night by its class; log its message privately."""
         try:
             yield
         except Exception as error:
-            foreseen = isinstance(error, PipelineError)
+            on_purpose = isinstance(error, PipelineError)
             self.opened.private.log_message(
-                f"{what}: {error if foreseen else traceback.format_exc()}"
+                f"{what}: {error if on_purpose else traceback.format_exc()}"
             )
             self.night.failures.append(f"{what}: {type(error).__name__}")
 
     def take_batches(self) -> None:
-        """Every folder of the inbox through the main job, in the order of names."""
-        said = self.settings.inbox
-        inbox = None if said is None else folder_at(said)
+        """Run the main job on every folder of the inbox, in the order of names."""
+        address = self.settings.inbox
+        inbox = None if address is None else folder_at(address)
         if inbox is None or not inbox.is_dir():
             raise ConfigError(
-                f"The setting `inbox` is {said}, expected a folder whose folders are batches. Set "
-                "it in dental.toml or in DENTAL_INBOX."
+                f"The setting `inbox` is {address}, expected a folder whose folders are batches. "
+                "Set it in dental.toml or in DENTAL_INBOX."
             )
         private = self.opened.private
         known = {DeliveryLists(private, batch).folder: batch for batch in batches(private)}
         for folder in folders_of(inbox, self.settings.follow_links):
-            # A batch that was delivered by hand keeps the name that it was given then.
+            # A batch that was delivered by hand keeps the name that it got then.
             self._take_batch(folder, known.get(folder.resolve()))
 
     def _take_batch(self, folder: BatchFolder, name: str | None) -> None:
-        place = f"folder {len(self.night.batches) + 1} of the inbox"  # its name may name people
-        with self._told(name or place):
+        place = (
+            f"folder {len(self.night.batches) + 1} of the inbox"  # its name may contain a patient's
+        )
+        with self._recording(name or place):
             if not has_scans(folder):
                 self.night.batches[name or place] = BatchNight(EMPTY)
                 return
@@ -119,7 +122,7 @@ class NightRun:
             self.night.batches[place] = BatchNight(BROKEN)
             return
         self.night.batches[name] = BatchNight(BROKEN)  # until it is done
-        with self._told(f"batch {name}"):
+        with self._recording(f"batch {name}"):
             try:
                 summary = run_batch(self.opened, name, self._map, only_new=True)
             except BatchBusy as busy:
@@ -138,10 +141,10 @@ class NightRun:
             self.night.many_rejected = True
 
     def take_labels(self) -> None:
-        """Reviewers' tables, the oldest first; what a table held is remembered by its digest.
+        """Apply reviewers' tables, the oldest first; those applied before are known by a digest.
 
-        Without that, an old table would be the newest word again on every night. A kill between
-        appending and remembering is harmless: lines that were said before are not appended.
+        Without that, an old table would give the newest labels again every night. A kill between
+        appending and storing the digest is harmless: a label that is known is not appended.
         """
         folder = self.settings.feedback
         if folder is None:
@@ -154,7 +157,7 @@ class NightRun:
         taken = self.night.labels = {"files": 0, "appended": 0, "unused": 0}
         tables = (path for path in folder.iterdir() if path.suffix.lower() == ".csv")
         for number, path in enumerate(sorted(tables, key=_age_and_name), start=1):
-            with self._told(f"table {number} of reviewers' labels"):
+            with self._recording(f"table {number} of reviewers' labels"):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 if self.opened.private.path("feedback", digest).exists():
                     continue
@@ -167,7 +170,7 @@ class NightRun:
                 taken["unused"] += len(found.problems)
 
     def train_when_due(self) -> None:
-        """Train and promote once enough labels are new; without a champion, once it is possible."""
+        """Train and promote once enough labels are new; without a champion, as soon as possible."""
         chosen = choose_models(self.settings, self.store)
         since = last_training(self.store, chosen.trunk_id)
         if since is not None:
@@ -175,7 +178,7 @@ class NightRun:
                 found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
             new, enough = len(found), self.settings.min_new_labels
             if new < enough:
-                self.night.head = f"{new} new labels since the last training, {enough} are awaited"
+                self.night.head = f"{new} new labels since the last training, {enough} are needed"
                 return
         try:
             require_enough(self.store, chosen, self.settings)
@@ -188,15 +191,16 @@ class NightRun:
         began = datetime.datetime.now(datetime.UTC).isoformat()
         trained, failures = learn_and_predict(self.opened, self._map)
         self.night.promoted = trained.promoted
-        said = "promoted" if trained.promoted else "not promoted"
-        self.night.head = f"{trained.head_id} was trained and {said}: {trained.words}"
+        verdict = "promoted" if trained.promoted else "not promoted"
+        score = " ".join(format_head_score(trained.card))
+        self.night.head = f"{trained.head_id} was trained and {verdict}: {trained.words}. {score}"
         self.night.failures += [str(failure) for failure in failures]
         self.store.write_bytes(training_mark(chosen.trunk_id), began.encode())
         if trained.promoted:
-            self._write_reports_anew(trained.head_id)
+            self._rewrite_reports(trained.head_id)
 
-    def _write_reports_anew(self, head_id: str) -> None:
-        """The pages of tonight's batches were written before the head was there."""
+    def _rewrite_reports(self, head_id: str) -> None:
+        """Write the pages of tonight's batches again, which were written before the new head."""
         for summary in self._summaries:
             summary.head = head_id
             with catalog.open_store(self.store) as con:
@@ -205,7 +209,7 @@ class NightRun:
 
 
 def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
-    """The batch folders of an inbox, by name; hidden ones are none, links only when followed."""
+    """The batch folders of an inbox, by name: no hidden ones, links only when followed."""
     if isinstance(inbox, S3Folder):
         return [folder for folder in inbox.folders() if not folder.name.startswith(".")]
     return sorted(
@@ -218,10 +222,10 @@ def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
 
 
 def training_mark(trunk_id: str) -> str:
-    """Where a night says when it last trained a head on a trunk.
+    """Where a night records when it last trained a head on a trunk.
 
-    Its card does not: labels that are again what they were make a head that stands already, with
-    the card of then, and every later night would make it again.
+    The head's card does not have it: labels that return to what they were give a head that exists
+    already, with its old card, and every later night would train it again.
     """
     return f"runs/trained-{trunk_id}"
 

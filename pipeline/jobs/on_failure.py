@@ -1,4 +1,4 @@
-"""Failure is heard: the command of the setting `on_failure`, with what happened on its input."""
+"""Run the command of the setting `on_failure`, with what happened on its standard input."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,25 +10,31 @@ from pipeline.progress import log
 SECONDS = 60
 
 
-def run_failure_command(settings: Settings, words: str) -> None:
-    """Run the command of the settings, if there is one; one that fails is told, no more."""
+def run_failure_command(settings: Settings, message: str) -> None:
+    """Run the command of the settings, if there is one; log its failure, no more."""
     if settings.on_failure is None:
         return
     try:
         # By the shell, since people give pipes; whoever writes the settings runs the pipeline.
         status = subprocess.run(
-            settings.on_failure, shell=True, input=words.encode(), timeout=SECONDS, check=False
+            settings.on_failure, shell=True, input=message.encode(), timeout=SECONDS, check=False
         ).returncode
     except subprocess.TimeoutExpired:
         log.error("The command of `on_failure` took longer than %d s and was ended.", SECONDS)
         return
     if status:
-        log.error("The command of `on_failure` ended with status %d; nobody may know.", status)
+        log.error(
+            "The command of `on_failure` ended with status %d; the alarm may not have arrived.",
+            status,
+        )
 
 
 @contextmanager
 def report_failure(settings: Settings) -> Iterator[None]:
-    """Sound the alarm when the block raises. It names the kind of error: words may name files."""
+    """Run the failure command when the block raises.
+
+    It gets the class of the error alone, since the message may name a file.
+    """
     try:
         yield
     except Exception as error:

@@ -140,7 +140,7 @@ def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: Feedbac
     last = {(line.crop_id, line.reviewer): line for line in lines}
     taken.replaced = len(lines) - len(last)
     with catalog.open_store(store) as con:
-        said = catalog.query(con, "last_words")
+        said = catalog.query(con, "latest_label_by_source")
     before = {
         (row.crop_id, row.source): None if pd.isna(row.label) else row.label
         for row in said.itertuples()

@@ -29,7 +29,7 @@ from pipeline.model.head.start import InitialWeights
 from pipeline.model.network import Embedder, build
 from pipeline.model.trunk.golden import golden_crop
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
-from pipeline.progress import log, progress
+from pipeline.progress import Advance, progress
 from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store.base import Store
@@ -129,20 +129,21 @@ def read_learned_trunk(
     used = settings.learn.model_copy(update={"labels": crops.labels})
     memory = StoredCheckpoint(store, chosen.trunk_id)
     rows = len(crops.classes)
-    with progress("learn", rows * used.epochs) as advance:
-        told = log_epoch(lambda: advance(rows))
-        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, told, memory)
+    with progress("learn trunk", rows * used.epochs) as advance:
+        on_epoch = count_epochs(advance, rows)
+        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, on_epoch, memory)
     _store(store, chosen, crops, used, found, round(time.monotonic() - started, 1))
     memory.forget()
 
 
-def log_epoch(advance: Callable[[], None]) -> Callable[[int, dict], None]:
-    """Tell what an epoch brought, and how far the run is."""
+def count_epochs(advance: Advance, rows: int) -> Callable[[int, dict], None]:
+    """Advance by `rows` an epoch, and by the epochs before a resumed run at once."""
+    done = 0
 
     def on_epoch(number: int, measured: dict) -> None:
-        advance()
-        said = ", ".join(f"{name} {value:.3f}" for name, value in measured.items())
-        log.info(f"epoch {number}: {said}")
+        nonlocal done
+        advance(rows * (number - done))
+        done = number
 
     return on_epoch
 

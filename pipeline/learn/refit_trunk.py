@@ -10,7 +10,7 @@ from pipeline.errors import NotEnoughData
 from pipeline.learn.background_rows import BackgroundRows
 from pipeline.learn.checkpoint import StoredCheckpoint
 from pipeline.learn.crop_source import on_sides
-from pipeline.learn.learn_trunk import log_epoch, network_of, start_from
+from pipeline.learn.learn_trunk import count_epochs, network_of, start_from
 from pipeline.learn.training_rows import TrainingRows, crops_of
 from pipeline.model.head.rows import InMemoryEmbeddings
 from pipeline.model.head.start import InitialWeights
@@ -51,9 +51,9 @@ def refit_trunk(
     name = f"{run}.npz"
     if not store.has(name):
         memory = StoredCheckpoint(store, run.replace("/", "-"))
-        with progress("learn", len(crops.classes) * how.epochs) as advance:
-            told = log_epoch(lambda: advance(len(crops.classes)))
-            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, told, memory)
+        with progress("learn trunk", len(crops.classes) * how.epochs) as advance:
+            on_epoch = count_epochs(advance, len(crops.classes))
+            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, on_epoch, memory)
         store.write_bytes(name, found.to_bytes())
         memory.forget()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))

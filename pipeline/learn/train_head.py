@@ -6,6 +6,7 @@ baselines, measured on the same test patients.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ def train_head(
     """
     require_enough(store, chosen, settings)
     rows = labelled_rows(store, chosen, settings)
-    say(splits.prove_disjoint(rows.patients, rows.sides))
+    splits.prove_disjoint(rows.patients, rows.sides)
     head_id = head_fingerprint(
         chosen.trunk_id,
         settings.head,
@@ -132,19 +133,20 @@ def fit_head(
     """A head learned from the training rows of `sides` (N,), chosen on its validation rows."""
     learn, judge = sides == "train", sides == "validation"
     background = rows.background and rows.background.taught(rows.patients, sides)
-    trained = train(
-        rows.embeddings,
-        rows.truth,
-        learn,
-        judge,
-        rows.classes,
-        settings.head,
-        grid(chosen.trunk, chosen.recipe.side),
-        _losses(say),
-        start,
-        background,
-        lambda steps: progress("teach", steps),
-    )
+    with progress("learn head", settings.head.epochs + settings.head.taught) as advance:
+        trained = train(
+            rows.embeddings,
+            rows.truth,
+            learn,
+            judge,
+            rows.classes,
+            settings.head,
+            grid(chosen.trunk, chosen.recipe.side),
+            lambda *_: advance(1),
+            start,
+            background,
+            lambda _: nullcontext(advance),
+        )
     if settings.head.taught and not trained.taught:
         say(
             f"Not taught by a support-vector machine: the training side has {learn.sum()} labelled "
@@ -179,14 +181,6 @@ def _learned(rows: TrainingRows, settings: Settings, trained: TrainedHead) -> di
         "split": splits.prove_disjoint(rows.patients, rows.sides),
         "region_kinds": known["region_kind"].value_counts().to_dict(),
     }
-
-
-def _losses(say: Say) -> Callable[[int, dict], None]:
-    def on_epoch(number: int, losses: dict) -> None:
-        said = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        say(f"epoch {number}: {said}")
-
-    return on_epoch
 
 
 def _scores(

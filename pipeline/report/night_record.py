@@ -1,6 +1,7 @@
-"""What a nightly run did, as a record in the store and as words for people; batches are named only.
+"""What a nightly run did: its record in the store and its summary for people.
 
-Records are runs/night-….json, one a night; the words of the last one are reports/nightly.txt.
+Records are runs/night-….json, one a night; the summary of the last one is reports/nightly.txt. Of
+what was delivered they have the names of batches alone.
 """
 
 import json
@@ -13,7 +14,7 @@ from pipeline.report.summary import FAILED, MANY_REJECTED, OK, Summary
 from pipeline.store.base import Store
 
 PAGE = "reports/nightly.txt"
-CLOCKS = timedelta(hours=1)  # by which a clock may be wrong before a record is not believed
+CLOCK_ERROR = timedelta(hours=1)  # a record that is further in the future does not count
 NEW, UNCHANGED, EMPTY, BUSY, BROKEN = "new", "unchanged", "empty", "busy", "failed"
 
 
@@ -25,18 +26,18 @@ class BatchNight:
     counts: dict[str, int] = field(default_factory=dict)  # of the whole batch, by status and table
     seconds: float = 0.0
     report: str | None = None
-    lines: list[str] = field(default_factory=list)  # what people should read, without names
+    lines: list[str] = field(default_factory=list)  # for people, without names
 
 
 @dataclass
 class NightRecord:
-    """What a night did: counts, times and names of batches, nothing else that was delivered."""
+    """What a night did, in counts and times; of what was delivered, batch names alone."""
 
     started_at: str = field(default_factory=lambda: _now().isoformat(timespec="seconds"))
     finished_at: str | None = None
     batches: dict[str, BatchNight] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)  # files, appended, unused
-    head: str | None = None  # what became of training, in words; None when none was due
+    head: str | None = None  # what came of training; None when it was not reached
     promoted: bool = False
     many_rejected: bool = False  # in a batch that was worked on
     failures: list[str] = field(default_factory=list)
@@ -55,7 +56,7 @@ class NightRecord:
 
 
 def of_summary(summary: Summary) -> BatchNight:
-    """What a batch's own run says, as a part of the night's."""
+    """The night's entry for a batch, from the summary of its run."""
     lines = [f"ALERT {alert}" for alert in summary.alerts]
     lines += [f"note  {note}" for note in summary.notes]
     lines += [f"FAILED  {failure}" for failure in summary.failures]
@@ -69,7 +70,7 @@ def of_summary(summary: Summary) -> BatchNight:
 
 
 def write_night(store: Store, night: NightRecord, settings: Settings) -> None:
-    """Finish the night: its record, and the page for people (for its owner alone to read)."""
+    """Finish the night: write its record, and the summary for its owner alone to read."""
     now = _now()
     night.finished_at = now.isoformat(timespec="seconds")
     store.write_bytes(PAGE, ("\n".join(format_night(night, settings)) + "\n").encode(), mode=0o600)
@@ -80,15 +81,15 @@ def write_night(store: Store, night: NightRecord, settings: Settings) -> None:
 def last_night(store: Store) -> NightRecord | None:
     """The night that finished last; None before the first.
 
-    One from the future says that a clock was wrong. It would silence the watchdog until then, so it
-    does not count.
+    One from the future does not count: a clock was wrong, and it would silence the watchdog until
+    then.
     """
     records = [name for name in store.names("runs") if name.startswith("runs/night-")]
     for name in reversed(records):
         record = json.loads(store.read_bytes(name))
         batches = {name: BatchNight(**batch) for name, batch in record.pop("batches").items()}
         night = NightRecord(**record, batches=batches)
-        if age(night) > -CLOCKS:
+        if age(night) > -CLOCK_ERROR:
             return night
     return None
 
@@ -103,13 +104,13 @@ def _now() -> datetime:
 
 
 def format_night(night: NightRecord, settings: Settings) -> list[str]:
-    """Lines for a terminal, a mail or the page."""
-    said = "FAILED" if night.failures else "done"
+    """Lines for a terminal, a mail or the file reports/nightly.txt."""
+    result = "FAILED" if night.failures else "done"
     started = datetime.fromisoformat(night.started_at)
-    lines = [f"Night of {started:%Y-%m-%d %H:%M} UTC: {said}"]
+    lines = [f"Night of {started:%Y-%m-%d %H:%M} UTC: {result}"]
     for name, batch in night.batches.items():
         if batch.outcome not in (UNCHANGED, EMPTY):
-            lines += _batch_in_words(name, batch, settings)
+            lines += _format_batch(name, batch, settings)
     quiet = [batch.outcome for batch in night.batches.values()]
     unchanged, empty = quiet.count(UNCHANGED), quiet.count(EMPTY)
     lines.append(f"  {unchanged} batches unchanged, {empty} folders without scans")
@@ -120,16 +121,16 @@ def format_night(night: NightRecord, settings: Settings) -> list[str]:
         lines.append(f"  head    {night.head}")
     lines += [f"  FAILED  {failure}" for failure in night.failures]
     if night.failures:
-        lines.append(f"  The words stand in {settings.private_folder}/messages.log")
+        lines.append(f"  Details are in {settings.private_folder}/messages.log")
     spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in night.seconds.items())
     return [*lines, f"  time    {spent}"]
 
 
-def _batch_in_words(name: str, batch: BatchNight, settings: Settings) -> list[str]:
+def _format_batch(name: str, batch: BatchNight, settings: Settings) -> list[str]:
     statuses = ("accepted", "duplicate", "rejected")
     counts = ", ".join(f"{batch.counts.get(status, 0)} {status}" for status in statuses)
-    said = f"{counts}, {batch.seconds:.0f} s" if batch.counts else "see below"
-    lines = [f"  {name}  {batch.outcome}: {said}"]
+    result = f"{counts}, {batch.seconds:.0f} s" if batch.counts else "see below"
+    lines = [f"  {name}  {batch.outcome}: {result}"]
     if batch.report:
         lines.append(f"          {settings.store}/{batch.report}")
     return lines + [f"          {line}" for line in batch.lines]

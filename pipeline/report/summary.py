@@ -1,4 +1,4 @@
-"""What a run did, in counts and times, as a record in the store and as words for people."""
+"""What a run did, in counts and times: its record in the store and its summary for people."""
 
 import json
 import secrets
@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.config import Settings
+from pipeline.report.next_command import next_command
+from pipeline.report.training_summary import format_head_score
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store.base import Store
-from pipeline.store.registry import choose_models
+from pipeline.store.registry import choose_models, head_home, read_card
 from pipeline.store.tables import SCANS
 
 OK, FAILED, MANY_REJECTED = 0, 1, 2
@@ -38,14 +40,14 @@ class Summary:
         return not self.worked and not self.failures
 
     def add_seconds(self, stage: str, seconds: float) -> None:
-        """Count time for a stage."""
+        """Add time to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0) + seconds
 
     def exit_status(self, settings: Settings) -> int:
         """0 also with rejected scans up to the set share, 2 above it, 1 for failure."""
         if self.failures or self.broken_checks:
             return FAILED
-        # Forgetting somebody is no fault of a delivery.
+        # Forgotten scans are no fault of a delivery.
         forgotten = self.counts.get("forgotten", 0)
         delivered = self.counts.get("delivered", 0) - forgotten
         rejected = self.counts.get("rejected", 0) - forgotten
@@ -74,7 +76,7 @@ def last_summary(store: Store, batch: str) -> Summary | None:
 
 
 def format_progress(settings: Settings, batch: str) -> str:
-    """How far a batch has come, from the parts that stand in the store."""
+    """How far a batch has come, from the parts in the store."""
     store = Store(settings.store)
     received = len(SCANS.numbers(store, batch))
     embedded = len(choose_models(settings, store).features.numbers(store, batch))
@@ -82,16 +84,16 @@ def format_progress(settings: Settings, batch: str) -> str:
 
 
 def format_summary(summary: Summary, settings: Settings) -> list[str]:
-    """Lines for a terminal: what happened, where things lie, where the time went, what next."""
+    """Lines for a terminal: what happened, where results are, time by stage, the next command."""
     counts, store = summary.counts, settings.store
     lines = [f"Batch {summary.batch}"]
     if summary.nothing_to_do:
-        lines.append("Nothing was to do: every scan of this batch is done already.")
+        lines.append("Nothing to do: every scan of this batch is done already.")
     lines.append(
         "  scans       "
         + ", ".join(f"{counts.get(s, 0)} {s}" for s in ("accepted", "duplicate", "rejected"))
     )
-    lines += [f"              {line}" for line in _besides(summary)]
+    lines += [f"              {line}" for line in _other_files(summary)]
     features, predictions = counts.get("features", 0), counts.get("predictions", 0)
     lines.append(f"  features    {store}/features/{summary.trunk}  ({features} rows)")
     if summary.head:
@@ -102,21 +104,35 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
     lines += [f"  note        {note}" for note in summary.notes]
     lines += [f"  FAILED      {failure}" for failure in summary.failures]
     lines += [f"  CHECK       {check}" for check in summary.broken_checks]
+    if summary.exit_status(settings) == MANY_REJECTED:
+        lines.append(
+            f"  REJECTED    more than {settings.max_rejected_share:.0%} of the files, the setting "
+            f"`max_rejected_share`; reasons: dental query rejections batch={summary.batch}"
+        )
     total = sum(summary.seconds.values())
     spent = sorted(summary.seconds.items(), key=lambda item: -item[1])
     where = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in spent if seconds >= 0.05)
     lines.append(f"  time        {total:.1f} s: {where}")
+    lines += _head_score(summary, settings)
     lines.append(f"Next: {_next(summary, settings)}")
     return lines
 
 
-def _besides(summary: Summary) -> list[str]:
-    """What was found in the folder besides scans, where there was any."""
+def _head_score(summary: Summary, settings: Settings) -> list[str]:
+    """Of a head that this run trained: its score and that of the best baseline."""
+    if "train" not in summary.worked or summary.head is None:
+        return []
+    card = read_card(Store(settings.store), head_home(summary.head))
+    return [f"  {line}" for line in format_head_score(card)]
+
+
+def _other_files(summary: Summary) -> list[str]:
+    """What the folder held besides scans, if anything."""
     planned, lines = summary.planned, []
     if planned is None:
         return lines
     if planned.label_files or planned.ignored:
-        lines.append(f"besides {planned.label_files} label files, {planned.ignored} ignored files")
+        lines.append(f"and {planned.label_files} label files, {planned.ignored} ignored files")
     if planned.growing:
         lines.append(
             f"{planned.growing} files are still being written, or wait for a table that is; the "
@@ -125,15 +141,12 @@ def _besides(summary: Summary) -> list[str]:
     if planned.forgotten:
         lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
     if planned.problems:
-        said = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
-        lines.append(f"label lines that could not be used: {said} (see messages.log)")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
+        lines.append(f"label lines that could not be used: {kinds} (see messages.log)")
     return lines
 
 
 def _next(summary: Summary, settings: Settings) -> str:
-    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
     if summary.failures or summary.broken_checks:
         return f"see {settings.private_folder}/messages.log, then run the same command again"
-    if summary.head:
-        return f"make query Q=worklist{where}"
-    return f"make query Q=batches{where}"
+    return next_command("worklist" if summary.head else "query batches", settings)

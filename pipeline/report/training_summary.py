@@ -15,6 +15,7 @@ from pipeline.report.format_numbers import (
     format_score,
     format_support,
 )
+from pipeline.report.next_command import next_command
 
 if TYPE_CHECKING:
     from pipeline.learn.learn_trunk import LearnedTrunkResult
@@ -41,13 +42,12 @@ def format_training(card: dict, promoted: bool, why: str, settings: Settings) ->
     ):
         lines.append(_row(name, [*map(str, counts), str(support)]))
     verdict = "Promoted" if promoted else "Not promoted"
-    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
-    return [*lines, "", f"{verdict}: {why}.", f"Next: make query Q=worklist{where}"]
+    lines += ["", *format_head_score(card), f"{verdict}: {why}."]
+    return [*lines, f"Next: {next_command('worklist', settings)}"]
 
 
 def format_cross_validation(record: dict, name: str, settings: Settings) -> list[str]:
     """Return the scores of all folds together, line by line."""
-    where = "" if settings.store == "data/store" else f" STORE={settings.store}"
     return [
         f"Cross-validation over {record['folds']} folds of patients, trunk {record['trunk']}, "
         f"classes {', '.join(record['classes'])}",
@@ -58,7 +58,7 @@ def format_cross_validation(record: dict, name: str, settings: Settings) -> list
         *score_lines(record["scores"], record["differences"]),
         *format_comparison(record["differences"]),
         f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
-        f"Next: make train{where}",
+        f"Next: {next_command('train', settings)}",
     ]
 
 
@@ -111,15 +111,36 @@ def format_learned_trunk(learned: "LearnedTrunkResult", settings: Settings) -> l
         where = f"{settings.private_folder}/messages.log"
         return [*lines, f"Next: see {where}, then run the same command again"]
     if learned.trained is None:
-        named = "" if store == "data/store" else f" STORE={store}"
         lines.append(f"No head was trained on it. {learned.no_head}")
-        return [*lines, f"Next: make query Q=trunks{named}"]
+        return [*lines, f"Next: {next_command('query trunks', settings)}"]
     trained = learned.trained
     return [
         *lines,
         "",
         *format_training(trained.card, trained.promoted, trained.words, settings),
     ]
+
+
+def format_head_score(card: dict) -> list[str]:
+    """Return the AUROC of the head and of the best baseline, and what to do when it is behind."""
+    scores = {method: found["estimates"]["auroc"] for method, found in card["scores"].items()}
+    head = scores.pop("head")
+    measured = {name: found for name, found in scores.items() if found["value"] is not None}
+    if head["value"] is None:
+        return [
+            "The head has no AUROC: the test side lacks crops of one kind. Label more patients."
+        ]
+    line = f"Head: AUROC {format_estimate(head)} on the test side"
+    if not measured:
+        return [f"{line}."]
+    best = max(measured, key=lambda name: measured[name]["value"])
+    lines = [f"{line}; best baseline, {METHODS[best]}: {format_estimate(measured[best])}."]
+    if head["value"] < measured[best]["value"]:
+        lines.append(
+            "The head is behind that baseline: label more patients, or learn a trunk from your own "
+            "scans with `dental learn-trunk`."
+        )
+    return lines
 
 
 def _row(name: str, cells) -> str:

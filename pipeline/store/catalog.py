@@ -3,7 +3,9 @@
     sql/views/    what one may query, made in the order of their numbers
     sql/older/    what stands in for columns that parts of earlier versions lack
     sql/macros/   what several questions share
-    sql/queries/  named questions; `-- $name = default` in the header declares a parameter
+    sql/queries/  named queries for people; `-- $name = default` in the header declares a parameter,
+                  `-- topic: …` where the list of queries shows it
+    sql/internal/ named queries that the code alone asks
     sql/checks/   each must return no rows
 
 A connection sees the parts that were finished when it was opened.
@@ -52,6 +54,15 @@ COLUMNS = {
     if not kind.startswith("background_")  # which nothing asks about
 }
 PARAMETER = re.compile(r"-- \$(\w+)(?: = (.+))?")
+TOPIC = "-- topic: "
+# Of queries for people, in the order of their list.
+TOPICS = (
+    "What to look at",
+    "Deliveries",
+    "Patients",
+    "Crops and labels",
+    "Models and scores",
+)
 REQUIRED = object()
 
 
@@ -60,6 +71,7 @@ class Query(NamedTuple):
 
     description: str
     parameters: dict[str, Any]  # REQUIRED for one without default
+    topic: str | None  # None for one that the code alone asks
 
 
 def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
@@ -180,24 +192,30 @@ def whole_models(store: Store, kind: str) -> list[str]:
 
 
 def queries() -> dict[str, Query]:
-    """Every named question."""
+    """Every named query for people."""
     return {path.stem: read_query(path) for path in sorted((SQL / "queries").glob("*.sql"))}
 
 
 def read_query(path: Path) -> Query:
     """The comment at the head of a query: its first line describes, `$` lines declare."""
     first, *others = path.read_text().splitlines()
-    parameters = {}
+    parameters, topic = {}, None
     for line in others:
+        if line.startswith(TOPIC):
+            topic = line.removeprefix(TOPIC)
         if found := PARAMETER.fullmatch(line):
             name, default = found.groups()
             parameters[name] = REQUIRED if default is None else json.loads(default)
-    return Query(first.removeprefix("-- "), parameters)
+    return Query(first.removeprefix("-- "), parameters, topic)
 
 
 def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFrame:
     """Ask the named question; ConfigError for an unknown name or wrong parameters."""
-    files = {path.stem: path for path in sorted((SQL / "queries").glob("*.sql"))}
+    files = {
+        path.stem: path
+        for folder in ("queries", "internal")
+        for path in sorted((SQL / folder).glob("*.sql"))
+    }
     if name not in files:
         raise ConfigError(f"There is no query `{name}`. {nearest(name, list(files))}")
     asked = read_query(files[name])

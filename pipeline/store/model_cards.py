@@ -6,11 +6,11 @@ learned from, null when nothing), seed, scores, made_at, device, versions, secon
 
 from collections.abc import Mapping
 
-from pipeline.config import nearest
 from pipeline.errors import ConfigError
 from pipeline.store.base import Store
 from pipeline.store.catalog import whole_models
 from pipeline.store.registry import champion, head_home, read_card, trunk_home
+from pipeline.store.short_ids import model_id_of
 
 UNSAID = "–"
 
@@ -26,28 +26,21 @@ def head_ids(store: Store) -> list[str]:
 
 
 def require_head(store: Store, head_id: str) -> str:
-    """`head_id` when there is such a head; ConfigError with the nearest one otherwise."""
-    return _known("head", head_id, head_ids(store))
+    """The head that `head_id` or a prefix names; ConfigError with the nearest one otherwise."""
+    return model_id_of("head", head_id, head_ids(store))
 
 
 def newest_challenger(store: Store) -> str:
     """The head made last of those that are not the champion; ConfigError when there is none."""
     known = head_ids(store)
     if not known:
-        raise ConfigError("The store has no head yet; train one with: make train")
+        raise ConfigError("The store has no head yet; train one with: dental train")
     standing = champion(store) or {}
     cards = [read_card(store, head_home(each)) for each in known]
     cards = [card for card in cards if card["head"] != standing.get("head")]
     if not cards:
-        raise ConfigError("The store has no head but the champion; train one with: make train")
+        raise ConfigError("The store has no head but the champion; train one with: dental train")
     return max(cards, key=_age)["head"]
-
-
-def _known(kind: str, given: str, known: list[str]) -> str:
-    if given not in known:
-        hint = nearest(given, known) if known else "There is none yet."
-        raise ConfigError(f"There is no {kind} `{given}` in the store. {hint}")
-    return given
 
 
 def list_models(store: Store) -> list[dict]:
@@ -78,8 +71,9 @@ def compare_models(store: Store, first: str, second: str) -> list[tuple[str, str
     """
     trunks = {each: trunk_home(each) for each in trunk_ids(store)}
     known = trunks | {each: head_home(each) for each in head_ids(store)}
-    homes = [known[_known("model", each, list(known))] for each in (first, second)]
-    if (first in trunks) != (second in trunks):
+    ids = [model_id_of("model", each, list(known)) for each in (first, second)]
+    homes = [known[each] for each in ids]
+    if (ids[0] in trunks) != (ids[1] in trunks):
         raise ConfigError(
             f"`{first}` and `{second}` are a trunk and a head, which have nothing to compare; "
             "name two of a kind. `dental models` lists them."

@@ -17,6 +17,7 @@ from pipeline.ingest.list_files import Entry, list_batch
 from pipeline.stages.read_scan import named_scan_id, scan_id_of
 from pipeline.store import catalog
 from pipeline.store.open_store import OpenStore
+from pipeline.store.short_ids import find_scan_id
 
 # What to do about a reason; the detail of any other reason says it.
 REMEDIES = {
@@ -79,9 +80,10 @@ def explain_file(opened: OpenStore, name: str) -> FileHistory:
     places = dict(_places(opened, name))
     if (data := content_at(name)) is not None:
         history.scan_id = scan_id_of(data)
-    elif not places:
-        history.scan_id = named_scan_id(name)
     with catalog.open_store(opened.store) as con:
+        if data is None and not places:
+            # The store has no id of a forgotten scan any more, so a whole one is taken as it is.
+            history.scan_id = named_scan_id(name) or find_scan_id(con, name)
         history.attempts = list(_attempts(opened, con, places, history.scan_id))
         if history.scan_id is None:
             history.scan_id = _last_scan_id(con, opened, places)

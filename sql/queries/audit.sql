@@ -1,4 +1,5 @@
 -- How many crops are abnormal and how often a flag is right, by the crops drawn for the audit.
+-- topic: Models and scores
 -- $batch = null
 --
 -- Nights count once all their crops are reviewed: of half a night somebody may have chosen which.

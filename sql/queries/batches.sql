@@ -1,4 +1,5 @@
 -- What became of every batch: files delivered, then accepted, duplicate and rejected, then rows.
+-- topic: Deliveries
 -- Forgotten files count as rejected too, since every delivered file has its row.
 with files as (
     select

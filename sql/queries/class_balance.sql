@@ -1,4 +1,5 @@
 -- Labels in force by batch and kind of region, with the patients behind them.
+-- topic: Crops and labels
 -- $trunk = null
 with labelled as (
     select distinct

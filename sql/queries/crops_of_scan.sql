@@ -1,4 +1,5 @@
 -- The crops of one scan under every recipe, with the label in force and what the champion says.
+-- topic: Crops and labels
 -- $scan_id
 with places as (
     select distinct

@@ -1,4 +1,5 @@
 -- Whether batches differ from the reference by more than chance, the most surprising fact first.
+-- topic: Deliveries
 -- $batch = null
 -- $alert = null
 select

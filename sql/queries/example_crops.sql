@@ -1,4 +1,5 @@
 -- A few crops to look at, one of each scan, always the same ones.
+-- topic: What to look at
 -- $batch = null
 -- $recipe = null
 -- $limit = 8

@@ -1,4 +1,5 @@
 -- Crops that the champion flags and nobody has reviewed, in the order of the work-list.
+-- topic: What to look at
 -- $batch = null
 select *
 from worklist

@@ -1,4 +1,5 @@
 -- Labels that may be wrong, the most doubtful first, by what models without them say.
+-- topic: Crops and labels
 -- $batch = null
 -- $reviewed = false
 -- $limit = 20

@@ -1,4 +1,5 @@
 -- Crops with an embedding and a label in force: what a head can learn from.
+-- topic: Crops and labels
 -- $trunk = null
 --
 -- Without `trunk` the champion's embeddings count, and before the first champion any trunk's.

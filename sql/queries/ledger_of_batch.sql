@@ -1,4 +1,5 @@
 -- Every delivery of one batch, attempt by attempt.
+-- topic: Deliveries
 -- $batch
 select *
 from scans

@@ -1,4 +1,5 @@
 -- Every delivery of one scan, in whatever batch.
+-- topic: Deliveries
 -- $scan_id
 select *
 from scans

@@ -1,4 +1,5 @@
 -- Scans that look alike, or are the same, but were said to be of different patients.
+-- topic: Patients
 -- $batch = null
 -- $distance = 4
 --

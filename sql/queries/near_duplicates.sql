@@ -1,4 +1,5 @@
 -- Accepted scans that look alike, such as one film exported twice, the most alike first.
+-- topic: Patients
 -- $batch = null
 -- $distance = 4
 --

@@ -1,4 +1,5 @@
 -- The crops whose embeddings are most similar to one crop's, by cosine, among the same trunk's.
+-- topic: What to look at
 -- $crop_id
 -- $k = 10
 -- $own_patient = false

@@ -1,28 +1,18 @@
 -- What is least like normal first, found without labels: by two scores, and where it peaks.
+-- topic: What to look at
 -- $batch = null
 -- $trunk = null
 -- $limit = 20
-with of_one_trunk as (
+with placed as (
     -- The champion's trunk, else the one whose model is the newest.
-    select novelty_now.*
-    from novelty_now
-    left join champion on novelty_now.trunk = champion.trunk
-    where $trunk::varchar is null or novelty_now.trunk = $trunk
+    select novelty_places.*
+    from novelty_places
+    left join champion on novelty_places.trunk = champion.trunk
+    where $trunk::varchar is null or novelty_places.trunk = $trunk
     qualify
         dense_rank() over (
-            order by (champion.trunk is not null) desc, novelty_now.number desc
+            order by (champion.trunk is not null) desc, novelty_places.number desc
         ) = 1
-),
-
--- Crops that the model learned from look less novel than they are, so every crop is placed among
--- those of its own kind: 0 is the least novel, 1 the most.
-placed as (
-    select
-        *,
-        percent_rank() over (partition by learned order by gaussian) as gaussian_place,
-        percent_rank() over (partition by learned order by neighbour) as neighbour_place
-
-    from of_one_trunk
 )
 
 select
@@ -33,7 +23,7 @@ select
     features.tooth,
     placed.gaussian,
     placed.neighbour,
-    (placed.gaussian_place + placed.neighbour_place) / 2 as novelty_place,
+    placed.novelty_place,
     placed.peak_row,
     placed.peak_column,
     placed.learned,

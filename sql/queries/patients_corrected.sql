@@ -1,4 +1,5 @@
 -- Scans whose patient was named, or named otherwise, only after they had been accepted.
+-- topic: Patients
 -- $batch = null
 --
 -- They stay where they are, also on their side of a split, until their batch is taken back. Two files

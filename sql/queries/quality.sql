@@ -1,4 +1,5 @@
 -- What was flagged about the quality of scans: a hint to look at them, not a verdict.
+-- topic: Deliveries
 -- $batch = null
 with flagged as (
     select

@@ -1,4 +1,5 @@
 -- Crops with an embedding by batch and kind of region, with the scans and patients behind them.
+-- topic: Crops and labels
 -- $batch = null
 -- $trunk = null
 select

@@ -1,4 +1,5 @@
 -- Why scans were rejected, the most common reason first, with one example in words.
+-- topic: Deliveries
 -- $batch = null
 select
     batch,

@@ -1,4 +1,5 @@
 -- What kinds of files were delivered, by format, bits, colour and modality, the commonest first.
+-- topic: Deliveries
 -- $batch = null
 select
     batch,

@@ -1,4 +1,5 @@
 -- How the champion's scores are spread: crops per bin of p_abnormal, seen in training or not.
+-- topic: Models and scores
 -- $batch = null
 -- $bins = 25
 select

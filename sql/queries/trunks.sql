@@ -1,4 +1,5 @@
 -- Embeddings that every trunk made, and whether it is the champion's.
+-- topic: Models and scores
 select
     features.trunk,
     count(*) as embeddings,

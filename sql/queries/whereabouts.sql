@@ -1,4 +1,5 @@
 -- Where a crop stands: its batch, part and place, and the label in force.
+-- topic: Crops and labels
 -- $crop_id
 -- $trunk = null
 select

@@ -1,4 +1,5 @@
 -- What to look at first: unseen, then the likeliest abnormal, crops drawn for the audit in between.
+-- topic: What to look at
 -- $batch = null
 -- $audit = null
 -- $limit = 20

@@ -31,13 +31,13 @@ listed as (
     select
         predictions_now.*,
         audits.crop_id is not null as audit,
-        again.crop_id is not null as again,
+        repeated_places.crop_id is not null as again,
         labels_now.label
 
     from predictions_now
     left join audits on predictions_now.crop_id = audits.crop_id
     left join labels_now on predictions_now.crop_id = labels_now.crop_id
-    left join again on predictions_now.crop_id = again.crop_id
+    left join repeated_places on predictions_now.crop_id = repeated_places.crop_id
     where labels_now.source is null or labels_now.source = 'delivered'
 ),
 

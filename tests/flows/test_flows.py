@@ -1,5 +1,6 @@
-"""Real Prefect runs of real flows, as the commands of the README start them."""
+"""Real Prefect runs of real flows, started by the `dental` command."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -21,10 +22,10 @@ SMALL = {
 }
 
 
-def python(*arguments, **variables):
-    """Run `python -m …` in the clone, as make does; returns the finished process."""
+def dental(*arguments, module="pipeline.cli", **variables):
+    """Run `dental …` in the clone; returns the finished process."""
     return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **SMALL, **variables},
         capture_output=True,
@@ -39,7 +40,7 @@ def batch(tmp_path_factory):
     """A batch full of planted identifiers, scans among it that cannot be used; its first run."""
     root = tmp_path_factory.mktemp("flows")
     folder = identifier_batch(root / "Ann Smith")
-    run = python("flows", "process_batch", folder, "--store", root / "store", "--name", "night")
+    run = dental("run", folder, "--store", root / "store", "--name", "night")
     return root, folder, run
 
 
@@ -49,7 +50,8 @@ def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
     assert "5 accepted, 0 duplicate, 4 rejected" in run.stdout
     [trunk] = (root / "store" / "features").iterdir()
     assert str(trunk) in run.stdout
-    assert run.stdout.splitlines()[-1].startswith("Next: make query")
+    assert "REJECTED    more than 10% of the files" in run.stdout
+    assert run.stdout.splitlines()[-1].startswith("Next: dental query batches --store")
     features = pd.read_parquet(trunk)
     assert set(features["batch"]) == {"night"}
     assert features["embedding"].map(len).unique().tolist() == [8 * 8 * 8]
@@ -57,9 +59,8 @@ def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
 
 def test_a_run_with_nothing_new_says_so_and_does_not_import_tensorflow(batch):
     root, folder, _ = batch
-    run = python(
-        "flows",
-        "process_batch",
+    run = dental(
+        "run",
         folder,
         "--store",
         root / "store",
@@ -67,7 +68,7 @@ def test_a_run_with_nothing_new_says_so_and_does_not_import_tensorflow(batch):
         "night",
         PYTHONPROFILEIMPORTTIME="1",
     )
-    assert "Nothing was to do" in run.stdout
+    assert "Nothing to do" in run.stdout
     imported = {line.split("|")[-1].strip() for line in run.stderr.splitlines()}
     assert "prefect.flows" in imported
     assert not imported & {"tensorflow", "keras", "matplotlib", "sklearn"}
@@ -96,9 +97,7 @@ def test_no_planted_identifier_is_in_prefects_database_the_store_or_the_logs(bat
 )
 def test_a_first_mistake_gives_one_sentence_and_status_1(tmp_path, folder, variables, says):
     (tmp_path / "empty").mkdir()
-    run = python(
-        "flows", "process_batch", tmp_path / folder, "--store", tmp_path / "store", **variables
-    )
+    run = dental("run", tmp_path / folder, "--store", tmp_path / "store", **variables)
     assert run.returncode == 1
     assert says in run.stderr
     assert "Traceback" not in run.stderr
@@ -107,12 +106,31 @@ def test_a_first_mistake_gives_one_sentence_and_status_1(tmp_path, folder, varia
 
 @pytest.mark.parametrize(
     ("flow", "says"),
-    [("train", "Too few labels to train a head"), ("cross_validate", "5 folds need at least 6")],
+    [("train", "Too few labels to train a head"), ("cross-validate", "5 folds need at least 6")],
 )
-def test_an_error_in_a_flow_is_told_alone(batch, flow, says):
+def test_an_error_in_a_flow_is_printed_without_a_traceback(batch, flow, says):
     root, _, _ = batch
-    run = python("flows", flow, "--store", root / "store")
+    run = dental(flow, "--store", root / "store", "--json")
+    assert run.stdout == ""
     assert run.returncode == 1
     assert says in run.stderr
     assert "Traceback" not in run.stderr
     assert "leaked" not in run.stderr  # as DuckDB has it while a thread of Prefect's goes on
+
+
+def test_json_of_a_run_is_all_there_is_on_standard_output(batch):
+    root, folder, _ = batch
+    run = dental("run", folder, "--store", root / "store", "--name", "night", "--json")
+    assert run.returncode == 2
+    assert json.loads(run.stdout)["counts"]["rejected"] == 4
+    assert "Starting: batch night" in run.stderr
+
+
+def test_the_earlier_command_forwards_with_a_notice_and_the_same_exit_status(batch):
+    root, folder, _ = batch
+    arguments = ("process_batch", folder, "--store", root / "store", "--name", "night")
+    run = dental(*arguments, module="flows")
+    assert run.returncode == 2
+    assert "`python -m flows process_batch` is deprecated" in run.stderr
+    assert "use `dental run`" in run.stderr
+    assert "5 accepted, 0 duplicate, 4 rejected" in run.stdout

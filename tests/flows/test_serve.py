@@ -1,4 +1,4 @@
-"""A real Prefect server and a real schedule that fires; an import alone finds none of the traps."""
+"""A real Prefect server and a real schedule that fires: an import alone finds none of the traps."""
 
 import contextlib
 import os
@@ -58,7 +58,7 @@ def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, m
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     small = small_store(tmp_path)
     write_files(tmp_path / "inbox" / "2026-11-01", a_png=b"broken")
-    arguments = ("-m", "flows", "serve", "--store", small.settings.store, "--every", 3)
+    arguments = ("-m", "pipeline.cli", "serve", "--store", small.settings.store, "--every", 3)
     often = {"PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     with running(*arguments, DENTAL_INBOX=str(tmp_path / "inbox"), **often) as serving:
         night = soon(lambda: last_night(small.store), serving)
@@ -95,7 +95,7 @@ def test_a_killed_run_leaves_no_server(tmp_path):
         soon(lambda: not alive(started))
 
 
-def test_a_schedule_that_is_none_is_refused_in_words():
+def test_an_invalid_schedule_is_refused_with_an_example():
     from flows.serve import schedule_of
 
     for wrong in ({"schedule": "every night"}, {"timezone": "Europe/Bonn"}):

@@ -93,7 +93,7 @@ def test_a_second_run_finds_nothing_to_do_and_changes_nothing(tmp_path):
     summary = process_folder(store, folder)
     assert summary.nothing_to_do
     assert stored_bytes(store.store, *tables) == before
-    assert "Nothing was to do" in "\n".join(format_summary(summary, store.settings))
+    assert "Nothing to do" in "\n".join(format_summary(summary, store.settings))
 
 
 def test_a_grown_batch_adds_parts_and_leaves_the_others_alone(tmp_path):

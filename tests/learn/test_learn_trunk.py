@@ -129,20 +129,20 @@ def with_settings(store, **changes):
 
 def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
     store = with_settings(store, learn=LEARN.model_copy(update={"seed": 1}))
-    told, epochs = stage.log_epoch, []
+    count_epochs, epochs = stage.count_epochs, []
 
-    def dying(advance):
+    def dying(advance, rows):
         def on_epoch(number, measured):
-            told(advance)(number, measured)
+            count_epochs(advance, rows)(number, measured)
             if number == 2:
                 raise KeyboardInterrupt
 
         return on_epoch
 
-    monkeypatch.setattr(stage, "log_epoch", dying)
+    monkeypatch.setattr(stage, "count_epochs", dying)
     with pytest.raises(KeyboardInterrupt):
         stage.learn_trunk(store)
-    monkeypatch.setattr(stage, "log_epoch", lambda _: lambda number, _: epochs.append(number))
+    monkeypatch.setattr(stage, "count_epochs", lambda *_: lambda number, _: epochs.append(number))
     monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
     found = stage.learn_trunk(store)
     assert epochs == [2]

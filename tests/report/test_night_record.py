@@ -1,4 +1,4 @@
-"""What a watchdog sees of the last night, and what people read of it."""
+"""The last night as a watchdog checks it, and as people read it."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def status(small, *options):
     return CliRunner().invoke(commands, ["status", "--store", small.settings.store, *options])
 
 
-def test_status_tells_a_watchdog_when_no_night_finished_in_time(small):
+def test_status_is_1_when_no_night_finished_in_time(small):
     asked = status(small)
     assert asked.exit_code == 1
     assert "no nightly run has ever finished" in asked.output
@@ -49,7 +49,7 @@ def test_status_tells_a_watchdog_when_no_night_finished_in_time(small):
     assert status(small, "--max-age", "24h").exit_code == 0
 
 
-def test_status_tells_that_the_last_night_failed(small):
+def test_status_is_1_when_the_last_night_failed(small):
     finished(small, timedelta(hours=2))
     finished(small, timedelta(hours=1), failures=["training: OSError"])
     asked = status(small)
@@ -65,13 +65,13 @@ def test_a_night_from_the_future_does_not_silence_the_watchdog(small):
     assert status(small, "--max-age", "24h").exit_code == 1
 
 
-def test_an_age_that_is_none_is_refused_in_words(small):
+def test_an_invalid_age_is_refused_with_an_example(small):
     asked = status(small, "--max-age", "yesterday")
     assert isinstance(asked.exception, ConfigError)
     assert "`yesterday`, expected a number and s, m, h or d" in str(asked.exception)
 
 
-def test_a_night_is_kept_as_it_was_and_told_with_its_batches(small):
+def test_a_night_is_read_as_it_was_written_and_printed_with_its_batches(small):
     night = NightRecord(head="none was trained.", labels={"files": 1, "appended": 2, "unused": 3})
     night.batches["20261101"] = BatchNight(
         "new", {"accepted": 5, "rejected": 1}, 7.4, "reports/20261101.html", ["note  drift: none"]
@@ -79,9 +79,9 @@ def test_a_night_is_kept_as_it_was_and_told_with_its_batches(small):
     night.batches["20261102"] = BatchNight("unchanged")
     write_night(small.store, night, small.settings)
     assert last_night(small.store) == night
-    said = "\n".join(format_night(night, small.settings))
-    assert "20261101  new: 5 accepted, 0 duplicate, 1 rejected, 7 s" in said
-    assert "note  drift: none" in said
-    assert "20261102" not in said
-    assert "1 batches unchanged" in said
-    assert "2 appended from 1 new files, 3 lines unused" in said
+    text = "\n".join(format_night(night, small.settings))
+    assert "20261101  new: 5 accepted, 0 duplicate, 1 rejected, 7 s" in text
+    assert "note  drift: none" in text
+    assert "20261102" not in text
+    assert "1 batches unchanged" in text
+    assert "2 appended from 1 new files, 3 lines unused" in text

@@ -35,7 +35,7 @@ def dense_network(
         x = keras.layers.Dense(
             size, activation="relu", kernel_initializer=start, name=f"dense{number}"
         )(x)
-        x = dropout(x, dropout, settings.seed + number)
+        x = apply_dropout(x, dropout, settings.seed + number)
     return keras.Model(inputs, classes(class_count)(x), name="head")
 
 
@@ -48,7 +48,7 @@ def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -
     inputs = keras.Input((int(np.prod(grid)),), name="embedding")
     filters = filters_of(grid, settings.units)
     x = pooled(keras.layers.Reshape(grid)(inputs), filters, settings.seed)
-    x = dropout(x, settings.dropout, settings.seed)
+    x = apply_dropout(x, settings.dropout, settings.seed)
     return keras.Model(inputs, classes(class_count)(x), name="shared_head")
 
 
@@ -108,7 +108,7 @@ def classes(class_count: int) -> keras.layers.Dense:
     )
 
 
-def dropout(x, share: float, seed: int):
+def apply_dropout(x, share: float, seed: int):
     return keras.layers.Dropout(share, seed=seed)(x) if share else x
 
 

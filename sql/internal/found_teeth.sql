@@ -17,14 +17,14 @@ with places as (
         crops.scan_w,
         crops.scan_h,
         predictions_now.p_abnormal,
-        again.crop_id is not null as again
+        repeated_places.crop_id is not null as again
 
     from crops
     left join predictions_now
         on
             crops.crop_id = predictions_now.crop_id
             and crops.recipe = predictions_now.recipe
-    left join again on crops.crop_id = again.crop_id
+    left join repeated_places on crops.crop_id = repeated_places.crop_id
     where
         crops.region_kind = 'tooth'
         and ($batch::varchar is null or crops.batch = $batch)

@@ -1,4 +1,4 @@
--- What every source said last of every crop; a null label withdraws.
+-- The latest label that each source gave to each crop; a null label withdraws.
 select
     crop_id,
     source,

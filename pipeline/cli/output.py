@@ -1,0 +1,57 @@
+"""Print a result: as text for people, or as JSON for programs."""
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Callable
+from datetime import date
+
+from rich.console import Console
+
+WIDE = 180  # columns for a file or a pipe, which have no width of their own
+
+
+def console() -> Console:
+    """Where tables go."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def show(values: object, as_json: bool, print_text: Callable[[], None]) -> None:
+    """Print `values` as JSON and nothing else on standard output, or call `print_text`."""
+    if as_json:
+        print(json.dumps(plain(values), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_text()
+
+
+def plain(value: object) -> object:
+    """`value` in what JSON has: a table becomes its rows, a value class its fields, NaN null."""
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    if hasattr(value, "to_dict"):  # of pandas
+        return plain(value.to_dict("records"))
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, set | frozenset):
+        return plain(sorted(value))
+    if hasattr(value, "tolist"):  # of NumPy
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, date):  # a time stamp too; pandas' NaT is none
+        return value.isoformat() if value == value else None
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else _text(value)
+
+
+def _text(value: object) -> str | None:
+    """Of anything else, such as a path; pandas' missing values are unequal to themselves."""
+    missing = type(value).__name__ in ("NAType", "NaTType")
+    return None if missing else str(value)

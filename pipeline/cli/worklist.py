@@ -1,0 +1,53 @@
+"""`dental worklist`: what to look at first, in the columns that a person reads."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.output import show
+
+ROWS = 20
+COLUMNS = ["rank", "crop_id", "tooth", "predicted", "p", "flags", "label", "batch"]
+
+
+@commands.command("worklist", rich_help_panel=LOOK)
+def worklist(
+    all_rows: Annotated[bool, typer.Option("--all", help=f"Not only the first {ROWS}.")] = False,
+    store: StoreOption = None,
+    csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the crops to look at first: unseen in training, then the likeliest abnormal.
+
+    A tooth marked ? is a guess from the place. Flags: flagged by the champion, audit (drawn by
+    chance), seen in training, repeat of a likelier place, novel, and those of the scan's quality.
+    """
+    from pipeline.store import catalog
+    from pipeline.store.short_ids import shorten_crop_ids
+
+    with catalog.open_store(settings_of(store).store) as con:
+        # One more than is shown, to know whether there are more.
+        rows = catalog.query(con, "worklist_lines", limit=None if all_rows else ROWS + 1)
+        more = not all_rows and len(rows) > ROWS
+        rows = rows[COLUMNS] if all_rows else rows[COLUMNS].head(ROWS)
+        if csv:
+            rows.assign(flags=rows["flags"].map(" ".join)).to_csv(sys.stdout, index=False)
+            return
+        short = shorten_crop_ids(con, list(rows["crop_id"])) if len(rows) and not as_json else []
+
+    def print_text() -> None:
+        if rows.empty:
+            print("The work-list is empty: no head has predicted yet, or all crops are reviewed.")
+            return
+        from pipeline.cli.print_table import print_rows
+
+        shown = rows.astype(object).assign(crop_id=short, flags=rows["flags"].map(" ".join))
+        shown = shown.where(shown.notna(), None)
+        header = ["rank", "id", "tooth", "predicted", "p", "flags", "label", "batch"]
+        print_rows(header, list(shown.itertuples(index=False)))
+        if more:
+            print(f"The first {ROWS}; the others: dental worklist --all")
+
+    show(rows, as_json, print_text)

@@ -1,0 +1,8 @@
+-- Scans whose id begins so, in order.
+-- $prefix
+-- $limit
+select distinct scan_id
+from scans
+where starts_with(scan_id, $prefix)
+order by scan_id
+limit $limit::bigint
