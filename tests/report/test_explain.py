@@ -109,7 +109,7 @@ def keras_file(head):
     last = len(head.kernels) - 1
     layers = [{"class_name": "InputLayer", "config": {}}] + [
         {
-            "class_name": "DenseNetwork",
+            "class_name": "Dense",
             "config": {"activation": "softmax" if number == last else "relu"},
         }
         for number in range(last + 1)
@@ -151,6 +151,8 @@ def explained(tmp_path_factory):
     )
     about = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
     trunk = {
+        "trunk": chosen.trunk_id,
+        "recipe_id": chosen.recipe_id,
         "settings": chosen.trunk.model_dump(mode="json", exclude={"weights"}),
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": 512,
