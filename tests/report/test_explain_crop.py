@@ -151,6 +151,8 @@ def explained(tmp_path_factory):
     )
     classes = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
     trunk = {
+        "trunk": chosen.trunk_id,
+        "recipe_id": chosen.recipe_id,
         "settings": chosen.trunk.model_dump(mode="json", exclude={"weights"}),
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": 512,

@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline.config import Recipe
+from pipeline.config import Recipe, Trunk
 from pipeline.store.registry import stored_choice
 
 
@@ -11,7 +11,7 @@ def test_a_card_that_names_a_setting_of_an_earlier_version_is_still_read(store):
         "trunk": "t",
         "recipe_id": "r",
         "recipe": {**Recipe(side=64).model_dump(), "tile_step": 0.5},
-        "settings": {"channels": 1},
+        "settings": Trunk().model_dump(mode="json", exclude={"weights"}),
     }
     store.write_bytes("models/trunks/t/card.json", json.dumps(card).encode())
     assert stored_choice(store, "t").recipe == Recipe(side=64)
