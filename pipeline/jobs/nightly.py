@@ -33,7 +33,7 @@ from pipeline.report.night_record import (
     of_summary,
     write_night,
 )
-from pipeline.report.score_tables import format_head_score
+from pipeline.report.training_summary import format_head_score
 from pipeline.report.summary import MANY_REJECTED, Summary
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver
