@@ -1,9 +1,9 @@
-"""Parts worked on by a Dask cluster that exists already.
+"""Work on parts in an existing Dask cluster.
 
-What travels is a stage's work as values (settings, batch and model names), a part's number, and
-back its outcome. Prefect and its tasks stay in the flow's process: a worker needs neither a Prefect
-server nor this package's `flows`. A scheduler that went away may come back, a worker that was lost
-costs its part another attempt, and one that comes late is used.
+A worker receives a stage's work as values (settings, batch and model names) and a part's number,
+and returns its outcome. Prefect and its tasks stay in the flow's process: a worker needs neither a
+Prefect server nor this package's `flows`. A scheduler that went away may come back, a worker that
+was lost costs its part another attempt, and one that comes late is used.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ LOOK_SECONDS = 5.0
 
 
 class Cluster:
-    """A connected cluster, for one stage; any thread may ask."""
+    """A connected cluster for one stage; thread-safe."""
 
     def __init__(self, client: Client, settings: Settings, work: PartWork):
         self._client, self._work = client, work
         self._resources = getattr(settings.dask, work.needs, {}) if work.needs else {}
         self._last_worker = time.monotonic()
-        self._gone: str | None = None  # why nothing can be done any more, in words
+        self._gone: str | None = None  # why no part can be done any more
 
-    def ask(self, number: int) -> Attempt:
-        """Have one part worked on; waits for it, across restarts of scheduler and workers."""
+    def run_part(self, number: int) -> Attempt:
+        """Work on one part and wait for it, across restarts of scheduler and workers."""
         while self._gone is None:
             # Another key each time: a scheduler that remembers the old one would answer for it.
             key = f"{self._work.stage} {self._work.job.batch} {number}-{secrets.token_hex(4)}"
@@ -45,17 +45,19 @@ class Cluster:
                 future = self._client.submit(
                     attempt_elsewhere, self._work, number, key=key, resources=self._resources
                 )
-                return self._answer(future)
+                return self._result(future)
             except (CancelledError, CommClosedError):
-                time.sleep(1)  # the client is looking for the scheduler; sent again when it is back
+                time.sleep(1)  # the client reconnects to the scheduler; then the part is sent again
             except ClosedClientError:
                 self._gone = f"The Dask scheduler did not come back in {PATIENCE_SECONDS:.0f} s."
-            except Exception as error:  # a part that ended several workers, or was not understood
-                words = f"no worker could do it ({type(error).__name__}: {error})"
-                return Attempt(failed=True, words=words)
+            except (
+                Exception
+            ) as error:  # a part that killed several workers, or could not be unpickled
+                message = f"no worker could do it ({type(error).__name__}: {error})"
+                return Attempt(failed=True, words=message)
         return Attempt(failed=True, words=self._gone)
 
-    def _answer(self, future: Future) -> Attempt:
+    def _result(self, future: Future) -> Attempt:
         while True:
             try:
                 return future.result(timeout=LOOK_SECONDS)
@@ -65,40 +67,41 @@ class Cluster:
                     future.cancel()
 
     def require_worker(self) -> None:
-        """Wait for a worker that can do this; ConfigError when none comes."""
-        while not self._gone and not self._suited():
+        """Wait for a worker that offers the resources; ConfigError when none comes."""
+        while not self._gone and not self._has_worker():
             self._look_for_workers()
             time.sleep(0.2)
         if self._gone:
             raise ConfigError(self._gone)
 
     def _look_for_workers(self) -> None:
-        if self._suited():
+        if self._has_worker():
             self._last_worker = time.monotonic()
         elif time.monotonic() - self._last_worker > PATIENCE_SECONDS:
             offer = " ".join(f"{name}={count:g}" for name, count in self._resources.items())
             self._gone = (
                 f"No Dask worker for the stage {self._work.stage} came in {PATIENCE_SECONDS:.0f} s"
                 + (f"; expected one that offers {offer}. " if offer else ". ")
-                + "Start one (see the README), or correct the settings under `dask`."
+                + "Start one, see docs/dask.md, or correct the settings under `dask`."
             )
             log.warning("%s", self._gone)
 
-    def _suited(self) -> bool:
+    def _has_worker(self) -> bool:
         try:
             workers = self._client.scheduler_info()["workers"].values()
         except (OSError, KeyError):
             return False  # the scheduler is away
         return any(
-            all(worker["resources"].get(name, 0) >= count for name, count in wanted)
+            all(
+                worker["resources"].get(name, 0) >= count for name, count in self._resources.items()
+            )
             for worker in workers
-            for wanted in [self._resources.items()]
         )
 
 
 @contextlib.contextmanager
 def connect(settings: Settings, work: PartWork) -> Iterator[Cluster]:
-    """The cluster of the settings with a worker for `work`; ConfigError in words without one."""
+    """Connect to the cluster of the settings and wait for a worker for `work`; else ConfigError."""
     address = checked_address(settings.dask.address)
     try:
         client = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
@@ -114,7 +117,7 @@ def connect(settings: Settings, work: PartWork) -> Iterator[Cluster]:
 
 
 def checked_address(address: str | None) -> str:
-    """The scheduler's address; ConfigError for none, and for one that is open to the network."""
+    """The scheduler's address; ConfigError when it is missing or open to the network."""
     if address is None:
         raise ConfigError(
             'The setting `runner` is "dask" but `dask.address` names no scheduler, such as '
@@ -126,7 +129,7 @@ def checked_address(address: str | None) -> str:
     raise ConfigError(
         f"`dask.address` is {address}, expected tls://… or an address of this machine alone: who "
         "reaches a scheduler without TLS can run what they like as you, and read the private "
-        "folder. Give scheduler, workers and runs certificates (see the README)."
+        "folder. Give scheduler, workers and runs certificates, see docs/dask.md."
     )
 
 

@@ -13,15 +13,15 @@ from pipeline.errors import ConfigError, StageFailed
 from pipeline.jobs.part_work import PartWork
 from pipeline.stages.parts_loop import StageRun
 
-AWAY = 64  # parts that are with a cluster at a time; each costs a waiting thread here
+PARTS_IN_CLUSTER = 64  # at a time; each costs a waiting thread here
 
 
 def as_tasks(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
     """Run `work` on every number as a task; results and StageFailed in the numbers' order.
 
     A task is one part: the unit that is written, retried and resumed. Finished parts are the
-    cache, so Prefect's own stays off. Only what can pass, such as a flaky disk, is tried again; a
-    bad scan is a row already.
+    cache, so Prefect's own stays off. Only errors that may be transient, such as those of a
+    flaky disk, are retried; a rejected scan is a row already.
     """
     with executor_of(config.load(), work) as (do, at_once):
 
@@ -34,7 +34,7 @@ def as_tasks(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]
             task_run_name=f"{stage} part {{part}}",
             retries=2,
             retry_delay_seconds=5,
-            retry_condition_fn=may_pass,
+            retry_condition_fn=is_transient,
             cache_policy=NO_CACHE,
             persist_result=False,
         )
@@ -47,7 +47,7 @@ def as_tasks(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]
 def executor_of(
     settings: Settings, work: StageRun
 ) -> Iterator[tuple[Callable[[int], object], int]]:
-    """What does a part, by the setting `runner`, and how many parts are given to it at once."""
+    """The function that works on a part, by the setting `runner`, and how many parts at once."""
     if settings.runner == "threads" or not isinstance(work.work, PartWork):
         # One part at a time: inside a part decoding and embedding use every core already.
         yield work, 1
@@ -60,10 +60,10 @@ def executor_of(
             ".venv/bin/pip install -e '.[dask]', or leave `runner` out."
         ) from None
     with connect(settings, work.work) as cluster:
-        yield (lambda number: work.outcome(number, cluster.ask(number))), AWAY
+        yield (lambda number: work.outcome(number, cluster.run_part(number))), PARTS_IN_CLUSTER
 
 
-def may_pass(task, task_run, state) -> bool:
-    """Whether trying again may help."""
+def is_transient(task, task_run, state) -> bool:
+    """Whether a retry may succeed."""
     failure = state.result(raise_on_failure=False)
     return isinstance(failure, StageFailed) and failure.may_pass

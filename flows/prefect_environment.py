@@ -1,6 +1,6 @@
-"""Prefect's surroundings: its own home beside the store, quiet, and nothing sent anywhere.
+"""Prefect's environment variables: its home in the private folder, few messages, no telemetry.
 
-To be set before Prefect is imported, which reads them once. What you set yourself stands.
+Set them before Prefect is imported, which reads them once. Those that are set already are kept.
 """
 
 import os
@@ -9,7 +9,7 @@ from pipeline.config import Settings
 
 
 def set_prefect_environment(settings: Settings) -> None:
-    """Set what Prefect reads at import."""
+    """Set the variables that Prefect reads at import."""
     ours = {
         "PREFECT_HOME": str(settings.private_folder.absolute() / "prefect"),
         "DO_NOT_TRACK": "1",

@@ -56,7 +56,7 @@ def run_flow(flow, *parameters, report: Callable) -> int:
 
     prefect_server.wait()
     # Private to Prefect 3.8, which has no other way to end its thread in order. Left running, it
-    # holds on to what the flow knew, and DuckDB tells of 117 leaks on the terminal.
+    # holds on to what the flow knew, and DuckDB reports 117 leaks on the terminal.
     from prefect._internal.concurrency.threads import wait_for_global_loop_exit
 
     before = report_outcome.set(report)
@@ -64,5 +64,5 @@ def run_flow(flow, *parameters, report: Callable) -> int:
         state = flow(*parameters, return_state=True)
     finally:
         report_outcome.reset(before)
-    wait_for_global_loop_exit(prefect_server.LAST_WORDS)
+    wait_for_global_loop_exit(prefect_server.SHUTDOWN_SECONDS)
     return state.result() if state.is_completed() else 1

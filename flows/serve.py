@@ -14,7 +14,7 @@ Schedule = CronSchedule | IntervalSchedule
 
 
 def schedule_of(settings: Settings, every: int | None) -> Schedule:
-    """The settings' cron line, or `every` so many seconds; ConfigError for a line that is none."""
+    """The schedule of the settings, or every `every` seconds; ConfigError for a bad cron line."""
     if every:
         return IntervalSchedule(interval=timedelta(seconds=every))
     try:
@@ -28,7 +28,7 @@ def schedule_of(settings: Settings, every: int | None) -> Schedule:
 
 
 def serve(schedule: Schedule) -> None:
-    """Run the nightly flow by the schedule until stopped; every run is a process of its own."""
+    """Run the nightly flow by the schedule until stopped; each run is its own process."""
     how = {
         "name": "nightly",
         "schedules": [schedule],

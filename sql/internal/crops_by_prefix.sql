@@ -1,4 +1,4 @@
--- Crops whose scan_id begins so and whose region begins so, in order.
+-- Crops whose scan_id and region begin with the prefixes given, in order.
 -- $scan
 -- $region
 select

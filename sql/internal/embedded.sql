@@ -1,4 +1,4 @@
--- Crops with an embedding, the part they stand in, and the label in force if there is one.
+-- Crops with an embedding, the part they are in, and the label in force if there is one.
 -- $trunk
 select
     features.crop_id,

@@ -1,4 +1,4 @@
--- Scans with an embedding: whose they are, and their perceptual hash where there is one.
+-- Scans with an embedding: their patients, and their perceptual hashes if any.
 -- $trunk = null
 with hashes as (
     select

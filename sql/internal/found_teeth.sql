@@ -1,4 +1,4 @@
--- Where teeth were looked for on panoramics without boxes, which they may be, and their scores.
+-- Places where teeth were looked for on panoramics without boxes, with tooth guesses and scores.
 -- $batch = null
 -- $recipe = null
 -- $limit = 4

@@ -1,4 +1,4 @@
--- Crops with a label in force, and the facts by which scores are told apart.
+-- Crops with a label in force, and the facts that scores are grouped by.
 -- $trunk = null
 --
 -- Without `trunk` the champion's embeddings count, and before the first champion any trunk's.

@@ -1,8 +1,8 @@
--- Crops with an embedding of `trunk` whose label in force is another one than it was at `since`.
+-- Crops with an embedding of `trunk` whose label in force differs from the one at `since`.
 -- $trunk
 -- $since
 --
--- A label that was only said again, or confirmed by a reviewer, is no news: a head trained now would
+-- A label that was only repeated, or confirmed by a reviewer, does not count: a head trained now would
 -- learn the same. A withdrawn one counts: the last head learned from it, the next one would not.
 with labels_then as (
     select

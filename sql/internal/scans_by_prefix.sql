@@ -1,4 +1,4 @@
--- Scans whose id begins so, in order.
+-- Scans whose id begins with the prefix, in order.
 -- $prefix
 -- $limit
 select distinct scan_id

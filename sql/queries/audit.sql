@@ -2,8 +2,8 @@
 -- topic: Models and scores
 -- $batch = null
 --
--- Nights count once all their crops are reviewed: of half a night somebody may have chosen which.
--- Each night counts alike, however many scans it had. A flag is that of the newest promoted head
+-- Nights count once all their crops are reviewed: which half a reviewer did is no random choice.
+-- Each night counts equally, however many scans it had. A flag is that of the newest promoted head
 -- which had not learned from the patient, so that labels of the audit may be learned from later.
 -- Intervals are Wilson's, 95 %.
 with drawn as (
@@ -25,7 +25,7 @@ with drawn as (
     where $batch::varchar is null or audits.batch = $batch
 ),
 
-said as (
+verdicts as (
     select
         predictions.crop_id,
         predictions.flagged
@@ -44,11 +44,11 @@ counted as (
         count(*) filter (where drawn.complete) as crops,
         count(distinct drawn.patient_key) filter (where drawn.complete) as patients,
         count(*) filter (where drawn.complete and drawn.abnormal) as abnormal,
-        count(*) filter (where drawn.complete and said.flagged) as flagged,
-        count(*) filter (where drawn.complete and said.flagged and drawn.abnormal) as flagged_abnormal
+        count(*) filter (where drawn.complete and verdicts.flagged) as flagged,
+        count(*) filter (where drawn.complete and verdicts.flagged and drawn.abnormal) as flagged_abnormal
 
     from drawn
-    left join said on drawn.crop_id = said.crop_id
+    left join verdicts on drawn.crop_id = verdicts.crop_id
     having count(*) > 0
 )
 

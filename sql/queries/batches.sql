@@ -1,4 +1,4 @@
--- What became of every batch: files delivered, then accepted, duplicate and rejected, then rows.
+-- Files of every batch: delivered, accepted, duplicate and rejected, and the rows made of them.
 -- topic: Deliveries
 -- Forgotten files count as rejected too, since every delivered file has its row.
 with files as (

@@ -1,4 +1,4 @@
--- The crops of one scan under every recipe, with the label in force and what the champion says.
+-- The crops of one scan under every recipe, with the label in force and the champion's prediction.
 -- topic: Crops and labels
 -- $scan_id
 with places as (

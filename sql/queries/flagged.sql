@@ -1,4 +1,4 @@
--- Crops that the champion flags and nobody has reviewed, in the order of the work-list.
+-- Crops that the champion flags and no reviewer has labelled, in the order of the work-list.
 -- topic: What to look at
 -- $batch = null
 select *

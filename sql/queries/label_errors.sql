@@ -1,4 +1,4 @@
--- Labels that may be wrong, the most doubtful first, by what models without them say.
+-- Labels that may be wrong, the most doubtful first, by models that had not learned from them.
 -- topic: Crops and labels
 -- $batch = null
 -- $reviewed = false

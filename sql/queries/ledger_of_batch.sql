@@ -1,4 +1,4 @@
--- Every delivery of one batch, attempt by attempt.
+-- Every file of one batch, attempt by attempt.
 -- topic: Deliveries
 -- $batch
 select *

@@ -1,4 +1,4 @@
--- Every delivery of one scan, in whatever batch.
+-- Every delivery of one scan, in any batch.
 -- topic: Deliveries
 -- $scan_id
 select *

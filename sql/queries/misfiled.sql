@@ -1,9 +1,9 @@
--- Scans that look alike, or are the same, but were said to be of different patients.
+-- Scans that look alike, or are the same, but were delivered as different patients'.
 -- topic: Patients
 -- $batch = null
 -- $distance = 4
 --
--- One of the two may be filed under the wrong person. Scans whose patient nobody said are left out.
+-- One of the two may be filed under the wrong person. Scans delivered without a patient are left out.
 select
     distance,
     scan_id,

@@ -1,4 +1,4 @@
--- What is least like normal first, found without labels: by two scores, and where it peaks.
+-- The most novel crops first, found without labels: two scores, and where they peak.
 -- topic: What to look at
 -- $batch = null
 -- $trunk = null

@@ -1,4 +1,4 @@
--- What was flagged about the quality of scans: a hint to look at them, not a verdict.
+-- Quality flags of scans by batch: a hint to look at them, not a verdict.
 -- topic: Deliveries
 -- $batch = null
 with flagged as (

@@ -1,4 +1,4 @@
--- Why scans were rejected, the most common reason first, with one example in words.
+-- Why scans were rejected, the most common reason first, each with an example.
 -- topic: Deliveries
 -- $batch = null
 select

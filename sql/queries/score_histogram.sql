@@ -1,4 +1,4 @@
--- How the champion's scores are spread: crops per bin of p_abnormal, seen in training or not.
+-- The distribution of the champion's scores: crops per bin of p_abnormal, seen in training or not.
 -- topic: Models and scores
 -- $batch = null
 -- $bins = 25

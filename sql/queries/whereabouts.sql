@@ -1,4 +1,4 @@
--- Where a crop stands: its batch, part and place, and the label in force.
+-- Where a crop is stored and cut: its batch, part and place, and the label in force.
 -- topic: Crops and labels
 -- $crop_id
 -- $trunk = null

@@ -1,4 +1,4 @@
--- What to look at first: unseen, then the likeliest abnormal, crops drawn for the audit in between.
+-- The work-list with every column: unseen crops first, then the likeliest abnormal.
 -- topic: What to look at
 -- $batch = null
 -- $audit = null

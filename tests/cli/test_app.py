@@ -51,11 +51,11 @@ def test_query_prints_rows_as_a_table_or_as_csv(store):
 
 def test_a_query_of_many_columns_is_printed_whole_to_a_pipe(store):
     header, *rows = dental("query", "example_crops", "--csv", "--store", store).stdout.splitlines()
-    said = dental("query", "example_crops", "--store", store, COLUMNS="80").stdout
+    output = dental("query", "example_crops", "--store", store, COLUMNS="80").stdout
     crop_ids = [row.split(",")[0] for row in rows]
     assert len(crop_ids) == 3
-    assert all(crop_id in said for crop_id in crop_ids)
-    assert all(f"{name} " in said for name in header.split(",") if name.startswith("box_"))
+    assert all(crop_id in output for crop_id in crop_ids)
+    assert all(f"{name} " in output for name in header.split(",") if name.startswith("box_"))
 
 
 def test_query_takes_parameters(store):
@@ -86,21 +86,21 @@ def test_a_mistake_in_a_query_gives_one_sentence(store, arguments, says):
     assert "Traceback" not in asked.stderr
 
 
-def test_a_store_that_is_not_there_is_told(tmp_path):
+def test_a_missing_store_is_an_error_that_names_it(tmp_path):
     asked = dental("query", "batches", "--store", tmp_path / "gone")
     assert asked.returncode == 1
     assert "There is no store" in asked.stderr
 
 
 def test_trunk_describe_prints_the_arithmetic_of_the_notes():
-    said = dental("trunk", "describe").stdout
+    output = dental("trunk", "describe").stdout
     for figure in ("976", "808", "3,216", "4,640", "9,640", "16 × 16 × 32", "8192", "64 px"):
-        assert figure in said
+        assert figure in output
 
 
 def test_phantoms_are_drawn_and_called_synthetic(tmp_path):
-    said = dental("phantoms", tmp_path / "out", "--scans", 3, "--seed", 1, "--height", 100).stdout
-    assert "Synthetic" in said
+    output = dental("phantoms", tmp_path / "out", "--scans", 3, "--seed", 1, "--height", 100).stdout
+    assert "Synthetic" in output
     assert len([p for p in (tmp_path / "out").iterdir() if p.stem.startswith("phantom")]) >= 3
     again = dental("phantoms", tmp_path / "out", "--scans", 3)
     assert again.returncode == 1

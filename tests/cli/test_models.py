@@ -33,30 +33,32 @@ def dental(made, *arguments, status=0):
     return done.stdout
 
 
-def test_models_lists_what_there_is_and_compares_two(made):
-    said = dental(made, "models")
-    assert re.search(r"h0 .*\n.*champion", said)
-    assert said.count("champion") == 2
+def test_models_lists_trunks_and_heads_and_compares_two(made):
+    output = dental(made, "models")
+    assert re.search(r"h0 .*\n.*champion", output)
+    assert output.count("champion") == 2
     assert "2026-11-26" in dental(made, "models", "h0", "h1")
     with pytest.raises(ConfigError, match="3 models were named"):
         dental(made, "models", "h0", "h1", "t0")
 
 
 def test_evaluate_prints_proof_and_tables_or_csv_and_makes_its_page(made):
-    said = dental(made, "evaluate", "--head", "h1", "--specificity", "0.85", "--prevalence", "0.2")
-    for words in ("train and test share 0 patients", "specificity 0.85", "prevalence of 0.2"):
-        assert words in said
-    assert "evaluation-h1.html" in said
+    output = dental(
+        made, "evaluate", "--head", "h1", "--specificity", "0.85", "--prevalence", "0.2"
+    )
+    for text in ("train and test share 0 patients", "specificity 0.85", "prevalence of 0.2"):
+        assert text in output
+    assert "evaluation-h1.html" in output
     assert made.store.names("reports") == ["reports/evaluation-h1.html"]
     header, first, *_ = dental(made, "evaluate", "--csv").splitlines()
     assert header.startswith("head,kind,name,measure,value,low,high,baseline")
     assert first.startswith("h0,all,all,auroc,0.")
 
 
-def test_promote_takes_the_newest_head_and_says_what_it_decided(made):
-    said = dental(made, "promote")
-    assert "Head h1 was promoted: AUROC +" in said
+def test_promote_takes_the_newest_head_and_prints_its_decision(made):
+    output = dental(made, "promote")
+    assert "Head h1 was promoted: AUROC +" in output
     assert champion(made.store)["head"] == "h1"
-    said = dental(made, "promote", "h0", status=1)
-    assert "Head h0 was not promoted: AUROC -" in said
+    output = dental(made, "promote", "h0", status=1)
+    assert "Head h0 was not promoted: AUROC -" in output
     assert champion(made.store)["head"] == "h1"

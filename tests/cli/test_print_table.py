@@ -39,26 +39,26 @@ def test_rows_that_fit_are_a_table_and_one_column_less_makes_them_blocks(printed
 @pytest.mark.parametrize("width", [1, 20, 80, 180, 400])
 def test_no_value_is_cut_or_broken_at_any_width(printed, width):
     header = [f"column_{number}" for number in range(25)]
-    said = printed(width, header, [[f"{ID}-{number}" for number in range(25)]])
-    assert all(f"{ID}-{number}" in said for number in range(25))
-    assert "…" not in said
+    output = printed(width, header, [[f"{ID}-{number}" for number in range(25)]])
+    assert all(f"{ID}-{number}" in output for number in range(25))
+    assert "…" not in output
 
 
 @pytest.mark.parametrize("width", [20, 75, 76, 180])
-def test_only_prose_is_wrapped_and_never_to_a_ladder_of_words(printed, width):
-    words = "What to look at first: unseen, then the likeliest abnormal, then all others."
-    row = ("near_duplicates", "crop_id k own_patient trunk", words)
-    said = printed(width, ("query", "parameters", "answers"), [row, row], prose="answers")
-    assert said.count(row[0]) == said.count(row[1]) == 2
-    assert "…" not in said
-    assert len(said.splitlines()) <= 4 + 2 * 4
+def test_only_prose_is_wrapped_and_never_to_one_word_a_line(printed, width):
+    prose = "What to look at first: unseen, then the likeliest abnormal, then all others."
+    row = ("near_duplicates", "crop_id k own_patient trunk", prose)
+    output = printed(width, ("query", "parameters", "answers"), [row, row], prose="answers")
+    assert output.count(row[0]) == output.count(row[1]) == 2
+    assert "…" not in output
+    assert len(output.splitlines()) <= 4 + 2 * 4
 
 
-def test_words_that_look_like_markup_are_printed_as_they_are(printed):
+def test_text_that_looks_like_markup_is_printed_as_it_is(printed):
     for width in (80, 10):
         assert "[b]caries :tooth: [/x]" in printed(width, ["label"], [["[b]caries :tooth: [/x]"]])
 
 
-def test_no_rows_are_said_where_not_even_the_names_of_the_columns_fit(printed):
+def test_no_rows_are_reported_where_not_even_the_header_fits(printed):
     assert "p_abnormal" in printed(TABLE, HEADER, [])
     assert printed(20, HEADER, []) == "No rows.\n"

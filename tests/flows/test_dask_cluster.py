@@ -101,7 +101,7 @@ def test_a_run_that_loses_a_worker_gives_the_bytes_of_a_run_on_this_machine(runn
         assert b"smith" not in (logs / log).read_bytes().lower(), log
 
 
-def test_a_worker_that_nobody_offers_is_asked_for_in_words(running, tmp_path, monkeypatch):
+def test_a_missing_worker_is_an_error_that_names_the_resources(running, tmp_path, monkeypatch):
     monkeypatch.setattr(dask_cluster, "PATIENCE_SECONDS", 3)
     store = small_store(tmp_path, runner="dask", dask=Dask(address=running[0], embed={"GPU": 1}))
     work = StageRun("embed", "b", Embed(job_for("run", "b", store, None)), store.private, print)

@@ -44,7 +44,7 @@ def batch(tmp_path_factory):
     return root, folder, run
 
 
-def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
+def test_a_batch_goes_from_files_to_features_and_the_summary_names_their_folder(batch):
     root, _, run = batch
     assert run.returncode == 2, run.stderr  # four of nine rejected: above the share of 10 %
     assert "5 accepted, 0 duplicate, 4 rejected" in run.stdout
@@ -57,7 +57,7 @@ def test_a_batch_goes_from_files_to_features_and_says_where_they_lie(batch):
     assert features["embedding"].map(len).unique().tolist() == [8 * 8 * 8]
 
 
-def test_a_run_with_nothing_new_says_so_and_does_not_import_tensorflow(batch):
+def test_a_run_with_nothing_to_do_does_not_import_tensorflow(batch):
     root, folder, _ = batch
     run = dental(
         "run",

@@ -1,4 +1,4 @@
-"""Nights over an inbox: whatever happens to them, the store is as one calm run would leave it."""
+"""Nights over an inbox: whatever disturbs them, the store ends as an undisturbed run leaves it."""
 
 import datetime
 import json
@@ -83,7 +83,7 @@ def outcomes(found):
     return {name: batch.outcome for name, batch in found.batches.items()}
 
 
-def test_ten_nights_leave_what_calm_ones_would(night, tmp_path):
+def test_ten_disturbed_nights_leave_the_store_of_undisturbed_ones(night, tmp_path):
     heard = tmp_path / "heard"
     alarm = {"on_failure": f"cat >> {heard}"}
 
@@ -157,7 +157,7 @@ def test_ten_nights_leave_what_calm_ones_would(night, tmp_path):
     assert heard.read_text().count("Night of") == 1
 
 
-def test_a_flaky_disk_costs_one_night_of_one_part(night, monkeypatch):
+def test_a_failing_disk_costs_one_night_of_one_part(night, monkeypatch):
     def flaky(store, chosen):
         raise OSError(5, "Input/output error")
 
@@ -170,7 +170,7 @@ def test_a_flaky_disk_costs_one_night_of_one_part(night, monkeypatch):
     assert night().worked_on() == ["2026-11-01"]
 
 
-def test_a_batch_that_somebody_works_on_is_left_to_them(night):
+def test_a_batch_that_another_run_works_on_is_left_to_it(night):
     write_files(night.inbox / "2026-11-01", a_png=scan())
     with batch_lock(at_night(night.root, night.inbox).store, "2026-11-01"):
         found = night()
@@ -178,7 +178,7 @@ def test_a_batch_that_somebody_works_on_is_left_to_them(night):
     assert found.exit_status == 0
 
 
-def test_a_batch_delivered_by_hand_keeps_its_name_and_no_folder_is_named(night):
+def test_a_batch_delivered_by_hand_keeps_its_name_and_records_name_no_folder(night):
     folder = write_files(night.inbox / "Ann Smith", a_png=scan())
     store = at_night(night.root, night.inbox)
     process_batch.run_batch(store, deliver(folder, "spring", store))
@@ -196,7 +196,7 @@ def test_a_batch_delivered_by_hand_keeps_its_name_and_no_folder_is_named(night):
         assert not any(name in text for name in ("Ann", "Bob", "Carl", "Smith"))
 
 
-def test_an_inbox_that_is_not_there_is_a_failure_that_is_heard(night, tmp_path):
+def test_a_missing_inbox_is_a_failure_and_runs_the_failure_command(night, tmp_path):
     night.inbox.rmdir()
     assert night(on_failure=f"cat > {tmp_path}/heard").failures == ["inbox: ConfigError"]
     assert "FAILED  inbox" in (tmp_path / "heard").read_text()
@@ -225,7 +225,7 @@ def reviewed(night, tmp_path):
         path.write_text("\n".join(["crop_id,label,reviewer", *lines]) + "\n")
         os.utime(path, (1_000_000_000 - age,) * 2)
 
-    table.said = lambda: {row["crop_id"]: row["label"] for row in now()}
+    table.labels = lambda: {row["crop_id"]: row["label"] for row in now()}
     table.crops, table.folder, table.store = crops, tables, store
     return table
 
@@ -235,17 +235,17 @@ def test_every_table_of_labels_is_applied_once_the_oldest_first(night, reviewed)
     reviewed("b", f"{one},caries,kl", age=20)
     reviewed("a", f"{one},healthy,kl", "nobody:whole,caries,kl", age=10)
     assert night(feedback=reviewed.folder).labels == {"files": 2, "appended": 2, "unused": 1}
-    assert reviewed.said()[one] == "healthy"
+    assert reviewed.labels()[one] == "healthy"
     # The older table is no news on the next night, and touching it or naming it anew changes that
     # no more than a second table of the same content.
     reviewed("c", f"{one},caries,kl")
     assert night(feedback=reviewed.folder).labels == {"files": 0, "appended": 0, "unused": 0}
-    assert reviewed.said()[one] == "healthy"
+    assert reviewed.labels()[one] == "healthy"
     messages = (night.root / "store.private" / "messages.log").read_text()
     assert "a.csv: line 3: there is no crop `nobody:whole`" in messages
 
 
-def test_a_table_that_cannot_be_read_fails_every_night_and_keeps_no_other_back(night, reviewed):
+def test_an_unreadable_table_fails_every_night_and_stops_no_other(night, reviewed):
     one, _ = reviewed.crops
     (reviewed.folder / "wrong.csv").write_text("crop,says\n")
     reviewed("right", f"{one},caries,kl")
@@ -261,7 +261,9 @@ def learned(night, reviewed, monkeypatch):
 
     def learn_and_predict(store, map):
         learned_again.times += 1
-        return SimpleNamespace(head_id="h2", promoted=False, words="worse"), []
+        auroc = {"value": 0.7, "low": 0.6, "high": 0.8}
+        card = {"scores": {"head": {"estimates": {"auroc": auroc}}}}
+        return SimpleNamespace(head_id="h2", promoted=False, words="worse", card=card), []
 
     def learned_again():
         return night(feedback=reviewed.folder, min_new_labels=2).head
@@ -281,24 +283,25 @@ def learned(night, reviewed, monkeypatch):
 
 
 def test_a_head_is_trained_when_enough_labels_are_new(learned, reviewed):
-    for number, (crop, label) in enumerate(reviewed.said().items()):
-        assert learned() == f"{number} new labels since the last training, 2 are awaited"
+    for number, (crop, label) in enumerate(reviewed.labels().items()):
+        assert learned() == f"{number} new labels since the last training, 2 are needed"
         other = "caries" if label == "healthy" else "healthy"
         reviewed(f"{number}", f"{crop},{other},kl")
-    assert learned() == "h2 was trained and not promoted: worse"
-    # The stand-in writes no card, as when labels are again what they were and the head stands.
-    assert learned() == "0 new labels since the last training, 2 are awaited"
+    score = "Head: AUROC 0.70 (0.60–0.80) on the test side."
+    assert learned() == f"h2 was trained and not promoted: worse. {score}"
+    # The stand-in writes no card, as when labels return to what they were and the head exists.
+    assert learned() == "0 new labels since the last training, 2 are needed"
     assert learned.times == 1
 
 
-def test_labels_that_come_again_unchanged_train_no_head(learned, night, reviewed, monkeypatch):
+def test_labels_delivered_again_unchanged_train_no_head(learned, night, reviewed, monkeypatch):
     # As on every other day: a list, and with it a delivered label, is younger than what was before.
     monkeypatch.setattr(delivery_lists, "datetime", datetime)
     for scan_file in (night.inbox / "2026-11-01").glob("*.png"):
         os.utime(scan_file, (1_000_000_000,) * 2)
-    reviewed("confirmed", *(f"{crop},{label},kl" for crop, label in reviewed.said().items()))
+    reviewed("confirmed", *(f"{crop},{label},kl" for crop, label in reviewed.labels().items()))
 
-    assert learned() == "0 new labels since the last training, 2 are awaited"
+    assert learned() == "0 new labels since the last training, 2 are needed"
     with catalog.open_store(reviewed.store) as con:
         assert len(con.table("labels").fetchall()) == 6  # delivered, delivered again, confirmed
 
@@ -314,12 +317,12 @@ def test_a_night_with_nothing_to_do_imports_nothing_slow(night):
         "print(sum(found.seconds.values()))\n"
         "print({'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules))\n"
     )
-    said = subprocess.run(
+    lines = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split("\n")
-    assert float(said[0]) < 3 + 1.5  # a second look at the fresh file is a part of it
-    assert said[1] == "set()"
+    assert float(lines[0]) < 3 + 1.5  # a second look at the fresh file is a part of it
+    assert lines[1] == "set()"
