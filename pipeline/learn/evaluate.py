@@ -103,7 +103,7 @@ def _known(store: Store, head_id: str | None) -> str:
     if head_id is None:
         standing = champion(store)
         if standing is None:
-            raise ConfigError("The store has no champion yet; train a head with: make train")
+            raise ConfigError("The store has no champion yet; train a head with: dental train")
         return standing["head"]
     return require_head(store, head_id)
 

@@ -50,7 +50,7 @@ def compare_models(store: Store, first: str, second: str) -> list[tuple[str, str
         )
     left, right = (card_facts(read_card(store, homes[each])) for each in (one, other))
     return [
-        (name, left[name], right[name]) for name in ours if {left[name], right[name]} != {MISSING}
+        (name, left[name], right[name]) for name in left if {left[name], right[name]} != {MISSING}
     ]
 
 

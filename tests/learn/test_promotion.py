@@ -163,5 +163,7 @@ def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):
 
 
 def test_a_store_without_a_head_is_told_apart_from_one_with_a_champion_alone(made):
-    with pytest.raises(ConfigError, match="The store has no head yet; train one with: make train"):
+    with pytest.raises(
+        ConfigError, match="The store has no head yet; train one with: dental train"
+    ):
         model_ids.newest_challenger(made.store)
