@@ -20,8 +20,8 @@ def models(
 ) -> None:
     """List trunks and heads with what is on their cards, or compare two of them side by side."""
     from pipeline.errors import ConfigError
+    from pipeline.report.model_tables import compare_models, list_models
     from pipeline.store.base import Store
-    from pipeline.store.model_cards import compare_models, list_models
 
     opened = Store(settings_of(store).store)
     if not pair:
@@ -47,7 +47,7 @@ def _print_pair(pair: list[str], facts: list[tuple[str, str, str]]) -> None:
 def _print_list(rows: list[dict]) -> None:
     from rich.table import Table
 
-    from pipeline.store.model_cards import UNSAID
+    from pipeline.report.format_numbers import MISSING
 
     if not rows:
         print("No models yet. A batch makes its trunk, `dental train` a head.")
@@ -55,7 +55,7 @@ def _print_list(rows: list[dict]) -> None:
     for kind in ("trunk", "head"):
         of_kind = [row for row in rows if row["kind"] == kind]
         # A column that no model of this kind fills is left out.
-        shown = [name for name in COLUMNS if any(row[name] != UNSAID for row in of_kind)]
+        shown = [name for name in COLUMNS if any(row[name] != MISSING for row in of_kind)]
         table = Table(title=f"{kind}s", title_justify="left")
         table.add_column(kind, no_wrap=True)
         for name in shown:
@@ -78,7 +78,7 @@ def promote(
     """Make a head the champion, with its trunk and recipe, unless it is worse on the test side."""
     from pipeline.learn.promotion import promote as decide
     from pipeline.stages.predict import Head
-    from pipeline.store.model_cards import newest_challenger, require_head
+    from pipeline.store.model_ids import newest_challenger, require_head
     from pipeline.store.open_store import open_for_writing
 
     settings = settings_of(store)

@@ -152,7 +152,7 @@ class BatchRun:
             self.summary.notes.append(
                 f"The champion works on trunk {current_novelty['trunk']}, your settings ask for "
                 f"{self.chosen.trunk_id}: features were written, predictions need a head on them. "
-                "Train one with: make train"
+                "Train one with: dental train"
             )
             return
         head = self.summary.head = current_novelty["head"]
@@ -203,8 +203,8 @@ class BatchRun:
         if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
             self.summary.notes.append(
                 f"{misfiled} pairs of scans look alike but were said to be of different patients; "
-                "one of each may be misfiled. See them with: make query "
-                f'Q="misfiled batch={self.batch}"'
+                "one of each may be misfiled. See them with: dental query misfiled "
+                f"batch={self.batch}"
             )
         corrected = catalog.query(con, "patients_corrected", batch=self.batch)
         if len(corrected):
@@ -214,8 +214,8 @@ class BatchRun:
                 "named, or as another one's; a scan stays where it is, so one person may stand on "
                 f"two sides of a split. To correct it, see that the tables of {taken} name the "
                 f"patient, take {taken} back with `dental undo`, run it again and give reviewers' "
-                "tables again with `make feedback`. "
-                f'See them with: make query Q="patients_corrected batch={self.batch}"'
+                "tables again with `dental feedback`. See them with: dental query "
+                f"patients_corrected batch={self.batch}"
             )
 
     def _report(self) -> None:

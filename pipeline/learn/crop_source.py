@@ -163,7 +163,7 @@ def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     if facts.empty:
         raise NotEnoughData(
             f"The store has no crops of recipe {chosen.recipe_id}. Run a batch first, or again "
-            "when its crops were deleted: make run-flow BATCH=path/to/folder"
+            "when its crops were deleted: dental run path/to/folder"
         )
     facts["label"] = facts["crop_id"].map(labels_in_force(store))
     facts["split"] = splits.sides(list(facts["patient_key"]))

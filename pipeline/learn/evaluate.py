@@ -19,7 +19,7 @@ from pipeline.model.scores.overlap import Overlap, find_overlap
 from pipeline.stages.predict import Head
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from pipeline.store.model_cards import require_head
+from pipeline.store.model_ids import require_head
 from pipeline.store.registry import champion
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
@@ -103,7 +103,7 @@ def _known(store: Store, head_id: str | None) -> str:
     if head_id is None:
         standing = champion(store)
         if standing is None:
-            raise ConfigError("The store has no champion yet; train a head with: make train")
+            raise ConfigError("The store has no champion yet; train a head with: dental train")
         return standing["head"]
     return require_head(store, head_id)
 

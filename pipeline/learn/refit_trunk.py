@@ -82,7 +82,7 @@ def _embedded(store: Store, table: Table, facts: pd.DataFrame, ready: Embedder) 
     if have != len(embeddings):
         raise NotEnoughData(
             f"{len(embeddings) - have} of {len(embeddings)} crops were deleted, and a learned "
-            "trunk has to be learned again in every fold. Run their batches again: make run-flow "
-            "BATCH=path/to/folder"
+            "trunk has to be learned again in every fold. Run their batches again: dental run "
+            "path/to/folder"
         )
     return embeddings

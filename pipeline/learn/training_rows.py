@@ -80,7 +80,7 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     if not names:
         raise NotEnoughData(
             f"The store has no embedding by trunk {chosen.trunk_id}. Run its batches with it "
-            "first: make run-flow BATCH=path/to/folder"
+            "first: dental run path/to/folder"
         )
     columns = [name for name in FACTS if name != "label"]
     tables = [read_part(store, name, chosen.features.schema, columns) for name in names]

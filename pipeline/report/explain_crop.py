@@ -41,7 +41,7 @@ def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
     if current is None:
         raise ConfigError(
             f"The store {settings.store} has no head yet, so there is no prediction to explain. "
-            "Train one with: make train"
+            "Train one with: dental train"
         )
     place = _place(store, crop_id, current["trunk"])
     chosen = stored_choice(store, current["trunk"])
@@ -105,7 +105,7 @@ def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
     if rows.empty:
         raise ConfigError(
             f"There is no crop `{crop_id}` with an embedding of the champion's trunk {trunk_id}. "
-            "Copy an id from the work-list: make query Q=worklist"
+            "Copy an id from the work-list: dental worklist"
         )
     row = rows.astype(object).iloc[0]
     return row.where(row.notna(), None).to_dict()

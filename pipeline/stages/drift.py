@@ -155,7 +155,7 @@ def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
             alerts.append(
                 f"{_place(modality)} differ from the reference: {said}. "
                 f"{first['patients']:.0f} patients against {first['reference_patients']:.0f}; "
-                f'all figures: make query Q="drift batch={first["batch"]}"'
+                f"all figures: dental query drift batch={first['batch']}"
             )
         else:
             compared = mine["state"].iloc[0] == COMPARED

@@ -44,7 +44,7 @@ def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
     if not has_scans(folder):
         raise ConfigError(
             f"The batch folder {folder} holds no scans. Put scans into it (JPEG, PNG, TIFF, BMP "
-            "or DICOM), or name another folder: make run-flow BATCH=path/to/folder"
+            "or DICOM), or name another folder: dental run path/to/folder"
         )
     batch = batch_name(folder.resolve(), name, opened.private)
     DeliveryLists(opened.private, batch).set_folder(folder)

@@ -57,7 +57,7 @@ def _check_store(settings: Settings) -> Iterator[Finding]:
     try:
         if not Store(settings.store).exists():
             message = f"there is no store {settings.store} yet"
-            yield Finding("store", WARNING, message, "make run-flow")
+            yield Finding("store", WARNING, message, "run dental run path/to/folder")
             return
         opened = open_for_writing(settings)
     except (PipelineError, OSError) as error:
@@ -103,7 +103,7 @@ def packages() -> Iterator[Finding]:
             wrong.append(f"{required.name} is {found}, expected {required.specifier}")
     prefect = importlib.metadata.version("prefect")
     if wrong:
-        yield Finding("packages", FAILED, "; ".join(wrong), "make clean, then make run-flow")
+        yield Finding("packages", FAILED, "; ".join(wrong), REINSTALL)
     else:
         yield Finding("packages", OK, f"all as expected; Prefect {prefect}")
 
@@ -206,11 +206,11 @@ def schedule(opened: OpenStore) -> Iterator[Finding]:
     paused = [name for name, is_active, _ in found if not is_active]
     if paused:
         message = f"{', '.join(paused)} is paused and will not run"
-        to_do = "resume it in Prefect, or restart make serve"
+        to_do = "resume it in Prefect, or restart dental serve"
         yield Finding("schedule", WARNING, message, to_do)
     if active and not is_locked(opened.store, SERVER):
         message = f"{', '.join(active)}, but no process serves it, so it will not run"
-        to_do = "run make serve; nothing is to do if cron or systemd starts the nightly run"
+        to_do = "run dental serve; nothing is to do if cron or systemd starts the nightly run"
         yield Finding("schedule", WARNING, message, to_do)
     elif active or not paused:
         yield Finding("schedule", OK, ", ".join(active) or "none is configured")

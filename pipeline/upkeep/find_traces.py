@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pipeline.ingest.batch_folder import address_of, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, batches
 from pipeline.ingest.list_files import Entry
-from pipeline.store.model_cards import trunk_ids
+from pipeline.store.model_ids import trunk_ids
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import read_card, trunk_home
 from pipeline.store.tables import SCANS, personal_names

@@ -111,7 +111,7 @@ def _refuse_unknown_name(name: str, places: dict) -> None:
         raise ConfigError(
             f"{name} is not a file, not in any delivered batch, and neither a scan_id (32 hex "
             "digits) nor a crop_id (scan_id:region). Correct the path, or copy a crop_id from: "
-            "dental query worklist"
+            "dental worklist"
         )
 
 
@@ -192,7 +192,7 @@ def _without_attempt(
     if not places:
         yield (
             f"{name} is not in any delivered batch, and its bytes are unknown. Deliver its folder "
-            "with make run-flow BATCH=path/to/folder"
+            "with dental run path/to/folder"
         )
 
 

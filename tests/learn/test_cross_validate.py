@@ -100,7 +100,7 @@ def test_too_few_patients_for_the_folds_are_told_in_numbers(rows):
 def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
     store, chosen = filled
     other = replace(chosen, trunk_id="0" * 12)
-    with pytest.raises(NotEnoughData, match=r"no embedding by trunk 000000000000.* make run-flow"):
+    with pytest.raises(NotEnoughData, match=r"no embedding by trunk 000000000000.* dental run"):
         training_rows.labelled_rows(store.store, other, store.settings)
 
 

@@ -8,8 +8,9 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.learn.promotion import promote
 from pipeline.model.scores import splits
+from pipeline.report import model_tables
 from pipeline.stages.predict import Head
-from pipeline.store import model_cards
+from pipeline.store import model_ids
 from pipeline.store.registry import champion
 from tests.builders.synthetic_store import SyntheticStore
 
@@ -139,28 +140,30 @@ def test_near_duplicates_of_learned_scans_do_not_count(made):
 
 def test_models_are_listed_with_their_cards_and_the_champion_marked(made):
     made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6, made="2026-11-26")
-    rows = model_cards.list_models(made.store)
+    rows = model_tables.list_models(made.store)
     assert [(row["kind"], row["model"], row["champion"]) for row in rows] == [
         ("trunk", "t0", True),
         ("head", "h0", True),
         ("head", "h1", False),
     ]
-    assert model_cards.newest_challenger(made.store) == "h1"
-    pairs = {name: (a, b) for name, a, b in model_cards.compare_models(made.store, "h0", "h1")}
+    assert model_ids.newest_challenger(made.store) == "h1"
+    pairs = {name: (a, b) for name, a, b in model_tables.compare_models(made.store, "h0", "h1")}
     assert pairs["made"] == ("2026-11-25", "2026-11-26")
     assert pairs["trunk"] == ("t0", "t0")
     assert "seed" not in pairs
     for pair, says in ((("h0", "t0"), "a trunk and a head"), (("h0", "h2"), "no model `h2`")):
         with pytest.raises(ConfigError, match=says):
-            model_cards.compare_models(made.store, *pair)
+            model_tables.compare_models(made.store, *pair)
 
 
 def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):
     made.add_head("h0", 0.3).promote("h0")
     with pytest.raises(ConfigError, match="no head but the champion"):
-        model_cards.newest_challenger(made.store)
+        model_ids.newest_challenger(made.store)
 
 
 def test_a_store_without_a_head_is_told_apart_from_one_with_a_champion_alone(made):
-    with pytest.raises(ConfigError, match="The store has no head yet; train one with: make train"):
-        model_cards.newest_challenger(made.store)
+    with pytest.raises(
+        ConfigError, match="The store has no head yet; train one with: dental train"
+    ):
+        model_ids.newest_challenger(made.store)

@@ -238,9 +238,9 @@ def test_without_stored_crops_the_delivered_scan_is_read_or_must_be_named(
 
 def test_unknown_crop_and_store_without_champion_are_refused(explained, tmp_path):
     small, *_ = explained
-    with pytest.raises(ConfigError, match=r"no crop `x:whole` .*make query Q=worklist"):
+    with pytest.raises(ConfigError, match=r"no crop `x:whole` .*dental worklist"):
         explain_crop(small.settings, "x:whole")
-    with pytest.raises(ConfigError, match=r"has no head yet.*make train"):
+    with pytest.raises(ConfigError, match=r"has no head yet.*dental train"):
         explain_crop(small_store(tmp_path).settings, "x:whole")
 
 
