@@ -211,7 +211,7 @@ def test_every_patient_has_healthy_teeth_and_most_have_others_too():
         found = [tooth for tooth in patient.teeth if tooth.finding]
         for a in found:
             for b in found:
-                assert a is b or a.upper != b.upper or abs(a.place - b.place) >= mouth.APART
+                assert a is b or a.upper != b.upper or abs(a.place - b.place) >= mouth.MIN_DISTANCE
 
 
 @pytest.mark.parametrize("form", ["png-12", "tiff-12", "tiff-16", "png", "jpeg"])
