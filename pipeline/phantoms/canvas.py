@@ -75,10 +75,10 @@ class Patch:
 
     def glow(self, x: float, y: float, wide: float, high: float) -> np.ndarray:
         """A Gaussian spot at (x, y) mm with standard deviations `wide` and `high` mm."""
-        middle = self.view.pixels(np.array([[x, y]]))[0] - [self.left, self.top]
+        centre = self.view.pixels(np.array([[x, y]]))[0] - [self.left, self.top]
         rows, columns = self.density.shape
-        across = (np.arange(columns, dtype=np.float32) - middle[0]) / (wide * self.view.scale)
-        down = (np.arange(rows, dtype=np.float32) - middle[1]) / (high * self.view.scale)
+        across = (np.arange(columns, dtype=np.float32) - centre[0]) / (wide * self.view.scale)
+        down = (np.arange(rows, dtype=np.float32) - centre[1]) / (high * self.view.scale)
         return np.outer(np.exp(-(down**2) / 2), np.exp(-(across**2) / 2)).astype(np.float32)
 
 

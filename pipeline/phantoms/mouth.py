@@ -148,15 +148,15 @@ def _quadrant(quadrant: int, mouth: Mouth, rng: np.random.Generator) -> list[Too
     teeth = []
     for position, sizes in enumerate(UPPER_SIZES if upper else LOWER_SIZES, start=1):
         width, length, crown = np.array(sizes) * mouth.size * rng.uniform(0.93, 1.07, 3)
-        middle = (reach + width / 2) * (-1 if quadrant in (1, 4) else 1)
+        centre = (reach + width / 2) * (-1 if quadrant in (1, 4) else 1)
         reach += width * crowding
-        tilt = rng.normal(0.02, 0.04) + lean * min(1, abs(middle) / 60) * (0.5 if upper else 1)
+        tilt = rng.normal(0.02, 0.04) + lean * min(1, abs(centre) / 60) * (0.5 if upper else 1)
         out = mouth.gap / 2 + length / 2 * np.cos(tilt) + rng.normal(0, 0.4)
         tooth = Tooth(
             fdi=10 * quadrant + position,
             # The crown is at its place along the arch; a leaning root extends outwards.
-            x=middle + np.sign(middle) * np.sin(tilt) * length * 0.3,
-            y=mouth.bite(middle) + (-out if upper else out),
+            x=centre + np.sign(centre) * np.sin(tilt) * length * 0.3,
+            y=mouth.bite(centre) + (-out if upper else out),
             tilt=tilt,
             width=width,
             length=length,
