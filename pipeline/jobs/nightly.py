@@ -33,8 +33,8 @@ from pipeline.report.night_record import (
     of_summary,
     write_night,
 )
-from pipeline.report.training_summary import format_head_score
 from pipeline.report.summary import MANY_REJECTED, Summary
+from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
