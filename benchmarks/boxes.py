@@ -122,7 +122,7 @@ def examples(scan: Scan, random: np.random.Generator) -> Iterator[Example]:
     scan = Drawn(averaged(scan.pixels, DRAWN * WIDTH, DRAWN * HEIGHT), boxes)
     for _ in range(VIEWS):
         pixels, seen = view(scan, random)
-        yield tooth_finder.contrasted(pixels), labelled(seen[:-1], seen[-1])
+        yield tooth_finder.normalise_contrast(pixels), labelled(seen[:-1], seen[-1])
 
 
 def of_phantom(seed: int, random: np.random.Generator) -> Iterator[Example]:
@@ -133,7 +133,7 @@ def of_phantom(seed: int, random: np.random.Generator) -> Iterator[Example]:
         known = np.zeros((*GRID, 3), np.float32)
         known[..., 0] = tooth_finder_network.target(teeth, GRID)[..., 0]
         known[..., 1] = 1
-        yield tooth_finder.contrasted(pixels), known
+        yield tooth_finder.normalise_contrast(pixels), known
 
 
 def learned(way: Way, real: Sequence[Example], phantoms: Sequence[Example]) -> keras.Model:
@@ -162,9 +162,9 @@ def learned(way: Way, real: Sequence[Example], phantoms: Sequence[Example]) -> k
 
 def found_by(model: keras.Model, scan: Scan) -> np.ndarray:
     """Places, the likeliest first."""
-    picture = tooth_finder.contrasted(shrink(scan.pixels, WIDTH, HEIGHT))
+    picture = tooth_finder.normalise_contrast(shrink(scan.pixels, WIDTH, HEIGHT))
     logits = np.asarray(model(picture[np.newaxis, ..., np.newaxis]))[0, ..., 0]
-    return tooth_finder.middles(1 / (1 + np.exp(-logits)))
+    return tooth_finder.tooth_centres(1 / (1 + np.exp(-logits)))
 
 
 def compared(scans: Sequence[Scan], folds: int) -> dict[str, list[np.ndarray]]:

@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks import numbering
 from benchmarks.places import at_random, between_gaps, tiled
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.tooth_finder import MOST, find_teeth, middles, tooth_map
+from pipeline.imaging.tooth_finder import MAX_PLACES, find_teeth, tooth_centres, tooth_map
 from pipeline.imaging.tooth_numbering import guess_teeth
 from pipeline.phantoms import draw_panoramic
 from pipeline.phantoms.files import encode
@@ -40,7 +40,7 @@ DRAWN, LEAST = 4, 24  # phantoms of 2900 × 1400 pixels; times that a median is 
 METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "chance": at_random,
     "blind tiles": tiled,
-    "as many blind tiles": lambda pixels: tiled(pixels, MOST // 2),
+    "as many blind tiles": lambda pixels: tiled(pixels, MAX_PLACES // 2),
     "gaps between teeth": between_gaps,
     "finder": find_teeth,
 }
@@ -152,7 +152,7 @@ def costs(real: Sequence[bytes]) -> Table:
         pictures = [decoded(data) for data in files]
         overviews = [Frame(pixels).overview for pixels in pictures]
         seen = [tooth_map(overview) for overview in overviews]
-        places = [(*both, middles(both[1])) for both in seen]
+        places = [(*both, tooth_centres(both[1])) for both in seen]
         decode = milliseconds(decoded, files)
         find = milliseconds(find_teeth, overviews)
         guess = milliseconds(lambda each: guess_teeth(*each), places)

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.places import between_gaps, tiled
 from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
-from pipeline.imaging.tooth_finder import MOST, find_teeth
+from pipeline.imaging.tooth_finder import MAX_PLACES, find_teeth
 from pipeline.learn.cross_validate import run_of, split_into_folds
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fit_head
@@ -42,7 +42,7 @@ METHODS = {
     "finder": find_teeth,
     "finder, 32 places": lambda pixels: find_teeth(pixels)[:32],
     "gaps between teeth": between_gaps,
-    "blind tiles": lambda pixels: tiled(pixels, MOST // 2),
+    "blind tiles": lambda pixels: tiled(pixels, MAX_PLACES // 2),
 }
 FIRST = (1, 3, 5)  # places that are looked at
 SHUFFLES = 100

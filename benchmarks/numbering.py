@@ -49,7 +49,7 @@ def guessed(seed: int, views: int = 0) -> Iterator[Guess]:
 
 def _guesses(pixels: np.ndarray, teeth: np.ndarray, numbers: np.ndarray) -> Iterator[Guess]:
     picture, chances = tooth_finder.tooth_map(pixels)
-    places = tooth_finder.middles(chances)
+    places = tooth_finder.tooth_centres(chances)
     away = np.abs(places[:, np.newaxis] - teeth[:, :2]) / (teeth[:, 2:] / 2)
     nearest, distance = away.max(axis=2).argmin(axis=1), away.max(axis=2).min(axis=1)
     truths = np.where(distance <= 1, numbers[nearest], 0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.imaging.downscale import shrink
 from pipeline.imaging.picture_area import ARCH_BOTTOM, ARCH_LEFT, ARCH_RIGHT, ARCH_TOP
-from pipeline.imaging.tooth_finder import HEIGHT, MOST, WIDTH
+from pipeline.imaging.tooth_finder import HEIGHT, MAX_PLACES, WIDTH
 
 TILE = 0.28  # of the height
 ROW_OFFSET = 0.42  # of a tile, above and below the band's middle
@@ -20,7 +20,7 @@ CROWNS = np.arange(4, 24)  # pixels from the bite over which a row of teeth is a
 def at_random(pixels: np.ndarray) -> np.ndarray:
     """Anywhere in the arch."""
     random = np.random.default_rng(int(pixels[::16, ::16].sum()))
-    return random.uniform([ARCH_LEFT, ARCH_TOP], [ARCH_RIGHT, ARCH_BOTTOM], (MOST, 2))
+    return random.uniform([ARCH_LEFT, ARCH_TOP], [ARCH_RIGHT, ARCH_BOTTOM], (MAX_PLACES, 2))
 
 
 def tiled(pixels: np.ndarray, steps: int | None = None) -> np.ndarray:
@@ -55,7 +55,7 @@ def between_gaps(pixels: np.ndarray) -> np.ndarray:
         y = (bite + sign * CROWNS.mean()) / HEIGHT
         found.append(np.stack([columns, y, local[0]], axis=1)[peak])
     places = np.concatenate(found)
-    return places[np.argsort(-places[:, 2])][:MOST, :2]
+    return places[np.argsort(-places[:, 2])][:MAX_PLACES, :2]
 
 
 def small(pixels: np.ndarray) -> np.ndarray:

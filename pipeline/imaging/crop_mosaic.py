@@ -1,6 +1,6 @@
-"""A reduced scan put together again from its crops: what was looked at, and nothing else.
+"""Reassemble a downscaled scan from its crops, black where there is none.
 
-Pictures are uint8 of shape (height, width), places are source pixels.
+Images are uint8 of shape (height, width); places are in source pixels.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ WIDTH = 640  # pixels of a mosaic
 def mosaic(
     crops: Sequence[np.ndarray], squares: Sequence[Place], scan: tuple[int, int]
 ) -> np.ndarray:
-    """The scan of this width and height, 640 pixels wide, black where no crop was cut."""
+    """A scan of this (width, height), reassembled 640 pixels wide, black where no crop was cut."""
     width, height = scan
     scale = WIDTH / width
     whole = np.zeros((max(1, round(scale * height)), WIDTH), np.uint8)
@@ -25,7 +25,7 @@ def mosaic(
         left, top = round(scale * square.x), round(scale * square.y)
         edge = max(1, round(scale * square.w))
         piece = cv2.resize(crop, (edge, edge), interpolation=cv2.INTER_AREA)
-        # A square may reach outside the scan.
+        # A square may extend beyond the scan.
         above, before = max(0, -top), max(0, -left)
         piece = piece[above : rows - top, before : columns - left]
         y, x = top + above, left + before

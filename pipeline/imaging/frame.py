@@ -1,6 +1,6 @@
-"""One frame of a scan and the overview that all who look at the whole of it share.
+"""One frame of a scan, with the downscaled overview that whole-image computations share.
 
-Pictures are uint8 of shape (height, width), brighter meaning denser.
+Images are uint8 of shape (height, width), brighter meaning denser.
 """
 
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ import numpy as np
 
 from pipeline.imaging.downscale import shrink
 
-# Pixels that the longer edge of an overview has at least, unless the scan's has fewer: for finding
-# borders, quality, likeness and teeth they are enough.
-EDGE = 512
+# Least pixels of an overview's longer edge, unless the scan has fewer: enough for borders, quality,
+# perceptual hashes and finding teeth.
+MIN_EDGE = 512
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A frame; its overview is made when somebody first asks for it."""
+    """One frame; its overview is computed on first use."""
 
     pixels: np.ndarray
 
     @cached_property
     def overview(self) -> np.ndarray:
-        """The frame halved until its longer edge is below 1024: a tenth of what 512 would cost."""
+        """The frame halved until its longer edge is below 1024, at a tenth of the cost of 512."""
         height, width = self.pixels.shape
-        while max(height, width) >= 2 * EDGE:
+        while max(height, width) >= 2 * MIN_EDGE:
             height, width = height // 2, width // 2
         return shrink(self.pixels, max(1, width), max(1, height))
 
     def without_border(self, share: float) -> "Frame":
-        """The frame with this share of its height and width blacked at each edge."""
+        """The frame with this share of its height and width blacked out at each edge."""
         if not share:
             return self
         down, across = (round(share * side) for side in self.pixels.shape)

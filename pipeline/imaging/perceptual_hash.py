@@ -1,8 +1,8 @@
-"""64 bits of a scan that stay nearly the same when it is exported again: a perceptual hash.
+"""Perceptual hash: 64 bits that hardly change when the same scan is exported again.
 
-The bits are those of phash (the signs of the lowest frequencies about their median), taken of the
-exposed area with its histogram equalised: another window, gamma or border changes few of them.
-A mirrored scan is another picture, and so is one that was trimmed by a twentieth or more.
+The bits are those of phash (the lowest frequencies, greater or less than their median), of the
+exposed area with its histogram equalised: another window, gamma or border changes few of them. A
+mirrored scan has another hash, and so has one that was trimmed by a twentieth or more.
 """
 
 import cv2
@@ -10,13 +10,13 @@ import numpy as np
 
 from pipeline.imaging.downscale import shrink
 
-SIDE, LOWEST = 32, 8  # of the picture that is transformed, and the frequencies that are kept
+SIDE, LOWEST = 32, 8  # pixels of the transformed square, and frequencies kept per axis
 
 
 def perceptual_hash(small: np.ndarray) -> str:
-    """16 hex digits for a thumbnail, uint8 (height, width); alike scans differ in few bits.
+    """16 hex digits for a thumbnail, uint8 (height, width); similar scans differ in few bits.
 
-    As `imagehash.phash` does it, whose SciPy would cost every worker a second at its start.
+    Like `imagehash.phash`, whose import of SciPy would cost every worker a second.
     """
     square = shrink(cv2.equalizeHist(small), SIDE, SIDE)
     lowest = cv2.dct(square.astype(np.float32))[:LOWEST, :LOWEST]

@@ -1,4 +1,4 @@
-"""Where to look on a scan when nobody said: the arch of a panoramic, another's exposed area."""
+"""Locate the part of a scan to crop without boxes: a panoramic's arch, another's exposed area."""
 
 import cv2
 import numpy as np
@@ -10,53 +10,56 @@ PANORAMIC_RATIO = 1.5  # width / height from which a scan counts as a panoramic
 # Projections under names that devices give panoramics too. A wide slice of a CT has no row of
 # teeth, and a wide intra-oral scan (IO) shows four teeth, not a jaw.
 MAY_BE_PANORAMIC = {None, "CR", "DX", "OT", "RG", "SC"}
-# Teeth of a panoramic stand in this part of its width and height: 98 % of 601 annotated boxes on
+# The teeth of a panoramic are in this part of its width and height: 98 % of 601 annotated boxes on
 # 116 real panoramics have their centre in it.
 ARCH_LEFT, ARCH_RIGHT, ARCH_TOP, ARCH_BOTTOM = 0.17, 0.83, 0.28, 0.80
 
-LEAST_LEFT = 0.25  # of the edges, else it is no border
+MIN_REMAINING = 0.25  # share of the edges that must remain, else it is no border
 # Nothing was cut from 158 periapical phantoms without a holder. Of 6960 windows of real panoramics,
 # as large as a periapical, 5 lost something: the bright palate at their edge, never a tooth.
 # The shadow of a film holder: least and greatest share of the edge, grey levels by which it is
-# brighter than what lies beside it, lines over which that edge is soft, and grey levels (standard
-# deviation) that a shadow without any tooth has at most.
+# brighter than the image, lines over which its edge is soft, and the greatest standard deviation,
+# in grey levels, of a shadow without a tooth.
 HOLDER, DROP, SOFT, FLAT = (0.015, 0.12), 10, 2, 14
 
 
 def is_panoramic(width: int, height: int, modality: str | None) -> bool:
-    """DICOM PX; else at least one and a half times as wide as high, unless DICOM rules it out."""
+    """Whether a scan is a panoramic.
+
+    DICOM modality PX; else at least 1.5 times as wide as high, unless the modality excludes it.
+    """
     wide = width >= PANORAMIC_RATIO * height
     return modality == "PX" or (wide and modality in MAY_BE_PANORAMIC)
 
 
 def picture_area(frame: Frame) -> Place:
-    """The exposed area of a frame without the shadow of a film holder at its edges."""
+    """The exposed area of a frame, without the shadow of a film holder at its edges."""
     small = frame.overview
     x, y, w, h = exposed_area(small)
-    upright = small[y : y + h, x : x + w]
-    lying = np.ascontiguousarray(upright.T)
-    top, bottom = _shadow(upright), _shadow(upright[::-1])
-    left, right = _shadow(lying), _shadow(lying[::-1])
+    rows = small[y : y + h, x : x + w]
+    columns = np.ascontiguousarray(rows.T)
+    top, bottom = _shadow(rows), _shadow(rows[::-1])
+    left, right = _shadow(columns), _shadow(columns[::-1])
     inner = Place(x + left, y + top, w - left - right, h - top - bottom)
-    return _enlarged(inner, small, frame.pixels)
+    return _to_source_pixels(inner, small, frame.pixels)
 
 
 def exposed_area(pixels: np.ndarray) -> Place:
-    """A picture without its collimation border: edge rows and columns of one extreme tone.
+    """An image without its collimation border: edge rows and columns of one extreme tone.
 
-    A row belongs to the border when 95 % of its pixels are nearly black or nearly white. A picture
-    that would vanish altogether is returned whole.
+    A row belongs to the border when 95 % of its pixels are nearly black or nearly white. If less
+    than a quarter of an edge remained, the whole image is returned.
     """
     rows, columns = pixels.shape
     top, bottom = _inner(pixels, axis=1)
     left, right = _inner(pixels, axis=0)
-    if bottom - top < LEAST_LEFT * rows or right - left < LEAST_LEFT * columns:
+    if bottom - top < MIN_REMAINING * rows or right - left < MIN_REMAINING * columns:
         return Place(0, 0, columns, rows)
     return Place(left, top, right - left, bottom - top)
 
 
-def _enlarged(place: Place, small: np.ndarray, pixels: np.ndarray) -> Place:
-    """A place on the reduced picture in pixels of the scan."""
+def _to_source_pixels(place: Place, small: np.ndarray, pixels: np.ndarray) -> Place:
+    """A place on the downscaled image, in pixels of the scan."""
     (rows, columns), (height, width) = small.shape, pixels.shape
     across, down = width / columns, height / rows
     x, y = round(place.x * across), round(place.y * down)
@@ -67,9 +70,9 @@ def _enlarged(place: Place, small: np.ndarray, pixels: np.ndarray) -> Place:
 def _shadow(lines: np.ndarray) -> int:
     """How many of the first lines (n, length) are the shadow of a film holder, usually none.
 
-    A holder is straight and has no structure: all along a line the picture gets darker at once, and
-    before it all is of much the same tone. A tooth that reaches into a shadow makes it uneven, so
-    that it is kept.
+    A holder is straight and has no structure: the image gets darker along a whole line, and all
+    before it has much the same tone. A tooth that reaches into a shadow makes it uneven, so that it
+    is kept.
     """
     deep, length = round(HOLDER[1] * len(lines)), lines.shape[1]
     middle = lines[: deep + SOFT + 1, round(0.1 * length) : round(0.9 * length)]  # without corners
@@ -87,12 +90,12 @@ def _shadow(lines: np.ndarray) -> int:
 
 
 def _inner(small: np.ndarray, axis: int) -> tuple[int, int]:
-    """First and one past the last line that is no border."""
+    """The first line that is not border, and one past the last."""
     # Counting is 10 times as fast as np.percentile, which took longer than decoding a small JPEG,
     # and OpenCV counts 10 times as fast as NumPy.
-    most = 0.95 * small.shape[axis]
+    least = 0.95 * small.shape[axis]
     dark, light = (
-        cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() >= most
+        cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() >= least
         for mask in (small < 12, small > 243)
     )
     kept = np.flatnonzero(~(dark | light))

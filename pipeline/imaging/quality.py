@@ -1,7 +1,7 @@
-"""Cheap facts about how good a scan is, from its thumbnail, and flags where they are out of bounds.
+"""Image quality measured on a scan's thumbnail, and flags where it is out of bounds.
 
-A flag is a hint to look, not a verdict; the bounds are settings. Pictures are uint8 of shape
-(height, width), brighter meaning denser; grey levels run from 0 to 255.
+A flag is a hint, not a verdict; the bounds are settings. Images are uint8 of shape (height, width),
+brighter meaning denser; grey levels are 0 to 255.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy as np
 from pipeline.config import Quality
 from pipeline.imaging.thumbnail import THUMBNAIL
 
-BLACK, WHITE = 2, 253  # grey levels up to and from which a pixel holds no information
+BLACK, WHITE = 2, 253  # grey levels up to and from which a pixel carries no information
 
 
 @dataclass(frozen=True)
 class QualityFacts:
-    """Of a thumbnail, so without a collimation border."""
+    """Measurements on a thumbnail, so without the collimation border."""
 
     brightness: float  # mean grey level
     contrast: float  # standard deviation of grey levels
@@ -27,7 +27,7 @@ class QualityFacts:
 
 
 def measure(small: np.ndarray) -> QualityFacts:
-    """The facts of a thumbnail."""
+    """Measure a thumbnail."""
     mean, deviation = cv2.meanStdDev(small)
     _, edges = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_32F))
     return QualityFacts(
@@ -42,12 +42,12 @@ def measure(small: np.ndarray) -> QualityFacts:
 def flags(
     facts: QualityFacts, width: int, height: int, panoramic: bool, bounds: Quality
 ) -> dict[str, str]:
-    """What is out of bounds, with its numbers in words. `width` and `height` are the scan's."""
+    """Flags and their explanations. `width` and `height` are the scan's, in pixels."""
     if facts.contrast < bounds.blank_contrast:
-        # What else could be said of a picture of one tone follows from this.
-        return {"blank": f"contrast is {facts.contrast:.1f}, so there is nothing to see"}
+        # All other flags of an image of one tone would follow from this one.
+        return {"blank": f"contrast is {facts.contrast:.1f}, so nothing is visible"}
     sharp = bounds.panoramic_sharpness if panoramic else bounds.other_sharpness
-    # A scan smaller than the thumbnail was not reduced, so its sharpness means another thing.
+    # A scan smaller than the thumbnail was not downscaled, so its sharpness is not comparable.
     blurred = facts.sharpness < sharp and max(width, height) >= THUMBNAIL
     shape = max(width / height, height / width)
     found = {}
@@ -61,4 +61,4 @@ def flags(
         found["underexposed"] = f"{facts.dark_share:.0%} black, at most {bounds.dark_share:.0%}"
     if shape > bounds.shape:
         found["odd_shape"] = f"{width} x {height} pixels, at most {bounds.shape:g} to 1"
-    return {name: f"{words} expected" for name, words in found.items()}
+    return {name: f"{text} expected" for name, text in found.items()}

@@ -1,9 +1,9 @@
-"""From a scan and what was said about it to the regions whose crops are cut.
+"""Choose the regions of a scan to crop, from its boxes or by finding teeth.
 
-`box` where boxes were delivered, `tooth` for the teeth found on a panoramic without boxes, `whole`
-for any other scan. `background` are places of a panoramic with boxes where nothing is to be found:
-a head learns from them what the finder's mistakes look like. A region's name says its place in
-source pixels, so that a crop's id means the same picture under any recipe.
+`box` around delivered boxes, `tooth` for teeth found on a panoramic without boxes, `whole` for any
+other scan. `background` regions of a panoramic with boxes contain no annotated tooth: heads learn
+from them what false positives of the tooth finder look like. A region's name contains its place in
+source pixels, so that a crop_id identifies the same pixels under any recipe.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ from pipeline.imaging.frame import Frame
 from pipeline.imaging.picture_area import is_panoramic, picture_area
 from pipeline.imaging.tooth_numbering import guess_teeth
 
-# Counts up when the code below or in crops.py cuts other pixels from the same settings.
+# Raised when the code below or in crops.py cuts other pixels with the same settings.
 CODE_VERSION = 8
 NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as the same tooth
-# Of the finder's places, likeliest first, those after this many are hardly ever teeth.
+# Of the finder's places, most probable first, those after this many are hardly ever teeth.
 TEETH = 28
-AROUND = 1.5  # times a box's size is not background
-UNSURE = None, None  # no tooth is guessed, with no confidence
-SLACK = 0.01  # share of the picture's size by which a box may overshoot; it is clipped
+NEAR_BOX = 1.5  # times a box's size around its centre are not background
+NO_GUESS = None, None  # tooth and confidence
+TOLERANCE = 0.01  # share of the image's size by which a box may overshoot; it is clipped
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """A box as annotated, in source pixels."""
+    """An annotated box in source pixels."""
 
     place: Place
     label: str | None
@@ -41,7 +41,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Region:
-    """One place to cut: `square` is cut, black outside `area`; `place` is what it is cut for."""
+    """A region to crop: `square` is cut, black outside `area`, to show `place`."""
 
     name: str
     kind: str  # whole, box, tooth or background
@@ -49,19 +49,19 @@ class Region:
     square: Place
     area: Place
     label: str | None
-    tooth: int | None  # as it was said
-    guess: int | None = None  # FDI number of a found place, by its position
-    confidence: float | None = None  # the chance that the guess is right
+    tooth: int | None  # delivered FDI number
+    guess: int | None = None  # FDI number guessed from the position of a found tooth
+    confidence: float | None = None  # probability that the guess is right
 
     def named(self, name: str) -> "Region":
         return replace(self, name=name)
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """First 12 hex digits of a SHA-256 over everything that can change a crop."""
+    """The first 12 hex digits of a SHA-256 over everything that can change a crop."""
     facts = {"code": CODE_VERSION, "finder": tooth_finder.digest(), **recipe.model_dump()}
-    said = json.dumps(facts, sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def find_regions(
@@ -72,35 +72,35 @@ def find_regions(
     label: str | None = None,
     tooth: int | None = None,
 ) -> list[Region]:
-    """Regions of one frame, in a fixed order.
+    """The regions of one frame, in a fixed order.
 
-    `label` and `tooth` were said of the whole scan; the teeth of a panoramic do not inherit them,
-    since a finding somewhere on it is not on every tooth.
+    `label` and `tooth` apply to the whole scan; the teeth of a panoramic do not inherit them, since
+    a finding somewhere on it is not on every tooth.
     """
     height, width = frame.pixels.shape
     panoramic = is_panoramic(width, height, modality)
     if boxes:
-        return [_around(box, width, height, panoramic, recipe) for box in boxes]
+        return [_box_region(box, width, height, panoramic, recipe) for box in boxes]
     if panoramic:
-        return _teeth(frame, recipe)
+        return _tooth_regions(frame, recipe)
     area = picture_area(frame)
     square = square_around(*area.centre, max(area.w, area.h))
     return [Region("whole", "whole", area, square, area, label, tooth)]
 
 
-def _teeth(frame: Frame, recipe: Recipe) -> list[Region]:
-    """Where teeth may be, and which these may be."""
-    picture, chances = tooth_finder.tooth_map(frame.overview)
-    places = tooth_finder.middles(chances)
+def _tooth_regions(frame: Frame, recipe: Recipe) -> list[Region]:
+    """Regions around found teeth, with guesses of their FDI numbers."""
+    picture, probabilities = tooth_finder.tooth_map(frame.overview)
+    places = tooth_finder.tooth_centres(probabilities)
     guesses = [
-        (int(tooth), float(confidence)) if tooth else UNSURE
-        for tooth, confidence in zip(*guess_teeth(picture, chances, places), strict=True)
+        (int(tooth), float(confidence)) if tooth else NO_GUESS
+        for tooth, confidence in zip(*guess_teeth(picture, probabilities, places), strict=True)
     ]
-    return _found(frame, places, guesses, "tooth", recipe)
+    return _regions_at(frame, places, guesses, "tooth", recipe)
 
 
-def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Recipe) -> Region:
-    """A square of a fixed share: neither its side nor its place tells the box's size."""
+def _box_region(box: Annotated, width: int, height: int, panoramic: bool, recipe: Recipe) -> Region:
+    """A square whose side is a fixed share of the scan, so as not to reveal the box's size."""
     shorter = min(width, height)
     side = round(recipe.panoramic_share * height if panoramic else recipe.other_share * shorter)
     square = square_around(*box.place.centre, max(1, side))
@@ -112,29 +112,29 @@ def _around(box: Annotated, width: int, height: int, panoramic: bool, recipe: Re
 def find_background(
     frame: Frame, modality: str | None, boxes: Sequence[Annotated], recipe: Recipe
 ) -> list[Region]:
-    """Places of a frame with boxes that the finder likes least and that lie in no box, 20 at most.
+    """Regions at the finder's least probable places outside all boxes, at most 20.
 
-    They are what it proposes by mistake on scans without boxes: off the arch and between teeth.
-    Only panoramics have them.
+    Such places are its false positives on scans without boxes: off the arch and between teeth. Only
+    panoramics with boxes have background regions.
     """
     height, width = frame.pixels.shape
     if not boxes or not is_panoramic(width, height, modality):
         return []
     places = tooth_finder.find_teeth(frame.overview)[TEETH:]
     away = np.abs(places[:, np.newaxis] * [width, height] - [box.place.centre for box in boxes])
-    taken = (away < AROUND / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
-    free = places[~taken.any(axis=1)]
-    return _found(frame, free, [UNSURE] * len(free), "background", recipe)
+    near = (away < NEAR_BOX / 2 * np.array([[box.place.w, box.place.h] for box in boxes])).all(2)
+    free = places[~near.any(axis=1)]
+    return _regions_at(frame, free, [NO_GUESS] * len(free), "background", recipe)
 
 
-def _found(
+def _regions_at(
     frame: Frame, places: np.ndarray, guesses: Sequence, kind: str, recipe: Recipe
 ) -> list[Region]:
-    """The same square as around a box, around every place (n, 2), in shares of the scan."""
+    """Regions around places (n, 2), fractions of the scan, with the same squares as boxes."""
     height, width = frame.pixels.shape
     side = max(1, round(recipe.panoramic_share * height))
     scan = Place(0, 0, width, height)
-    regions: dict[str, Region] = {}  # on a tiny picture two places may be the same pixel
+    regions: dict[str, Region] = {}  # on a tiny scan two places may be the same pixel
     for (x, y), guess in zip(places, guesses, strict=True):
         square = square_around(float(x) * width, float(y) * height, side)
         place = within(square, width, height)
@@ -146,10 +146,10 @@ def _found(
 def place_boxes(
     boxes: Sequence, width: int, height: int
 ) -> tuple[list[Annotated], list[tuple[str, str, str]]]:
-    """Delivered boxes in whole pixels of a scan, and (kind, where, what) of those in doubt.
+    """Delivered boxes in whole pixels of a scan, and their problems as (kind, where, what).
 
-    A box outside the scan is left out. Of boxes in exactly the same place one is kept; when
-    their classes differ it has no label. Nearly identical boxes with other classes are told.
+    Boxes outside the scan are left out. Of boxes at exactly the same place one is kept, without a
+    label if their classes differ. Nearly identical boxes with different classes are reported.
     """
     placed: dict[Place, Annotated] = {}
     withdrawn: set[Place] = set()  # their classes differ
@@ -172,11 +172,11 @@ def place_boxes(
         for other in placed.values():
             differ = None not in (box.label, other.label) and box.label != other.label
             if differ and overlap(place, other.place) >= NEARLY_IDENTICAL:
-                what = f"nearly the same box is `{other.label}` and `{box.label}`"
+                what = f"nearly the same box is labelled `{other.label}` and `{box.label}`"
                 problems.append(("two_classes", box.where, what))
                 if place == other.place:
                     withdrawn.add(place)
-        # One form may know the tooth or the class and another not.
+        # One label file may give the tooth or class of a box that another lacks.
         earlier = placed.get(place, Annotated(place, None, None))
         label = None if place in withdrawn else box.label or earlier.label
         placed[place] = Annotated(place, label, box.tooth or earlier.tooth)
@@ -184,7 +184,7 @@ def place_boxes(
 
 
 def _fits(start: float, end: float, size: int) -> bool:
-    return -SLACK * size <= start < size and 0 < end <= (1 + SLACK) * size
+    return -TOLERANCE * size <= start < size and 0 < end <= (1 + TOLERANCE) * size
 
 
 def overlap(one: Place, other: Place) -> float:

@@ -1,6 +1,6 @@
-"""A scan reduced once, for everything that needs no more: its quality and its likeness.
+"""The thumbnail of a scan, on which quality and perceptual hash are computed.
 
-Pictures are uint8 of shape (height, width).
+Images are uint8 of shape (height, width).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ THUMBNAIL = 256  # pixels of the longer edge
 
 
 def thumbnail(frame: Frame) -> np.ndarray:
-    """The frame with its longer edge at 256 pixels (or as it is), then without its border."""
+    """The frame downscaled to at most 256 pixels, then without its collimation border."""
     height, width = frame.pixels.shape
     scale = min(1.0, THUMBNAIL / max(height, width))
     small = shrink(frame.overview, max(1, round(width * scale)), max(1, round(height * scale)))

@@ -66,7 +66,7 @@ def list_batch(folder: BatchFolder, follow_links: bool = False) -> FileList:
         else:
             entries.append(entry)
     if isinstance(folder, Path):
-        entries, listing.growing = _without_growing(_root(folder), entries, follow_links)
+        entries, listing.growing = _settled(_root(folder), entries, follow_links)
     _separate_labels(sorted(entries, key=lambda entry: entry.path), listing)
     return listing
 
@@ -117,8 +117,7 @@ def open_below(root: bytes, path: bytes, flags: int, follow_links: bool) -> int:
     """Open `path` below the folder `root` and return its descriptor. Raises OSError.
 
     Without `follow_links`, no component may be a link. A listed file may have been replaced since:
-    by a link out of the batch, which is refused, or by a FIFO, at which a plain open would hang; it
-    is opened without blocking and then found changed.
+    by a link out of the batch, which is refused, or by a FIFO, at which a blocking open would hang.
     """
     safe = os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -183,7 +182,7 @@ def _entries(
             facts = os.stat(name, dir_fd=here, follow_symlinks=False)
             is_link = stat.S_ISLNK(facts.st_mode)
             if is_link and follow_links:
-                facts = _link_target(name, here, ancestors, folder.behind_link) or facts
+                facts = _target(name, here, ancestors, folder.behind_link) or facts
         except FileNotFoundError:
             continue  # moved away while the batch was being listed
         except OSError:
@@ -195,9 +194,7 @@ def _entries(
             yield Entry(path, facts.st_size, facts.st_mtime_ns, _kind(facts.st_mode))
 
 
-def _link_target(
-    name: bytes, here: int, ancestors: frozenset, behind_link: bool
-) -> os.stat_result | None:
+def _target(name: bytes, here: int, ancestors: frozenset, linked: bool) -> os.stat_result | None:
     """The target of a link; None if it is broken or must not be followed.
 
     Links to a folder above them are not followed, nor links from one linked folder to another: ten
@@ -207,7 +204,7 @@ def _link_target(
         facts = os.stat(name, dir_fd=here)
     except OSError:
         return None
-    refused = behind_link or _identity(facts) in ancestors
+    refused = linked or _identity(facts) in ancestors
     return None if stat.S_ISDIR(facts.st_mode) and refused else facts
 
 
@@ -221,13 +218,11 @@ def _kind(mode: int) -> str:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-def _without_growing(
-    root: bytes, entries: list[Entry], follow_links: bool
-) -> tuple[list[Entry], int]:
+def _settled(root: bytes, entries: list[Entry], follow_links: bool) -> tuple[list[Entry], int]:
     """Leave out files that change between two checks; only fresh ones are checked twice.
 
-    While a table is changing, the whole batch waits: the table may assign scans to patients, and a
-    scan's patient is fixed once the scan is received.
+    While a table is changing, the whole batch waits: it may assign scans to patients, and a scan's
+    patient is fixed once the scan is received.
     """
     fresh_since = time.time_ns() - int(FRESH_SECONDS * 1e9)
     fresh = [entry for entry in entries if entry.mtime_ns > fresh_since and entry.kind == "file"]
@@ -256,10 +251,7 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
 
 
 def _separate_labels(entries: list[Entry], listing: FileList) -> None:
-    """Sort entries into scans and label files.
-
-    A label file is a CSV, JSON or YAML file, a classes.txt, or a .txt that belongs to an image.
-    """
+    """Label files are CSV, JSON, YAML and classes.txt files, and .txt files of images."""
     stems = {comparable(entry.stem) for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
     folders = {
         comparable(os.path.dirname(entry.path))

@@ -40,7 +40,9 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
         for _ in range(epochs):
             for numbers in random.permutation(len(scans))[: steps * BATCH].reshape(steps, BATCH):
                 views = [view(scans[number], random) for number in numbers]
-                pictures = np.stack([tooth_finder.contrasted(pixels) for pixels, _ in views])
+                pictures = np.stack(
+                    [tooth_finder.normalise_contrast(pixels) for pixels, _ in views]
+                )
                 hills = np.stack(
                     [tooth_finder_network.target(teeth, tooth_finder.GRID) for _, teeth in views]
                 )

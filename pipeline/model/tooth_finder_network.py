@@ -1,7 +1,7 @@
-"""The finder of teeth while it learns. `imaging.finder` computes the same with NumPy.
+"""The tooth finder as a Keras network, for training; `imaging.tooth_finder` computes it with NumPy.
 
-Input is what `imaging.finder.contrasted` makes, float32 (N, 128, 256, 1); output one logit per cell
-of 4 × 4 pixels, (N, 32, 64, 1): whether a tooth has its middle there.
+Input is that of `normalise_contrast` there, float32 (N, 128, 256, 1); output one logit per cell of
+4 × 4 pixels, (N, 32, 64, 1): whether a tooth has its centre there.
 """
 
 from collections.abc import Sequence

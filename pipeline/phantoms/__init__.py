@@ -1,6 +1,6 @@
-"""Phantoms: synthetic radiographs with a known truth, for demonstration, tests and load.
+"""Phantoms: synthetic radiographs with known ground truth, for demonstrations and tests.
 
-A patient's seed grows a mouth (mouth.py), whose teeth become polygons (outlines.py). They are
+A patient's seed generates a mouth (mouth.py), whose teeth become polygons (outlines.py). They are
 painted as densities on a canvas in millimetres (canvas.py, jaws.py, teeth.py), exposed like a film
 (film.py), and written as the files of a delivery (files.py, batch.py). No phantom shows a patient.
 """

@@ -1,11 +1,11 @@
-"""Write a folder of phantoms as a clinic would deliver it, with labels, and the hidden truth.
+"""Write a folder of phantoms like a clinic's delivery, with labels, and the hidden ground truth.
 
 phantom-000001.jpg …    scans in mixed formats; one third panoramics, two thirds periapicals
 phantom-000001.txt …    YOLO boxes of about nine teeth of each panoramic; classes.txt
 teeth.json              the same boxes in COCO form, with quadrant and tooth as DENTEX numbers them
 labels.csv              file, patient, label, tooth, bits of every scan
 .planted.csv            where anomalies were drawn; hidden, so not part of the delivery
-.about.txt              that none of it shows a patient
+.about.txt              a note that no patient is shown
 """
 
 import csv
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.phantoms.files import SUFFIXES, TOLD_BITS, encode
+from pipeline.phantoms.files import SUFFIXES, TABLE_BITS, encode
 from pipeline.phantoms.mouth import WEIGHTS
 from pipeline.phantoms.panoramic import draw_panoramic
 from pipeline.phantoms.periapical import draw_periapical
@@ -35,10 +35,10 @@ from pipeline.phantoms.phantom import (
     generator,
 )
 
-MIN_HEIGHT = 64  # pixels of a panoramic; below it a tooth is a smear
+MIN_HEIGHT = 64  # pixels of a panoramic; teeth are not discernible below it
 PATIENTS_PER_SCAN = 0.6
-MOST_SCANS = 3  # of one patient
-# Cameras, exports of viewers, sensors' own files: about as often as in deliveries.
+MAX_SCANS = 3  # per patient
+# Photographs, viewer exports and sensor files, about as frequent as in deliveries.
 FORMATS = {
     "jpeg": 0.26,
     "png": 0.16,
@@ -53,19 +53,19 @@ ABOUT = "Phantoms: drawn by a program for demonstration, tests and load. They sh
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a batch of phantoms holds."""
+    """The contents of a batch of phantoms."""
 
     scans: int
     patients: int
     kinds: dict[str, int]  # panoramic, periapical
     formats: dict[str, int]  # keys of files.SUFFIXES
-    planted: dict[str, int]  # anomalies by kind; a patient's shows on each of his scans
+    planted: dict[str, int]  # anomalies by kind, counted on each scan of a patient
     labels: dict[str, int]  # of boxes and periapicals together
 
 
 @dataclass(frozen=True)
 class Order:
-    """One scan to be drawn."""
+    """One scan to draw."""
 
     folder: Path
     number: int  # from 1
@@ -74,7 +74,7 @@ class Order:
     batch_seed: int
     height: int
     form: str  # key of files.SUFFIXES
-    abnormal: bool | None  # of a periapical; None makes a panoramic
+    abnormal: bool | None  # of a periapical; None for a panoramic
 
     @property
     def file(self) -> str:
@@ -87,7 +87,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Written:
-    """One scan that was written, and what is to be told about it."""
+    """One scan that was written, with its annotation and ground truth."""
 
     order: Order
     kind: str
@@ -108,8 +108,8 @@ def write_batch(
 ) -> BatchSummary:
     """Write `scans` phantoms to `folder`, which must be empty or not exist.
 
-    Panoramics are `height` pixels high, periapicals in proportion. The files depend on `scans`,
-    `seed` and `height` alone. `progress` is called with the number of scans written so far.
+    Panoramics are `height` pixels high, periapicals in proportion. The files depend only on
+    `scans`, `seed` and `height`. `progress` is called with the number of scans written so far.
     """
     _check(folder, scans, seed, height, workers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _check(folder: Path, scans: int, seed: int, height: int, workers: int) -> No
         ("workers", workers, 1),
     ):
         if value < least:
-            raise ConfigError(f"`{name}` is {value}; it must be at least {least}. Give more.")
+            raise ConfigError(f"`{name}` is {value}; it must be at least {least}.")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(
             f"{folder} is a file; phantoms are written to a folder that is empty or does not "
@@ -140,14 +140,14 @@ def _check(folder: Path, scans: int, seed: int, height: int, workers: int) -> No
         )
     if folder.exists() and (entries := len(os.listdir(folder))):
         raise ConfigError(
-            f"{folder} holds {entries} entries; phantoms are written to a folder that is empty or "
+            f"{folder} has {entries} entries; phantoms are written to a folder that is empty or "
             "does not exist yet, so that they never mix with other scans. Empty it, or give "
             "another path."
         )
 
 
 def _orders(folder: Path, scans: int, seed: int, height: int) -> list[Order]:
-    """Which kind, patient and format each scan has."""
+    """Assign kind, patient and format to every scan."""
     rng = generator(seed, "batch")
     panoramics = (scans + 1) // 3
     healthy = (scans - panoramics + 1) // 2
@@ -171,9 +171,9 @@ def _orders(folder: Path, scans: int, seed: int, height: int) -> list[Order]:
 
 
 def _patients(scans: int, rng: np.random.Generator) -> list[int]:
-    """A patient number for every scan: each patient once, some two or three times."""
+    """A patient number for every scan: each patient has one to three scans."""
     patients = max(1, round(PATIENTS_PER_SCAN * scans))
-    again = rng.permutation(np.repeat(np.arange(1, patients + 1), MOST_SCANS - 1))
+    again = rng.permutation(np.repeat(np.arange(1, patients + 1), MAX_SCANS - 1))
     numbers = [*range(1, patients + 1), *again[: scans - patients].tolist()]
     return [int(number) for number in rng.permutation(numbers)]
 
@@ -184,7 +184,7 @@ def _seed(seed: int, purpose: str, number: int) -> int:
 
 @contextmanager
 def _runner(workers: int) -> Iterator[Callable[[list[Order]], Iterable[Written]]]:
-    """A map over orders, in this process or in several; results come as they are finished."""
+    """A map over orders, in this process or several; results are in order of completion."""
     if workers == 1:
         yield lambda orders: map(write_scan, orders)
         return
@@ -196,7 +196,7 @@ def _runner(workers: int) -> Iterator[Callable[[list[Order]], Iterable[Written]]
 
 
 def write_scan(order: Order) -> Written:
-    """Draw and write one scan, and its boxes when it is a panoramic."""
+    """Draw and write one scan, and its boxes if it is a panoramic."""
     patient_seed = _seed(order.batch_seed, "patient", order.patient)
     if order.abnormal is None:
         phantom = draw_panoramic(order.seed, order.height, patient_seed=patient_seed)
@@ -214,19 +214,19 @@ def write_scan(order: Order) -> Written:
 
 
 def _annotated(phantom: Phantom, seed: int) -> tuple[ToothBox, ...]:
-    """Every abnormal tooth and some healthy ones, eight to ten in all, in the order of teeth."""
+    """Every abnormal tooth and some healthy ones, eight to ten in all, by FDI number."""
     rng = generator(seed, "annotated")
     healthy = [box for box in phantom.teeth if box.label == HEALTHY]
     abnormal = [box for box in phantom.teeth if box.label != HEALTHY]
-    wanted = min(len(healthy), max(1, int(rng.integers(8, 11)) - len(abnormal)))
+    count = min(len(healthy), max(1, int(rng.integers(8, 11)) - len(abnormal)))
     weights = np.array([WEIGHTS[box.tooth % 10 - 1] for box in healthy])
-    chosen = rng.choice(len(healthy), wanted, replace=False, p=weights / weights.sum())
+    chosen = rng.choice(len(healthy), count, replace=False, p=weights / weights.sum())
     boxes = [*abnormal, *(healthy[index] for index in chosen)]
     return tuple(sorted(boxes, key=lambda box: box.tooth))
 
 
 def _yolo(boxes: tuple[ToothBox, ...], shape: tuple[int, int]) -> str:
-    """Lines of `class cx cy w h`, shares of the picture."""
+    """Lines of `class cx cy w h` in fractions of the image."""
     height, width = shape
     lines = []
     for box in boxes:
@@ -245,8 +245,8 @@ def _write_tables(folder: Path, written: list[Written]) -> None:
         table.writerow(["file", "patient", "label", "tooth", "bits"])
         for scan in written:
             order = scan.order
-            told = scan.label, scan.tooth, TOLD_BITS.get(order.form)
-            table.writerow([order.file, order.patient_code, *told])
+            annotation = scan.label, scan.tooth, TABLE_BITS.get(order.form)
+            table.writerow([order.file, order.patient_code, *annotation])
     with (folder / ".planted.csv").open("w", newline="") as file:
         columns = [field.name for field in fields(Planted)]
         truth = csv.DictWriter(file, columns, lineterminator="\n")
@@ -255,7 +255,7 @@ def _write_tables(folder: Path, written: list[Written]) -> None:
 
 
 def _coco(written: list[Written]) -> dict:
-    """Boxes in pixels; the finding is a class, the tooth stands as DENTEX says it."""
+    """Boxes in pixels; the finding is a class, quadrant and tooth are numbered as in DENTEX."""
     drawn = [scan for scan in written if scan.boxes]
     boxes = [(scan.order.number, box) for scan in drawn for box in scan.boxes]
     return {

@@ -1,4 +1,4 @@
-"""From drawn teeth and findings to boxes in the pixels of the finished picture."""
+"""Boxes of drawn teeth and findings, in pixels of the finished image."""
 
 from dataclasses import replace
 
@@ -9,13 +9,13 @@ from pipeline.phantoms.mouth import Tooth
 from pipeline.phantoms.outlines import shapes_of
 from pipeline.phantoms.phantom import Planted, ToothBox
 
-# Annotators leave some air around a tooth; 0.6 to 2.6 mm made boxes as large as on real
-# panoramics (median height a quarter of the picture, median width 6 %).
+# Millimetres that annotators leave around a tooth; 0.6 to 2.6 gave boxes as large as on real
+# panoramics (median height a quarter of the image, median width 6 %).
 MARGIN = (0.6, 2.6)
 
 
 def tooth_boxes(teeth: list[Tooth], view: View, rng: np.random.Generator) -> tuple[ToothBox, ...]:
-    """One box for each of the teeth that the view shows whole, as a person would draw it."""
+    """One box, as an annotator would draw it, for each tooth that is entirely visible."""
     boxes = []
     for tooth in teeth:
         margins = rng.uniform(*MARGIN, size=4) * view.scale
@@ -31,7 +31,7 @@ def tooth_boxes(teeth: list[Tooth], view: View, rng: np.random.Generator) -> tup
 
 
 def enlarged(planted: list[Planted], width: int, height: int, view: View) -> tuple[Planted, ...]:
-    """What was planted in pixels of `view`, in pixels of a picture of `width` × `height`."""
+    """Anomalies in pixels of `view`, converted to pixels of an image of `width` × `height`."""
     across, down = width / view.width, height / view.height
     places = []
     for item in planted:

@@ -1,7 +1,7 @@
 """A density map to draw on in millimetres: float32 (height, width), 0 is air, 1 is enamel.
 
-Shapes are filled at the canvas's own resolution; whoever owns the canvas chooses one that is
-cheap, and enlarges the finished map.
+Shapes are filled at the resolution of the canvas; callers choose a low one and enlarge the finished
+map.
 """
 
 from dataclasses import dataclass, replace
@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-FRACTION_BITS = 4  # of coordinates handed to OpenCV: 1/16 pixel
+FRACTION_BITS = 4  # of the coordinates passed to OpenCV: 1/16 pixel
 
 
 @dataclass(frozen=True)
 class View:
-    """How millimetres of the mouth become pixels."""
+    """The projection from millimetres of the mouth to pixels."""
 
     scale: float  # pixels per millimetre
-    centre: tuple[float, float]  # mm; shown in the middle of the canvas
+    centre: tuple[float, float]  # mm; at the centre of the canvas
     width: int  # pixels of the canvas
     height: int
     angle: float = 0.0  # radians
-    stretch: float = 1.0  # of heights against widths
-    bend: float = 0.0  # mm by which a point 50 mm from the midline is lifted
+    stretch: float = 1.0  # of heights relative to widths
+    bend: float = 0.0  # mm by which a point 50 mm from the midline is raised
 
     @property
     def size(self) -> tuple[int, int]:
@@ -33,8 +33,8 @@ class View:
         x, y = points[:, 0] - self.centre[0], points[:, 1] - self.centre[1]
         y = (y - self.bend * (points[:, 0] / 50) ** 2) * self.stretch
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        turned = np.stack([cos * x - sin * y, sin * x + cos * y], axis=1)
-        return turned * self.scale + [self.width / 2, self.height / 2]
+        rotated = np.stack([cos * x - sin * y, sin * x + cos * y], axis=1)
+        return rotated * self.scale + [self.width / 2, self.height / 2]
 
     def resized(self, width: int, height: int) -> "View":
         """The same view on a canvas of another resolution."""
@@ -43,7 +43,7 @@ class View:
 
 @dataclass(eq=False)
 class Patch:
-    """A rectangle of a canvas; `density` is a view into it, so changing it in place draws."""
+    """A rectangle of a canvas; `density` is a view of it, so it is drawn on by changing it."""
 
     density: np.ndarray
     left: int
@@ -51,7 +51,7 @@ class Patch:
     view: View
 
     def fill(self, polygons: list[np.ndarray], blur: float = 0.0) -> np.ndarray:
-        """Coverage 0 to 1 of the union of `polygons` (mm), its edge softened by `blur` mm."""
+        """Coverage, 0 to 1, of the union of `polygons` (mm), blurred by `blur` mm."""
         mask = np.zeros(self.density.shape, np.uint8)
         for polygon in polygons:
             points = self.view.pixels(polygon) - [self.left, self.top]
@@ -60,7 +60,7 @@ class Patch:
         return self.soften(mask.astype(np.float32) / 255, blur)
 
     def stroke(self, line: np.ndarray, width: float, blur: float = 0.0) -> np.ndarray:
-        """Coverage 0 to 1 of an open line (mm) drawn `width` mm wide."""
+        """Coverage, 0 to 1, of an open line (mm) drawn `width` mm wide."""
         mask = np.zeros(self.density.shape, np.uint8)
         points = self.view.pixels(line) - [self.left, self.top]
         fixed = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
@@ -75,10 +75,10 @@ class Patch:
 
     def glow(self, x: float, y: float, wide: float, high: float) -> np.ndarray:
         """A Gaussian spot at (x, y) mm with standard deviations `wide` and `high` mm."""
-        middle = self.view.pixels(np.array([[x, y]]))[0] - [self.left, self.top]
+        centre = self.view.pixels(np.array([[x, y]]))[0] - [self.left, self.top]
         rows, columns = self.density.shape
-        across = (np.arange(columns, dtype=np.float32) - middle[0]) / (wide * self.view.scale)
-        down = (np.arange(rows, dtype=np.float32) - middle[1]) / (high * self.view.scale)
+        across = (np.arange(columns, dtype=np.float32) - centre[0]) / (wide * self.view.scale)
+        down = (np.arange(rows, dtype=np.float32) - centre[1]) / (high * self.view.scale)
         return np.outer(np.exp(-(down**2) / 2), np.exp(-(across**2) / 2)).astype(np.float32)
 
 
@@ -94,7 +94,7 @@ class Canvas:
         return Patch(self.density, 0, 0, self.view)
 
     def around(self, polygons: list[np.ndarray], margin: float) -> Patch | None:
-        """The patch that holds `polygons` and `margin` mm around; None when out of sight."""
+        """The patch with `polygons` and `margin` mm around them; None if outside the canvas."""
         points = self.view.pixels(np.concatenate(polygons))
         pad = margin * self.view.scale
         left, top = np.maximum(np.floor(points.min(axis=0) - pad), 0).astype(int)
@@ -104,12 +104,12 @@ class Canvas:
 
 
 def smooth(points: list[tuple[float, float]], closed: bool = True) -> np.ndarray:
-    """A rounded polygon or line (n, 2) through the corners, by cutting them three times."""
+    """A rounded polygon or line (n, 2): three iterations of Chaikin's corner cutting."""
     line = np.array(points, float)
     for _ in range(3):
-        ahead = np.roll(line, -1, axis=0) if closed else line[1:]
-        here = line if closed else line[:-1]
-        cut = np.stack([0.75 * here + 0.25 * ahead, 0.25 * here + 0.75 * ahead], axis=1)
+        end = np.roll(line, -1, axis=0) if closed else line[1:]
+        start = line if closed else line[:-1]
+        cut = np.stack([0.75 * start + 0.25 * end, 0.25 * start + 0.75 * end], axis=1)
         inner = cut.reshape(-1, 2)
         line = inner if closed else np.concatenate([line[:1], inner, line[-1:]])
     return line

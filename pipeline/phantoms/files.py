@@ -1,6 +1,6 @@
-"""Encode phantoms as the files a clinic delivers. The same phantom, the same bytes.
+"""Encode phantoms as the files that a clinic delivers, reproducibly.
 
-Nothing here writes a time, a program's name or a random identifier: DICOM's come from the seed.
+No time, program name or random identifier is written: DICOM's UIDs are derived from the seed.
 """
 
 from io import BytesIO
@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from pipeline.phantoms.phantom import Phantom
 
-# format -> suffix; 12 bits in 16 are indistinguishable from a dark 16-bit scan without being told.
+# Suffixes by format. Without a table, 12 bits in 16 look like a dark 16-bit scan.
 SUFFIXES = {
     "jpeg": ".jpg",
     "png": ".png",
@@ -27,11 +27,11 @@ SUFFIXES = {
     "dicom": ".dcm",
     "dicom-inverted": ".dcm",
 }
-TOLD_BITS = {"png-12": 12, "tiff-12": 12}  # what a table must say about these formats
+TABLE_BITS = {"png-12": 12, "tiff-12": 12}  # the column `bits` for these formats
 
 
 def encode(phantom: Phantom, form: str, patient: str, seed: int) -> bytes:
-    """The bytes of a file of format `form`, one of SUFFIXES. Only DICOM names the patient."""
+    """The bytes of a file of format `form`, one of SUFFIXES. Only DICOM contains the patient."""
     if form.startswith("dicom"):
         return _dicom(phantom, patient, seed, inverted=form == "dicom-inverted")
     options = {
@@ -49,7 +49,7 @@ def _samples(pixels: np.ndarray, form: str) -> np.ndarray:
     """The 12 bits of `pixels` in the depth of the format."""
     if form in ("jpeg", "png"):
         return np.rint(pixels * (255 / 4095)).astype(np.uint8)
-    # Repeating the upper bits below makes 4095 the full 65535.
+    # Repeating the upper bits in the lower ones maps 4095 to 65535.
     return pixels << 4 | pixels >> 8 if form == "tiff-16" else pixels
 
 
@@ -74,7 +74,7 @@ def _dicom(phantom: Phantom, patient: str, seed: int, inverted: bool) -> bytes:
     dataset.ImageComments = "Drawn by a program for demonstration and tests; shows no patient"
     dataset.StudyDate = dataset.StudyTime = dataset.PatientBirthDate = ""
     dataset.PatientSex = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
-    dataset.BurnedInAnnotation = "YES"  # a side marker
+    dataset.BurnedInAnnotation = "YES"  # the side marker
     _add_pixels(dataset, phantom.pixels, inverted)
     file = BytesIO()
     dataset.save_as(file, enforce_file_format=True)

@@ -1,4 +1,4 @@
-"""What exposure, detector and print do to a density map. The same film, the same picture."""
+"""Expose a density map: tone curve, detector blur, sharpening, noise, border and side marker."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Film:
 
     seed: int
     gain: float
-    lift: float
+    lift: float  # grey of zero exposure
     gamma: float
     blur: float  # mm, standard deviation
     sharpening: float  # of the viewing software; 0 for none
@@ -28,12 +28,12 @@ class Film:
         """Grey 0 to 1 of densities, without blur, sharpening and noise."""
         exposed = np.clip((density - 0.04) * self.gain, 0, 1.6)
         grey = self.lift + (1 - self.lift) * exposed**self.gamma
-        # A shoulder instead of a hard limit: enamel and metal stay apart.
+        # A shoulder instead of a hard limit keeps enamel and metal distinguishable.
         return np.where(grey > 0.85, 0.85 + 0.15 * np.tanh((grey - 0.85) / 0.15), grey)
 
 
 def load(seed: int) -> Film:
-    """The exposure of one scan."""
+    """The exposure of one scan, drawn from its seed."""
     rng = generator(seed, "film")
     return Film(
         seed=seed,
@@ -54,7 +54,7 @@ def develop(density: np.ndarray, film: Film, scale: float) -> np.ndarray:
     if film.blur * scale > 0.3:
         grey = cv2.GaussianBlur(grey, (0, 0), film.blur * scale)
     if film.sharpening > 0:
-        # Far wider than the blur, as consoles do it: halos around teeth, flatter backgrounds.
+        # Far wider than the blur, as in acquisition software: halos around teeth, flat backgrounds.
         rows, columns = grey.shape
         small = cv2.resize(grey, (columns // 8, rows // 8), interpolation=cv2.INTER_AREA)
         wide = cv2.GaussianBlur(small, (0, 0), max(0.5, 2.5 * scale / 8))
@@ -65,7 +65,7 @@ def develop(density: np.ndarray, film: Film, scale: float) -> np.ndarray:
 def expose(grey: np.ndarray, film: Film, width: int, height: int) -> np.ndarray:
     """Detector pixels, uint16 0 to 4095, of grey 0 to 1 enlarged to `width` × `height`.
 
-    Brighter places got fewer photons but are shown amplified, so noise grows with the root of grey.
+    Brighter places received fewer photons but are amplified: noise grows with the root of grey.
     """
     large = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
     np.clip(large, 0, 1, out=large)
@@ -93,7 +93,7 @@ def add_frame(pixels: np.ndarray, film: Film, round_corners: float = 0.0) -> Non
 
 
 def add_marker(pixels: np.ndarray, letter: str, x: float, y: float, size: float) -> None:
-    """Burn in a side marker; `x` and `y` are shares of the picture, `size` one of its height."""
+    """Burn in a side marker; `x` and `y` are fractions of the image, `size` one of its height."""
     rows, columns = pixels.shape
     place = round(x * columns), round(y * rows)
     scale, thick = size * rows / 22, max(1, round(size * rows / 6))

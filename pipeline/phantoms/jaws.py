@@ -1,4 +1,4 @@
-"""Paint the bones of a mouth: mandible, maxilla, their texture, sinuses and nerve canal."""
+"""Paint the bones of a mouth: mandible, maxilla, trabeculae, sinuses and mandibular canal."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ SOFT = 0.27  # density of soft tissue
 
 
 def paint_jaws(canvas: Canvas, mouth: Mouth, grains: np.random.Generator) -> None:
-    """Add both jaws to the soft tissue that `canvas` holds."""
+    """Add both jaws to the soft tissue on `canvas`."""
     patch = canvas.whole
     texture = _trabeculae(patch, grains)
     for outline, blur in ((mandible(mouth), 0.7), (maxilla(mouth), 1.2)):
@@ -23,7 +23,7 @@ def paint_jaws(canvas: Canvas, mouth: Mouth, grains: np.random.Generator) -> Non
 
 
 def mandible(mouth: Mouth) -> np.ndarray:
-    """The outline of the lower jaw, from condyle to condyle, with the crest below the crowns."""
+    """The outline of the mandible, from condyle to condyle, with the crest below the crowns."""
     reach = arch_reach(mouth, upper=False)
     low = 24 * mouth.size + mouth.jaw
     right = [
@@ -50,7 +50,7 @@ def mandible(mouth: Mouth) -> np.ndarray:
 
 
 def maxilla(mouth: Mouth) -> np.ndarray:
-    """The outline of the upper jaw, from the crest to the floor of the orbits."""
+    """The outline of the maxilla, from the crest to the floor of the orbits."""
     reach = arch_reach(mouth, upper=True)
     crest = crest_line(mouth, upper=True)
     top = [(reach + 3, -14), (reach + 5, -26), (reach - 2, -44), (0.4 * reach, -48)]
@@ -59,35 +59,35 @@ def maxilla(mouth: Mouth) -> np.ndarray:
 
 
 def arch_reach(mouth: Mouth, upper: bool) -> float:
-    """How far from the midline the last standing place of an arch is, mm."""
+    """The distance from the midline to the end of an arch, mm."""
     return (62.0 if upper else 64.0) * mouth.size
 
 
 def crest_line(mouth: Mouth, upper: bool) -> np.ndarray:
-    """The edge of the bone between the crowns and the roots, from left to right, (33, 2)."""
+    """The alveolar crest, between crowns and roots, from left to right, (33, 2)."""
     x = np.linspace(-1, 1, 33) * arch_reach(mouth, upper)
     crown = np.interp(np.abs(x), [0, 20, 34, 62], [9.6, 9.6, 8.2, 7.2]) * mouth.size
-    away = mouth.gap / 2 + crown + mouth.crest
-    y = -mouth.smile * (x / 50) ** 2 + (-away if upper else away)
+    height = mouth.gap / 2 + crown + mouth.crest
+    y = -mouth.smile * (x / 50) ** 2 + (-height if upper else height)
     return np.stack([x, y], axis=1)
 
 
 def _trabeculae(patch: Patch, rng: np.random.Generator) -> np.ndarray:
-    """The net of bone: bright threads around dark gaps, and slower unevenness; about -1 to 1."""
+    """Trabecular texture: bright threads around dark gaps, unevenly distributed; about -1 to 1."""
     rows, columns = patch.density.shape
     texture = np.zeros((rows, columns), np.float32)
     for pore, weight in ((0.55, 0.5), (1.1, 0.6), (8.0, 0.35)):
         step = max(1.0, pore * patch.view.scale)
         size = round(rows / step) + 2, round(columns / step * 0.8) + 2
         noise = rng.standard_normal(size, dtype=np.float32)
-        if pore < 5:  # where noise changes sign runs a thread
+        if pore < 5:  # threads run where the noise changes sign
             noise = 0.8 - 1.6 * np.minimum(1, np.abs(noise))
         texture += weight * cv2.resize(noise, (columns, rows), interpolation=cv2.INTER_CUBIC)
     return texture
 
 
 def _paint_sinuses(patch: Patch, mouth: Mouth) -> None:
-    """The sinuses over the upper back teeth and the nose: dark with a thin bright floor."""
+    """The maxillary sinuses and the nasal cavity: dark with a thin bright floor."""
     floor = -24 * mouth.size + mouth.sinus
     for side in (-1, 1):
         x = np.array([14, 22, 34, 46, 56, 60, 50, 26, 15]) * side * mouth.size
@@ -102,11 +102,11 @@ def _paint_sinuses(patch: Patch, mouth: Mouth) -> None:
 
 
 def _paint_cortex(patch: Patch, mouth: Mouth) -> None:
-    """The rim of the mandible, the crests with their gums, the nerve canal and the hard palate."""
+    """Mandibular cortex, crests with gingiva, mandibular canal and hard palate."""
     reach, low = arch_reach(mouth, upper=False), 24 * mouth.size + mouth.jaw
     rim = mandible(mouth)[:-33]
     patch.density += 0.13 * patch.stroke(rim, 1.0, 0.4)
-    # The lower border is the thickest part; both ends of the rim are the joints.
+    # The lower border is the thickest part; the ends of the rim are the condyles.
     border = rim[len(rim) // 4 : -len(rim) // 4]
     patch.density += 0.20 * patch.stroke(border - [0, 1.4], 2.4, 0.8)
     for upper in (True, False):

@@ -1,7 +1,7 @@
-"""The anatomy of one phantom patient: which teeth stand where, and what is wrong with them.
+"""The anatomy of one phantom patient: positions and shapes of the teeth, and their findings.
 
-Lengths are millimetres. The origin is the midline at the height of the bite; x grows to the right
-of the picture (the patient's left), y downwards. Nothing here draws.
+Lengths are millimetres. The origin is the midline at the height of the bite; x increases to the
+right of the image (the patient's left), y downwards. Nothing is drawn here.
 """
 
 from dataclasses import dataclass, replace
@@ -31,19 +31,19 @@ LOWER_SIZES = [
     (10.6, 20.5, 7.3),
     (10.2, 18.5, 7.0),
 ]
-# Findings prefer the back teeth, as on real panoramics; healthy boxes are drawn from the same
-# weights, so that the place of a box alone tells little.
+# Findings are more frequent on back teeth, as on real panoramics; healthy boxes are drawn with the
+# same weights, so that the place of a box reveals little.
 WEIGHTS = (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5)
 # A periapical shows two neighbours on either side: findings this far apart never share one.
-APART = 4
+MIN_DISTANCE = 4
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a tooth."""
+    """The finding of a tooth."""
 
     kind: str
-    strength: float  # 0 to 1; how much of the healthy density is lost
+    strength: float  # 0 to 1; share of the healthy density that is lost
     size: float  # caries: radius as a share of the crown's width; lesion: radius in mm
     side: int  # caries: -1 mesial, 0 biting surface, 1 distal; lesion: index of the root
     seed: int  # of the irregular outline
@@ -54,13 +54,13 @@ class Tooth:
     """One tooth and its place."""
 
     fdi: int
-    x: float  # of the middle of the long axis
+    x: float  # of the centre of the long axis
     y: float
     tilt: float  # radians; 0 is upright, positive leans the root away from the midline
     width: float
     length: float
     crown: float
-    bend: float  # sideways way of the root tips, as a share of the width
+    bend: float  # lateral displacement of the root tips, as a share of the width
     spread: float  # distance of the roots, as a share of the width
     pulp: float  # width of pulp chamber and canals, as a share of the root
     filling: str  # "", "occlusal", "crown" or "root"
@@ -85,7 +85,7 @@ class Tooth:
 
     @property
     def place(self) -> float:
-        """Where along its arch, counted in teeth from the midline."""
+        """Position along the arch, counted in teeth from the midline."""
         return self.side * (self.position - 0.5)
 
 
@@ -107,9 +107,9 @@ class Mouth:
 
     @property
     def sound(self) -> "Mouth":
-        """The same mouth with nothing wrong; impacted teeth are left out."""
-        standing = [tooth for tooth in self.teeth if tooth.label != IMPACTED]
-        return replace(self, teeth=tuple(replace(tooth, finding=None) for tooth in standing))
+        """The same mouth without findings; impacted teeth are left out."""
+        erupted = [tooth for tooth in self.teeth if tooth.label != IMPACTED]
+        return replace(self, teeth=tuple(replace(tooth, finding=None) for tooth in erupted))
 
     def bite(self, x: float) -> float:
         """Height of the bite at `x`."""
@@ -117,7 +117,7 @@ class Mouth:
 
 
 def grow(seed: int) -> Mouth:
-    """The mouth that belongs to a patient's seed."""
+    """Generate the mouth of a patient from its seed."""
     rng = generator(seed, "mouth")
     draw = rng.uniform
     mouth = Mouth(
@@ -148,15 +148,15 @@ def _quadrant(quadrant: int, mouth: Mouth, rng: np.random.Generator) -> list[Too
     teeth = []
     for position, sizes in enumerate(UPPER_SIZES if upper else LOWER_SIZES, start=1):
         width, length, crown = np.array(sizes) * mouth.size * rng.uniform(0.93, 1.07, 3)
-        middle = (reach + width / 2) * (-1 if quadrant in (1, 4) else 1)
+        centre = (reach + width / 2) * (-1 if quadrant in (1, 4) else 1)
         reach += width * crowding
-        tilt = rng.normal(0.02, 0.04) + lean * min(1, abs(middle) / 60) * (0.5 if upper else 1)
+        tilt = rng.normal(0.02, 0.04) + lean * min(1, abs(centre) / 60) * (0.5 if upper else 1)
         out = mouth.gap / 2 + length / 2 * np.cos(tilt) + rng.normal(0, 0.4)
         tooth = Tooth(
             fdi=10 * quadrant + position,
-            # The crown stands in its place along the arch; a leaning root reaches outwards.
-            x=middle + np.sign(middle) * np.sin(tilt) * length * 0.3,
-            y=mouth.bite(middle) + (-out if upper else out),
+            # The crown is at its place along the arch; a leaning root extends outwards.
+            x=centre + np.sign(centre) * np.sin(tilt) * length * 0.3,
+            y=mouth.bite(centre) + (-out if upper else out),
             tilt=tilt,
             width=width,
             length=length,
@@ -177,16 +177,16 @@ def _filling(position: int, rng: np.random.Generator) -> str:
 
 
 def _with_findings(teeth: list[Tooth], rng: np.random.Generator) -> list[Tooth]:
-    """Some teeth get something wrong; one quadrant and a few whole mouths stay healthy."""
+    """Give some teeth findings; one quadrant and a few whole mouths stay healthy."""
     if rng.random() < 0.05:
         return teeth
     found: dict[int, Tooth] = {}
     healthy = rng.integers(1, 5)
     impactable = {18, 28, 38, 48} | ({13, 23} if rng.random() < 0.15 else set())
-    wanted = [IMPACTED] * rng.choice([0, 1, 2, 3], p=[0.35, 0.3, 0.25, 0.1])
-    wanted += [CARIES] * rng.integers(1, 3) + [LESION] * rng.integers(1, 3)
-    for kind in wanted:
-        free = [tooth for tooth in teeth if tooth.fdi // 10 != healthy and _apart(tooth, found)]
+    kinds = [IMPACTED] * rng.choice([0, 1, 2, 3], p=[0.35, 0.3, 0.25, 0.1])
+    kinds += [CARIES] * rng.integers(1, 3) + [LESION] * rng.integers(1, 3)
+    for kind in kinds:
+        free = [tooth for tooth in teeth if tooth.fdi // 10 != healthy and _is_far(tooth, found)]
         if kind == IMPACTED:
             free = [tooth for tooth in free if tooth.fdi in impactable]
         if not free:
@@ -197,9 +197,9 @@ def _with_findings(teeth: list[Tooth], rng: np.random.Generator) -> list[Tooth]:
     return [found.get(tooth.fdi, tooth) for tooth in teeth]
 
 
-def _apart(tooth: Tooth, found: dict[int, Tooth]) -> bool:
+def _is_far(tooth: Tooth, found: dict[int, Tooth]) -> bool:
     near = [other for other in found.values() if other.upper == tooth.upper]
-    return all(abs(other.place - tooth.place) >= APART for other in near)
+    return all(abs(other.place - tooth.place) >= MIN_DISTANCE for other in near)
 
 
 def _with_finding(tooth: Tooth, kind: str, rng: np.random.Generator) -> Tooth:

@@ -1,7 +1,7 @@
-"""The shapes of a tooth as polygons in millimetres of the mouth.
+"""Outlines of a tooth as polygons in millimetres of the mouth.
 
 In a tooth's own frame s runs across (positive away from the midline) and t along the axis, from 0
-at the biting edge to the tooth's length at the root tip. Polygons are float64 arrays (points, 2).
+at the incisal edge to the tooth's length at the apex. Polygons are float64 arrays (points, 2).
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Shapes:
 
 
 def shapes_of(tooth: Tooth) -> Shapes:
-    """The polygons of `tooth`, standing in its place."""
+    """The polygons of `tooth` at its place in the mouth."""
     crown = _crown(tooth)
     lines = _root_lines(tooth)
     widths = _root_widths(tooth, len(lines))
@@ -64,7 +64,7 @@ def shapes_of(tooth: Tooth) -> Shapes:
 
 
 def in_mouth(tooth: Tooth, points: np.ndarray) -> np.ndarray:
-    """Points (n, 2) of the tooth's own frame, in millimetres of the mouth."""
+    """Transform points (n, 2) from the tooth's own frame to millimetres of the mouth."""
     across, along = points[:, 0], points[:, 1] - tooth.length / 2
     out = across * np.cos(tooth.tilt) + along * np.sin(tooth.tilt)
     down = along * np.cos(tooth.tilt) - across * np.sin(tooth.tilt)
@@ -84,7 +84,7 @@ def _crown(tooth: Tooth) -> np.ndarray:
 
 
 def _edge(tooth: Tooth, half: float) -> np.ndarray:
-    """The biting edge from left to right; molars have cusps with grooves between them."""
+    """The incisal or occlusal edge from left to right; molars have cusps and grooves."""
     across = np.linspace(-half, half, 13)[1:-1]
     if tooth.position < 4:
         return np.stack([across, np.zeros_like(across)], axis=1)
@@ -94,7 +94,7 @@ def _edge(tooth: Tooth, half: float) -> np.ndarray:
 
 
 def _root_lines(tooth: Tooth) -> list[np.ndarray]:
-    """Middle lines of the roots, from the neck to the tip, each of shape (9, 2)."""
+    """Centre lines of the roots, from neck to apex, each of shape (9, 2)."""
     along = np.linspace(0, 1, 9)
     starts = [0.0]
     if tooth.position > 5:
@@ -125,7 +125,7 @@ def _tapered(line: np.ndarray, half: float) -> np.ndarray:
 
 
 def _chamber(tooth: Tooth) -> np.ndarray:
-    """The pulp chamber: a bowl with horns under the crown, drawn out in front teeth."""
+    """The pulp chamber: a bowl with pulp horns under the crown, elongated in front teeth."""
     wide = tooth.width * tooth.pulp * (0.95 if tooth.position > 5 else 0.5)
     top, bottom = tooth.crown * 0.55, tooth.crown * 1.18
     middle = tooth.crown * 0.7

@@ -1,4 +1,4 @@
-"""Draw synthetic panoramics: both jaws unrolled, with the ghosts that true panoramics show."""
+"""Draw synthetic panoramics: both jaws unrolled, with the ghost images of real panoramics."""
 
 import cv2
 import numpy as np
@@ -12,18 +12,18 @@ from pipeline.phantoms.phantom import Phantom, generator
 from pipeline.phantoms.teeth import paint_teeth
 
 RATIO = 2900 / 1400  # width to height
-SHOWN = 116.0  # millimetres of the mouth that the height shows
-DRAWN_HEIGHT = 700  # pixels; a panoramic is no sharper than this, so drawing finer is wasted
-GHOST_HEIGHT = 140  # pixels; what lies out of focus needs no more
+SHOWN = 116.0  # millimetres of the mouth over the height
+DRAWN_HEIGHT = 700  # pixels; the resolution of a panoramic is not higher
+GHOST_HEIGHT = 140  # pixels; enough for structures out of focus
 
 
 def draw_panoramic(
     seed: int, height: int = 1400, *, patient_seed: int | None = None, anomalies: bool = True
 ) -> Phantom:
-    """A panoramic of `height` pixels. The seed is the exposure, `patient_seed` the mouth.
+    """Draw a panoramic of `height` pixels; `seed` sets the exposure, `patient_seed` the mouth.
 
-    Without `anomalies` it is the same exposure of the same mouth with nothing wrong: impacted
-    teeth are left out.
+    Without `anomalies` it is the same exposure of the same mouth without findings and without
+    impacted teeth.
     """
     mouth = grow(seed if patient_seed is None else patient_seed)
     mouth = mouth if anomalies else mouth.sound
@@ -42,7 +42,7 @@ def draw_panoramic(
 
 
 def _view(rng: np.random.Generator, width: int, height: int) -> View:
-    """How the patient was positioned: shifted, turned, chin up or down."""
+    """The patient's position: shifted, rotated, chin up or down."""
     scale = height / SHOWN * rng.uniform(0.97, 1.12)
     centre = float(rng.normal(0, 2.5)), float(rng.uniform(-5, 1))
     angle, stretch = float(rng.normal(0, 0.015)), float(rng.uniform(0.95, 1.08))
@@ -50,7 +50,7 @@ def _view(rng: np.random.Generator, width: int, height: int) -> View:
 
 
 def _paint_head(canvas: Canvas, mouth: Mouth, rng: np.random.Generator) -> None:
-    """Soft tissue, airways and everything out of focus, drawn small and enlarged."""
+    """Soft tissue, airways and structures out of focus, drawn small and enlarged."""
     view = canvas.view
     small = Canvas(view.resized(round(GHOST_HEIGHT * RATIO), GHOST_HEIGHT))
     patch = small.whole
@@ -59,13 +59,13 @@ def _paint_head(canvas: Canvas, mouth: Mouth, rng: np.random.Generator) -> None:
     _paint_ghosts(patch, rng)
     canvas.density += cv2.resize(patch.density, view.size, interpolation=cv2.INTER_CUBIC)
     _paint_skull(canvas.whole, rng)
-    # Uneven movement of the machine shows as faint upright stripes.
+    # Uneven movement of the unit causes faint vertical stripes.
     stripes = cv2.GaussianBlur(rng.standard_normal((1, view.width)), (0, 0), view.scale)
     canvas.density *= 1 + 0.03 * stripes.astype(np.float32)
 
 
 def _paint_soft_tissue(patch: Patch, mouth: Mouth, rng: np.random.Generator) -> None:
-    """Cheeks and neck; brighter behind the jaw's middle, darkness beside the neck."""
+    """Cheeks, neck and tongue; darker beside the neck."""
     patch.density += rng.uniform(0.10, 0.26)
     wide = arch_reach(mouth, upper=False) + rng.uniform(28, 46)
     neck = rng.uniform(0.55, 0.85) * wide
@@ -79,7 +79,7 @@ def _paint_soft_tissue(patch: Patch, mouth: Mouth, rng: np.random.Generator) -> 
 
 
 def _paint_air(patch: Patch, mouth: Mouth, rng: np.random.Generator) -> None:
-    """Between tongue and palate, between the arches, and the throat over the rami."""
+    """Air between tongue and palate, between the arches, and in the pharynx over the rami."""
     x = np.linspace(-1, 1, 25)
     reach = arch_reach(mouth, upper=True)
     arch = np.stack([x * reach * 1.05, -25 + 5 * x**2 + rng.uniform(-2, 2)], axis=1)
@@ -94,7 +94,7 @@ def _paint_air(patch: Patch, mouth: Mouth, rng: np.random.Generator) -> None:
 
 
 def _paint_ghosts(patch: Patch, rng: np.random.Generator) -> None:
-    """The spine across the middle and at the edges, and the far side's ramus."""
+    """Ghosts of the cervical spine and of the opposite ramus, and the hyoid bone."""
     spine = rng.uniform(0.03, 0.16)
     patch.density += spine * patch.glow(rng.normal(0, 2), 30, rng.uniform(6, 14), 60)
     patch.density += spine * rng.uniform(0, 0.8) * patch.glow(0, 50, 14, 14)
@@ -107,7 +107,7 @@ def _paint_ghosts(patch: Patch, rng: np.random.Generator) -> None:
 
 
 def _paint_skull(patch: Patch, rng: np.random.Generator) -> None:
-    """Edges of the mid-face: orbits, cheek bones, skull base over the joints."""
+    """Edges of the mid-face: orbits, zygomatic bones, skull base over the condyles."""
     bright = rng.uniform(0.06, 0.16)
     for side in (-1, 1):
         orbit = [(10, -50), (30, -46), (52, -50), (60, -62)]
@@ -122,6 +122,6 @@ def _paint_skull(patch: Patch, rng: np.random.Generator) -> None:
 
 
 def _add_marker(pixels: np.ndarray, rng: np.random.Generator) -> None:
-    """The side marker: R stands on the left of the picture."""
+    """The side marker: R is on the left of the image."""
     letter, x = ("R", rng.uniform(0.02, 0.06)) if rng.random() < 0.6 else ("L", 0.93)
     films.add_marker(pixels, letter, x, rng.uniform(0.55, 0.9), rng.uniform(0.04, 0.07))

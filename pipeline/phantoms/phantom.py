@@ -1,7 +1,7 @@
-"""What a phantom is: a synthetic radiograph together with the truth about it.
+"""Data classes of phantoms: a synthetic radiograph with its ground truth.
 
-Phantoms are drawn by this program and show no patient. They serve demonstrations, tests and load;
-nothing measured on them says how well anything works on real radiographs.
+Phantoms are drawn by this program and show no patient. They serve demonstrations, tests and load
+tests; results on them do not predict results on real radiographs.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CLASSES = (CARIES, LESION, IMPACTED, HEALTHY)  # the order of classes.txt
 
 @dataclass(frozen=True)
 class Planted:
-    """An anomaly that was drawn on purpose, and where."""
+    """A drawn anomaly and its place."""
 
     file: str  # empty until the phantom is written
     kind: str  # one of CLASSES, never healthy
@@ -23,13 +23,13 @@ class Planted:
     y: int
     w: int
     h: int
-    contrast: float  # mean difference it makes inside, before noise, in grey levels of 255
+    contrast: float  # mean change of grey inside it, before noise, in grey levels of 255
     tooth: int  # FDI number
 
 
 @dataclass(frozen=True)
 class ToothBox:
-    """The box of one tooth with its roots, wholly inside the picture, in pixels."""
+    """The box of one tooth with its roots, entirely inside the image, in pixels."""
 
     x: int
     y: int
@@ -45,12 +45,12 @@ class Phantom:
 
     kind: Literal["panoramic", "periapical"]
     pixels: np.ndarray  # uint16 (height, width), 0 to 4095
-    teeth: tuple[ToothBox, ...]  # the teeth of which the whole outline is in the picture
+    teeth: tuple[ToothBox, ...]  # the teeth whose whole outline is in the image
     planted: tuple[Planted, ...]
     label: str | None = None  # of the whole scan; None for panoramics, whose teeth have labels
     tooth: int | None = None  # FDI number of a periapical's main tooth
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
-    """Random numbers of one purpose: more of them here never change what another purpose gets."""
+    """The random generator of one purpose, independent of how many numbers others draw."""
     return np.random.default_rng([seed, *purpose.encode()])

@@ -1,8 +1,7 @@
-"""Many views of one drawn panoramic, to learn from: other poses, other exposures.
+"""Augmented views of phantom panoramics for training the tooth finder: other poses and exposures.
 
-They go further than one would believe of real films: what is learned must hold on pictures that no
-phantom looks like. A view is what the finder sees, uint8 (128, 256), with the middles and sizes of
-its teeth in shares of the picture.
+They vary more than real films do: the finder must work on images unlike any phantom. A view is the
+finder's image, uint8 (128, 256), with the centres and sizes of its teeth as fractions of the image.
 """
 
 from dataclasses import dataclass
@@ -15,23 +14,23 @@ from pipeline.imaging.tooth_finder import HEIGHT, WIDTH
 from pipeline.phantoms.phantom import Phantom
 
 STRETCH = (-0.20, 0.30)  # of the natural logarithm; real panoramics are cropped closer
-UNEVEN = 0.18  # of the natural logarithm, height against width
+UNEVEN = 0.18  # of the natural logarithm, height relative to width
 TURN = 0.03  # radians, standard deviation
-SHIFT = 0.07  # of the picture's edges
+SHIFT = 0.07  # of the image's edges
 GAMMA = 0.5  # of the natural logarithm
-DRAWN = 2  # times the pixels of a view, so that enlarging it does not blur it
+DRAWN = 2  # times the resolution of a view, so that enlarging does not blur
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A panoramic whose teeth are all known."""
+    """A panoramic with the boxes of all its teeth."""
 
     pixels: np.ndarray  # uint8 (256, 512)
-    teeth: np.ndarray  # float (n, 4): x and y of the middle, width and height; shares
+    teeth: np.ndarray  # float (n, 4): x and y of the centre, width and height; fractions
 
 
 def drawn(phantom: Phantom) -> Drawn:
-    """What views are taken from."""
+    """Downscale a phantom for taking views of it."""
     height, width = phantom.pixels.shape
     boxes = np.array([(box.x, box.y, box.w, box.h) for box in phantom.teeth], float)
     boxes = boxes.reshape(-1, 4) / [width, height, width, height]
@@ -41,7 +40,7 @@ def drawn(phantom: Phantom) -> Drawn:
 
 
 def view(scan: Drawn, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Another exposure of the scan in another pose, and its teeth as in `Drawn`."""
+    """A random exposure of the scan in a random pose, and its teeth as in `Drawn`."""
     pose, shift, sizes = _pose(random)
     size = np.array([WIDTH, HEIGHT])
     turned = np.diag(size) @ pose @ np.diag(1 / (DRAWN * size))
@@ -54,7 +53,7 @@ def view(scan: Drawn, random: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def _pose(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What happens to places about the middle, the shift, and what happens to sizes."""
+    """A random linear map of places about the centre, a shift, and factors of sizes."""
     across = np.exp(random.uniform(*STRETCH))
     down = across * np.exp(random.uniform(-UNEVEN, UNEVEN))
     turn, mirror = random.normal(0, TURN), random.choice([-1, 1])
@@ -69,13 +68,13 @@ def _pose(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def _exposed(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Another tone curve, uneven brightness, another sharpness and other noise."""
+    """A random tone curve, brightness gradient, sharpness and noise."""
     x = (pixels.astype(np.float32) / 255) ** np.float32(np.exp(random.uniform(-GAMMA, GAMMA)))
     x = x * (1 + random.uniform(-0.3, 0.3)) + random.uniform(-0.1, 0.1)
     x = x + 0.12 * random.random() * _clouds(random.integers(2, 6), random)
     x = x * (1 + 0.3 * random.random() * _clouds(random.integers(2, 8), random))
     soft = cv2.GaussianBlur(x, (0, 0), random.uniform(0.5, 1.5))
-    # Half are sharpened or softened at random, for real films come out of sharpening filters.
+    # Half are sharpened or blurred at random, since real films went through sharpening filters.
     x = x + (random.uniform(-1.5, 1) if random.random() < 0.5 else 0.5) * (soft - x)
     if random.random() < 0.5:
         x = x + 0.06 * random.random() * _clouds(HEIGHT // 2, random)

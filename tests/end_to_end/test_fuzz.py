@@ -1,10 +1,10 @@
-"""The short form of `make fuzz`: some hundred damaged files through the real workers."""
+"""A short run of `make fuzz`: 800 damaged files decoded by real workers."""
 
 from pipeline.ingest.workers.pool import WorkerPool
 from tests import fuzz
 
 
-def test_damaged_files_all_come_out_and_nothing_but_rejections_is_raised():
+def test_every_damaged_file_is_accepted_or_rejected():
     workers = WorkerPool(2, fuzz.SECONDS, fuzz.MEMORY_MB)
     try:
         result = fuzz.fuzz(800, 200, workers)
@@ -15,7 +15,7 @@ def test_damaged_files_all_come_out_and_nothing_but_rejections_is_raised():
     assert {"accepted", "undecodable"} <= set(result.outcomes)
 
 
-def test_damage_is_the_same_in_every_run_and_leaves_no_file_as_it_was():
+def test_damage_is_reproducible_and_changes_every_file():
     files = fuzz.seeds()
     made = [fuzz.damaged(files, number) for number in range(60)]
     assert made == [fuzz.damaged(files, number) for number in range(60)]

@@ -1,4 +1,4 @@
-"""Broken and hostile deliveries: every entry is listed, read or rejected for its true reason."""
+"""Damaged and hostile deliveries: every entry is accepted or rejected with the right reason."""
 
 import io
 import os
@@ -59,7 +59,7 @@ def png_of(pixels, interlaced=False):
     return png((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
 
 
-def png_that_says(width, height):
+def png_declaring(width, height):
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return png((b"IHDR", header), (b"IDAT", b""))
 
@@ -75,7 +75,7 @@ def zipped():
     return data.getvalue()
 
 
-def jpeg_that_says(*, bits=8, height=60, width=80):
+def jpeg_declaring(*, bits=8, height=60, width=80):
     data = saved(form="JPEG")
     start = data.index(b"\xff\xc0") + 4
     return data[:start] + struct.pack(">BHH", bits, height, width) + data[start + 5 :]
@@ -87,7 +87,7 @@ def rejection(data, limit=MANY):
     return caught.value.reason
 
 
-# What decoders make of odd but honest files.
+# Unusual but valid files.
 
 
 @pytest.mark.parametrize(
@@ -103,23 +103,23 @@ def rejection(data, limit=MANY):
         ("RGB", "BMP", 1),
     ],
 )
-def test_every_mode_comes_out_grey_and_bright_where_it_was(mode, form, off):
+def test_every_colour_mode_decodes_to_the_right_grey_values(mode, form, off):
     options = {"quality": 95} if form == "JPEG" else {}
     [frame] = decode(saved(mode, form, **options), None, MANY).frames
     assert np.abs(frame.astype(int) - PICTURE).max() <= off
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])
-def test_one_bit_a_pixel_comes_out_black_and_white(form):
+def test_one_bit_per_pixel_decodes_to_black_and_white(form):
     [frame] = decode(saved("1", form), None, MANY).frames
     assert (frame == np.array(Image.fromarray(PICTURE).convert("1")) * 255).all()
 
 
-def test_an_interlaced_png_comes_out_as_it_went_in():
+def test_an_interlaced_png_decodes_to_the_encoded_pixels():
     assert (decode(png_of(PICTURE, interlaced=True), None, MANY).frames[0] == PICTURE).all()
 
 
-def test_of_an_animated_png_the_picture_that_every_viewer_shows_is_taken():
+def test_an_animated_png_decodes_to_its_default_image():
     other = Image.fromarray(255 - PICTURE)
     data = saved(save_all=True, append_images=[other])
     assert b"acTL" in data
@@ -128,7 +128,7 @@ def test_of_an_animated_png_the_picture_that_every_viewer_shows_is_taken():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "TIFF", "PNG"])
-def test_a_picture_is_turned_as_its_orientation_says(orientation, form):
+def test_the_exif_orientation_is_applied(orientation, form):
     upright = cv2.resize(np.uint8([[0, 80, 160], [255, 200, 120]]), (60, 40), interpolation=0)
     turned = {
         1: upright,
@@ -159,7 +159,7 @@ def test_the_pages_of_a_tiff_are_frames_of_one_scan():
     ] == [True] * 3
 
 
-def test_a_small_copy_inside_a_tiff_is_no_frame():
+def test_a_thumbnail_inside_a_tiff_is_not_a_frame():
     small = Image.fromarray(PICTURE).resize((8, 6))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     picture = decode(saved(form="TIFF", save_all=True, append_images=[small]), None, MANY)
@@ -175,17 +175,17 @@ def test_a_small_copy_inside_a_tiff_is_no_frame():
         ("unsupported_pixels", saved("F", "TIFF"), MANY),
         ("unsupported_pixels", saved("I", "TIFF"), MANY),
         ("undecodable", saved(form="JPEG")[:-2], MANY),
-        ("undecodable", jpeg_that_says(bits=12), MANY),
-        ("too_large", jpeg_that_says(height=60000, width=60000), MANY),
-        ("undecodable", jpeg_that_says(height=9000, width=9000), MANY),
-        ("too_large", png_that_says(50_000, 50_000), MANY),
+        ("undecodable", jpeg_declaring(bits=12), MANY),
+        ("too_large", jpeg_declaring(height=60000, width=60000), MANY),
+        ("undecodable", jpeg_declaring(height=9000, width=9000), MANY),
+        ("too_large", png_declaring(50_000, 50_000), MANY),
         ("not_an_image", zipped(), MANY),
         ("not_an_image", b"<!doctype html><title>Not found</title>", MANY),
         ("not_an_image", b"GIF89a" + bytes(80), MANY),
         ("not_an_image", bytes(4096), MANY),
     ],
 )  # fmt: skip
-def test_what_is_no_scan_is_rejected_for_its_true_reason(reason, data, limit):
+def test_a_file_that_is_not_a_scan_is_rejected_with_the_right_reason(reason, data, limit):
     assert rejection(data, limit) == reason
 
 
@@ -210,19 +210,19 @@ def test_a_file_truncated_at_any_tenth_is_rejected(form, tenth):
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("tenth", range(3, 10))
-def test_a_truncated_jpeg_that_was_given_an_end_is_still_rejected(options, tenth):
+def test_a_truncated_jpeg_with_an_end_marker_is_rejected(options, tenth):
     data = saved(form="JPEG", picture=scan(200, 300, seed=2), **options)
     assert rejection(data[: len(data) * tenth // 10] + b"\xff\xd9") == "undecodable"
 
 
-def test_a_picture_that_unpacks_to_more_than_the_limit_is_never_unpacked(monkeypatch):
+def test_an_image_with_more_pixels_than_allowed_is_not_decoded(monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", None)
     bomb = png_of(np.zeros((3000, 3000), np.uint8))
     assert len(bomb) < 20_000
     assert rejection(bomb, limit=10**6) == "too_large"
 
 
-# What lies in a batch folder.
+# Entries of a batch folder.
 
 
 @pytest.fixture
@@ -232,14 +232,14 @@ def folder(tmp_path):
 
 
 def put(path: Path, data=None):
-    """A settled file: one that was just written would be looked at twice."""
+    """A file with an old time: a fresh one would be checked twice."""
     path.write_bytes(saved() if data is None else data)
     os.utime(path, (10**9, 10**9))
     return path
 
 
 def outcomes(folder, follow_links=False, max_bytes=MANY):
-    """What becomes of every entry of a batch, by path."""
+    """The outcome of every entry of a batch, by path."""
     found = {}
     for entry in list_batch(folder, follow_links).scans:
         order = Order(
@@ -250,7 +250,7 @@ def outcomes(folder, follow_links=False, max_bytes=MANY):
     return found
 
 
-def test_a_scan_is_known_by_its_content_whatever_its_name(folder):
+def test_the_format_of_a_scan_is_recognised_by_content_not_by_name(folder):
     put(folder / "a.jpg")
     put(folder / "b.txt.docx")
     put(folder / "c", saved(form="TIFF"))
@@ -261,7 +261,7 @@ def test_a_scan_is_known_by_its_content_whatever_its_name(folder):
 
 @pytest.fixture
 def linked(folder):
-    """A batch with links of all kinds, beside a folder it should not reach unasked."""
+    """A batch with links of all kinds, some into a folder outside the batch."""
     outside = folder.parent / "outside"
     outside.mkdir()
     put(outside / "theirs.png")
@@ -276,20 +276,20 @@ def linked(folder):
     return folder
 
 
-def test_links_are_rows_and_lead_nowhere_unless_asked(linked):
+def test_links_are_rejected_unless_follow_links_is_set(linked):
     names = ["a_file", "b_folder", "c_inside", "d_nowhere", "e_loop", "f_round"]
     expected = dict.fromkeys(names, "symbolic_link") | {"ours.png": "accepted"}
     assert outcomes(linked) == expected
 
 
-def test_links_are_followed_when_asked_and_never_in_circles(linked):
+def test_links_are_followed_without_loops_if_follow_links_is_set(linked):
     accepted = ["a_file", "b_folder/theirs.png", "c_inside", "ours.png"]
     left = ["b_folder/on", "d_nowhere", "e_loop", "f_round"]
     expected = dict.fromkeys(accepted, "accepted") | dict.fromkeys(left, "symbolic_link")
     assert outcomes(linked, follow_links=True) == expected
 
 
-def test_pipes_and_devices_are_rows_and_are_never_opened(folder):
+def test_pipes_and_devices_are_rejected_without_opening_them(folder):
     os.mkfifo(folder / "pipe.png")
     expected = {"pipe.png": "not_a_file"}
     if os.geteuid() == 0:
@@ -298,14 +298,14 @@ def test_pipes_and_devices_are_rows_and_are_never_opened(folder):
     assert outcomes(folder) == expected
 
 
-def test_names_of_any_bytes_and_any_length_are_read(folder):
+def test_file_names_of_any_bytes_and_any_length_are_read(folder):
     put(Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe \n.png")))
     put(folder / ("n" * 251 + ".png"))
     assert list(outcomes(folder).values()) == ["accepted"] * 2
 
 
 def deep(folder, depth, name):
-    """Folders in folders, further down than one call of the system can reach."""
+    """Nested folders, deeper than a path in one system call can be."""
     here = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir(name, dir_fd=here)
@@ -319,20 +319,20 @@ def deep(folder, depth, name):
     os.close(here)
 
 
-def test_a_path_longer_than_the_system_takes_is_read_all_the_same(folder):
+def test_a_path_longer_than_the_system_limit_is_read(folder):
     deep(folder, 100, "d" * 60)
     [(path, outcome)] = outcomes(folder).items()
     assert (len(path), outcome) == (100 * 61 + len("scan.png"), "accepted")
 
 
-def test_folders_in_folders_without_end_are_one_row(folder):
+def test_too_deeply_nested_folders_are_one_rejected_entry(folder):
     put(folder / "a.png")
     deep(folder, 300, "d")
     assert list(outcomes(folder).values()) == ["accepted", "too_deep"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to become somebody else")
-def test_what_may_not_be_read_is_a_row():
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to change its user id")
+def test_files_and_folders_without_read_permission_are_rejected():
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         folder.chmod(0o755)
@@ -386,13 +386,13 @@ def replace_by_folder(path):
         (replace_by_folder, "unreadable"),
     ],
 )
-def test_what_happens_between_listing_and_reading_is_the_reason(folder, happens, reason):
+def test_a_file_that_changes_before_it_is_read_is_rejected_with_the_reason(folder, happens, reason):
     entry = listed(folder)
     happens(folder / "a.png")
     assert became(folder, entry) == reason
 
 
-def test_a_folder_replaced_by_a_link_after_listing_leads_nowhere(folder):
+def test_a_folder_replaced_by_a_link_after_listing_is_not_followed(folder):
     (folder / "sub").mkdir()
     entry = listed(folder, "sub/a.png")
     (folder / "sub").rename(folder.parent / "elsewhere")
@@ -400,7 +400,7 @@ def test_a_folder_replaced_by_a_link_after_listing_leads_nowhere(folder):
     assert became(folder, entry) == "unreadable"
 
 
-def test_a_folder_that_vanishes_while_the_batch_is_listed_ends_nothing(folder, monkeypatch):
+def test_a_folder_that_vanishes_during_listing_is_skipped(folder, monkeypatch):
     for name in ("kept", "gone"):
         (folder / name).mkdir()
         put(folder / name / "a.png")
@@ -424,7 +424,7 @@ def test_a_file_larger_than_a_scan_can_be_is_not_read_at_all(folder):
     assert outcomes(folder) == {"a.png": "too_large"}
 
 
-def test_memory_that_runs_out_in_a_decoder_rejects_the_scan_and_keeps_its_id(folder, monkeypatch):
+def test_a_scan_whose_decoder_runs_out_of_memory_is_rejected_with_its_scan_id(folder, monkeypatch):
     def run_out(*_):
         raise cv2.error("no room")
 
@@ -438,8 +438,8 @@ def test_memory_that_runs_out_in_a_decoder_rejects_the_scan_and_keeps_its_id(fol
     assert len(read.scan_id) == 32
 
 
-def test_a_header_that_asks_for_more_memory_than_allowed_costs_its_own_scan(folder):
-    greedy = jpeg_that_says(height=25_000, width=25_000)
+def test_a_header_that_asks_for_too_much_memory_rejects_its_own_scan_only(folder):
+    greedy = jpeg_declaring(height=25_000, width=25_000)
     entries = [
         listed(folder, "a.png"),
         listed(folder, "b.jpg", greedy),
@@ -456,6 +456,6 @@ def test_a_header_that_asks_for_more_memory_than_allowed_costs_its_own_scan(fold
     assert reads[1].scan_id
 
 
-def test_a_scan_may_have_as_many_pixels_as_its_memory_has_room_for():
+def test_the_pixel_limit_follows_from_the_memory_limit():
     assert Settings(scan_memory_mb=4096).pixel_limit == 120_000_000
     assert Settings(scan_memory_mb=260).pixel_limit == 260 * 2**20 // 26

@@ -1,4 +1,4 @@
-"""`kill -9` of a run at random moments: nothing lost, nothing twice, the same bytes."""
+"""`kill -9` of a run at random moments: nothing is lost or duplicated, and no byte differs."""
 
 import os
 import random
@@ -34,14 +34,14 @@ if __name__ == "__main__":
 
 
 def run(root):
-    """The program that is killed: receives and embeds the batch with a stand-in for the trunk."""
+    """The program that is killed: receives and embeds the batch with a fake trunk."""
     resources.embedder = lambda store, chosen: FakeTrunk
     process_module.run_batch(small_store(root, part_size=1), "b")
 
 
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
-    """A store whose batch is listed but not received, and the program that works on it."""
+    """A store whose batch is listed but not received, and the program that processes it."""
     monkeypatch.setattr(list_files, "SECOND_LOOK_SECONDS", 0)
     monkeypatch.setattr(resources, "embedder", lambda store, chosen: FakeTrunk)
     same = scan()
@@ -65,14 +65,14 @@ def start(program, root):
     )
 
 
-def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_path):
+def test_a_run_killed_at_random_moments_ends_like_an_uninterrupted_one(planned, tmp_path):
     store, program = planned
     moments = random.Random(0)
     killed = 0
     for _ in range(KILLS):
         victim = start(program, tmp_path)
         before, deadline = len(stored_bytes(store.store, *TABLES)), time.monotonic() + 120
-        # Wait until the run writes, then strike a little later: somewhere inside a part.
+        # Wait until the run writes, then kill it a little later, somewhere inside a part.
         while len(stored_bytes(store.store, *TABLES)) == before and victim.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -86,11 +86,11 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(planned, tmp_
     after = stored_bytes(store.store, *TABLES)
     for name in after:
         store.store.remove(name)
-    calm = process_module.run_batch(store, "b")
+    uninterrupted = process_module.run_batch(store, "b")
     assert stored_bytes(store.store, *TABLES) == after
     assert killed == KILLS
-    assert calm.counts["accepted"] == 33
-    assert calm.counts["duplicate"] == calm.counts["rejected"] == 1
+    assert uninterrupted.counts["accepted"] == 33
+    assert uninterrupted.counts["duplicate"] == uninterrupted.counts["rejected"] == 1
     with catalog.open_store(store.store) as con:
         assert catalog.check(con) == []
     assert not list((tmp_path / "store" / ".tmp").glob("*"))

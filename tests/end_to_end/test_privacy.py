@@ -1,4 +1,4 @@
-"""No identifier that came with a delivery leaves the private folder, whatever fails on the way."""
+"""No delivered identifier leaves the private folder, whatever fails."""
 
 import base64
 import sys
@@ -37,12 +37,12 @@ def store(tmp_path, monkeypatch):
         *(lambda text, n=n: base64.b64encode(b"abc"[:n] + text.encode()) for n in range(3)),
     ],
 )
-def test_the_search_finds_a_mark_in_every_form(tmp_path, encode):
+def test_the_search_finds_an_identifier_in_every_encoding(tmp_path, encode):
     (tmp_path / "log").write_bytes(b"a line, " + encode(MARK + "NAME001") + b", and so on")
     assert files_with_identifiers(tmp_path)
 
 
-def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkeypatch, capfd):
+def test_no_delivered_identifier_leaves_the_private_folder(store, tmp_path, monkeypatch, capfd):
     before = len(ISSUED)  # by other tests
     folder = identifier_batch(tmp_path / "inbox")
     batch = deliver(folder, None, store)
@@ -69,8 +69,8 @@ def test_no_planted_identifier_leaves_the_private_folder(store, tmp_path, monkey
     theirs = next(each for each in ISSUED[before:] if each.startswith(f"{MARK}PATIENT"))
     assert forget.forget(store, find_traces.find_patient(store, theirs)).scan_ids
     assert files_with_identifiers(tmp_path / "home" / "store") == []
-    said = capfd.readouterr()
-    assert not identifier_pattern().search((said.out + said.err).encode())
+    printed = capfd.readouterr()
+    assert not identifier_pattern().search((printed.out + printed.err).encode())
     assert files_with_identifiers(store.private.root)  # where they belong
     undo.undo(store, batch)
     assert files_with_identifiers(tmp_path / "home" / "store") == []

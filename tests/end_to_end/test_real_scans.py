@@ -1,4 +1,4 @@
-"""Real panoramics and real DICOM files, found through DENTAL_TEST_DATA; skipped without it."""
+"""Whole runs on real panoramics and DICOM files of DENTAL_TEST_DATA; skipped without it."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_real_panoramics_with_boxes_give_a_crop_and_an_embedding_for_every_box(tmp_path):
+def test_real_panoramics_give_a_crop_and_an_embedding_for_every_box(tmp_path):
     store = small_store(tmp_path, part_size=128)
     summary = run_batch(store, deliver(Path(DATA, "opg"), "opg", store))
     assert summary.counts["accepted"] == 116
@@ -36,7 +36,7 @@ def test_real_dicom_files_are_accepted_or_rejected_and_none_stops_the_batch(tmp_
     summary = run_batch(store, deliver(folder, "dicom", store))
     assert summary.failures == summary.broken_checks == []
     assert summary.counts["delivered"] == summary.planned.scans
-    # All that pydicom reads with its permissive plug-ins; one of them lies there twice.
+    # All that pydicom reads with its permissive plug-ins; one of them is there twice.
     assert (summary.counts["accepted"], summary.counts["duplicate"]) == (87, 1)
     with catalog.open_store(store.store) as con:
         reasons = set(catalog.query(con, "rejections")["reason"])

@@ -1,4 +1,4 @@
-"""A whole run on S3 beside the same run in folders."""
+"""Whole runs on S3, compared with the same runs in local folders."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def batch(tmp_path, monkeypatch):
     return write_files(tmp_path / "in", labels_csv="\n".join(["image_id,label", *lines]))
 
 
-def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tmp_path, s3):
+def test_a_run_on_s3_writes_the_same_bytes_as_in_a_folder_and_forgets_patients(batch, tmp_path, s3):
     here, there = small_store(tmp_path), opened_on_s3(tmp_path)
     for each in (here, there):
         summary = process_module.run_batch(each, deliver(batch, "b", each))
@@ -58,10 +58,10 @@ def test_a_run_makes_the_same_bytes_as_in_a_folder_and_forgets_as_well(batch, tm
     again = process_module.run_batch(there, "b")
     assert again.nothing_to_do
     assert not [each for each in s3.requests if each.method == "PUT" and ".locks" not in each.key]
-    forgetting_leaves_nothing(there)
+    assert_forgetting_leaves_no_trace(there)
 
 
-def forgetting_leaves_nothing(there):
+def assert_forgetting_leaves_no_trace(there):
     with catalog.open_store(there.store) as con:
         scans = con.table("scans_now").to_arrow_table().to_pandas()
     write_patients(there.store, "models/trunks/t", scans["patient_key"])
@@ -83,7 +83,7 @@ def test_a_store_on_s3_needs_a_private_folder(s3):
 
 
 def on_s3(folder, prefix):
-    """The same files below a prefix; what lies on S3 looks like this."""
+    """Copy the files of a folder to a prefix."""
     objects = s3_module.Prefix.of(prefix)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -91,8 +91,8 @@ def on_s3(folder, prefix):
     return folder_at(prefix)
 
 
-def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
-    """Ledgers differ in nothing but the keyed hashes of where a file lies."""
+def test_a_batch_on_s3_gives_the_same_bytes_as_in_a_folder(batch, tmp_path, s3):
+    """Ledgers differ only in the keyed hashes of the files' addresses."""
     write_files(
         batch, **{"labels/x_txt": "nobody", "sub/y_png": scan(seed=99), ".hidden/z_png": "no"}
     )
@@ -119,7 +119,7 @@ def test_an_inbox_on_s3_gives_the_bytes_of_one_in_a_folder(batch, tmp_path, s3):
             explain_file(there, folder)
 
 
-def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
+def test_an_s3_without_conditional_writes_is_refused(tmp_path, s3):
     s3.control("ignore-conditions/yes")
     try:
         with pytest.raises(StoreError, match=r"does not heed If-None-Match .* Set `store`"):
@@ -128,7 +128,7 @@ def test_an_s3_on_which_runs_could_not_keep_apart_is_refused(tmp_path, s3):
         s3.control("ignore-conditions/no")
 
 
-def test_an_s3_that_cannot_be_asked_is_told_in_words(tmp_path, s3):
+def test_an_unreachable_bucket_is_an_error_that_names_it(tmp_path, s3):
     with pytest.raises(StoreError, match="bucket/x cannot be read: S3 returned NoSuchBucket"):
         open_for_writing(config.load(store="s3://no-such-bucket/x", private=tmp_path / "p"))
     with pytest.raises(ConfigError, match="bucket/in cannot be listed: S3 returned NoSuch"):

@@ -7,7 +7,7 @@ from tests.builders.scans import scan
 
 
 @pytest.mark.parametrize("size", [(256, 124), (300, 200), (999, 700)])
-def test_halving_first_gives_nearly_what_averaging_at_once_does(size):
+def test_halving_first_gives_nearly_the_result_of_averaging_at_once(size):
     pixels = cv2.GaussianBlur(scan(1400, 2900, seed=1), (0, 0), 12)
     at_once = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     difference = np.abs(shrink(pixels, *size).astype(int) - at_once)
@@ -15,11 +15,11 @@ def test_halving_first_gives_nearly_what_averaging_at_once_does(size):
     assert difference.max() <= 5
 
 
-def test_an_odd_row_and_column_are_left_out_by_a_halving_and_nothing_else():
+def test_halving_drops_an_odd_last_row_and_column_only():
     pixels = np.arange(25, dtype=np.uint8).reshape(5, 5)
     assert shrink(pixels, 2, 2).tolist() == [[3, 5], [13, 15]]
 
 
-def test_a_picture_of_the_size_asked_for_stays_as_it_is():
+def test_an_image_of_the_requested_size_is_unchanged():
     pixels = scan(40, 50)
     assert np.array_equal(shrink(pixels, 50, 40), pixels)

@@ -1,4 +1,4 @@
-"""One overview of a frame serves all who look at the whole of it."""
+"""The overview of a frame, shared by whole-image computations."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,11 @@ def test_an_overview_is_halved_until_its_longer_edge_is_below_1024(shape, overvi
     assert Frame(np.zeros(shape, np.uint8)).overview.shape == overview
 
 
-def test_an_overview_is_made_once_also_for_a_frame_that_keeps_its_border():
+def test_an_overview_is_computed_once_also_when_no_border_is_masked():
     frame = Frame(np.zeros((60, 80), np.uint8))
     assert frame.without_border(0.0).overview is frame.overview
 
 
-def test_teeth_are_found_in_an_overview_where_they_are_found_in_the_frame():
+def test_teeth_are_found_at_the_same_places_in_an_overview_and_in_its_frame():
     pixels = (draw_panoramic(7).pixels >> 4).astype(np.uint8)
     np.testing.assert_array_equal(find_teeth(Frame(pixels).overview), find_teeth(pixels))

@@ -1,4 +1,4 @@
-"""Perceptual hashes: the same film exported again looks alike, another film does not."""
+"""Perceptual hashes are similar for one film exported twice and differ for other films."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ def bits(pixels):
     return int(perceptual_hash(thumbnail(Frame(pixels))), 16)
 
 
-def apart(one, other):
+def distance(one, other):
     return (bits(one) ^ bits(other)).bit_count()
 
 
@@ -23,7 +23,7 @@ def film(seed=1):
     return cv2.resize(scan(60, 120, seed), (960, 480), interpolation=cv2.INTER_CUBIC)
 
 
-AGAIN = {
+EXPORTS = {
     "as a poor JPEG": lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [1, 20])[1], 0),
     "at half the size": lambda p: cv2.resize(p, None, fx=0.5, fy=0.5),
     "darker": lambda p: (p * 0.6).astype(np.uint8),
@@ -32,14 +32,14 @@ AGAIN = {
 }
 
 
-@pytest.mark.parametrize("way", AGAIN)
-def test_a_film_exported_again_differs_in_few_bits(way):
-    assert apart(film(), AGAIN[way](film())) <= 4
+@pytest.mark.parametrize("export", EXPORTS)
+def test_a_film_exported_again_differs_in_few_bits(export):
+    assert distance(film(), EXPORTS[export](film())) <= 4
 
 
 def test_another_film_differs_in_many_bits_and_so_does_a_mirrored_one():
-    assert apart(film(1), film(2)) > 16
-    assert apart(film(1), film(1)[:, ::-1]) > 16
+    assert distance(film(1), film(2)) > 16
+    assert distance(film(1), film(1)[:, ::-1]) > 16
 
 
 def test_the_bits_are_those_of_imagehash():

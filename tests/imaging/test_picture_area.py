@@ -1,4 +1,4 @@
-"""The shadow of a film holder is cut away where no tooth reaches into it, and nothing else is."""
+"""The shadow of a film holder is excluded where no tooth reaches into it, and nothing else."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def film(shape=(300, 400)):
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_a_bar_at_any_edge_is_cut_away(turns):
+def test_a_holder_shadow_at_any_edge_is_excluded(turns):
     pixels = film()
     pixels[:20] += 60
     area = picture_area(Frame(np.rot90(pixels, turns)))
@@ -44,7 +44,7 @@ def test_a_bar_at_any_edge_is_cut_away(turns):
     assert area == [*left, Place(0, 0, 280, 400)][turns]
 
 
-def test_a_bar_within_the_collimation_border_is_cut_away_too():
+def test_a_holder_shadow_inside_the_collimation_border_is_excluded():
     pixels = film()
     pixels[:20] += 60
     framed = np.pad(pixels, 9)
@@ -52,20 +52,20 @@ def test_a_bar_within_the_collimation_border_is_cut_away_too():
     assert picture_area(Frame(framed)) == Place(9, 29, 400, 280)
 
 
-def test_a_bar_into_which_a_tooth_reaches_stays():
+def test_a_shadow_into_which_a_tooth_reaches_is_kept():
     pixels = film()
     pixels[:20] += 40
     pixels[:, 150:190] = 190
     assert picture_area(Frame(pixels)) == Place(0, 0, 400, 300)
 
 
-def test_a_bar_across_half_the_edge_stays():
+def test_a_bar_along_half_of_the_edge_is_kept():
     pixels = film()
     pixels[:20, :200] += 60
     assert picture_area(Frame(pixels)) == Place(0, 0, 400, 300)
 
 
-def test_where_no_holder_was_drawn_nothing_is_cut(periapicals):
+def test_nothing_is_excluded_without_a_holder(periapicals):
     without = [phantom for seed, phantom in periapicals if not has_holder(seed)]
     assert len(without) > 25
     for phantom in without:
@@ -73,7 +73,7 @@ def test_where_no_holder_was_drawn_nothing_is_cut(periapicals):
         assert picture_area(Frame(pixels)) == exposed_area(pixels)
 
 
-def test_holders_are_found_and_no_tooth_is_ever_cut(periapicals):
+def test_holder_shadows_are_excluded_without_cutting_a_tooth(periapicals):
     changed = 0
     for seed, phantom in periapicals:
         if not has_holder(seed):
@@ -89,13 +89,13 @@ def test_holders_are_found_and_no_tooth_is_ever_cut(periapicals):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 7), (9, 300), (300, 9)])
-def test_a_tiny_picture_is_looked_at_whole(shape):
+def test_the_area_of_a_tiny_image_is_the_whole_image(shape):
     rows, columns = shape
     noise = np.random.default_rng(1).integers(40, 200, shape).astype(np.uint8)
     assert picture_area(Frame(noise)) == Place(0, 0, columns, rows)
 
 
-def test_the_region_of_the_whole_scan_is_without_the_holder():
+def test_the_region_of_a_whole_scan_excludes_the_holder_shadow():
     pixels = film()
     pixels[:20] += 60
     [region] = find_regions(Frame(pixels), "IO", [], Recipe())

@@ -1,4 +1,4 @@
-"""Quality facts, flags, letters and the border mask, on tiny pictures."""
+"""Quality measurements, flags, burned-in text and the border mask, on tiny images."""
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def lit(pixels, gain):
     return np.clip(pixels * gain, 0, 255).astype(np.uint8)
 
 
-def test_a_good_scan_is_not_flagged():
+def test_a_good_scan_has_no_flags():
     assert flagged(film()) == []
 
 
@@ -46,11 +46,11 @@ def test_a_good_scan_is_not_flagged():
         ("odd_shape", film()[:100]),
     ],
 )
-def test_each_flaw_has_its_flag(flag, pixels):
+def test_each_defect_has_its_flag(flag, pixels):
     assert flag in flagged(pixels)
 
 
-def test_facts_are_measured_without_a_collimation_border():
+def test_quality_is_measured_without_the_collimation_border():
     framed = cv2.copyMakeBorder(film(), 30, 30, 30, 30, 0, value=255)
     assert measure(thumbnail(Frame(framed))).bright_share < 0.02
     assert measure(thumbnail(Frame(framed))).brightness == pytest.approx(
@@ -58,7 +58,7 @@ def test_facts_are_measured_without_a_collimation_border():
     )
 
 
-def test_facts_of_a_known_picture_are_right():
+def test_the_measurements_of_a_known_image_are_right():
     halves = np.repeat(np.array([[0, 100]], np.uint8), 50, axis=1).repeat(40, axis=0)
     facts = measure(halves)
     assert (facts.brightness, facts.contrast) == (50, 50)
@@ -70,19 +70,19 @@ def lettered(text, y):
     return cv2.putText(dim, text, (40, y), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 255, 2, cv2.LINE_AA)
 
 
-def test_letters_near_the_lower_or_upper_edge_are_noticed():
+def test_letters_near_the_lower_or_upper_edge_are_detected():
     assert has_burned_in_text(lettered("R 2024", 285))
     assert has_burned_in_text(lettered("R 2024", 24))
     assert not has_burned_in_text(lettered("", 285))
 
 
-def test_bright_things_between_the_edges_are_no_letters():
+def test_a_bright_filling_away_from_the_edges_is_not_a_letter():
     filling = lettered("", 0)
     cv2.ellipse(filling, (300, 150), (10, 6), 0, 0, 360, 255, -1)
     assert not has_burned_in_text(filling)
 
 
-def test_the_border_mask_blacks_a_share_of_every_edge_and_is_part_of_the_recipe():
+def test_the_border_mask_blacks_out_a_share_of_every_edge_and_is_part_of_the_recipe():
     masked = Frame(np.full((20, 40), 9, np.uint8)).without_border(0.1).pixels
     assert masked[2:18, 4:36].min() == 9
     assert masked.sum() == 9 * 16 * 32
@@ -95,7 +95,7 @@ def read(folder, quality=None, **recipe):
     return read_scan(Order(folder, entry, Annotation(), *settings, 10**8, 10**8, False))
 
 
-def test_a_flaw_is_noted_and_rejects_only_when_it_is_listed(tmp_path, monkeypatch):
+def test_a_flag_is_recorded_and_rejects_the_scan_only_if_configured(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.ingest.list_files.SECOND_LOOK_SECONDS", 0)
     folder = write_files(tmp_path, a_png=np.full((300, 600), 200, np.uint8))
     kept = read(folder)
@@ -109,7 +109,7 @@ def test_a_flaw_is_noted_and_rejects_only_when_it_is_listed(tmp_path, monkeypatc
     assert refused.picture_facts["quality_flags"] == ["blank"]
 
 
-def test_masked_letters_are_in_no_crop(tmp_path, monkeypatch):
+def test_crops_do_not_contain_masked_letters(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.ingest.list_files.SECOND_LOOK_SECONDS", 0)
     film = np.full((300, 200), 90, np.uint8)
     film[:, ::2] = 160

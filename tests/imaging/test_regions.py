@@ -1,4 +1,4 @@
-"""Which squares are cut, and that they do not tell the size of an annotated box."""
+"""The squares that are cut, which do not reveal the size of annotated boxes."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def pixel_box(x, y, w, h, label="healthy", where="t.csv line 2"):
     one=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     other=st.tuples(st.integers(1, 12), st.integers(1, 12)),
 )
-def test_a_boxs_width_and_height_do_not_change_the_crop(centre, one, other):
+def test_the_crop_does_not_depend_on_the_width_and_height_of_its_box(centre, one, other):
     def crop(half):
         place = Place(centre[0] - half[0], centre[1] - half[1], 2 * half[0], 2 * half[1])
         [region] = find_regions(Frame(PANORAMIC), None, [Annotated(place, None, None)], RECIPE)
@@ -39,7 +39,7 @@ def test_a_boxs_width_and_height_do_not_change_the_crop(centre, one, other):
     assert crop(one) == crop(other)
 
 
-def test_the_square_is_a_fixed_share_of_a_panoramics_height():
+def test_the_square_is_a_fixed_share_of_the_height_of_a_panoramic():
     [region] = find_regions(
         Frame(PANORAMIC), None, [Annotated(Place(90, 40, 20, 20), "caries", 36)], RECIPE
     )
@@ -47,27 +47,27 @@ def test_the_square_is_a_fixed_share_of_a_panoramics_height():
     assert (region.name, region.label, region.tooth) == ("box-90-40-20-20", "caries", 36)
 
 
-def test_a_square_that_reaches_outside_is_black_there():
+def test_a_square_is_black_beyond_the_scan():
     pixels = np.full((10, 10), 200, np.uint8)
     crop = cut(pixels, Place(-5, 0, 10, 10), Place(0, 0, 10, 10), 10)
     assert crop[:, :5].max() == 0
     assert crop[:, 5:].min() == 200
 
 
-def test_what_lies_outside_the_area_is_black():
+def test_a_square_is_black_outside_its_area():
     pixels = np.full((10, 10), 200, np.uint8)
     crop = cut(pixels, Place(0, 0, 10, 10), Place(0, 2, 10, 6), 10)
     assert (crop.max(axis=1) > 0).tolist() == [False] * 2 + [True] * 6 + [False] * 2
 
 
-def test_a_crop_of_the_right_size_is_the_pixels_themselves():
+def test_a_crop_of_the_target_size_has_the_source_pixels():
     square = square_around(100, 50, 32)
     expected = PANORAMIC[square.y : square.y + 32, square.x : square.x + 32]
     assert cut(PANORAMIC, square, Place(0, 0, 200, 100), 32).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("edge", [64, 65, 100, 127, 131, 259])
-def test_a_square_shrunk_before_it_is_padded_is_the_one_padded_before_it_is_shrunk(edge):
+def test_shrinking_before_padding_gives_the_same_crop_as_padding_before_shrinking(edge):
     for square in (square_around(100, 50, edge), Place(5, 60, edge, edge)):
         padded = cut(PANORAMIC, square, Place(20, 7, 101, 80), edge)
         small = cut(PANORAMIC, square, Place(20, 7, 101, 80), 32)
@@ -75,7 +75,7 @@ def test_a_square_shrunk_before_it_is_padded_is_the_one_padded_before_it_is_shru
 
 
 @pytest.mark.parametrize("size", [(1_000_000, 1), (1, 1_000_000), (70_000, 10)])
-def test_a_long_thin_scan_is_cut_without_the_square_that_it_would_lie_in(size):
+def test_a_long_thin_scan_is_cropped_without_allocating_its_whole_square(size):
     pixels = np.full(size, 200, np.uint8)
     square = square_around(size[1] / 2, size[0] / 2, max(size))  # up to a terabyte
     crop = cut(pixels, square, Place(0, 0, size[1], size[0]), 32)
@@ -83,7 +83,7 @@ def test_a_long_thin_scan_is_cut_without_the_square_that_it_would_lie_in(size):
     assert crop.max() <= 200
 
 
-def test_squares_cut_together_are_those_cut_one_by_one_where_pixels_stay_pixels():
+def test_squares_cut_together_equal_squares_cut_singly_at_full_resolution():
     squares = [Place(x, y, 32, 32) for x, y in ((0, 0), (-9, 60), (170, 80), (-50, 3), (250, 0))]
     area = Place(0, 0, 200, 100)
     together = [crop.tolist() for crop in cut_alike(PANORAMIC, squares, 32)]
@@ -91,7 +91,7 @@ def test_squares_cut_together_are_those_cut_one_by_one_where_pixels_stay_pixels(
 
 
 @pytest.mark.parametrize("edge", [24, 100])
-def test_squares_cut_together_are_moved_by_at_most_half_a_pixel_of_the_crop(edge):
+def test_squares_cut_together_are_shifted_by_at_most_half_a_pixel_of_the_crop(edge):
     across, down = np.meshgrid(np.arange(400), np.arange(300))
     slope = (0.3 * across + 0.4 * down).astype(np.uint8)  # half a pixel of 32 changes it by < 1
     squares = [Place(x, y, edge, edge) for x, y in ((0, 0), (7, 13), (201, 150))]
@@ -101,7 +101,7 @@ def test_squares_cut_together_are_moved_by_at_most_half_a_pixel_of_the_crop(edge
         assert apart.max() <= np.ceil(0.5 * 0.7 * edge / 32) + 1
 
 
-def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of_a_tooth():
+def test_a_panoramic_without_boxes_has_a_square_as_of_a_box_around_every_found_tooth():
     regions = find_regions(Frame(PANORAMIC), None, [], RECIPE, label="caries", tooth=36)
     found = tooth_finder.find_teeth(PANORAMIC)
     assert {(region.kind, region.label, region.tooth) for region in regions} == {
@@ -112,7 +112,7 @@ def test_a_panoramic_without_boxes_has_the_square_of_a_box_around_every_place_of
     assert [region.square for region in regions] == squares
 
 
-def test_a_guessed_tooth_stands_apart_from_a_delivered_one():
+def test_guessed_and_delivered_fdi_numbers_are_separate_fields():
     regions = find_regions(Frame(drawn(draw_panoramic(7, 300)).pixels), None, [], RECIPE)
     guessed = [region for region in regions if region.guess]
     assert 5 < len(guessed) < len(regions)
@@ -134,7 +134,7 @@ def test_two_places_on_one_pixel_of_a_tiny_panoramic_are_one_region():
     assert len(regions) == len({region.name for region in regions}) > 0
 
 
-def test_another_scan_is_one_region_without_its_collimation_border():
+def test_a_scan_that_is_not_a_panoramic_is_one_region_without_its_collimation_border():
     pixels = np.zeros((120, 100), np.uint8)
     pixels[20:100, 10:90] = np.random.default_rng(0).integers(60, 200, (80, 80))
     [region] = find_regions(Frame(pixels), "IO", [], RECIPE, label="caries", tooth=11)
@@ -147,7 +147,7 @@ def test_another_scan_is_one_region_without_its_collimation_border():
     assert region.area == Place(10, 20, 80, 80)
 
 
-def test_a_white_border_goes_and_a_black_scan_stays_whole():
+def test_a_white_border_is_removed_and_a_black_scan_is_kept_whole():
     white = np.full((100, 100), 255, np.uint8)
     white[30:90, 5:95] = np.random.default_rng(0).integers(60, 200, (60, 90))
     assert exposed_area(white) == Place(5, 30, 90, 60)
@@ -170,7 +170,7 @@ def test_a_panoramic_is_px_or_a_wide_projection(width, height, modality, expecte
     assert is_panoramic(width, height, modality) is expected
 
 
-def test_a_tooth_that_one_form_of_labels_knows_is_kept():
+def test_a_tooth_number_in_one_of_two_label_files_is_kept():
     known = Box(10, 20, 30, 40, False, "caries", 36, "a.json")
     unknown = Box(10, 20, 30, 40, False, "caries", None, "a.txt")
     for boxes in ([known, unknown], [unknown, known]):
@@ -178,7 +178,7 @@ def test_a_tooth_that_one_form_of_labels_knows_is_kept():
         assert (box.label, box.tooth) == ("caries", 36)
 
 
-def test_a_class_that_one_form_of_labels_knows_is_kept():
+def test_a_class_in_one_of_two_label_files_is_kept():
     known = Box(0.1, 0.2, 0.3, 0.4, True, "caries", None, "a.txt")
     unknown = Box(10, 20, 30, 40, False, None, 36, "t.csv")
     for boxes in ([known, unknown], [unknown, known]):
@@ -187,14 +187,14 @@ def test_a_class_that_one_form_of_labels_knows_is_kept():
 
 
 @pytest.mark.parametrize("third", ["caries", None])
-def test_a_third_box_does_not_bring_back_a_label_of_two_classes(third):
+def test_a_third_box_does_not_restore_a_label_withdrawn_for_two_classes(third):
     boxes = [pixel_box(10, 10, 40, 40, label) for label in ("healthy", "caries", third)]
     placed, problems = place_boxes(boxes, 200, 100)
     assert [box.label for box in placed] == [None]
     assert [kind for kind, _, _ in problems] == ["two_classes"]
 
 
-def test_boxes_in_shares_and_in_pixels_mean_the_same_place():
+def test_boxes_in_fractions_and_in_pixels_give_the_same_place():
     share = Box(0.45, 0.4, 0.1, 0.2, True, "healthy", None, "a.txt line 1")
     for box in (share, pixel_box(90, 40, 20, 20)):
         assert place_boxes([box], 200, 100)[0] == [
@@ -202,7 +202,7 @@ def test_boxes_in_shares_and_in_pixels_mean_the_same_place():
         ]
 
 
-def test_a_box_outside_the_scan_is_told_and_a_slight_overshoot_is_clipped():
+def test_a_box_outside_the_scan_is_reported_and_a_slight_overshoot_is_clipped():
     placed, problems = place_boxes([pixel_box(190, 40, 20, 20)], 200, 100)
     assert placed == []
     assert problems[0][:2] == ("box_outside", "t.csv line 2")
@@ -212,24 +212,24 @@ def test_a_box_outside_the_scan_is_told_and_a_slight_overshoot_is_clipped():
 
 
 @pytest.mark.parametrize("box", [(1002, 100, 6, 50), (-8, 100, 8, 50), (100, 1000, 50, 6)])
-def test_a_box_wholly_outside_is_told_however_near(box):
+def test_a_box_entirely_outside_is_reported_even_if_it_is_near(box):
     placed, [(kind, _, _)] = place_boxes([pixel_box(*box)], 1000, 1000)
     assert (placed, kind) == ([], "box_outside")
 
 
-def test_a_box_over_a_part_of_the_last_pixel_is_that_pixel():
+def test_a_box_over_part_of_the_last_pixel_is_that_pixel():
     placed, problems = place_boxes([pixel_box(999.7, 999.7, 5, 5)], 1000, 1000)
     assert (placed[0].place, problems) == (Place(999, 999, 1, 1), [])
 
 
-def test_nearly_identical_boxes_with_other_classes_are_told_and_both_kept():
+def test_nearly_identical_boxes_of_different_classes_are_reported_and_both_kept():
     boxes = [pixel_box(10, 10, 40, 40), pixel_box(10, 11, 40, 40, "caries")]
     placed, problems = place_boxes(boxes, 200, 100)
     assert [box.label for box in placed] == ["healthy", "caries"]
     assert [kind for kind, _, _ in problems] == ["two_classes"]
 
 
-def test_the_same_box_twice_is_one_and_has_no_label_when_its_classes_differ():
+def test_identical_boxes_are_one_box_without_a_label_if_their_classes_differ():
     same = [pixel_box(10, 10, 40, 40), pixel_box(10, 10, 40, 40)]
     assert [box.label for box in place_boxes(same, 200, 100)[0]] == ["healthy"]
     differ = [pixel_box(10, 10, 40, 40), pixel_box(10, 10, 40, 40, "caries")]
@@ -238,7 +238,7 @@ def test_the_same_box_twice_is_one_and_has_no_label_when_its_classes_differ():
     assert [kind for kind, _, _ in problems] == ["two_classes"]
 
 
-def test_the_recipes_fingerprint_changes_with_every_setting():
+def test_the_fingerprint_of_a_recipe_changes_with_every_setting():
     prints = {
         fingerprint(recipe)
         for recipe in (
@@ -252,7 +252,7 @@ def test_the_recipes_fingerprint_changes_with_every_setting():
     assert fingerprint(Recipe()) == fingerprint(Recipe())
 
 
-def test_another_finder_makes_another_recipe(monkeypatch):
+def test_the_fingerprint_of_a_recipe_changes_with_the_tooth_finder(monkeypatch):
     before = fingerprint(Recipe())
     monkeypatch.setattr(tooth_finder, "digest", lambda: "other")
     assert fingerprint(Recipe()) != before

@@ -18,7 +18,7 @@ from pipeline.phantoms import files, mouth
 from pipeline.phantoms.phantom import CARIES, HEALTHY, IMPACTED, LESION
 from pipeline.stages.plan import read_annotations
 
-SMALL = 280  # pixels of a panoramic's height: quick, and still of use
+SMALL = 280  # height of a panoramic in pixels: fast to draw, with discernible teeth
 
 
 def contents(folder):
@@ -40,7 +40,7 @@ def overlaps(a, b):
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
-    """A batch of sixty phantoms and what was said about it."""
+    """A batch of sixty phantoms and its summary."""
     folder = tmp_path_factory.mktemp("phantoms")
     progress = []
     summary = phantoms.write_batch(folder, 60, seed=3, height=SMALL, progress=progress.append)
@@ -58,7 +58,7 @@ def periapicals():
     return [phantoms.draw_periapical(seed, SMALL) for seed in range(32)]
 
 
-def test_the_same_seed_gives_the_same_bytes_however_many_workers(tmp_path):
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path):
     for name, seed, workers in (("a", 5, 1), ("b", 5, 2), ("c", 6, 1)):
         phantoms.write_batch(tmp_path / name, 12, seed, height=140, workers=workers)
 
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_bytes_however_many_workers(tmp_path):
 
 
 @pytest.mark.parametrize("draw", [phantoms.draw_panoramic, phantoms.draw_periapical])
-def test_a_phantom_has_twelve_bits_and_differs_from_seed_to_seed(draw):
+def test_a_phantom_has_twelve_bits_and_depends_on_its_seed(draw):
     first, again, other = draw(1, SMALL), draw(1, SMALL), draw(2, SMALL)
 
     assert first.pixels.dtype == np.uint16
@@ -78,14 +78,14 @@ def test_a_phantom_has_twelve_bits_and_differs_from_seed_to_seed(draw):
     assert not np.array_equal(first.pixels.mean(axis=1), other.pixels.mean(axis=1))
 
 
-def test_the_height_scales_both_kinds():
+def test_height_scales_panoramics_and_periapicals():
     assert phantoms.draw_panoramic(0).pixels.shape == (1400, 2900)
     assert phantoms.draw_panoramic(0, 700).pixels.shape == (700, 1450)
     assert sorted(phantoms.draw_periapical(0).pixels.shape) == [1000, 1300]
     assert sorted(phantoms.draw_periapical(0, 700).pixels.shape) == [500, 650]
 
 
-def test_boxes_lie_inside_the_picture_and_hold_something_brighter_than_the_rest(panoramics):
+def test_boxes_are_inside_the_image_and_brighter_than_the_rest(panoramics):
     for phantom in panoramics:
         height, width = phantom.pixels.shape
         assert 24 <= len(phantom.teeth) <= 32
@@ -104,14 +104,14 @@ def test_boxes_lie_inside_the_picture_and_hold_something_brighter_than_the_rest(
         assert np.median(grey[teeth]) > 1.2 * np.median(grey[~teeth])
 
 
-def test_standing_teeth_are_brighter_than_the_gap_where_one_is_missing():
+def test_teeth_are_brighter_than_the_gap_of_a_missing_one():
     patient = next(seed for seed in range(99) if len(grown_molars(seed)) < 4)
     phantom = phantoms.draw_panoramic(0, SMALL, patient_seed=patient, anomalies=False)
     boxes = {box.tooth: box for box in phantom.teeth}
     quadrant = next(q for q in (1, 2, 3, 4) if 10 * q + 6 not in boxes)
     near, far = boxes[10 * quadrant + 5], boxes[10 * quadrant + 7]
     left, right = sorted((near, far), key=lambda box: box.x)
-    # Crowns only: there is bone where the roots were.
+    # Crowns only: bone fills the sockets of the roots.
     crown = (
         slice(left.y + left.h // 2, left.y + left.h)
         if quadrant < 3
@@ -127,7 +127,7 @@ def grown_molars(patient):
     return [tooth for tooth in mouth.grow(patient).teeth if tooth.position == 6]
 
 
-def test_box_sizes_of_healthy_teeth_tell_them_from_caries_and_lesions_by_little(panoramics):
+def test_box_sizes_hardly_differ_between_healthy_and_abnormal_teeth(panoramics):
     heights = {kind: [] for kind in (True, False)}
     for seed in range(60):
         for tooth in mouth.grow(seed).teeth:
@@ -135,37 +135,37 @@ def test_box_sizes_of_healthy_teeth_tell_them_from_caries_and_lesions_by_little(
                 heights[tooth.label == HEALTHY].append(tooth.length)
     assert np.mean(heights[True]) == pytest.approx(np.mean(heights[False]), rel=0.05)
     # On real panoramics the median height of a box is 0.24 of the picture's.
-    standing = [box.h / SMALL for p in panoramics for box in p.teeth if box.label != IMPACTED]
-    assert 0.20 < np.median(standing) < 0.27
+    erupted = [box.h / SMALL for p in panoramics for box in p.teeth if box.label != IMPACTED]
+    assert 0.20 < np.median(erupted) < 0.27
 
 
 @pytest.mark.parametrize("draw", [phantoms.draw_panoramic, phantoms.draw_periapical])
-def test_what_is_planted_changes_its_place_by_its_contrast_and_nothing_else(draw):
+def test_an_anomaly_changes_its_own_place_by_its_contrast_and_nothing_else(draw):
     kinds = Counter()
     for seed in range(14):
-        ill, well = draw(seed, SMALL), draw(seed, SMALL, anomalies=False)
-        change = (well.pixels.astype(float) - ill.pixels) * (255 / 4095)
-        away = np.ones(change.shape, bool)
-        for item in ill.planted:
+        abnormal, sound = draw(seed, SMALL), draw(seed, SMALL, anomalies=False)
+        change = (sound.pixels.astype(float) - abnormal.pixels) * (255 / 4095)
+        elsewhere = np.ones(change.shape, bool)
+        for item in abnormal.planted:
             reach = round(0.06 * SMALL) if draw is phantoms.draw_panoramic else SMALL
-            away[
+            elsewhere[
                 max(0, item.y - reach) : item.y + item.h + reach,
                 max(0, item.x - reach) : item.x + item.w + reach,
             ] = False
-            # The spot does not fill its box, and sharpening and frames change it a little.
+            # The anomaly does not fill its box, and sharpening and borders change it a little.
             mean = inside(item, change).mean()
             if item.kind != IMPACTED:
                 assert mean > 0.25 * item.contrast
             assert np.abs(inside(item, change)).mean() < 2.5 * item.contrast
             kinds[item.kind] += 1
-        assert not well.planted
-        assert {box.label for box in well.teeth} <= {HEALTHY}
-        if away.any():
-            assert np.abs(change[away]).mean() < 1.5
+        assert not sound.planted
+        assert {box.label for box in sound.teeth} <= {HEALTHY}
+        if elsewhere.any():
+            assert np.abs(change[elsewhere]).mean() < 1.5
     assert kinds.keys() == {CARIES, LESION, IMPACTED}
 
 
-def test_contrasts_run_from_faint_to_clear(panoramics, periapicals):
+def test_contrasts_range_from_faint_to_clear(panoramics, periapicals):
     for kind in (CARIES, LESION):
         planted = [p for phantom in (*panoramics, *periapicals) for p in phantom.planted]
         contrasts = [item.contrast for item in planted if item.kind == kind]
@@ -173,7 +173,7 @@ def test_contrasts_run_from_faint_to_clear(panoramics, periapicals):
         assert max(contrasts) > 2 * min(contrasts)
 
 
-def test_labels_agree_with_what_was_drawn(panoramics, periapicals):
+def test_labels_match_the_drawn_anomalies(panoramics, periapicals):
     for phantom in panoramics:
         planted = {item.tooth: item for item in phantom.planted}
         for box in phantom.teeth:
@@ -189,33 +189,33 @@ def test_labels_agree_with_what_was_drawn(panoramics, periapicals):
             assert phantom.tooth in {box.tooth for box in phantom.teeth}
 
 
-def test_two_scans_of_one_patient_show_the_same_mouth_in_another_exposure():
+def test_two_scans_of_one_patient_show_the_same_mouth_in_different_exposures():
     first, second = (phantoms.draw_panoramic(seed, SMALL, patient_seed=4) for seed in (1, 2))
     other = phantoms.draw_panoramic(1, SMALL, patient_seed=5)
 
-    def told(phantom):
+    def labels(phantom):
         return [(box.tooth, box.label) for box in phantom.teeth]
 
-    assert told(first) == told(second) != told(other)
+    assert labels(first) == labels(second) != labels(other)
     assert not np.array_equal(first.pixels, second.pixels)
     assert first.pixels.mean() != pytest.approx(second.pixels.mean(), rel=0.01)
 
 
-def test_every_patient_has_healthy_teeth_and_most_have_others_too():
+def test_every_patient_has_healthy_teeth_and_most_have_findings():
     patients = [mouth.grow(seed) for seed in range(200)]
-    ill = [sum(tooth.label != HEALTHY for tooth in patient.teeth) for patient in patients]
+    abnormal = [sum(tooth.label != HEALTHY for tooth in patient.teeth) for patient in patients]
 
-    assert all(len(m.teeth) - count > 12 for m, count in zip(patients, ill, strict=True))
-    assert 0.9 < np.mean(np.array(ill) > 0) < 1
+    assert all(len(m.teeth) - count > 12 for m, count in zip(patients, abnormal, strict=True))
+    assert 0.9 < np.mean(np.array(abnormal) > 0) < 1
     for patient in patients:
         found = [tooth for tooth in patient.teeth if tooth.finding]
         for a in found:
             for b in found:
-                assert a is b or a.upper != b.upper or abs(a.place - b.place) >= mouth.APART
+                assert a is b or a.upper != b.upper or abs(a.place - b.place) >= mouth.MIN_DISTANCE
 
 
 @pytest.mark.parametrize("form", ["png-12", "tiff-12", "tiff-16", "png", "jpeg"])
-def test_raster_formats_hold_the_picture(form):
+def test_raster_formats_contain_the_drawn_pixels(form):
     phantom = phantoms.draw_periapical(7, SMALL)
     decoded = cv2.imdecode(
         np.frombuffer(files.encode(phantom, form, "PHANTOM-0001", 7), np.uint8),
@@ -234,7 +234,7 @@ def test_raster_formats_hold_the_picture(form):
     ("draw", "modality"),
     [(phantoms.draw_panoramic, "PX"), (phantoms.draw_periapical, "IO")],
 )
-def test_dicom_holds_the_picture_and_says_that_it_is_no_patient(form, draw, modality):
+def test_dicom_contains_the_drawn_pixels_and_states_that_it_shows_no_patient(form, draw, modality):
     phantom = draw(7, 140)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -249,7 +249,7 @@ def test_dicom_holds_the_picture_and_says_that_it_is_no_patient(form, draw, moda
     assert dataset.SeriesDescription == "PHANTOM - synthetic, not a patient"
 
 
-def test_a_batch_is_a_third_panoramics_in_mixed_formats(batch):
+def test_one_third_of_a_batch_are_panoramics_and_formats_are_mixed(batch):
     _, summary = batch
     assert (summary.scans, summary.patients) == (60, 36)
     assert summary.kinds == {"panoramic": 20, "periapical": 40}
@@ -259,17 +259,17 @@ def test_a_batch_is_a_third_panoramics_in_mixed_formats(batch):
     assert 0.35 < summary.labels[HEALTHY] / sum(summary.labels.values()) < 0.65
 
 
-def test_labels_csv_tells_of_every_scan_once(batch):
+def test_labels_csv_lists_every_scan_once(batch):
     folder, _ = batch
     rows = rows_of(folder / "labels.csv")
     scans = {path.name for path in folder.glob("phantom-*") if path.suffix != ".txt"}
     scans_of = Counter(row["patient"] for row in rows)
     periapicals = [row for row in rows if row["label"]]
-    well = sum(row["label"] == HEALTHY for row in periapicals)
+    healthy = sum(row["label"] == HEALTHY for row in periapicals)
 
     assert sorted(row["file"] for row in rows) == sorted(scans)
     assert set(scans_of.values()) == {1, 2, 3}
-    assert 16 <= well <= 24
+    assert 16 <= healthy <= 24
     assert len(periapicals) == 40
     assert all(row["tooth"] for row in periapicals)
     for row in rows:
@@ -278,7 +278,7 @@ def test_labels_csv_tells_of_every_scan_once(batch):
             assert pydicom.dcmread(folder / row["file"]).PatientID == row["patient"]
 
 
-def test_twelve_bits_are_told_where_the_file_cannot_tell(batch):
+def test_labels_csv_gives_the_bit_depth_of_files_without_metadata(batch):
     folder, _ = batch
     for row in rows_of(folder / "labels.csv"):
         if row["bits"]:
@@ -291,7 +291,7 @@ def test_twelve_bits_are_told_where_the_file_cannot_tell(batch):
             assert pixels.dtype == np.uint8 or pixels.max() > 4095
 
 
-def test_yolo_boxes_mix_healthy_and_every_abnormal_tooth(batch):
+def test_yolo_boxes_contain_every_abnormal_tooth_and_some_healthy_ones(batch):
     folder, _ = batch
     assert (folder / "classes.txt").read_text().split() == list(phantoms.CLASSES)
     planted = rows_of(folder / ".planted.csv")
@@ -314,7 +314,7 @@ def test_yolo_boxes_mix_healthy_and_every_abnormal_tooth(batch):
     assert mixed >= 17
 
 
-def test_coco_and_yolo_tell_of_the_same_boxes_and_coco_of_their_teeth(batch, monkeypatch):
+def test_coco_and_yolo_have_the_same_boxes_and_coco_their_fdi_numbers(batch, monkeypatch):
     monkeypatch.setattr("pipeline.ingest.list_files.SECOND_LOOK_SECONDS", 0)
     folder, summary = batch
     annotations = read_annotations(folder, list_batch(folder))
@@ -332,7 +332,7 @@ def test_coco_and_yolo_tell_of_the_same_boxes_and_coco_of_their_teeth(batch, mon
     assert placed + periapicals == summary.labels
 
 
-def test_the_truth_is_hidden_and_whole(batch):
+def test_the_ground_truth_is_complete_and_in_a_hidden_file(batch):
     folder, summary = batch
     rows = rows_of(folder / ".planted.csv")
     assert Counter(row["kind"] for row in rows) == summary.planted
@@ -340,9 +340,9 @@ def test_the_truth_is_hidden_and_whole(batch):
     assert "no patient" in (folder / ".about.txt").read_text()
 
 
-def test_a_folder_that_holds_something_is_refused(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds 1 entries; .* empty or does not.* another path"):
+    with pytest.raises(ConfigError, match=r"has 1 entries; .* empty or does not.* another path"):
         phantoms.write_batch(tmp_path, 1)
     with pytest.raises(ConfigError, match=r"is a file; .* Give another path"):
         phantoms.write_batch(tmp_path / "mine.txt", 1)
@@ -352,25 +352,25 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "least"), [("scans", 0, 1), ("height", 10, 64), ("workers", 0, 1)]
 )
-def test_impossible_numbers_are_refused_with_the_least_possible(tmp_path, name, value, least):
+def test_too_small_arguments_are_refused_with_the_minimum(tmp_path, name, value, least):
     arguments = {"scans": 1} | {name: value}
     with pytest.raises(ConfigError, match=f"`{name}` is {value}; it must be at least {least}"):
         phantoms.write_batch(tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
 
 
-def test_an_interrupted_batch_is_not_taken_for_a_finished_one(tmp_path):
+def test_a_folder_of_an_interrupted_batch_is_refused(tmp_path):
     def stop(count):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         phantoms.write_batch(tmp_path / "new", 3, height=140, progress=stop)
-    with pytest.raises(ConfigError, match="holds"):
+    with pytest.raises(ConfigError, match=r"has .* entries"):
         phantoms.write_batch(tmp_path / "new", 3, height=140)
 
 
-def test_a_sound_mouth_is_the_same_mouth_without_findings():
+def test_a_sound_mouth_is_the_same_mouth_without_findings_and_impacted_teeth():
     patient = next(m for m in map(mouth.grow, range(99)) if any(t.finding for t in m.teeth))
-    standing = [tooth for tooth in patient.teeth if tooth.label != IMPACTED]
+    erupted = [tooth for tooth in patient.teeth if tooth.label != IMPACTED]
 
-    assert patient.sound.teeth == tuple(replace(tooth, finding=None) for tooth in standing)
+    assert patient.sound.teeth == tuple(replace(tooth, finding=None) for tooth in erupted)
