@@ -107,7 +107,7 @@ bench-store: $(VENV)/ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000
 	@$(RUN) -m benchmarks.store $(if $(SCANS),--scans $(SCANS)) \
 		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
-bench-scale: $(VENV)/ready ## measure what a scan costs, and reckon 1, 10 and 100 million
+bench-scale: $(VENV)/ready ## measure what a scan costs, and estimate 1, 10 and 100 million
 	@$(RUN) -m benchmarks.scale
 
 check: $(VENV)/ready ## format and lint
@@ -120,7 +120,7 @@ docs: $(VENV)/ready ## update the generated parts of docs/, build the API pages 
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site
 
-lock: ## write requirements.lock anew (needs uv)
+lock: ## update requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
 		--upgrade pyproject.toml -o requirements.lock
 

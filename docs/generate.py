@@ -169,15 +169,25 @@ def _arrow_type(kind: pa.DataType) -> str:
 
 @block
 def queries() -> str:
-    """The named queries with their parameters and what they answer."""
-    rows = []
-    for name, query in catalog.queries().items():
-        parameters = [
-            f"`{each}`" if value is catalog.REQUIRED else f"`{each}={json.dumps(value)}`"
-            for each, value in query.parameters.items()
-        ]
-        rows.append([f"`{name}`", " ".join(parameters), one_line(query.description)])
-    return table(["query", "parameters", "answers"], rows)
+    """The named queries by topic, with their parameters and what they answer."""
+    known = catalog.queries()
+    topics = [
+        (topic, [[name, query] for name, query in known.items() if query.topic == topic])
+        for topic in catalog.TOPICS
+    ]
+    return "\n\n".join(
+        f"**{topic}**\n\n"
+        + table(["query", "parameters", "answers"], [_query_row(*each) for each in rows])
+        for topic, rows in topics
+    )
+
+
+def _query_row(name: str, query: catalog.Query) -> list[str]:
+    parameters = [
+        f"`{each}`" if value is catalog.REQUIRED else f"`{each}={json.dumps(value)}`"
+        for each, value in query.parameters.items()
+    ]
+    return [f"`{name}`", " ".join(parameters), one_line(query.description)]
 
 
 @block
