@@ -61,7 +61,9 @@ class RateColumn(ProgressColumn):
     """Items a second, or a minute when there are few."""
 
     def render(self, task: Task) -> Text:
-        return Text(format_rate(task.finished_speed or task.speed), style="progress.data.speed")
+        # Of finished work the mean: the speed of a bar is that of its last half minute.
+        whole = task.completed / task.elapsed if task.finished and task.elapsed else None
+        return Text(format_rate(whole or task.speed), style="progress.data.speed")
 
 
 def format_rate(per_second: float | None) -> str:

@@ -84,7 +84,7 @@ class Score(PartWork):
 
     def do(self, tools: Resources, number: int, advance: Advance) -> None:
         fitted = tools.fitted(self.novelty_id)
-        score_part(tools.store, self.job.batch, number, self.job.chosen, fitted)
+        score_part(tools.store, self.job.batch, number, self.job.chosen, fitted, advance)
 
 
 @dataclass(frozen=True)

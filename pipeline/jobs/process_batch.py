@@ -101,8 +101,7 @@ class BatchRun:
     def _embed(self, parts: list[int]) -> None:
         crops = self.chosen.crops
         missing = self._missing(self.chosen.features, self._existing(crops, parts))
-        count = sum(row_count(self.store, crops.part(self.batch, each)) for each in missing)
-        with progress("embed", count) as advance:
+        with progress("embed", self._row_count(crops, missing)) as advance:
             self._each("embed", missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
@@ -113,7 +112,8 @@ class BatchRun:
             return
         embedded = self._existing(self.chosen.features, parts)
         missing = self._missing(tables.novelty(fitted.novelty_id), embedded)
-        self._each("novelty", missing, Score(self.job, fitted.novelty_id))
+        with progress("novelty", self._row_count(self.chosen.features, missing)) as advance:
+            self._each("novelty", missing, Score(self.job, fitted.novelty_id), advance)
 
     def _first_novelty(self) -> None:
         if self._idle:
@@ -232,6 +232,9 @@ class BatchRun:
 
     def _missing(self, table: Table, parts: list[int]) -> list[int]:
         return table.missing(self.store, self.batch, parts)
+
+    def _row_count(self, table: Table, parts: list[int]) -> int:
+        return sum(row_count(self.store, table.part(self.batch, number)) for number in parts)
 
     def _each(
         self,

@@ -63,11 +63,11 @@ def scored_rows(store: Store, head: Head) -> ScoredRows:
     probabilities = np.full((len(facts), len(head.card["classes"])), np.nan, np.float32)
     chosen, batches = stored_choice(store, trunk), set(facts["batch"])
     parts = [part for part in chosen.features.parts(store) if part[0] in batches]
-    with progress("read", len(parts)) as advance:
+    with progress("read", len(facts)) as advance:
         for batch, number in parts:
             for rows, found in _probabilities(store, chosen, head, (batch, number), positions):
                 probabilities[rows] = found
-            advance(1)
+                advance(len(rows))
     return ScoredRows(facts, probabilities, sides, head.card)
 
 

@@ -20,6 +20,8 @@ STYLES = {
 }
 LABEL = re.compile(r"\s*(?:\S+\s{2,})?")
 NARROWEST = 20  # columns that text is wrapped to, even on a narrower terminal
+UNIT = re.compile(r"(?<=\d) (?=(?:s\b|%))")  # the space before one does not end a row
+GLUE = "\N{NO-BREAK SPACE}"
 COLUMNS = " " * 3  # only tables have so many spaces within a line, and they are left as they are
 
 
@@ -40,10 +42,13 @@ def _wrapped(line: str, console: Console) -> list[Text]:
         return [Text(line, style)]
     # Paths and ids are not broken: whoever copies one needs it whole.
     rows = textwrap.wrap(
-        line[len(label) :],
+        UNIT.sub(GLUE, line[len(label) :]),
         max(console.width - len(label), NARROWEST),
         break_long_words=False,
         break_on_hyphens=False,
     )
     indents = [label, *[" " * len(label)] * (len(rows) - 1)]
-    return [Text(indent + row, style) for indent, row in zip(indents, rows, strict=True)]
+    return [
+        Text(indent + row.replace(GLUE, " "), style)
+        for indent, row in zip(indents, rows, strict=True)
+    ]

@@ -13,12 +13,12 @@ from pipeline.errors import StageFailed
 from pipeline.model import novelty
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty
-from pipeline.progress import progress
+from pipeline.progress import Advance, progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog, tables
 from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
-from pipeline.store.parts import embedding_values
+from pipeline.store.parts import embedding_values, row_count
 from pipeline.store.registry import ModelChoice
 
 ROWS = 256  # embeddings in memory at a time
@@ -61,19 +61,28 @@ def score_missing(
     store = opened.store
     missing = tables.novelty(fitted.novelty_id).missing_from(store, chosen.features)
     failures: list[StageFailed] = []
-    with progress("novelty", sum(len(numbers) for numbers in missing.values())) as advance:
+    crops = sum(
+        row_count(store, chosen.features.part(batch, number))
+        for batch, numbers in missing.items()
+        for number in numbers
+    )
+    with progress("novelty", crops) as advance:
         for batch, numbers in missing.items():
 
             def score(number: int, batch: str = batch) -> None:
-                score_part(store, batch, number, chosen, fitted)
-                advance(1)
+                score_part(store, batch, number, chosen, fitted, advance)
 
             failures += run_over_parts("novelty", batch, score, numbers, map, opened.private)
     return failures
 
 
 def score_part(
-    store: Store, batch: str, number: int, chosen: ModelChoice, fitted: NoveltyModel
+    store: Store,
+    batch: str,
+    number: int,
+    chosen: ModelChoice,
+    fitted: NoveltyModel,
+    advance: Advance,
 ) -> str:
     """Score one features part unless that is done already; return the name of its scores."""
     scores = tables.novelty(fitted.novelty_id)
@@ -81,6 +90,7 @@ def score_part(
         with scores.writer(store, batch, number) as part:
             for rows in chosen.features.iterate(store, batch, number, ROWS):
                 part.write(_scored(rows, chosen, fitted))
+                advance(rows.num_rows)
     return scores.part(batch, number)
 
 

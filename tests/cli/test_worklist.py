@@ -1,0 +1,63 @@
+"""`dental worklist`, called in this process."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.__main__ import commands
+from tests.builders.stores import small_store
+from tests.builders.tables import feature_row, prediction_row, promote, scan_row, write_table
+
+SCANS = [f"{number:032x}"[::-1] for number in range(25)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Twenty-five predicted crops; the first is the likeliest abnormal."""
+    store = small_store(tmp_path).store
+    flags = {"quality_flags": ["blurred"]}
+    rows = [scan_row(row, each, **flags) for row, each in enumerate(SCANS)]
+    write_table(store, "scans", rows)
+    teeth = [{"tooth": 36}, {"tooth_guess": 46}, {}]
+    write_table(
+        store, "features", [feature_row(each, **teeth[n % 3]) for n, each in enumerate(SCANS)]
+    )
+    predictions = [prediction_row(each, 0.9 - n / 50) for n, each in enumerate(SCANS)]
+    write_table(store, "predictions", predictions)
+    promote(store, 1)
+    return store
+
+
+def worklist(store, *options):
+    done = CliRunner().invoke(commands, ["worklist", "--store", store.root, *options])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_first_twenty_crops_are_shown_in_eight_columns(store):
+    header, *lines = [line for line in worklist(store).splitlines() if line[:1] in "┃│"]
+    names = [name.strip() for name in header.strip("┃").split("┃")]
+    assert names == ["rank", "id", "tooth", "predicted", "p", "flags", "label", "batch"]
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert len(rows) == 20
+    assert rows[0] == ["1", SCANS[0][:6], "36", "healthy", "0.900", "flagged blurred", "", "b"]
+    assert [row[2] for row in rows[:3]] == ["36", "46?", ""]
+    assert "dental worklist --all" in worklist(store)
+    assert "--all" not in worklist(store, "--all")
+
+
+def test_csv_and_json_have_whole_ids_and_the_same_columns(store):
+    header, *lines = worklist(store, "--csv").splitlines()
+    assert header == "rank,crop_id,tooth,predicted,p,flags,label,batch"
+    assert len(lines) == 20
+    assert lines[0].startswith(f"1,{SCANS[0]}:whole,36,healthy,0.9,flagged blurred,,b")
+    rows = json.loads(worklist(store, "--all", "--json"))
+    assert len(rows) == 25
+    assert list(rows[0]) == header.split(",")
+    assert rows[0]["flags"] == ["flagged", "blurred"]
+    assert rows[0]["label"] is None
+
+
+def test_an_empty_list_says_why(tmp_path):
+    assert "no head has predicted yet" in worklist(small_store(tmp_path).store)
