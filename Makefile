@@ -9,6 +9,9 @@ DENTAL := $(VENV)/bin/dental
 SAMPLE := data/sample
 SAMPLE_STORE := data/sample-store
 STORE_OPTION = $(if $(STORE),--store "$(STORE)")
+UV := $(shell command -v uv)
+INSTALL := $(if $(UV),uv pip install --python $(RUN),$(RUN) -m pip install --disable-pip-version-check) --quiet
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url pyproject.toml
 
 # Variables that a target takes; one that no target takes is a typing error, such as batch=.
 VARIABLES := BATCH STORE NAME Q CSV FOLDS ADDRESS RESOURCES SCANS EMBEDDINGS PYTHON VENV
@@ -68,61 +71,62 @@ worklist: $(VENV)/ready ## dental worklist [STORE=path]: what to look at first
 query: $(VENV)/ready ## dental query Q="name key=value" [STORE=path]; without Q, list the queries
 	@$(DENTAL) query $(Q) $(STORE_OPTION)
 
-test: $(VENV)/ready ## run all tests
+check: $(VENV)/dev-ready ## format, lint, and run the fast tests, those of the documents among them
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check .
+	@$(RUN) -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+test: $(VENV)/dev-ready ## run all tests
 	@$(RUN) -m pytest -q -n 2 --dist loadfile
 
-bench: $(VENV)/ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
+bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks
 
-fuzz: $(VENV)/ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
+fuzz: $(VENV)/dev-ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
 	@$(RUN) -m tests.fuzz
 
-chaos: $(VENV)/ready ## kill, starve and race runs some 300 times; nothing may be lost
+chaos: $(VENV)/dev-ready ## kill, starve and race runs some 300 times; nothing may be lost
 	@$(RUN) -m tests.chaos
 
-bench-dask: $(VENV)/ready ## measure what Dask costs per part, and one worker against two
+bench-dask: $(VENV)/dev-ready ## measure what Dask costs per part, and one worker against two
 	@$(RUN) -m benchmarks.dask_runner
 
 dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES="SCANS=1 GPU=1"]
 	@$(RUN) -m dask worker "$(ADDRESS)" --nthreads 1 --no-dashboard \
 		--dashboard-address 127.0.0.1:0 $(if $(RESOURCES),--resources "$(RESOURCES)")
 
-bench-s3: $(VENV)/ready ## measure receiving and embedding on S3 with 50 ms more per request
+bench-s3: $(VENV)/dev-ready ## measure receiving and embedding on S3 with 50 ms more per request
 	@$(RUN) -m benchmarks.s3
 
-bench-novelty: $(VENV)/ready ## measure how small and faint a planted finding novelty finds
+bench-novelty: $(VENV)/dev-ready ## measure how small and faint a planted finding novelty finds
 	@$(RUN) -m benchmarks.novelty
 
-bench-drift: $(VENV)/ready ## measure how small a change of how many scans drift finds
+bench-drift: $(VENV)/dev-ready ## measure how small a change of how many scans drift finds
 	@$(RUN) -m benchmarks.drift
 
-bench-finder: $(VENV)/ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/ [FOLDS=5]
+bench-finder: $(VENV)/dev-ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/ [FOLDS=5]
 	@$(RUN) -m benchmarks.finder
 	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.boxes,:)
 
-bench-hits: $(VENV)/ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
+bench-hits: $(VENV)/dev-ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
 	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.hits
 
-bench-store: $(VENV)/ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
+bench-store: $(VENV)/dev-ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
 	@$(RUN) -m benchmarks.store $(if $(SCANS),--scans $(SCANS)) \
 		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
-bench-scale: $(VENV)/ready ## measure what a scan costs, and estimate 1, 10 and 100 million
+bench-scale: $(VENV)/dev-ready ## measure what a scan costs, and estimate 1, 10 and 100 million
 	@$(RUN) -m benchmarks.scale
-
-check: $(VENV)/ready ## format and lint
-	@$(VENV)/bin/ruff format .
-	@$(VENV)/bin/ruff check .
 
 # Modules whose functions users import; the API pages are made of them.
 API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog
-docs: $(VENV)/ready ## update the generated parts of docs/, build the API pages in site/
+docs: $(VENV)/dev-ready ## update the generated parts of docs/, build the API pages in site/
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site
 
-lock: ## update requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-emit-index-url \
-		--upgrade pyproject.toml -o requirements.lock
+lock: ## update requirements.lock and requirements-dev.lock (needs uv)
+	@$(COMPILE) --extra dask --extra s3 --extra editable --upgrade -o requirements.lock
+	@$(COMPILE) --extra dev --constraint requirements.lock --upgrade -o requirements-dev.lock
 
 phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, from phantoms alone
 	@rm -rf data/phantoms data/phantom-store data/phantom-store.private
@@ -144,21 +148,20 @@ $(SAMPLE):
 	@$(DENTAL) phantoms $(SAMPLE).part --scans 300 --seed 0 --height 500 >/dev/null
 	@mv $(SAMPLE).part $(SAMPLE)
 
+# What running needs: sizes are those of Linux, times those of two cores without the download.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else \
 		"Python %d.%d is not supported; use 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." % v)'
-	@echo "Making the environment in $(VENV) (once; about 1.5 GB)"
+	@echo "Installing what running needs into $(VENV), once: 3.3 GB, RUN_MINUTES and a download of RUN_DOWNLOAD"
 	@rm -rf $(VENV)
-	@if command -v uv >/dev/null 2>&1; then \
-		uv venv --quiet --python "$(PYTHON)" $(VENV) && \
-		uv pip install --quiet --python $(RUN) -r requirements.lock && \
-		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e .; \
-	else \
-		$(PYTHON) -m venv $(VENV) && \
-		$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
-		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
-			--no-build-isolation -e .; \
-	fi
+	@$(if $(UV),uv venv --quiet --python "$(PYTHON)",$(PYTHON) -m venv) $(VENV)
+	@$(INSTALL) -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev-ready: $(VENV)/ready requirements-dev.lock
+	@echo "Adding what tests, documents and benchmarks need: 0.3 GB, DEV_TIME"
+	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback worklist query test bench \

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from pipeline import config
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
+from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.open_store import open_for_writing
 
@@ -39,3 +42,16 @@ def process_folder(opened, folder: Path, batch="b"):
 def stored_bytes(store: Store, *tables: str) -> dict[str, bytes]:
     """The bytes of every part of these tables, by name."""
     return {name: store.read_bytes(name) for table in tables for name in store.names(table)}
+
+
+def read_table(store: Store, table: str) -> pd.DataFrame:
+    """All rows of a table, or of a folder below it."""
+    names = [name for name in store.names(table) if name.endswith(".parquet")]
+    parts = [pd.read_parquet(store.local_path(name)) for name in names]
+    return pd.concat(parts, ignore_index=True)
+
+
+def failed_checks(store: Store) -> dict[str, int]:
+    """The checks that find rows, and how many."""
+    with catalog.open_store(store) as con:
+        return dict(catalog.check(con))

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from pipeline.config import Quality, Recipe
-from pipeline.imaging.burned_in_text import has_burned_in_text
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import fingerprint
@@ -63,23 +62,6 @@ def test_the_measurements_of_a_known_image_are_right():
     facts = measure(halves)
     assert (facts.brightness, facts.contrast) == (50, 50)
     assert (facts.dark_share, facts.bright_share) == (0.5, 0)
-
-
-def lettered(text, y):
-    dim = (cv2.GaussianBlur(film(), (0, 0), 6) * 0.4).astype(np.uint8)
-    return cv2.putText(dim, text, (40, y), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 255, 2, cv2.LINE_AA)
-
-
-def test_letters_near_the_lower_or_upper_edge_are_detected():
-    assert has_burned_in_text(lettered("R 2024", 285))
-    assert has_burned_in_text(lettered("R 2024", 24))
-    assert not has_burned_in_text(lettered("", 285))
-
-
-def test_a_bright_filling_away_from_the_edges_is_not_a_letter():
-    filling = lettered("", 0)
-    cv2.ellipse(filling, (300, 150), (10, 6), 0, 0, 360, 255, -1)
-    assert not has_burned_in_text(filling)
 
 
 def test_the_border_mask_blacks_out_a_share_of_every_edge_and_is_part_of_the_recipe():

@@ -9,11 +9,8 @@ import pytest
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.ingest import list_files
 from pipeline.report.summary import (
-    Summary,
     format_progress,
     format_summary,
-    last_summary,
-    write_record,
 )
 from pipeline.stages import plan
 from pipeline.store import catalog, registry
@@ -22,7 +19,7 @@ from pipeline.upkeep.undo import undo
 from tests.builders.dicom_files import dicom_file
 from tests.builders.fakes import use_fakes
 from tests.builders.scans import labelled_batch, panoramic, scan, write_files
-from tests.builders.stores import TRUNK, process_folder, small_store, stored_bytes
+from tests.builders.stores import TRUNK, process_folder, read_table, small_store, stored_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -48,23 +45,12 @@ def test_a_dicom_of_two_frames_is_one_scan_with_two_crops_and_its_facts(tmp_path
     )
     store = small_store(tmp_path)
     process_folder(store, write_files(tmp_path / "in", a=data))
-    [row] = table(store, "scans").to_dict("records")
+    [row] = read_table(store.store, "scans").to_dict("records")
     assert (row["status"], row["frames"], row["modality"]) == ("accepted", 2, "IO")
     assert row["pixel_spacing_x"] == pytest.approx(0.1)
     assert row["pixel_spacing_y"] == pytest.approx(0.2)
     assert (row["orientation"], row["transfer_syntax"]) == ("L/F", "Explicit VR Little Endian")
-    assert table(store, "crops")["region"].tolist() == ["f0000-whole", "f0001-whole"]
-
-
-def table(store, kind):
-    return pd.concat(
-        [
-            pd.read_parquet(store.store.local_path(name))
-            for name in store.store.names(kind)
-            if name.endswith(".parquet")
-        ],
-        ignore_index=True,
-    )
+    assert read_table(store.store, "crops")["region"].tolist() == ["f0000-whole", "f0001-whole"]
 
 
 def test_every_file_comes_out_once_usable_or_not(tmp_path):
@@ -73,11 +59,11 @@ def test_every_file_comes_out_once_usable_or_not(tmp_path):
         tmp_path / "in", a_png=scan(), b_png=again, c_png=again, d_png=b"no picture", e_tif=scan()
     )
     summary = process_folder(store, folder)
-    rows = table(store, "scans").sort_values(["part", "row"])
+    rows = read_table(store.store, "scans").sort_values(["part", "row"])
     assert rows["status"].tolist() == ["accepted", "accepted", "duplicate", "rejected", "accepted"]
     assert rows["reason"].tolist()[3] == "not_an_image"
     assert rows["duplicate_of"].tolist()[2] == "b"
-    assert len(table(store, "crops")) == len(table(store, "features")) == 3
+    assert len(read_table(store.store, "crops")) == len(read_table(store.store, "features")) == 3
     assert summary.broken_checks == summary.failures == []
     assert summary.counts["rejected"] == 1
 
@@ -112,8 +98,8 @@ def test_a_file_renamed_or_delivered_in_another_batch_is_a_duplicate(tmp_path):
     process_folder(store, write_files(tmp_path / "one", a_png=same))
     summary = process_folder(store, write_files(tmp_path / "two", other_png=same), batch="c")
     assert summary.counts["duplicate"] == 1
-    assert table(store, "scans")["duplicate_of"].fillna("").tolist() == ["", "b"]
-    assert len(table(store, "features")) == 1
+    assert read_table(store.store, "scans")["duplicate_of"].fillna("").tolist() == ["", "b"]
+    assert len(read_table(store.store, "features")) == 1
 
 
 def test_what_another_trunk_embedded_is_no_progress_of_this_run(tmp_path, monkeypatch):
@@ -133,7 +119,10 @@ def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_
     process_folder(store, write_files(tmp_path / "one", a_png=same, t_csv=boxes))
     boxes = "file,label,x,y,w,h\na.png,caries,40,20,10,10\na.png,caries,70,20,10,10\n"
     process_folder(store, write_files(tmp_path / "two", a_png=same, t_csv=boxes), batch="c")
-    assert table(store, "crops")["region"].tolist() == ["box-40-20-10-10", "box-70-20-10-10"]
+    assert read_table(store.store, "crops")["region"].tolist() == [
+        "box-40-20-10-10",
+        "box-70-20-10-10",
+    ]
     with catalog.open_store(store.store) as con:
         now = catalog.query(con, "labelled")
     assert now["label"].tolist() == ["caries", "caries"]
@@ -200,7 +189,7 @@ def test_scans_that_are_gone_when_crops_are_cut_again_are_told(tmp_path):
     (folder / "a.png").unlink()
     summary = process_folder(store, folder)
     assert any("1 scans of part 0" in note for note in summary.notes)
-    assert len(table(store, "features")) == 1
+    assert len(read_table(store.store, "features")) == 1
 
 
 def test_another_recipe_cuts_and_embeds_beside_the_first(tmp_path):
@@ -255,13 +244,13 @@ def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
     monkeypatch.undo()
     summary = process_folder(store, folder)
     assert summary.failures == summary.broken_checks == []
-    assert len(table(store, "features")) == 7
+    assert len(read_table(store.store, "features")) == 7
 
 
 def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_path):
     store = small_store(tmp_path, part_size=100)
     summary = process_folder(store, labelled_batch(tmp_path / "in", patients(40)))
-    predictions = table(store, "predictions")
+    predictions = read_table(store.store, "predictions")
     assert len(predictions) == 40
     assert set(predictions["predicted"]) <= {"healthy", "caries"}
     sums = np.stack(predictions["probabilities"].to_list()).sum(axis=1)
@@ -333,7 +322,7 @@ def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do
     assert "take b back" in note
     undo(store, "b")
     assert not any("`dental undo`" in note for note in process_folder(store, folder).notes)
-    assert table(store, "features")["patient_key"].nunique() == 1
+    assert read_table(store.store, "features")["patient_key"].nunique() == 1
 
 
 def test_a_table_that_names_the_first_patient_again_leaves_nothing_to_correct(tmp_path):
@@ -363,19 +352,10 @@ def test_new_boxes_of_a_scan_stay_with_the_patient_as_whose_it_was_accepted(tmp_
     summary = process_folder(
         store, write_files(tmp_path / "two", a_png=same, t_csv=boxes), batch="c"
     )
-    assert table(store, "features")["patient_key"].nunique() == 1
+    assert read_table(store.store, "features")["patient_key"].nunique() == 1
     assert summary.broken_checks == []
     for kind in ("crops", "features"):
         store.store.remove_all(kind)
     process_folder(store, tmp_path / "two", batch="c")  # cut again
     process_folder(store, tmp_path / "one")
-    assert table(store, "features")["patient_key"].nunique() == 1
-
-
-def test_records_of_one_second_stand_in_the_order_in_which_they_were_written(tmp_path):
-    store = small_store(tmp_path).store
-    for number in range(20):
-        write_record(store, Summary("batch", "recipe", "trunk", notes=[str(number)]))
-    assert last_summary(store, "batch").notes == ["19"]
-    notes = [json.loads(store.read_bytes(name))["notes"] for name in store.names("runs/batch")]
-    assert notes == [[str(number)] for number in range(20)]
+    assert read_table(store.store, "features")["patient_key"].nunique() == 1

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts
+from tests.builders.stores import failed_checks
 from tests.builders.tables import (
     crop_row,
     feature_row,
@@ -56,11 +57,6 @@ def view(store, name, *columns):
     return list(frame[list(columns)].itertuples(index=False, name=None))
 
 
-def failed(store):
-    with catalog.open_store(store) as con:
-        return dict(catalog.check(con))
-
-
 def test_every_view_of_an_empty_store_is_empty_and_has_its_columns(store, full_columns):
     with catalog.open_store(store) as con:
         for name in VIEWS:
@@ -96,7 +92,7 @@ def test_every_query_and_check_of_an_empty_store_has_no_rows(store):
 
 
 def test_a_sound_store_fails_no_check(full):
-    assert failed(full) == {}
+    assert failed_checks(full) == {}
 
 
 def test_a_batch_named_like_a_number_stays_text(store):
@@ -486,7 +482,7 @@ VIOLATIONS = {
 def test_every_check_finds_its_violations(full, name):
     table, rows = VIOLATIONS[name]
     write_table(full, table, rows, number=1)
-    assert len(failed(full)[name]) == len(rows)
+    assert len(failed_checks(full)[name]) == len(rows)
 
 
 def test_no_check_goes_without_a_violation():
@@ -496,9 +492,9 @@ def test_no_check_goes_without_a_violation():
 def test_features_of_other_crops_than_the_parts_are_found(full):
     write_table(full, "scans", [later(0, D)], number=1)
     write_table(full, "crops", [crop_row(D)], number=1)
-    assert failed(full) == {}  # a part that is not embedded yet
+    assert failed_checks(full) == {}  # a part that is not embedded yet
     write_table(full, "features", [feature_row(D, region="box", crop_id=f"{D}:box")], number=1)
-    rows = failed(full)["features_match_crops"]
+    rows = failed_checks(full)["features_match_crops"]
     assert sorted(zip(rows["crop_id"], rows["fault"], strict=True)) == [
         (f"{D}:box", "no crop"),
         (f"{D}:whole", "no embedding"),
@@ -508,4 +504,4 @@ def test_features_of_other_crops_than_the_parts_are_found(full):
 def test_crops_may_be_deleted(full):
     for name in full.names("crops"):
         full.remove(name)
-    assert failed(full) == {}
+    assert failed_checks(full) == {}

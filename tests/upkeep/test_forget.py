@@ -22,7 +22,7 @@ from pipeline.store.registry import write_patients
 from pipeline.upkeep import erase, find_traces, forget
 from tests.builders.fakes import use_fakes
 from tests.builders.scans import panoramic, scan, write_files
-from tests.builders.stores import process_folder, small_store, stored_bytes
+from tests.builders.stores import process_folder, read_table, small_store, stored_bytes
 
 PATIENT = "Zoe/77"
 TABLES = ("scans", "crops", "features", "predictions", "labels")
@@ -111,11 +111,6 @@ def forgotten(made, tmp_path_factory):
     return before, after, found
 
 
-def rows(store, table):
-    names = [name for name in store.store.names(table) if name.endswith(".parquet")]
-    return pd.concat([pd.read_parquet(store.store.local_path(name)) for name in names])
-
-
 def contents(store):
     lists = sorted(store.private.root.glob("[di]*/**/*.parquet"))
     return stored_bytes(store.store, *TABLES) | {
@@ -145,12 +140,14 @@ def test_forget_erases_all_rows_of_the_patient_and_no_others(forgotten):
     before, after, found = forgotten
     assert left_of(after, found) == []
     for table in TABLES[1:]:
-        old = rows(before, table)
+        old = read_table(before.store, table)
         theirs = old["scan_id"].isin(found.scan_ids)
         assert theirs.any()
         expected = old[~theirs].reset_index(drop=True)
-        pd.testing.assert_frame_equal(rows(after, table).reset_index(drop=True), expected)
-    old, scans = rows(before, "scans"), rows(after, "scans")
+        pd.testing.assert_frame_equal(
+            read_table(after.store, table).reset_index(drop=True), expected
+        )
+    old, scans = read_table(before.store, "scans"), read_table(after.store, "scans")
     assert len(scans) == len(old)
     gone = scans[scans["reason"] == "forgotten"]
     assert len(gone) == 4
@@ -200,7 +197,7 @@ def write_novelty_list(store, novelty, crop_ids):
 
 def test_trunks_and_novelty_models_trained_on_them_are_listed(example):
     store, key = example.opened(), example.opened().private.patient_key
-    crops = rows(store, "crops")
+    crops = read_table(store.store, "crops")
     theirs = crops["patient_key"] == key(PATIENT)
     write_novelty_list(store.store, "theirs", crops["crop_id"])
     write_novelty_list(store.store, "others", crops.loc[~theirs, "crop_id"])
@@ -277,7 +274,7 @@ def test_parts_that_are_written_again_have_the_same_bytes(example):
 def test_forgetting_one_scan_keeps_its_patient(example):
     store = example.opened()
     theirs = erase.Traces(frozenset(), frozenset([store.private.patient_key(PATIENT)]))
-    [scan_id] = set(rows(store, "scans").query("status == 'duplicate'")["scan_id"])
+    [scan_id] = set(read_table(store.store, "scans").query("status == 'duplicate'")["scan_id"])
     found = forget.forget(store, find_traces.find_scan(store, scan_id))
     assert left_of(store, found) == []
     assert len(found.places) == 2
@@ -311,7 +308,7 @@ def test_forget_continues_after_a_kill_at_any_write(example, monkeypatch, step):
     if again:
         assert forget.forget(store, again).places == found.places
     assert left_of(store, found) == []
-    assert len(rows(store, "scans").query("reason == 'forgotten'")) == 4
+    assert len(read_table(store.store, "scans").query("reason == 'forgotten'")) == 4
     with catalog.open_store(store.store) as con:
         assert catalog.check(con) == []
 
@@ -323,7 +320,7 @@ def test_command_changes_nothing_without_yes(example, monkeypatch):
     assert "4 deliveries of 3 scans in 2 batches" in dry.output
     assert "models/heads/h" in dry.output
     assert "Nothing was changed" in dry.output
-    assert len(rows(example.opened(), "scans").query("reason == 'forgotten'")) == 0
+    assert len(read_table(example.opened().store, "scans").query("reason == 'forgotten'")) == 0
     done = CliRunner().invoke(commands, ["forget", "--patient", PATIENT, "--yes", "--store", root])
     assert done.exit_code == 0
     assert "no trace is left" in done.output
@@ -341,4 +338,4 @@ def test_forget_refuses_during_a_run_and_names_its_batch(example):
         pytest.raises(BatchBusy, match="Batch two is being worked on"),
     ):
         forget.forget(store, find_traces.find_patient(store, PATIENT))
-    assert len(rows(store, "features")) > 5
+    assert len(read_table(store.store, "features")) > 5
