@@ -84,7 +84,7 @@ def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkRes
     home = trunk_home(chosen.trunk_id)
     with learned.timed("learn"):
         if not store.has(f"{home}/card.json"):
-            read_learned_trunk(store, chosen, crops, settings)
+            fit_trunk(store, chosen, crops, settings)
         learned.card = trunk_card(store, chosen.trunk_id)
     with learned.timed("embed"):
         learned.failures = embed_everything(opened, chosen, map)
@@ -121,7 +121,7 @@ def data_digest(crops: CropSource) -> str:
     return digest.hexdigest()
 
 
-def read_learned_trunk(
+def fit_trunk(
     store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings
 ) -> None:
     """Learn the trunk and store it with golden vector and card."""

@@ -66,7 +66,7 @@ def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, m
     assert len(blocks) == 3  # one row group for each part of 20
     assert sorted(np.concatenate([numbers for numbers, _ in blocks])) == list(range(len(every)))
     sides = np.where(np.arange(len(every)) % 3, "train", "validation")
-    trained = cross_validate.learned_head(streamed, sides, chosen, store.settings, lambda _: None)
+    trained = cross_validate.fit_head(streamed, sides, chosen, store.settings, lambda _: None)
     found = cross_validate.probabilities_of(trained, streamed)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
@@ -107,7 +107,7 @@ def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
 def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, monkeypatch):
     store, chosen = filled
     learned = []
-    real = cross_validate.learned_head
+    real = cross_validate.fit_head
 
     def failing_once(*arguments):
         learned.append(1)
@@ -115,7 +115,7 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, mon
             raise OSError("the disk hiccups")
         return real(*arguments)
 
-    monkeypatch.setattr(cross_validate, "learned_head", failing_once)
+    monkeypatch.setattr(cross_validate, "fit_head", failing_once)
     arguments = store.store, chosen, store.settings, 2, lambda _: None
     with pytest.raises(OSError, match="hiccups"):
         cross_validate.cross_validate(*arguments)

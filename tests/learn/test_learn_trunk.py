@@ -86,7 +86,7 @@ def test_a_card_suffices_to_use_the_trunk(store, learned, monkeypatch):
 
 
 def test_learning_again_from_the_same_crops_finds_the_trunk(store, learned, monkeypatch):
-    monkeypatch.setattr(stage, "learn", lambda *_: 1 / 0)
+    monkeypatch.setattr(stage, "fit_trunk", lambda *_: 1 / 0)
     assert stage.learn_trunk(store).trunk_id == learned.trunk_id
     other = store.settings.learn.model_copy(update={"seed": 1})
     settings = store.settings.model_copy(update={"learn": other})
@@ -189,18 +189,18 @@ def test_too_few_crops_are_told_in_numbers(store, monkeypatch):
 
 def test_in_every_fold_a_learned_trunk_is_learned_again_from_that_fold(store, learned, monkeypatch):
     sides, began = [], []
-    learn, learned_head = refit_trunk.learn, cross_validate.learned_head
+    train_trunk, fit_head = refit_trunk.train_trunk, cross_validate.fit_head
 
     def watched(crops, *rest):
         sides.append(crops.facts.groupby("split")["patient_key"].agg(set))
-        return learn(crops, *rest)
+        return train_trunk(crops, *rest)
 
     def watched_head(rows, *rest):
         began.append(rest[-1].class_names)
-        return learned_head(rows, *rest)
+        return fit_head(rows, *rest)
 
-    monkeypatch.setattr(refit_trunk, "learn", watched)
-    monkeypatch.setattr(cross_validate, "learned_head", watched_head)
+    monkeypatch.setattr(refit_trunk, "train_trunk", watched)
+    monkeypatch.setattr(cross_validate, "fit_head", watched_head)
     chosen = stored_choice(store.store, learned.trunk_id)
     settings = store.settings.model_copy(update={"head": HEAD})
     found = cross_validate.cross_validate(store.store, chosen, settings, 2, lambda _: None)

@@ -98,7 +98,7 @@ def test_a_machine_finds_what_no_plane_can_tell():
     assert roc_auc_score(classes[250:], found[250:, 1]) > 0.95
 
 
-@pytest.mark.parametrize("method", ["regression", "machine"])
+@pytest.mark.parametrize("method", ["regression", "support_vector_machine"])
 @pytest.mark.parametrize("missing", ["classes", "validation"])
 def test_too_few_labels_are_told_in_numbers(toy, missing, method):
     embeddings, classes, learn, judge = toy
@@ -106,7 +106,7 @@ def test_too_few_labels_are_told_in_numbers(toy, missing, method):
         classes = np.zeros_like(classes)
     else:
         judge = np.zeros_like(judge)
-    count = {"regression": [3], "machine": []}[method]
+    count = {"regression": [3], "support_vector_machine": []}[method]
     with pytest.raises(NotEnoughData, match="Label more"):
         getattr(baselines, method)(embeddings, classes, learn, judge, *count)
 
