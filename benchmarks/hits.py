@@ -29,7 +29,7 @@ from pipeline.learn.cross_validate import run_of, split_into_folds
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fit_head
 from pipeline.learn.training_rows import labelled_rows
-from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.model.head.background import FOUND, to_predictions
 from pipeline.model.head.layers import predict
 from pipeline.model.scores.resampling import draws
 from pipeline.report.source_scan import read_source_scan
@@ -85,9 +85,9 @@ def looked_at(
         trained = fit_head(anew.rows, sides, chosen, settings, lambda _: None, anew.start)
 
         def chances(crops: np.ndarray, anew=anew, trained=trained) -> np.ndarray:
-            said = predict(trained.model, anew.embedder.embed(crops))
-            known, nothing = split_background(said, len(trained.class_names))
-            return p_abnormal(known, nothing, 0, np.ones(len(crops), bool))
+            outputs = predict(trained.model, anew.embedder.embed(crops))
+            kinds = [FOUND] * len(crops)
+            return to_predictions(outputs, len(trained.class_names), 0, kinds).p_abnormal
 
         test = rows.facts[(sides == "test") & rows.facts["panoramic"]]
         for (scan_id, batch), boxes in test.groupby(["scan_id", "batch"]):

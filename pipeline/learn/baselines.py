@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pipeline.learn.training_rows import TrainingRows, crops_of
+from pipeline.model.head.background import Predictions
 from pipeline.model.scores import baseline_features, baselines, metrics
 from pipeline.progress import progress
 from pipeline.store.base import Store
@@ -91,35 +92,41 @@ def _of_crops(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]
     return found if have.all() else {}
 
 
-def evaluate_rows(rows: TrainingRows, kept: np.ndarray, probabilities: np.ndarray) -> dict:
+def evaluate_rows(
+    rows: TrainingRows, kept: np.ndarray, probabilities: np.ndarray, p_abnormal: np.ndarray
+) -> dict:
     """An evaluation of the rows of the mask `kept`, as plain JSON types.
 
-    `probabilities` are of those rows, (n, classes), or (n, 2) of a method that tells the normal
-    class from the rest alone.
+    `probabilities` are of those rows, (n, classes), or (n, 2) of a method that separates the
+    normal class from the rest alone; `p_abnormal` (n,) is what the threshold is chosen on.
     """
     classes, truth = rows.classes, rows.truth[kept]
     if probabilities.shape[1] != len(classes):
         classes, truth = (classes[0], f"not {classes[0]}"), np.minimum(truth, 1)
     sides, patients = rows.sides[kept], rows.patients[kept]
-    return metrics.evaluate(truth, probabilities, patients, sides, classes, classes[0]).as_dict()
+    return metrics.evaluate(
+        truth, probabilities, p_abnormal, patients, sides, classes, classes[0]
+    ).as_dict()
 
 
 def compare_with_baselines(
-    rows: TrainingRows, inputs: BaselineInputs, head: np.ndarray, advance: Callable[[int], None]
+    rows: TrainingRows, inputs: BaselineInputs, head: Predictions, advance: Callable[[int], None]
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Evaluations on the test side of the head and of every baseline, and the differences.
 
-    `head` are probabilities (N, classes) of all rows. A difference is the AUROC of the head minus
-    that of the baseline, on the same draws of test patients.
+    `head` are predictions for all rows. A difference is the AUROC of the head minus that of the
+    baseline, on the same draws of test patients.
     """
-    scores = {"head": evaluate_rows(rows, np.ones(len(head), bool), head)}
+    every = np.ones(len(rows.truth), bool)
+    scores = {"head": evaluate_rows(rows, every, *head)}
     differences = {}
     test = rows.sides[inputs.kept] == "test"
     abnormal, patients = rows.truth[inputs.kept] > 0, rows.patients[inputs.kept]
-    ours = 1 - head[inputs.kept][:, 0]
+    ours = head.p_abnormal[inputs.kept]
     for name, probabilities in inputs.scored(rows, rows.sides):
-        scores[name] = evaluate_rows(rows, inputs.kept, probabilities)
+        # Baselines learn no background, so for them every place has a tooth.
         theirs = 1 - probabilities[:, 0]
+        scores[name] = evaluate_rows(rows, inputs.kept, probabilities, theirs)
         differences[name] = asdict(
             metrics.paired_difference(abnormal[test], theirs[test], ours[test], patients[test])
         )

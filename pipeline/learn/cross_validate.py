@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.learn.baselines import BaselineInputs, read_baseline_inputs
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
-from pipeline.learn.train_head import fit_head, probabilities_of
+from pipeline.learn.train_head import fit_head, predict_rows
 from pipeline.learn.training_rows import TrainingRows, labelled_rows
 from pipeline.model.fingerprints import head_fingerprint
 from pipeline.model.scores import metrics, splits
@@ -106,8 +106,8 @@ def _fold(store, name, rows, sides, beside: BaselineInputs, chosen, settings, sa
         here, start = anew.rows, anew.start
         embeddings = here.embeddings_of(beside.kept)
         beside = replace(beside, features={**beside.features, "embeddings": embeddings})
-    head = probabilities_of(fit_head(here, sides, chosen, settings, say, start), here)
-    found = {"head": _scored(here, np.ones(len(sides), bool), 1 - head[:, 0])}
+    head = predict_rows(fit_head(here, sides, chosen, settings, say, start), here)
+    found = {"head": _scored(here, np.ones(len(sides), bool), head.p_abnormal)}
     with progress("baselines", len(beside.usable)) as advance:
         for method, probabilities in beside.scored(here, sides):
             found[method] = _scored(here, beside.kept, 1 - probabilities[:, 0])

@@ -121,9 +121,7 @@ def data_digest(crops: CropSource) -> str:
     return digest.hexdigest()
 
 
-def fit_trunk(
-    store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings
-) -> None:
+def fit_trunk(store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings) -> None:
     """Learn the trunk and store it with golden vector and card."""
     started = time.monotonic()
     used = settings.learn.model_copy(update={"labels": crops.labels})

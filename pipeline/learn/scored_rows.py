@@ -1,6 +1,6 @@
-"""Labelled crops with what a head says about them, from Parquet alone.
+"""Labelled crops of the validation and test side with a head's predictions, from Parquet alone.
 
-Stored predictions are used where they are; the rest is predicted from stored embeddings, in
+Stored predictions are used where there are any; the rest is predicted from stored embeddings, in
 memory. Nothing is written.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.model.head.background import Predictions
 from pipeline.model.scores import splits
 from pipeline.progress import progress
 from pipeline.stages.predict import Head
@@ -21,10 +22,11 @@ from pipeline.store.registry import ModelChoice, stored_choice
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Labelled crops and a head's probabilities: row i of everything belongs to one crop."""
+    """Labelled crops and a head's predictions: row i of everything belongs to one crop."""
 
     facts: pd.DataFrame  # the columns of the query labelled_facts
     probabilities: np.ndarray  # float32 (N, classes), in the order of the head's card
+    p_abnormal: np.ndarray  # float64 (N,), what the work-list ranks by and flags are set by
     sides: np.ndarray  # train, validation or test (N,)
     card: dict
 
@@ -32,10 +34,6 @@ class ScoredRows:
     def abnormal(self) -> np.ndarray:
         """Boolean (N,); a class that the head never learned is abnormal too."""
         return (self.facts["label"] != self.card["normal_class"]).to_numpy(bool)
-
-    @property
-    def p_abnormal(self) -> np.ndarray:
-        return 1 - self.of_class(self.card["normal_class"])
 
     @property
     def patients(self) -> np.ndarray:
@@ -48,7 +46,8 @@ class ScoredRows:
     def only(self, rows: np.ndarray) -> "ScoredRows":
         """The rows of a boolean mask."""
         facts = self.facts[rows].reset_index(drop=True)
-        return ScoredRows(facts, self.probabilities[rows], self.sides[rows], self.card)
+        columns = (each[rows] for each in (self.probabilities, self.p_abnormal, self.sides))
+        return ScoredRows(facts, *columns, self.card)
 
 
 def scored_rows(store: Store, head: Head) -> ScoredRows:
@@ -61,25 +60,30 @@ def scored_rows(store: Store, head: Head) -> ScoredRows:
     facts, sides = facts[kept].reset_index(drop=True), sides[kept]
     positions = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}
     probabilities = np.full((len(facts), len(head.card["classes"])), np.nan, np.float32)
+    p_abnormal = np.full(len(facts), np.nan)
     chosen, batches = stored_choice(store, trunk), set(facts["batch"])
     parts = [part for part in chosen.features.parts(store) if part[0] in batches]
     with progress("read", len(facts)) as advance:
         for batch, number in parts:
-            for rows, found in _probabilities(store, chosen, head, (batch, number), positions):
-                probabilities[rows] = found
+            for rows, found in _predictions(store, chosen, head, (batch, number), positions):
+                probabilities[rows], p_abnormal[rows] = found
                 advance(len(rows))
-    return ScoredRows(facts, probabilities, sides, head.card)
+    return ScoredRows(facts, probabilities, p_abnormal, sides, head.card)
 
 
-def _probabilities(
+def _predictions(
     store: Store, chosen: ModelChoice, head: Head, part: tuple[str, int], positions: dict[str, int]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions (n,) and probabilities (n, classes) of the crops of one part."""
+) -> Iterator[tuple[np.ndarray, Predictions]]:
+    """Yield positions (n,) and predictions of the crops of one part that have a position."""
     predictions = tables.predictions(head.head_id)
     if predictions.has(store, *part):
-        for numbers, rows in predictions.select(store, *part, positions, ["probabilities"]):
+        columns = ["probabilities", "p_abnormal"]
+        for numbers, rows in predictions.select(store, *part, positions, columns):
             values = rows.column("probabilities").flatten().to_numpy(zero_copy_only=False)
-            yield numbers, values.reshape(len(numbers), -1)
+            probabilities = values.reshape(len(numbers), -1)
+            yield numbers, Predictions(probabilities, rows.column("p_abnormal").to_numpy())
     else:
-        for numbers, rows in chosen.features.select(store, *part, positions, ["embedding"]):
-            yield numbers, head.probabilities(embedding_values(rows))
+        columns = ["embedding", "region_kind"]
+        for numbers, rows in chosen.features.select(store, *part, positions, columns):
+            kinds = rows.column("region_kind").to_pylist()
+            yield numbers, head.predict(embedding_values(rows), kinds)

@@ -18,7 +18,7 @@ from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
-from pipeline.model.head.background import split_background
+from pipeline.model.head.background import Predictions, to_predictions
 from pipeline.model.head.layers import predict
 from pipeline.model.head.rows import over_rows
 from pipeline.model.head.start import InitialWeights, from_bytes
@@ -155,11 +155,11 @@ def fit_head(
     return trained
 
 
-def probabilities_of(trained: TrainedHead, rows: TrainingRows) -> np.ndarray:
-    """Class probabilities of all rows, float32 (N, classes); none of them is background."""
+def predict_rows(trained: TrainedHead, rows: TrainingRows) -> Predictions:
+    """Predictions for all rows, float32, as `stages.predict` would store them."""
     every = np.ones(len(rows.truth), bool)
-    found = over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
-    return split_background(found, len(trained.class_names))[0]
+    outputs = over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
+    return to_predictions(outputs, len(trained.class_names), 0, rows.facts["region_kind"])
 
 
 def _learned(rows: TrainingRows, settings: Settings, trained: TrainedHead) -> dict:
@@ -187,7 +187,7 @@ def _scores(
     store: Store, chosen: ModelChoice, rows: TrainingRows, trained: TrainedHead
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Evaluations on the test side of the head and of what it has to beat, and the differences."""
-    head = probabilities_of(trained, rows)
+    head = predict_rows(trained, rows)
     beside = read_baseline_inputs(store, chosen, rows)
     with progress("baselines", len(beside.usable)) as advance:
         return compare_with_baselines(rows, beside, head, advance)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipeline import config
 
 # Raise when the same settings and the same data would train another head.
-HEAD_FORM = 4
+HEAD_FORM = 5
 # Raise when the same settings and the same crops would learn another trunk.
 LEARNED_FORM = 2
 

@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
-from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.model.head.background import to_predictions
 from pipeline.report.crop_pixels import read_crops
 from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.source_scan import read_source_scan
@@ -51,11 +51,9 @@ def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
     normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
     shape = grid(chosen.trunk, chosen.recipe.side)
     found = explain(head.only(class_count), embedding, normal, shape)
-    [probabilities], background = split_background(
-        dense.softmax(head.logits(embedding))[np.newaxis], class_count
-    )
-    is_found = np.array([place["region_kind"] == "tooth"])
-    [abnormal] = p_abnormal(probabilities[np.newaxis], background, normal, is_found)
+    outputs = dense.softmax(head.logits(embedding))[np.newaxis]
+    kinds = [place["region_kind"]]
+    [probabilities], [abnormal] = to_predictions(outputs, class_count, normal, kinds)
     flag = "flagged" if abnormal >= card["threshold"] else "not flagged"
     facts = {
         "crop": crop_id,

@@ -1,5 +1,6 @@
 """One features part and a head in, one predictions part out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import schemas
-from pipeline.model.head.background import p_abnormal, split_background
+from pipeline.model.head.background import Predictions, to_predictions
 from pipeline.store import tables
 from pipeline.store.base import Store
 from pipeline.store.parts import embedding_values
@@ -42,15 +43,17 @@ class Head:
         file = self.store.parquet(f"{head_home(self.head_id)}/patients.parquet")
         return frozenset(pq.read_table(file)["patient_key"].to_pylist())
 
-    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """float32 (N, classes), in the order of the card's classes, where something was seen."""
-        return self.said(embeddings)[0]
+    def predict(self, embeddings: np.ndarray, region_kinds: Sequence[str]) -> Predictions:
+        """Predict embeddings (N, width) of regions of these kinds, float32, row for row.
 
-    def said(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and the probability of background (N,); 0 when the head knows of none."""
+        Probabilities are in the order of the card's classes.
+        """
         from pipeline.model.head.layers import predict
 
-        return split_background(predict(self.model, embeddings), len(self.card["classes"]))
+        classes = self.card["classes"]
+        normal = classes.index(self.card["normal_class"])
+        outputs = predict(self.model, embeddings)
+        return to_predictions(outputs, len(classes), normal, region_kinds)
 
 
 def predict_part(store: Store, batch: str, number: int, chosen: ModelChoice, head: Head) -> str:
@@ -64,20 +67,17 @@ def predict_part(store: Store, batch: str, number: int, chosen: ModelChoice, hea
 
 
 def _predicted(rows: pa.RecordBatch, head: Head) -> pa.Table:
-    probabilities, background = head.said(embedding_values(rows))
+    found = head.predict(embedding_values(rows), rows.column("region_kind").to_pylist())
     classes = head.card["classes"]
-    found = rows.column("region_kind").to_numpy(zero_copy_only=False) == "tooth"
-    normal = classes.index(head.card["normal_class"])
-    abnormal = p_abnormal(probabilities, background, normal, found)
     patients = rows.column("patient_key")
     kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
     columns = {
         **{name: rows.column(name) for name in kept},
         "head": [head.head_id] * rows.num_rows,
-        "predicted": [classes[best] for best in probabilities.argmax(axis=1)],
-        "probabilities": list(probabilities),
-        "p_abnormal": abnormal,
-        "flagged": abnormal >= head.card["threshold"],
+        "predicted": [classes[best] for best in found.probabilities.argmax(axis=1)],
+        "probabilities": list(found.probabilities),
+        "p_abnormal": found.p_abnormal,
+        "flagged": found.p_abnormal >= head.card["threshold"],
         "seen": [key in head.learned_from for key in patients.to_pylist()],
     }
     order = schemas.PREDICTIONS

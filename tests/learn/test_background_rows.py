@@ -137,20 +137,19 @@ def test_without_labels_no_background_is_learned(filled):
     assert source.classes.tolist() == [0, 0]
 
 
-def test_at_a_found_place_there_may_be_nothing_around_a_box_there_is_a_tooth():
-    said = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
-    known, nothing = background.split_background(said, 2)
-    np.testing.assert_allclose(known, [[0.25, 0.75]] * 2, rtol=1e-6)
-    np.testing.assert_allclose(nothing, [0.6, 0.6], rtol=1e-6)
-    found = background.p_abnormal(known, nothing, 0, np.array([False, True]))
-    np.testing.assert_allclose(found, [0.75, 0.3], rtol=1e-6)
+def test_background_counts_at_a_found_place_but_not_around_a_delivered_box():
+    outputs = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
+    found = background.to_predictions(outputs, 2, 0, ["box", "tooth"])
+    np.testing.assert_allclose(found.probabilities, [[0.25, 0.75]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(found.p_abnormal, [0.75, 0.3], rtol=1e-6)
+    assert found.p_abnormal.dtype == np.float32
 
 
-def test_a_head_without_that_class_says_what_it_said_before():
-    said = np.array([[0.25, 0.75]], np.float32)
-    known, nothing = background.split_background(said, 2)
-    assert (known == said).all()
-    assert nothing.tolist() == [0]
+def test_outputs_of_a_head_without_background_are_its_probabilities():
+    outputs = np.array([[0.25, 0.75]], np.float32)
+    found = background.to_predictions(outputs, 2, 0, ["tooth"])
+    assert (found.probabilities == outputs).all()
+    assert found.p_abnormal.tolist() == [0.75]
 
 
 def test_a_head_tells_background_from_classes_and_is_judged_without_it():

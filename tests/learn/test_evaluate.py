@@ -9,6 +9,7 @@ from sklearn import metrics as reference
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.learn.evaluate import evaluate_head
 from pipeline.learn.scored_rows import scored_rows
+from pipeline.model.head.background import to_predictions
 from pipeline.model.scores import overlap, splits
 from pipeline.report import evaluation_report
 from pipeline.stages.predict import Head
@@ -79,10 +80,11 @@ def test_thresholds_never_see_a_test_row(made, before):
 def test_what_is_not_predicted_yet_is_predicted_from_embeddings(made, before, monkeypatch):
     made.add_head("h1", 0.3, batches=(0,))
 
-    def probabilities(head, embeddings):
-        return made.probabilities(0.3)[embeddings[:, 0].astype(int)]
+    def predict(head, embeddings, region_kinds):
+        outputs = made.probabilities(0.3)[embeddings[:, 0].astype(int)]
+        return to_predictions(outputs, 3, 0, region_kinds)
 
-    monkeypatch.setattr(Head, "probabilities", probabilities)
+    monkeypatch.setattr(Head, "predict", predict)
     found = evaluate_head(made.store, "h1", BITS)
     assert whole(found) == whole(before)
     assert not made.store.names("predictions/h1/b1")

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.learn.promotion import promote
+from pipeline.model.head.background import to_predictions
 from pipeline.model.scores import splits
 from pipeline.report import model_tables
 from pipeline.stages.predict import Head
@@ -70,11 +71,12 @@ def test_readers_find_predictions_as_soon_as_there_is_a_new_champion(made, monke
     made.store.write_bytes("models/heads/h1/patients.parquet", b"")
     standing = []
 
-    def said(head, embeddings):
+    def predict(head, embeddings, region_kinds):
         standing.append(champion(made.store)["head"])
-        return made.probabilities(0.3)[embeddings[:, 0].astype(int)], np.zeros(len(embeddings))
+        outputs = made.probabilities(0.3)[embeddings[:, 0].astype(int)]
+        return to_predictions(outputs, 3, 0, region_kinds)
 
-    monkeypatch.setattr(Head, "said", said)
+    monkeypatch.setattr(Head, "predict", predict)
     monkeypatch.setattr(Head, "learned_from", frozenset())
     assert promoted(made, "h1").promoted
     assert set(standing) == {"h0"}
@@ -87,9 +89,11 @@ def test_a_head_that_fails_to_predict_leaves_the_champion_standing(made, monkeyp
     made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6, batches=(0, 1))
     made.store.remove("predictions/h1/b1/part-00000.parquet")
     # What is needed to compare is predicted in memory; the disk fills up afterwards.
-    monkeypatch.setattr(
-        Head, "probabilities", lambda head, some: made.probabilities(0.6)[some[:, 0].astype(int)]
-    )
+    def predict(head, embeddings, region_kinds):
+        outputs = made.probabilities(0.6)[embeddings[:, 0].astype(int)]
+        return to_predictions(outputs, 3, 0, region_kinds)
+
+    monkeypatch.setattr(Head, "predict", predict)
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

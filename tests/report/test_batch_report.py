@@ -129,7 +129,7 @@ def evaluation(rows=300, skill=1.0):
     probabilities = np.stack([1 - score, score], axis=1)
     classes = ["healthy", "caries"]
     return metrics.evaluate(
-        truth, probabilities, patients, splits.sides(patients), classes, "healthy"
+        truth, probabilities, score, patients, splits.sides(patients), classes, "healthy"
     ).as_dict()
 
 

@@ -1,9 +1,9 @@
 """How good a head is, on test rows only, beside what a guess would reach.
 
 `truth` holds class numbers (N,), `probabilities` float (N, classes) in the order of the class
-names, `patients` and `sides` texts (N,). "Abnormal" is every class but the normal one, its score
-is one minus the probability of the normal class, and a row is flagged when its score reaches the
-threshold, which is chosen on validation rows alone.
+names, `p_abnormal` floats (N,), `patients` and `sides` texts (N,). "Abnormal" is every class but
+the normal one; a row is flagged when its `p_abnormal` reaches the threshold, which is chosen on
+validation rows alone. For a head this is the quantity of the work-list (`head.background`).
 
 Every result is made of plain JSON types. What cannot be computed is None with a reason, never NaN.
 """
@@ -72,6 +72,7 @@ class Evaluation:
 def evaluate(
     truth: np.ndarray,
     probabilities: np.ndarray,
+    p_abnormal: np.ndarray,
     patients: Sequence[str],
     sides: Sequence[str],
     class_names: Sequence[str],
@@ -81,10 +82,9 @@ def evaluate(
 
     Takes the rows of all sides. Raises ConfigError when `normal_class` is none of the classes.
     """
-    normal = number_of(normal_class, class_names)
-    abnormal, scores = truth != normal, 1 - probabilities[:, normal]
+    abnormal = truth != number_of(normal_class, class_names)
     validation, test = np.asarray(sides) == "validation", np.asarray(sides) == "test"
-    point = operating_point(abnormal[validation], scores[validation])
+    point = operating_point(abnormal[validation], p_abnormal[validation])
     truth, probabilities, patients = truth[test], probabilities[test], np.asarray(patients)[test]
     confusion = confusion_matrix(truth, probabilities, len(class_names))
     return Evaluation(
@@ -92,7 +92,7 @@ def evaluate(
         patients=len(np.unique(patients)),
         abnormal_rows=int(abnormal[test].sum()),
         operating_point=point,
-        estimates=two_classes(abnormal[test], scores[test], patients, point.threshold),
+        estimates=two_classes(abnormal[test], p_abnormal[test], patients, point.threshold),
         accuracy=accuracy(confusion),
         macro_f1=macro_f1(confusion),
         class_names=list(class_names),

@@ -22,9 +22,15 @@ def made_up(rows=300, seed=0):
     return truth, probabilities, patients, sides
 
 
+def evaluate(truth, probabilities, patients, sides, normal_class="healthy"):
+    """An evaluation of crops that all have a tooth."""
+    p_abnormal = 1 - probabilities[:, 0]
+    return metrics.evaluate(truth, probabilities, p_abnormal, patients, sides, NAMES, normal_class)
+
+
 def test_every_number_is_that_of_scikit_learn_on_the_test_rows():
     truth, probabilities, patients, sides = made_up()
-    found = metrics.evaluate(truth, probabilities, patients, sides, NAMES, "healthy")
+    found = evaluate(truth, probabilities, patients, sides)
     test = sides == "test"
     truth, probabilities = truth[test], probabilities[test]
     abnormal, scores = truth != 0, 1 - probabilities[:, 0]
@@ -79,9 +85,7 @@ def test_the_threshold_comes_from_validation_rows_alone():
         other[rows] = (other[rows] + 1) % 3
         shifted[rows] = shifted[rows][:, ::-1] ** 3
         shifted /= shifted.sum(axis=1, keepdims=True)
-        return metrics.evaluate(
-            other, shifted, patients, sides, NAMES, "healthy"
-        ).operating_point.threshold
+        return evaluate(other, shifted, patients, sides).operating_point.threshold
 
     unspoilt = threshold("nowhere")
     assert threshold("test") == unspoilt
@@ -101,6 +105,17 @@ def test_the_operating_point_has_the_highest_sensitivity_plus_specificity():
     assert flagged[abnormal].mean() - flagged[~abnormal].mean() == pytest.approx(point.youden)
 
 
+def test_threshold_and_scores_are_those_of_p_abnormal_not_of_the_class_probabilities():
+    truth, probabilities, patients, sides = made_up()
+    p_abnormal = (1 - probabilities[:, 0]) * np.random.default_rng(1).random(len(truth))
+    found = metrics.evaluate(truth, probabilities, p_abnormal, patients, sides, NAMES, "healthy")
+    validation, test = sides == "validation", sides == "test"
+    expected = metrics.operating_point(truth[validation] != 0, p_abnormal[validation])
+    assert found.operating_point == expected
+    auroc = reference.roc_auc_score(truth[test] != 0, p_abnormal[test])
+    assert found.estimates["auroc"].value == pytest.approx(auroc)
+
+
 def test_of_equal_operating_points_the_lowest_misses_least():
     abnormal = np.array([True, False, True, False])
     point = metrics.operating_point(abnormal, np.array([0.2, 0.3, 0.8, 0.1]))
@@ -109,14 +124,14 @@ def test_of_equal_operating_points_the_lowest_misses_least():
 
 def test_numbers_of_test_rows_do_not_move_with_the_other_rows():
     truth, probabilities, patients, sides = made_up()
-    before = metrics.evaluate(truth, probabilities, patients, sides, NAMES, "healthy")
+    before = evaluate(truth, probabilities, patients, sides)
     probabilities[sides == "train"] = [1, 0, 0]
-    after = metrics.evaluate(truth, probabilities, patients, sides, NAMES, "healthy")
+    after = evaluate(truth, probabilities, patients, sides)
     assert after == before
 
 
 def test_intervals_hold_the_value_and_are_the_same_every_time():
-    first, again = (metrics.evaluate(*made_up(), NAMES, "healthy") for _ in range(2))
+    first, again = (evaluate(*made_up()) for _ in range(2))
     assert first == again
     for one in first.estimates.values():
         assert 0 <= one.low < one.value < one.high <= 1
@@ -140,7 +155,7 @@ def test_patients_are_drawn_not_rows():
 
 def test_baselines_are_what_a_guess_reaches():
     truth, probabilities, patients, sides = made_up()
-    found = metrics.evaluate(truth, probabilities, patients, sides, NAMES, "healthy")
+    found = evaluate(truth, probabilities, patients, sides)
     abnormal = truth[sides == "test"] != 0
     everything = np.ones_like(abnormal)
 
@@ -168,7 +183,7 @@ def test_what_cannot_be_computed_is_none_with_a_reason(scene):
     else:
         sides[sides == "validation"] = "train"
 
-    found = metrics.evaluate(truth, probabilities, patients, sides, NAMES, "healthy")
+    found = evaluate(truth, probabilities, patients, sides)
 
     text = json.dumps(found.as_dict(), allow_nan=False)
     auroc = found.estimates["auroc"]
@@ -237,11 +252,11 @@ def test_pairing_makes_the_interval_narrower():
 
 def test_a_normal_class_that_is_no_label_is_refused():
     with pytest.raises(ConfigError, match=r"is `sound`, the labels are healthy, caries, abscess"):
-        metrics.evaluate(*made_up(30), NAMES, "sound")
+        evaluate(*made_up(30), normal_class="sound")
 
 
 def test_five_hundred_rows_take_less_than_three_seconds():
     rows = made_up(1000)
     started = time.perf_counter()
-    metrics.evaluate(*rows, NAMES, "healthy")
+    evaluate(*rows)
     assert time.perf_counter() - started < 3
