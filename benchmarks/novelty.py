@@ -27,7 +27,7 @@ from pipeline.imaging.frame import Frame
 from pipeline.imaging.regions import Annotated, find_regions
 from pipeline.ingest.picture import to_eight_bits
 from pipeline.model.architecture import grid
-from pipeline.model.novelty import fit, middle
+from pipeline.model.novelty import CORESET, fit, middle
 from pipeline.phantoms import Phantom, draw_panoramic
 from pipeline.phantoms.phantom import CARIES, LESION
 
@@ -138,7 +138,7 @@ def measured(
     settings: config.Novelty,
 ) -> list[tuple[str, int, dict[str, tuple[float, float]]]]:
     """Per slice: its name, how many findings, and by method AUROC and share of peaks that hit."""
-    model = fit(iter([learned]), learned.shape[1:], settings.coreset, settings.seed)
+    model = fit(iter([learned]), learned.shape[1:], CORESET, settings.seed)
     counted = middle(*learned.shape[1:3])
     ill, well = model.score(planted).only(counted), model.score(sound).only(counted)
     methods = {

@@ -13,6 +13,11 @@ from pipeline.progress import log
 REMOVED = {
     "recipe.tile_step": "panoramics are cut where teeth may be, no longer into a grid",
     "learn.window": "a trunk learns from whole crops",
+    "learn.label_smoothing": "it is always 0.1",
+    "head.shared": "weights are shared over the map wherever `head.units` allow it",
+    "head.shift": "training maps always move by at most one cell",
+    "head.mirror": "half of the training maps are always mirrored",
+    "novelty.coreset": "500 patches always represent the normal ones",
 }
 
 

@@ -101,6 +101,16 @@ def test_modules_and_functions_stay_small(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=names)
+def test_functions_take_at_most_seven_parameters(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            count = sum(1 for each in named if each and each.arg not in ("self", "cls"))
+            assert count <= 7, f"{node.name} takes {count} parameters; group some in a dataclass"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names)
 def test_every_module_says_what_it_is_for(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 

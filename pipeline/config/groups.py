@@ -125,8 +125,6 @@ class Learn(Group):
     """Peak learning rate."""
     weight_decay: float = Field(0.02, ge=0)
     """Decoupled weight decay (AdamW)."""
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    """Share of the target probability that is spread evenly over all classes."""
     seed: int = Field(0, ge=0)
     """Seed of initial weights, of the order of crops and of augmentation."""
 
@@ -136,9 +134,6 @@ class Head(Group):
 
     units: tuple[int, ...] = (2048, 1024)
     """Units of the dense layers before the softmax."""
-    shared: bool = True
-    """Share weights over the map while learning, where `units` allow it; the stored head is dense
-    either way."""
     epochs: int = Field(40, ge=1)
     """Largest number of passes over the training rows."""
     patience: int = Field(15, ge=1)
@@ -151,10 +146,6 @@ class Head(Group):
     """Decoupled weight decay (AdamW)."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of inputs that dropout sets to zero while training."""
-    shift: int = Field(1, ge=0)
-    """Augmentation: training maps are shifted by at most this many cells (only when `shared`)."""
-    mirror: bool = True
-    """Augmentation: half of the training maps are mirrored (only when `shared`)."""
     taught: int = Field(100, ge=0)
     """Gradient steps in which the head is distilled from the mean of itself and a support-vector
     machine; 0 leaves it out."""
@@ -168,8 +159,6 @@ class Head(Group):
 class Novelty(Group):
     """The model of normal crops, which needs no labels but those of `normal_class`."""
 
-    coreset: int = Field(500, ge=1)
-    """Number of patches that represent all normal patches."""
     seed: int = Field(0, ge=0)
     """Seed of the patches that are drawn."""
     min_patients: int = Field(10, ge=1)

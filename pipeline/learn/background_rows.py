@@ -1,7 +1,7 @@
-"""Stored background: places without a finding, for heads and trunks to learn from.
+"""Stored background, the places without a tooth, as rows for heads and trunks to learn from.
 
-It was cut from panoramics that came with boxes, and only patients from whose labelled crops
-something is learned teach their background too.
+It was cut from panoramics that came with boxes, and only the background of patients whose labelled
+crops are learned from is learned from too.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.model.fingerprints import rows_digest
 from pipeline.model.head.rows import Background, Embeddings
 from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
@@ -26,23 +27,29 @@ class BackgroundRows:
     facts: pd.DataFrame  # crop_id, batch, patient_key
     embeddings: Embeddings
 
-    def taught(self, patients: np.ndarray, sides: np.ndarray) -> Background | None:
-        """What is learned from beside labelled rows of these patients and sides (N,).
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the ids in their order."""
+        ids = self.facts["crop_id"]
+        return rows_digest(ids, ids, ids)
+
+    def for_training(self, patients: np.ndarray, sides: np.ndarray) -> Background | None:
+        """Background to learn from with labelled rows of these patients and sides (N,).
 
         At most as many rows as are labelled on the training side; None when there is none.
         """
         training = sides == "train"
-        known = self.facts["patient_key"].isin(set(patients[training])).to_numpy()
-        rows = np.flatnonzero(known)
+        of_patients = self.facts["patient_key"].isin(set(patients[training])).to_numpy()
+        rows = np.flatnonzero(of_patients)
         if not len(rows):
             return None
-        learn = np.zeros(len(known), bool)
+        learn = np.zeros(len(of_patients), bool)
         learn[np.random.default_rng(SEED).permutation(rows)[: int(training.sum())]] = True
         return Background(self.embeddings, learn)
 
 
 def background_rows(store: Store, chosen: ModelChoice) -> BackgroundRows | None:
-    """All background that the trunk has embedded, by crop_id; None when there is none."""
+    """Read all background that the trunk has embedded, by crop_id; None when there is none."""
     table = chosen.background_features
     names = table.names(store)
     frames = [read_part(store, name, table.schema, COLUMNS).to_pandas() for name in names]

@@ -1,7 +1,7 @@
-"""What stands beside a head: baselines on the same rows, and how far the head is ahead of each.
+"""Baselines on the rows of a head: what they are trained on, their scores, and the differences.
 
-Baselines see at most 4000 rows of every side (`model.baselines.MOST_ROWS`); a head is compared with
-each on the same test rows.
+Baselines see at most 4000 rows of every side (`model.scores.svm.MOST_ROWS`); a head is compared
+with each on the same test rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,49 +19,49 @@ from pipeline.store.registry import ModelChoice
 
 @dataclass(frozen=True)
 class BaselineInputs:
-    """What baselines see of the rows of the mask `kept` (N,): an array of n rows per kind."""
+    """Features of the rows of the mask `kept` (N,): an array of n rows per kind."""
 
     kept: np.ndarray
     features: dict[str, np.ndarray]
 
     @property
     def usable(self) -> list[str]:
-        """Baselines whose features are there."""
+        """Names of the baselines whose features are available."""
         return [name for name, (kind, _) in METHODS.items() if kind in self.features]
 
     def scored(self, rows: TrainingRows, sides: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Every baseline with its probabilities (n, classes) or (n, 2), learned on `sides` (N,)."""
+        """Yield every baseline with its probabilities (n, classes) or (n, 2), on `sides` (N,)."""
         sides, truth = sides[self.kept], rows.truth[self.kept]
-        learn, judge = sides == "train", sides == "validation"
+        train, validation = sides == "train", sides == "validation"
         for name in self.usable:
             kind, method = METHODS[name]
-            yield name, method(self.features[kind], truth, learn, judge, len(rows.classes))
+            yield name, method(self.features[kind], truth, train, validation, len(rows.classes))
 
 
-def _machine(features, truth, learn, judge, _) -> np.ndarray:
-    return baselines.support_vector_machine(features, truth, learn, judge)
+def _svm(features, truth, train, validation, _) -> np.ndarray:
+    return baselines.support_vector_machine(features, truth, train, validation)
 
 
-def _normal_or_not(features, truth, learn, judge, _) -> np.ndarray:
-    return baselines.regression(features, np.minimum(truth, 1), learn, judge, 2)
+def _normal_or_not(features, truth, train, validation, _) -> np.ndarray:
+    return baselines.regression(features, np.minimum(truth, 1), train, validation, 2)
 
 
-# What each sees, and how it learns. The stronger opponent counts: five grouped folds of 601 crops
-# of real panoramics gave an AUROC of 0.68 for a Gaussian machine on the place and 0.60 for a
-# regression; with the box 0.80 for the machine, 0.80 for a regression over all classes and 0.82 for
-# one of normal against the rest.
+# The features of each baseline and its method, the stronger one where several were tried: five
+# grouped folds of 601 crops of real panoramics gave an AUROC of 0.68 for a Gaussian SVM on the
+# position and 0.60 for a regression; with the box 0.80 for the SVM, 0.80 for a regression over all
+# classes and 0.82 for one of normal against the rest.
 METHODS: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
     "probe": ("embeddings", baselines.regression),
-    "svm": ("embeddings", _machine),
-    "hog": ("edges", _machine),
+    "svm": ("embeddings", _svm),
+    "hog": ("edges", _svm),
     "pixels": ("pixels", baselines.regression),
-    "place": ("place", _machine),
+    "place": ("place", _svm),
     "place_and_box": ("place_and_box", _normal_or_not),
 }
 
 
 def read_baseline_inputs(store: Store, chosen: ModelChoice, rows: TrainingRows) -> BaselineInputs:
-    """Read what baselines see. Kinds that need crops are left out when some were deleted."""
+    """Read the features. Kinds that need crops are left out when some crops were deleted."""
     kept = baselines.cap_rows(rows.sides)
     facts = rows.facts[kept].reset_index(drop=True)
     return BaselineInputs(
@@ -70,32 +70,32 @@ def read_baseline_inputs(store: Store, chosen: ModelChoice, rows: TrainingRows) 
             "embeddings": rows.embeddings_of(kept),
             "place": baseline_features.place(facts),
             "place_and_box": baseline_features.place_and_box(facts),
-            **_of_crops(store, chosen, facts),
+            **_crop_features(store, chosen, facts),
         },
     )
 
 
-def _of_crops(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]:
-    """Features that are made of pixels, slice by slice; none when some crops were deleted."""
+def _crop_features(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]:
+    """Compute features of pixels, slice by slice; none when some crops were deleted."""
     kinds = {"pixels": baseline_features.thumbnails, "edges": baseline_features.edges_of}
-    found: dict[str, np.ndarray] = {}
-    have = np.zeros(len(facts), bool)
+    features: dict[str, np.ndarray] = {}
+    done = np.zeros(len(facts), bool)
     with progress("edges", len(facts)) as advance:
         for numbers, crops in crops_of(store, chosen.crops, facts):
-            for kind, work in kinds.items():
-                some = work(crops)
-                if kind not in found:
-                    found[kind] = np.zeros((len(facts), some.shape[1]), np.float32)
-                found[kind][numbers] = some
-            have[numbers] = True
+            for kind, compute in kinds.items():
+                some = compute(crops)
+                if kind not in features:
+                    features[kind] = np.zeros((len(facts), some.shape[1]), np.float32)
+                features[kind][numbers] = some
+            done[numbers] = True
             advance(len(numbers))
-    return found if have.all() else {}
+    return features if done.all() else {}
 
 
 def evaluate_rows(
     rows: TrainingRows, kept: np.ndarray, probabilities: np.ndarray, p_abnormal: np.ndarray
 ) -> dict:
-    """An evaluation of the rows of the mask `kept`, as plain JSON types.
+    """Evaluate the rows of the mask `kept` (N,); the result is of plain JSON types.
 
     `probabilities` are of those rows, (n, classes), or (n, 2) of a method that separates the
     normal class from the rest alone; `p_abnormal` (n,) is what the threshold is chosen on.
@@ -112,7 +112,7 @@ def evaluate_rows(
 def compare_with_baselines(
     rows: TrainingRows, inputs: BaselineInputs, head: Predictions, advance: Callable[[int], None]
 ) -> tuple[dict[str, dict], dict[str, dict]]:
-    """Evaluations on the test side of the head and of every baseline, and the differences.
+    """Evaluate the head and every baseline on the test side, and the differences.
 
     `head` are predictions for all rows. A difference is the AUROC of the head minus that of the
     baseline, on the same draws of test patients.

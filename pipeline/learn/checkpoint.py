@@ -1,10 +1,10 @@
-"""Where learning keeps its last epoch, so that a killed run goes on from there."""
+"""Stored checkpoints: the last epoch of a training run, from which a killed run resumes."""
 
 from pipeline.store.base import Store
 
 
 class StoredCheckpoint:
-    """The state of a run after its last epoch, beside the tables; hidden from every reader."""
+    """The state of a run after its last epoch, in a hidden folder that no reader sees."""
 
     def __init__(self, store: Store, run: str):
         self._store, self._name = store, f".learning/{run}.npz"
@@ -15,5 +15,5 @@ class StoredCheckpoint:
     def save(self, state: bytes) -> None:
         self._store.write_bytes(self._name, state, mode=0o600)
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         self._store.remove(self._name)

@@ -1,7 +1,7 @@
-"""One head measured on the fixed test side: whole, by class and by slice, with a proof.
+"""Evaluation of a head on the test side: overall, by class and by slice, with a check of the sides.
 
-Thresholds come from validation rows alone, scores from test rows alone. Nothing but Parquet is
-read: stored predictions where they are, else stored embeddings and the head.
+Thresholds come from validation rows alone, scores from test rows alone. Only Parquet is read:
+stored predictions where there are any, else stored embeddings and the head.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SLICES = {
     "batch": "batch",
     "region_kind": "kind of region",
 }
-NOT_SAID = "not said"
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Group:
     rows: int
     patients: int
     positive: int  # abnormal rows; of a class, its own
-    prevalence: float  # for which `ppv` is told
+    prevalence: float  # that `ppv` is computed for
     estimates: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
 class HeadEvaluation:
-    """What is known about a head after measuring it."""
+    """The evaluation of a head."""
 
     card: dict
     proof: tuple[str, ...]
@@ -66,10 +66,11 @@ def evaluate_head(
     prevalence: float | None = None,
     specificities: Sequence[float] = SPECIFICITIES,
 ) -> HeadEvaluation:
-    """Measure a head, by default the champion.
+    """Evaluate a head, by default the champion.
 
-    `prevalence` is by default the share of abnormal test rows. Raises ConfigError for a head that
-    is not there or shares outside 0 to 1, NotEnoughData without labelled test rows.
+    `distance` are the bits by which hashes of near-duplicates differ at most; `prevalence` is by
+    default the share of abnormal test rows. Raises ConfigError for an unknown head or shares
+    outside 0 to 1, NotEnoughData without labelled test rows.
     """
     for share in [*specificities, *([] if prevalence is None else [prevalence])]:
         if not 0 < share < 1:
@@ -85,8 +86,8 @@ def evaluate_head(
         )
     if prevalence is None:
         prevalence = float(rows.abnormal[test].mean())
-    whole, judge = rows.only(test), rows.only(rows.sides == "validation")
-    groups, hidden = _groups(whole, judge, prevalence, specificities)
+    whole, validation = rows.only(test), rows.only(rows.sides == "validation")
+    groups, hidden = _groups(whole, validation, prevalence, specificities)
     return HeadEvaluation(
         card=head.card,
         proof=proof.lines,
@@ -101,17 +102,17 @@ def evaluate_head(
 
 def _known(store: Store, head_id: str | None) -> str:
     if head_id is None:
-        standing = champion(store)
-        if standing is None:
+        current = champion(store)
+        if current is None:
             raise ConfigError("The store has no champion yet; train a head with: dental train")
-        return standing["head"]
+        return current["head"]
     return require_head(store, head_id)
 
 
 def check_sides(store: Store, trunk_id: str, distance: int) -> Overlap:
-    """Counts that show what stands on two sides, over every scan that the trunk has embedded.
+    """Count patients and scans that are on two sides, of every scan that the trunk has embedded.
 
-    Raises ArtifactError when a patient does.
+    Raises ArtifactError when a patient is.
     """
     with catalog.open_store(store) as con:
         scans = catalog.query(con, "embedded_scans", trunk=trunk_id)
@@ -125,11 +126,12 @@ def check_sides(store: Store, trunk_id: str, distance: int) -> Overlap:
 
 
 def _groups(
-    test: ScoredRows, judge: ScoredRows, prevalence: float, specificities: Sequence[float]
+    test: ScoredRows, validation: ScoredRows, prevalence: float, specificities: Sequence[float]
 ) -> tuple[list[Group], dict[str, int]]:
-    """The whole, every class and every slice of the test rows; and how many are hidden."""
-    at = {each: threshold_at(each, judge.abnormal, judge.p_abnormal) for each in specificities}
-    # The card's threshold is the one that decides what is flagged.
+    """Measure all test rows, every class and every slice; and count the hidden ones by kind."""
+    abnormal, scores = validation.abnormal, validation.p_abnormal
+    at = {each: threshold_at(each, abnormal, scores) for each in specificities}
+    # The threshold of the card decides what is flagged.
     thresholds = Thresholds(test.card["threshold"], at)
 
     def group(kind: str, name: str, mask: np.ndarray) -> Group:
@@ -144,28 +146,29 @@ def _groups(
         )
 
     groups = [group("all", "all", np.ones(len(test.facts), bool))]
-    of_classes, hidden = _by_class(test, judge, specificities)
+    of_classes, hidden = _by_class(test, validation, specificities)
     groups += of_classes
     counts = {"class": hidden}
     for kind in SLICES:
-        shown, counts[kind] = evaluation.slices(_in_words(test.facts[kind]), test.patients)
+        shown, counts[kind] = evaluation.slices(_as_texts(test.facts[kind]), test.patients)
         groups += [group(kind, name, mask) for name, mask in shown.items()]
     return groups, {kind: count for kind, count in counts.items() if count}
 
 
 def _by_class(
-    test: ScoredRows, judge: ScoredRows, specificities: Sequence[float]
+    test: ScoredRows, validation: ScoredRows, specificities: Sequence[float]
 ) -> tuple[list[Group], int]:
-    """Every class against the rest, by its own probability and its own thresholds."""
+    """Measure every class against the rest, by its own probability and its own thresholds."""
     shown, _ = evaluation.slices(test.facts["label"], test.patients)
     groups = []
     for name in test.card["classes"]:
         if name not in shown:
             continue
-        known, scores = (judge.facts["label"] == name).to_numpy(bool), judge.of_class(name)
+        of_class = (validation.facts["label"] == name).to_numpy(bool)
+        scores = validation.of_class(name)
         thresholds = Thresholds(
-            operating_point(known, scores).threshold,
-            {each: threshold_at(each, known, scores) for each in specificities},
+            operating_point(of_class, scores).threshold,
+            {each: threshold_at(each, of_class, scores) for each in specificities},
         )
         positive = shown[name]
         groups.append(
@@ -202,8 +205,8 @@ def _measured(
     )
 
 
-def _in_words(column: pd.Series) -> np.ndarray:
-    """The values of a slice as texts; what nobody said has a name too."""
-    if pd.api.types.is_numeric_dtype(column):  # whole numbers of which some are missing
+def _as_texts(column: pd.Series) -> np.ndarray:
+    """The values of a slice as texts; missing ones have a name too."""
+    if pd.api.types.is_numeric_dtype(column):  # integers of which some are missing
         column = column.astype("Int64")
-    return column.astype("string").fillna(NOT_SAID).to_numpy(str)
+    return column.astype("string").fillna(UNKNOWN).to_numpy(str)

@@ -1,9 +1,9 @@
-"""A reviewer's table in, labels appended: what people said after looking.
+"""Append a reviewer's table of labels to the store.
 
 The table is CSV (comma, semicolon or tab) with the columns `crop_id`, `label` and `reviewer`; an
-empty label withdraws what was said of the crop. Lines that cannot be used are told with their
-number, the rest goes on. A line that says what its reviewer said of the crop already is old news,
-so a table that grows may be given again and again.
+empty label withdraws the crop's label. Lines that cannot be used are reported with their number,
+the others are used. A line that repeats its reviewer's last label of the crop changes nothing, so a
+growing table can be given again and again.
 """
 
 import csv
@@ -28,12 +28,12 @@ from pipeline.store.locks import commit_lock
 from pipeline.store.parts import PackedPart
 
 COLUMNS = ("crop_id", "label", "reviewer")
-REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code: what stands in the store names nobody
-DELIVERED = "delivered"  # the source of labels that came with scans, so nobody's code
+REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored
+DELIVERED = "delivered"  # the source of labels that came with scans, so no reviewer's code
 
 
 class Line(NamedTuple):
-    """What one line says; `label` is None when it withdraws."""
+    """One line of the table; `label` is None when it withdraws."""
 
     crop_id: str
     label: str | None
@@ -42,26 +42,26 @@ class Line(NamedTuple):
 
 @dataclass
 class FeedbackResult:
-    """What became of a table."""
+    """Counts of the lines of a table."""
 
     appended: int = 0
     withdrawn: int = 0  # of the appended
-    known: int = 0  # said before by the same reviewer
-    replaced: int = 0  # a later line of the table says something else
+    known: int = 0  # repeat the same reviewer's last label
+    replaced: int = 0  # by a later line of the table
     problems: list[str] = field(default_factory=list)
 
     def in_words(self) -> list[str]:
         """Lines for a terminal."""
-        said = (
+        summary = (
             f"Labels: {self.appended} appended ({self.withdrawn} of them withdraw), {self.known} "
             f"known already, {self.replaced} replaced by a later line, {len(self.problems)} "
             "lines not used"
         )
-        return [said, *(f"  {problem}" for problem in self.problems)]
+        return [summary, *(f"  {problem}" for problem in self.problems)]
 
 
 def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
-    """Append the labels of a reviewer's table to the store.
+    """Append the labels of a reviewer's table to the store; return the counts.
 
     Raises ConfigError when the file cannot be read or lacks a column.
     """
@@ -76,37 +76,37 @@ def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
 
 
 def _lines(file: Path, crops: set[str], allowed: set[str], taken: FeedbackResult) -> Iterator[Line]:
-    """The lines that can be used; the others become problems."""
+    """Yield the lines that can be used; the others are added to the problems."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{file} is no UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
+            f"{file} is not UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
             "in UTF-8."
         ) from None
     table = _open(file, text)
 
-    def complain(number: int, what: str) -> None:
-        taken.problems.append(f"line {number}: {what}")
+    def report(number: int, problem: str) -> None:
+        taken.problems.append(f"line {number}: {problem}")
 
-    for number, row in rows_of(table, complain):
+    for number, row in rows_of(table, report):
         crop_id, label, reviewer = ((row[name] or "").strip() for name in COLUMNS)
         line = Line(crop_id, clean_label(label), reviewer.casefold())
-        if wrong := _wrong(line, label, crops, allowed):
-            complain(number, wrong)
+        if problem := _problem(line, label, crops, allowed):
+            report(number, problem)
         else:
             yield line
 
 
 def _open(file: Path, text: str) -> csv.DictReader:
-    """The table, which has all columns."""
+    """Open the table; ConfigError when it lacks a column."""
     try:
         table = open_table(text.splitlines())
     except csv.Error as error:
         raise ConfigError(
-            f"{file} line 1 is no CSV ({error}). Save the table as CSV, with every quote closed."
+            f"{file} line 1 is not CSV ({error}). Save the table as CSV, with every quote closed."
         ) from None
     if lacking := [name for name in COLUMNS if name not in table.fieldnames]:
         raise ConfigError(
@@ -116,14 +116,14 @@ def _open(file: Path, text: str) -> csv.DictReader:
     return table
 
 
-def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:
-    """Why a line cannot be used, in words; None for one that can."""
+def _problem(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:
+    """Why a line cannot be used; None for one that can."""
     if line.crop_id not in crops:
         return f"there is no crop `{line.crop_id}` in the store"
     if not REVIEWER.fullmatch(line.reviewer) or line.reviewer == DELIVERED:
         return (
-            f"reviewer `{line.reviewer}` is no code of 1 to 16 letters, digits, `_` or `-`; codes "
-            f"are stored, so take no names (and not `{DELIVERED}`)"
+            f"reviewer `{line.reviewer}` is not a code of 1 to 16 letters, digits, `_` or `-`; "
+            f"codes are stored, so use no names (and not `{DELIVERED}`)"
         )
     if label and line.label is None:
         return f"label `{label}` cannot be stored; a label has {EXPECTED}"
@@ -136,14 +136,14 @@ def _wrong(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | 
 
 
 def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: FeedbackResult) -> None:
-    """Write the lines that say something new as one part."""
+    """Write the lines that change a label as one part."""
     last = {(line.crop_id, line.reviewer): line for line in lines}
     taken.replaced = len(lines) - len(last)
     with catalog.open_store(store) as con:
-        said = catalog.query(con, "latest_label_by_source")
+        current = catalog.query(con, "latest_label_by_source")
     before = {
         (row.crop_id, row.source): None if pd.isna(row.label) else row.label
-        for row in said.itertuples()
+        for row in current.itertuples()
     }
     new = [line for key, line in last.items() if before.get(key, "") != line.label]
     taken.known = len(last) - len(new)

@@ -1,7 +1,7 @@
-"""Learn the finder of teeth that the package has, from phantoms alone: `make phantom-finder`.
+"""Train the tooth finder that ships with the package, on phantoms alone: `make phantom-finder`.
 
-Phantoms are drawn, so all of their teeth are known. No scan of a patient is opened, and nothing of
-any store.
+Phantoms are drawn, so the positions of all their teeth are known. No patient's scan and no store is
+read.
 """
 
 import os
@@ -20,13 +20,13 @@ DRAWN_HEIGHT = 300  # pixels; the finder sees 128
 
 
 def draw(seed: int) -> Drawn:
-    """One phantom and its teeth."""
+    """Draw one phantom, with its teeth."""
     return drawn(draw_panoramic(seed, DRAWN_HEIGHT))
 
 
 def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
-    """Weights as `imaging.finder` takes them."""
-    # Drawing starts processes that would import Keras too, for nothing.
+    """Train the finder; return weights as `imaging.tooth_finder` takes them."""
+    # Processes that draw phantoms import this module too, and need no Keras.
     from pipeline.model import tooth_finder_network
 
     shape = tooth_finder.HEIGHT, tooth_finder.WIDTH
@@ -52,10 +52,10 @@ def learn(scans: Sequence[Drawn], epochs: int, seed: int) -> list[np.ndarray]:
 
 
 def main() -> None:
-    """Draw, learn and replace the weights of the package."""
+    """Draw phantoms, train on them and replace the weights of the package."""
     with get_context("spawn").Pool(os.cpu_count() or 1) as pool:
         scans = pool.map(draw, range(1000, 1000 + SCANS), 8)
-    # Half the bits: the places are the same, and the file is half as large.
+    # float16 finds the same places, and the file is half as large.
     weights = [array.astype(np.float16) for array in learn(scans, EPOCHS, SEED)]
     np.savez_compressed(tooth_finder.WEIGHTS, *weights)
     print(f"{tooth_finder.WEIGHTS}: {sum(array.size for array in weights)} numbers")

@@ -1,11 +1,11 @@
-"""What is normal, learned from stored embeddings without opening a scan.
+"""Fit the novelty model on stored embeddings of normal crops, and score every stored crop.
 
-The rows of the training side whose label in force is normal are learned from. While they come from
-fewer patients than the setting asks for, all rows of that side are: what is rare among many is
-still novel, and a store without any label gets a ranking. The card says which it was.
+The model learns from the rows of the training side whose label in force is normal. While they come
+from fewer patients than the setting requires, it learns from all rows of that side: what is rare
+among many is still novel, and a store without any label gets a ranking. The card has the reason.
 
-A model is in force once its card stands, which is written after what is stored was scored: readers
-go on with the one before.
+A model is in force once it has a card, which is written after all stored crops were scored: until
+then readers use the one before.
 """
 
 import datetime
@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
-from pipeline.model.novelty import fit
+from pipeline.model.novelty import CORESET, fit
 from pipeline.model.scores import metrics, splits
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
@@ -43,26 +43,26 @@ VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 def fit_and_score(
     opened: OpenStore, chosen: ModelChoice, map: PartMap = one_by_one
 ) -> tuple[NoveltyModel, list[StageFailed]]:
-    """Learn what is normal by now, score every stored crop, and put the model in force.
+    """Fit a model on the present rows, score every stored crop, and put the model in force.
 
-    Raises NotEnoughData when the training side has too few patients for any of it.
+    Raises NotEnoughData when the training side has too few patients.
     """
     started = time.monotonic()
     store, settings = opened.store, opened.settings
-    rows, about = _chosen_rows(store, chosen, settings)
+    rows, choice = _training_rows(store, chosen, settings)
     fitted = NoveltyModel(store, _fingerprint(chosen, settings, rows))
     home = novelty_home(fitted.novelty_id)
     if not store.has(f"{home}/model.npz"):
-        _learn(store, chosen, settings, rows, home)
+        _fit(store, chosen, settings, rows, home)
     failures = score_missing(opened, chosen, fitted, map)
     if not failures and not store.has(f"{home}/card.json"):
         card = {
             "novelty": fitted.novelty_id,
             "trunk": chosen.trunk_id,
             "number": _next_number(store),
-            **about,
+            **choice,
             "settings": settings.novelty.model_dump(mode="json"),
-            "scores": _measured(store, chosen, fitted, settings),
+            "scores": _scores(store, chosen, fitted, settings),
             "seconds": round(time.monotonic() - started, 1),
             **_made_with(),
         }
@@ -76,7 +76,7 @@ def _next_number(store: Store) -> int:
 
 
 def _made_with() -> dict:
-    """NumPy computes all of it, on the processor, so nothing here asks Keras for its device."""
+    """Date, device and versions. NumPy computes everything, so Keras' device does not matter."""
     return {
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": "cpu",
@@ -85,39 +85,39 @@ def _made_with() -> dict:
 
 
 def novelty_notes(fitted: NoveltyModel) -> list[str]:
-    """What a model of novelty learned from and how far it tells normal from abnormal."""
+    """Lines about what a model learned from and how well it separates normal from abnormal."""
     card = read_card(fitted.store, novelty_home(fitted.novelty_id))
     lines = [
         f"Novelty {card['novelty']} on trunk {card['trunk']}, without labels but for the choice of "
         f"rows: {card['rows']} crops of {card['patients']} patients of the training side.",
         card["why"],
     ]
-    for name, found in card["scores"].items():
-        if found["low"] is not None:
+    for name, auroc in card["scores"].items():
+        if auroc["low"] is not None:
             lines.append(
-                f"  {name:<10} AUROC {found['value']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+                f"  {name:<10} AUROC {auroc['value']:.2f} ({auroc['low']:.2f}-{auroc['high']:.2f})"
                 " on the labelled crops of the test side; a guess reaches 0.50"
             )
     return lines
 
 
-def _chosen_rows(
+def _training_rows(
     store: Store, chosen: ModelChoice, settings: Settings
 ) -> tuple[pd.DataFrame, dict]:
-    """The rows to learn from, with batch and part, and what the card says about the choice."""
+    """The rows to learn from, with batch and part, and the facts of the card about the choice."""
     with catalog.open_store(store) as con:
-        found = catalog.query(con, "embedded", trunk=chosen.trunk_id)
-    found = found[splits.sides(list(found["patient_key"])) == "train"]
-    normal = found[found["label"] == settings.normal_class]
-    least, word = settings.novelty.min_patients, settings.normal_class
+        every = catalog.query(con, "embedded", trunk=chosen.trunk_id)
+    every = every[splits.sides(list(every["patient_key"])) == "train"]
+    normal = every[every["label"] == settings.normal_class]
+    least, label = settings.novelty.min_patients, settings.normal_class
     patients = normal["patient_key"].nunique()
-    basis, rows = ("normal", normal) if patients >= least else ("every row", found)
-    why = f"Learned from the crops whose label is `{word}`."
+    basis, rows = ("normal", normal) if patients >= least else ("every row", every)
+    why = f"Learned from the crops whose label is `{label}`."
     if basis != "normal":
         why = (
-            f"Too few crops are labelled `{word}` on the training side: they come from {patients} "
+            f"Too few crops are labelled `{label}` on the training side: they come from {patients} "
             f"patients, {least} are needed. So it learned from every crop of that side, findings "
-            "included; what is rare stands out all the same, what is common does not."
+            "included; rare findings still score high, common ones do not."
         )
     if rows["patient_key"].nunique() < least:
         raise NotEnoughData(
@@ -125,73 +125,75 @@ def _chosen_rows(
             f"training side, {least} are needed (setting `novelty.min_patients`). Deliver more "
             "scans."
         )
-    about = {
+    choice = {
         "basis": basis,
         "why": why,
         "rows": len(rows),
         "patients": int(rows["patient_key"].nunique()),
     }
-    return rows, about
+    return rows, choice
 
 
 def _fingerprint(chosen: ModelChoice, settings: Settings, rows: pd.DataFrame) -> str:
+    # The size of the coreset was a setting; among them it keeps the names of models.
+    used = settings.novelty.model_dump(mode="json", exclude={"min_patients"})
     return fingerprint(
         {
             "form": FORM,
             "trunk": chosen.trunk_id,
-            "settings": settings.novelty.model_dump(mode="json", exclude={"min_patients"}),
+            "settings": used | {"coreset": CORESET},
             "rows": list(rows["crop_id"]),
         }
     )
 
 
-def _learn(
+def _fit(
     store: Store, chosen: ModelChoice, settings: Settings, rows: pd.DataFrame, home: str
 ) -> None:
-    wanted = set(rows["crop_id"])
-    places = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
-    said = settings.novelty
+    crop_ids = set(rows["crop_id"])
+    parts = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
     shape = grid(chosen.trunk, chosen.recipe.side)
-    model = fit(_streamed(store, chosen, places, wanted), shape, said.coreset, said.seed)
+    maps = _stream_maps(store, chosen, parts, crop_ids)
+    model = fit(maps, shape, CORESET, settings.novelty.seed)
     arrays, learned = io.BytesIO(), io.BytesIO()
     np.savez_compressed(arrays, **asdict(model))
-    pq.write_table(pa.table({"crop_id": sorted(wanted)}), learned, compression="zstd")
+    pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), learned, compression="zstd")
     store.write_bytes(f"{home}/learned.parquet", learned.getvalue())
     store.write_bytes(f"{home}/model.npz", arrays.getvalue())
 
 
-def _streamed(
-    store: Store, chosen: ModelChoice, places: list[tuple[str, int]], wanted: set[str]
+def _stream_maps(
+    store: Store, chosen: ModelChoice, parts: list[tuple[str, int]], crop_ids: set[str]
 ) -> Iterator[np.ndarray]:
-    """Maps of the wanted crops, part by part, a few hundred in memory at a time."""
+    """Maps of the crops with these ids, part by part, a few hundred in memory at a time."""
     schema, columns = chosen.features.schema, ["crop_id", "embedding"]
-    names = [chosen.features.part(batch, number) for batch, number in places]
+    names = [chosen.features.part(batch, number) for batch, number in parts]
     with progress("learn normal", sum(row_count(store, name) for name in names)) as advance:
         for name in names:
             for rows in iter_part(store, name, schema, ROWS, columns):
-                kept = [each in wanted for each in rows.column("crop_id").to_pylist()]
+                kept = [each in crop_ids for each in rows.column("crop_id").to_pylist()]
                 if any(kept):
                     yield maps_of(rows.filter(pa.array(kept)), chosen)
                 advance(rows.num_rows)
 
 
-def _measured(
+def _scores(
     store: Store, chosen: ModelChoice, fitted: NoveltyModel, settings: Settings
 ) -> dict[str, dict]:
     """AUROC of both scores on the labelled rows of the test side, with its interval."""
     table = tables.novelty(fitted.novelty_id)
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
     parts = [read_part(store, name, table.schema, columns) for name in table.names(store)]
-    found = pa.concat_tables(parts).to_pandas()
-    found = found[splits.sides(list(found["patient_key"])) == "test"]
+    scores = pa.concat_tables(parts).to_pandas()
+    scores = scores[splits.sides(list(scores["patient_key"])) == "test"]
     with catalog.open_store(store) as con:
         labels = catalog.query(con, "labelled", trunk=chosen.trunk_id)
-    found = found.merge(labels[["crop_id", "label"]], on="crop_id")
-    abnormal = (found["label"] != settings.normal_class).to_numpy()
-    patients = found["patient_key"].to_numpy()
+    scores = scores.merge(labels[["crop_id", "label"]], on="crop_id")
+    abnormal = (scores["label"] != settings.normal_class).to_numpy()
+    patients = scores["patient_key"].to_numpy()
     return {
         name: asdict(
-            metrics.two_classes(abnormal, found[name].to_numpy(float), patients, 0.0)["auroc"]
+            metrics.two_classes(abnormal, scores[name].to_numpy(float), patients, 0.0)["auroc"]
         )
         for name in ("gaussian", "neighbour")
     }

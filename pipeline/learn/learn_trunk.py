@@ -1,8 +1,8 @@
-"""Stored crops and labels in; a trunk, the embeddings it gives and a head on them out.
+"""Train a trunk on stored crops and labels, embed every crop with it, and train a head on that.
 
 The trunk learns from patients of the training side and stops by those of the validation side;
 without enough labels it learns from the training side's crops alone. Then every stored crop is
-embedded with it, part by part, a head is trained, and recipe, trunk and head are promoted as one
+embedded with it, part by part, a head is trained, and recipe, trunk and head are promoted together
 unless they are worse than the champion on the same test patients.
 """
 
@@ -49,7 +49,7 @@ from pipeline.store.registry import (
 
 @dataclass
 class LearnedTrunkResult:
-    """What a run brought."""
+    """The outcome of a run."""
 
     trunk_id: str
     card: dict
@@ -69,10 +69,10 @@ class LearnedTrunkResult:
 
 
 def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkResult:
-    """Learn a trunk from everything stored, embed with it, and let a head on it be judged.
+    """Train a trunk on everything stored, embed with it, and train and perhaps promote a head.
 
-    A trunk that was learned from the same crops with the same settings is kept; a run that was
-    killed goes on from its last epoch. Raises NotEnoughData when there are too few crops.
+    A trunk that was learned from the same crops with the same settings is used again; a run that
+    was killed resumes after its last epoch. Raises NotEnoughData when there are too few crops.
     """
     store, settings = opened.store, opened.settings
     before = choose_models(settings, store)
@@ -100,7 +100,7 @@ def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkRes
 
 
 def fingerprint(before: ModelChoice, crops: CropSource, settings: Settings) -> str:
-    """Name of the trunk that these settings learn from these crops."""
+    """Fingerprint of the trunk that these settings learn from these crops."""
     return learned_fingerprint(
         settings.trunk,
         settings.learn.model_copy(update={"labels": crops.labels}),
@@ -112,33 +112,33 @@ def fingerprint(before: ModelChoice, crops: CropSource, settings: Settings) -> s
 
 
 def data_digest(crops: CropSource) -> str:
-    """SHA-256 over what is learned from: crops in their order, with class and side."""
+    """SHA-256 over the training data: crops in their order, with class and side."""
     digest = hashlib.sha256()
-    known = crops.facts[["crop_id", "class", "split"]]
-    beside = crops.beside[["crop_id", "class"]].assign(split="train")
-    for row in (*known.itertuples(index=False), *beside.itertuples(index=False)):
+    labelled = crops.facts[["crop_id", "class", "split"]]
+    background = crops.background_facts[["crop_id", "class"]].assign(split="train")
+    for row in (*labelled.itertuples(index=False), *background.itertuples(index=False)):
         digest.update(f"{row[0]} {row[1]} {row[2]}\n".encode())
     return digest.hexdigest()
 
 
 def fit_trunk(store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings) -> None:
-    """Learn the trunk and store it with golden vector and card."""
+    """Train the trunk and store it with golden vector and card."""
     started = time.monotonic()
     used = settings.learn.model_copy(update={"labels": crops.labels})
-    memory = StoredCheckpoint(store, chosen.trunk_id)
+    checkpoint = StoredCheckpoint(store, chosen.trunk_id)
     rows = len(crops.classes)
     with progress("learn trunk", rows * used.epochs) as advance:
         on_epoch = count_epochs(advance, rows)
-        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, on_epoch, memory)
+        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, on_epoch, checkpoint)
     _store(store, chosen, crops, used, found, round(time.monotonic() - started, 1))
-    memory.forget()
+    checkpoint.remove()
 
 
 def count_epochs(advance: Advance, rows: int) -> Callable[[int, dict], None]:
     """Advance by `rows` an epoch, and by the epochs before a resumed run at once."""
     done = 0
 
-    def on_epoch(number: int, measured: dict) -> None:
+    def on_epoch(number: int, scores: dict) -> None:
         nonlocal done
         advance(rows * (number - done))
         done = number
@@ -147,14 +147,14 @@ def count_epochs(advance: Advance, rows: int) -> Callable[[int, dict], None]:
 
 
 def start_from(found: LearnedTrunk, crops: CropSource) -> InitialWeights:
-    """The network above the trunk, for a head to begin with."""
+    """Initial weights of a head: those of the network above the trunk."""
     names = (*crops.class_names, NAME) if crops.background else crops.class_names
     return InitialWeights(names, tuple(found.above))
 
 
 def network_of(found: LearnedTrunk, chosen: ModelChoice) -> keras.Model:
-    """The plain network with the weights that were learned."""
-    # Random weights first, because the settings' own may be of another architecture.
+    """Build the plain network with the weights that were learned."""
+    # Random weights first, because those of the settings may be of another architecture.
     model = build(chosen.trunk.model_copy(update={"weights": "random"}), chosen.recipe.side)
     model.set_weights(found.weights)
     return model
@@ -191,7 +191,7 @@ def _store(
         "data": data_digest(crops)[:12],
         "classes": list(crops.class_names) if crops.labels else None,
         "rows": {name: int((facts["split"] == name).sum()) for name in ("train", "validation")},
-        "background_rows": len(crops.beside) if crops.background else 0,
+        "background_rows": len(crops.background_facts) if crops.background else 0,
         "patients": {
             name: int(facts.loc[facts["split"] == name, "patient_key"].nunique())
             for name in ("train", "validation")

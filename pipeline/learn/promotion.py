@@ -1,8 +1,8 @@
-"""Which head is the champion: another one takes its place unless it is worse on the same patients.
+"""Promotion of heads: a head becomes the champion unless it is worse on the same test patients.
 
-Recipe, trunk and head are promoted as one. Readers go on with the champion that stands until the
-new one has predicted everything; the promotion is written last. Every decision is written down:
-promotions under models/promotions, refusals under runs.
+Recipe, trunk and head are promoted together. Readers use the current champion until the new one has
+predicted everything; the promotion is written last. Every decision is stored: promotions under
+models/promotions, refusals under runs.
 """
 
 import json
@@ -20,7 +20,7 @@ from pipeline.store import tables
 from pipeline.store.base import Store
 from pipeline.store.registry import champion, stored_choice
 
-FEW_PATIENTS = 30  # on the test side; with fewer a head must be far worse to be told as worse
+FEW_PATIENTS = 30  # on the test side; with fewer, only a far worse head is found to be worse
 
 
 @dataclass(frozen=True)
@@ -35,39 +35,39 @@ class Decision:
 
 
 def promote(store: Store, head: Head, distance: int) -> Decision:
-    """Make `head` the champion unless it is worse on the same test patients; say which.
+    """Make `head` the champion unless it is worse on the same test patients; return the decision.
 
     Worse means that the 95 % interval of the paired difference in AUROC lies below zero. Test
     scans that resemble one of another side (hashes at most `distance` bits apart) do not count.
     """
-    standing = champion(store)
-    if standing and standing["head"] == head.head_id:
+    current = champion(store)
+    if current and current["head"] == head.head_id:
         return Decision(False, "it is the champion already: nothing new was learned")
-    if standing is None:
+    if current is None:
         decision = Decision(True, "there was no champion")
     else:
-        decision = compare(store, head, Head(store, standing["head"]), distance)
-    before = standing["head"] if standing else None
+        decision = compare(store, head, Head(store, current["head"]), distance)
+    before = current["head"] if current else None
     if not decision.promoted:
         _write_refusal(store, head, before, decision)
         return decision
     predict_everything(store, head)
     record = _record(head, before, decision)
-    number = standing["number"] + 1 if standing else 1
+    number = current["number"] + 1 if current else 1
     name = f"models/promotions/{number:05d}.json"
     if not store.create(name, json.dumps(record, indent=1).encode()):
-        late = Decision(False, "another run promoted a head at the same moment; try again")
-        _write_refusal(store, head, before, late)
-        return late
-    # What another run has embedded in the meantime.
+        refused = Decision(False, "another run promoted a head at the same moment; try again")
+        _write_refusal(store, head, before, refused)
+        return refused
+    # Parts that another run has embedded in the meantime.
     predict_everything(store, head)
     return decision
 
 
-def compare(store: Store, head: Head, standing: Head, distance: int) -> Decision:
-    """AUROC of both on the same test rows, those that both trunks have embedded."""
+def compare(store: Store, head: Head, current: Head, distance: int) -> Decision:
+    """Compare the AUROC of both on the same test rows, those that both trunks have embedded."""
     left_out = check_sides(store, head.card["trunk"], distance).left_out
-    new, old = scored_rows(store, head), scored_rows(store, standing)
+    new, old = scored_rows(store, head), scored_rows(store, current)
     test = (new.sides == "test") & ~new.facts["scan_id"].isin(left_out).to_numpy()
     test &= new.facts["crop_id"].isin(old.facts["crop_id"]).to_numpy()
     new = new.only(test)
@@ -85,8 +85,8 @@ def compare(store: Store, head: Head, standing: Head, distance: int) -> Decision
         f"{patients} test patients"
     )
     if patients < FEW_PATIENTS:
-        why += f"; fewer than {FEW_PATIENTS} patients tell little"
-    if lacking := _parts_without(store, head, standing):
+        why += f"; fewer than {FEW_PATIENTS} patients show little"
+    if lacking := _parts_without(store, head, current):
         why += (
             f"; {lacking} parts have embeddings of the champion's trunk but not of this head's, so "
             "their crops have no predictions until their batches are run again"
@@ -105,9 +105,9 @@ def predict_everything(store: Store, head: Head) -> None:
                 advance(1)
 
 
-def _parts_without(store: Store, head: Head, standing: Head) -> int:
-    """How many parts the champion's trunk has embedded and the head's has not."""
-    ours, theirs = (stored_choice(store, each.card["trunk"]) for each in (head, standing))
+def _parts_without(store: Store, head: Head, current: Head) -> int:
+    """Number of parts that the champion's trunk has embedded and the head's has not."""
+    ours, theirs = (stored_choice(store, each.card["trunk"]) for each in (head, current))
     return sum(map(len, ours.features.missing_from(store, theirs.features).values()))
 
 

@@ -1,4 +1,4 @@
-"""A learned trunk, learned anew from other sides, so that a test row was not even seen by it."""
+"""Train a learned trunk again on the sides of a fold, so that it never saw the test rows."""
 
 from dataclasses import dataclass, replace
 
@@ -24,64 +24,62 @@ from pipeline.store.tables import Table
 
 
 def learn_settings_of(store: Store, chosen: ModelChoice) -> Learn | None:
-    """How the trunk was learned from stored crops; None for one that was not."""
-    told = trunk_card(store, chosen.trunk_id).get("learn")
-    return settings_from_card(Learn, told, trunk_home(chosen.trunk_id)) if told else None
+    """The settings that the trunk was learned with from stored crops; None if it was not."""
+    learn = trunk_card(store, chosen.trunk_id).get("learn")
+    return settings_from_card(Learn, learn, trunk_home(chosen.trunk_id)) if learn else None
 
 
 @dataclass(frozen=True)
 class RefitTrunk:
-    """A trunk learned on the sides of some rows, and what comes of it."""
+    """A trunk trained on the sides of some rows, and the rows embedded with it."""
 
     rows: TrainingRows  # with its embeddings
-    start: InitialWeights | None  # what a head begins with
+    start: InitialWeights | None  # of a head
     embedder: Embedder
 
 
 def refit_trunk(
     store: Store, chosen: ModelChoice, rows: TrainingRows, how: Learn, run: str
 ) -> RefitTrunk:
-    """Learn the trunk on the rows' own sides, and embed them with it.
+    """Train the trunk on the rows' own sides, and embed them with it.
 
-    It is kept as `run`.npz, and a killed run goes on from its last epoch. Raises NotEnoughData
+    It is stored as `run`.npz, and a killed run resumes after its last epoch. Raises NotEnoughData
     when crops were deleted.
     """
     classes = rows.classes if how.labels else ("",)
     crops = on_sides(store, chosen, rows.facts["crop_id"], rows.truth, rows.sides, classes)
     name = f"{run}.npz"
     if not store.has(name):
-        memory = StoredCheckpoint(store, run.replace("/", "-"))
+        checkpoint = StoredCheckpoint(store, run.replace("/", "-"))
         with progress("learn trunk", len(crops.classes) * how.epochs) as advance:
             on_epoch = count_epochs(advance, len(crops.classes))
-            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, on_epoch, memory)
+            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, on_epoch, checkpoint)
         store.write_bytes(name, found.to_bytes())
-        memory.forget()
+        checkpoint.remove()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))
-    ready = Embedder(network_of(found, chosen))
-    embeddings = _embedded(store, chosen.crops, rows.facts, ready)
+    embedder = Embedder(network_of(found, chosen))
+    embeddings = InMemoryEmbeddings(_embed(store, chosen.crops, rows.facts, embedder))
     start = start_from(found, crops) if found.above else None
-    beside = rows.background and _background(store, chosen, rows.background, ready)
-    return RefitTrunk(
-        replace(rows, embeddings=InMemoryEmbeddings(embeddings), background=beside), start, ready
-    )
+    background = rows.background and _embed_background(store, chosen, rows.background, embedder)
+    return RefitTrunk(replace(rows, embeddings=embeddings, background=background), start, embedder)
 
 
-def _background(
-    store: Store, chosen: ModelChoice, background: BackgroundRows, ready: Embedder
+def _embed_background(
+    store: Store, chosen: ModelChoice, background: BackgroundRows, embedder: Embedder
 ) -> BackgroundRows:
-    embeddings = _embedded(store, chosen.background_crops, background.facts, ready)
+    embeddings = _embed(store, chosen.background_crops, background.facts, embedder)
     return replace(background, embeddings=InMemoryEmbeddings(embeddings))
 
 
-def _embedded(store: Store, table: Table, facts: pd.DataFrame, ready: Embedder) -> np.ndarray:
-    """Embeddings of stored crops, float16 (N, width), row for row."""
-    embeddings, have = np.zeros((len(facts), ready.width), np.float16), 0
+def _embed(store: Store, table: Table, facts: pd.DataFrame, embedder: Embedder) -> np.ndarray:
+    """Embed stored crops, float16 (N, width), row for row."""
+    embeddings, done = np.zeros((len(facts), embedder.width), np.float16), 0
     for numbers, pixels in crops_of(store, table, facts):
-        embeddings[numbers] = ready.embed(pixels)
-        have += len(numbers)
-    if have != len(embeddings):
+        embeddings[numbers] = embedder.embed(pixels)
+        done += len(numbers)
+    if done != len(embeddings):
         raise NotEnoughData(
-            f"{len(embeddings) - have} of {len(embeddings)} crops were deleted, and a learned "
+            f"{len(embeddings) - done} of {len(embeddings)} crops were deleted, and a learned "
             "trunk has to be learned again in every fold. Run their batches again: dental run "
             "path/to/folder"
         )

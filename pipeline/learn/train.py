@@ -1,4 +1,4 @@
-"""Training on request, from everything stored: novelty and a head, then every batch's scores."""
+"""Train on request: the novelty model and a head on everything stored, then predict every batch."""
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.learn.learn_novelty import fit_and_score, novelty_notes
@@ -14,20 +14,20 @@ from pipeline.store.registry import ModelChoice, champion, choose_models
 def learn_and_predict(
     opened: OpenStore, map: PartMap = one_by_one, chosen: ModelChoice | None = None
 ) -> tuple[TrainedHeadResult, list[StageFailed]]:
-    """Learn what is normal, train a head, promote it unless worse, and predict what is missing.
+    """Fit novelty, train a head, promote it unless worse, and predict the parts that lack it.
 
-    On the embeddings of the `chosen` trunk; by default the one that a run uses.
-    Raises NotEnoughData when there are too few labels for a head; what is normal was learned then,
-    if there were crops enough.
+    On the embeddings of the `chosen` trunk; by default the one that a run uses. Raises
+    NotEnoughData when there are too few labels for a head; novelty has been fitted then, if there
+    were enough crops.
     """
     store = opened.store
     chosen = chosen or choose_models(opened.settings, store)
-    failures = _novelty(opened, chosen, map)
+    failures = _fit_novelty(opened, chosen, map)
     trained = train_head(store, chosen, opened.settings, log.info)
-    standing = champion(store)
-    if standing is None or standing["trunk"] != chosen.trunk_id:
+    current = champion(store)
+    if current is None or current["trunk"] != chosen.trunk_id:
         return trained, failures
-    head = Head(store, standing["head"])
+    head = Head(store, current["head"])
     missing = tables.predictions(head.head_id).missing_from(store, chosen.features)
     for batch, numbers in missing.items():
         failures += run_over_parts(
@@ -41,12 +41,12 @@ def learn_and_predict(
     return trained, failures
 
 
-def _novelty(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[StageFailed]:
-    """Learn what is normal by now and score every crop; too few crops are told, no more."""
+def _fit_novelty(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[StageFailed]:
+    """Fit novelty and score every crop; with too few crops, only log that."""
     try:
         fitted, failures = fit_and_score(opened, chosen, map)
-    except NotEnoughData as too_little:
-        log.info("%s", too_little)
+    except NotEnoughData as error:
+        log.info("%s", error)
         return []
     for line in [] if failures else novelty_notes(fitted):
         log.info("%s", line)

@@ -1,6 +1,6 @@
-"""Labelled crops of a store: whether there are enough to learn from, and their rows.
+"""Labelled crops of a store: check that there are enough to train a head, and read their rows.
 
-Nothing here imports Keras or scikit-learn, so that asking costs little.
+Nothing here imports Keras or scikit-learn, so that checking is fast.
 """
 
 from collections.abc import Iterator
@@ -25,54 +25,54 @@ from pipeline.store.tables import Table
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Labelled crops to learn from: row i of everything belongs to one crop."""
+    """Labelled crops: row i of everything belongs to one crop."""
 
     facts: pd.DataFrame
     embeddings: Embeddings  # of N rows, held or in Parquet
     classes: tuple[str, ...]  # the normal class first
     truth: np.ndarray  # class numbers (N,)
     sides: np.ndarray  # train, validation or test (N,)
-    background: BackgroundRows | None = None  # other rows, without a finding
+    background: BackgroundRows | None = None  # other rows, of places without a tooth
 
     @property
     def patients(self) -> np.ndarray:
         return self.facts["patient_key"].to_numpy()
 
-    def embeddings_of(self, wanted: np.ndarray) -> np.ndarray:
-        """Embeddings of the rows of the mask `wanted`, float16 (n, width), all in memory."""
-        return over_rows(self.embeddings, wanted, lambda rows: rows)
+    def embeddings_of(self, mask: np.ndarray) -> np.ndarray:
+        """Read the embeddings of the rows of `mask` (N,), float16 (n, width), into memory."""
+        return over_rows(self.embeddings, mask, lambda rows: rows)
 
 
 def require_enough(store: Store, chosen: ModelChoice, settings: Settings) -> None:
-    """Raise NotEnoughData, in numbers, unless each side has enough patients and both kinds.
+    """Raise NotEnoughData, with counts, unless each side has enough patients and both kinds.
 
-    Reads labels and patients only, so that asking costs little.
+    Reads labels and patients only.
     """
     with catalog.open_store(store) as con:
-        found = catalog.query(con, "labelled", trunk=chosen.trunk_id)
-    found["side"] = splits.sides(list(found["patient_key"]))
-    found["normal"] = found["label"] == settings.normal_class
+        labelled = catalog.query(con, "labelled", trunk=chosen.trunk_id)
+    labelled["side"] = splits.sides(list(labelled["patient_key"]))
+    labelled["normal"] = labelled["label"] == settings.normal_class
     counts = []
     for side in splits.SIDES:
-        here = found[found["side"] == side]
-        normal = int(here["normal"].sum())
-        counts.append((side, here["patient_key"].nunique(), normal, len(here) - normal))
+        rows = labelled[labelled["side"] == side]
+        normal = int(rows["normal"].sum())
+        counts.append((side, rows["patient_key"].nunique(), normal, len(rows) - normal))
     least = settings.head.min_patients
     if all(patients >= least and normal and abnormal for _, patients, normal, abnormal in counts):
         return
-    words = "; ".join(
+    sides = "; ".join(
         f"{side} side: {patients} patients, {normal} normal and {abnormal} abnormal crops"
         for side, patients, normal, abnormal in counts
     )
     raise NotEnoughData(
-        f"Too few labels to train a head. {words}. Each side needs {least} patients and crops of "
+        f"Too few labels to train a head. {sides}. Each side needs {least} patients and crops of "
         f"both kinds, normal being `{settings.normal_class}`. Deliver more labelled scans, or set "
-        "`normal_class` to your word for it."
+        "`normal_class` to your label for it."
     )
 
 
 def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> TrainingRows:
-    """Every crop with an embedding and a label in force, in an order that does not change.
+    """Read every crop with an embedding and a label in force, in the order of their ids.
 
     Raises NotEnoughData when nothing was embedded with the trunk.
     """
@@ -86,8 +86,8 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     tables = [read_part(store, name, chosen.features.schema, columns) for name in names]
     facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     add_label(facts, labels_in_force(store))
-    known = np.flatnonzero(facts["label"].notna())
-    order = known[np.argsort(facts["crop_id"].to_numpy()[known].astype(str))]
+    labelled = np.flatnonzero(facts["label"].notna())
+    order = labelled[np.argsort(facts["crop_id"].to_numpy()[labelled].astype(str))]
     numbers = np.full(len(facts), -1)
     numbers[order] = np.arange(len(order))
     ends = np.cumsum([table.num_rows for table in tables])[:-1]
@@ -99,17 +99,17 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     classes = (normal, *sorted(set(labels) - {normal}))
     truth = np.array([classes.index(label) for label in labels], np.int64)
     sides = splits.sides(list(facts["patient_key"]))
-    held = held_if_small(embeddings, len(facts))
-    return TrainingRows(facts, held, classes, truth, sides, background_rows(store, chosen))
+    embeddings = held_if_small(embeddings, len(facts))
+    return TrainingRows(facts, embeddings, classes, truth, sides, background_rows(store, chosen))
 
 
 def crops_of(
     store: Store, table: Table, facts: pd.DataFrame
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Stored crops of the rows, some at a time: row numbers (n,) and uint8 (n, side, side).
+    """Yield stored crops of the rows in portions: row numbers (n,) and uint8 (n, side, side).
 
-    `facts` holds the `crop_id` and `batch` of every row, `table` is crops or background_crops.
-    Rows whose crops were deleted do not come.
+    `facts` have `crop_id` and `batch` of every row; `table` is crops or background_crops. Rows
+    whose crops were deleted are left out.
     """
     positions = {crop_id: number for number, crop_id in enumerate(facts["crop_id"])}
     for batch in sorted(set(facts["batch"])):

@@ -1,5 +1,5 @@
-"""Architecture arithmetic, trunk, head, sides, metrics.
+"""Networks and numbers without files: trunk, head, scores, novelty, drift, heat maps.
 
-`architecture`, `fingerprints`, `trunk_weights`, `trunk.golden` and `scores` never import
-Keras; `backend`, `network`, `head` and `trunk.train` do, which takes seconds.
+`backend`, `network`, `head.layers` and whatever imports them import Keras, which takes seconds;
+`architecture`, `fingerprints`, `trunk_weights`, `head.background` and `scores` never do.
 """

@@ -1,4 +1,4 @@
-"""The arithmetic of a convolutional trunk, by hand: sizes, parameters, cost, receptive field.
+"""Arithmetic of a convolutional trunk: output sizes, parameters, cost, receptive field.
 
 With n pixels in, a window of k pixels and a stride of s, one side of the output is
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pipeline import config
 from pipeline.errors import ConfigError
 
-USUAL = ("same", "relu")  # what a line about a network need not say
+DEFAULTS = ("same", "relu")  # left out of a line that describes a network
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,18 @@ class LayerFacts:
     output: tuple[int, ...]  # (row, column, channel), or (width,) once flattened
     parameters: int
     multiply_adds: int  # for one crop
-    receptive_field: int  # pixels of the crop's edge that one output value sees
+    receptive_field: int  # pixels of the crop's edge that one output value depends on
 
 
 def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
-    """Every layer of `trunk` for crops of `side` × `side` pixels, in order.
+    """Describe every layer of `trunk` for crops of `side` × `side` pixels, in order.
 
-    Raises ConfigError when a layer would have nothing left to put out.
+    Raises ConfigError when the output of a layer would be empty.
     """
     size, channels, field, jump = side, trunk.channels, 1, 1
     rows = []
     for number, layer in enumerate(trunk.layers, start=1):
-        size = shrunk(f"conv{number}", size, layer.kernel, layer.stride, layer.padding)
+        size = output_size(f"conv{number}", size, layer.kernel, layer.stride, layer.padding)
         field, jump = field + (layer.kernel - 1) * jump, jump * layer.stride
         weights = layer.kernel**2 * channels * layer.filters
         channels = layer.filters
@@ -50,14 +50,14 @@ def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
             LayerFacts(f"conv{number}", shape, weights + channels, size**2 * weights, field)
         )
         if layer.pool != "none":
-            size = shrunk(f"pool{number}", size, layer.pool_size, layer.pool_size, "valid")
+            size = output_size(f"pool{number}", size, layer.pool_size, layer.pool_size, "valid")
             field, jump = field + (layer.pool_size - 1) * jump, jump * layer.pool_size
             rows.append(LayerFacts(f"pool{number}", (size, size, channels), 0, 0, field))
     return [*rows, LayerFacts("flatten", (size * size * channels,), 0, 0, field)]
 
 
 def total(rows: list[LayerFacts]) -> LayerFacts:
-    """The last row of a printed table: what `describe` gave, summed up."""
+    """Sum up the rows of `describe`, as the last row of a printed table."""
     return LayerFacts(
         "total",
         rows[-1].output,
@@ -68,11 +68,13 @@ def total(rows: list[LayerFacts]) -> LayerFacts:
 
 
 def format_architecture(trunk: config.Trunk, side: int) -> str:
-    """The network as the notes write it: `256×256×3 → 4@9×9 → max 2 → … → 8192`."""
+    """Format the network as the notes write it: `256×256×3 → 4@9×9 → max 2 → … → 8192`."""
     steps = [f"{side}×{side}×{trunk.channels}"]
     for layer in trunk.layers:
         unusual = [f"stride {layer.stride}"] if layer.stride > 1 else []
-        unusual += [word for word in (layer.padding, layer.activation) if word not in USUAL]
+        unusual += [
+            option for option in (layer.padding, layer.activation) if option not in DEFAULTS
+        ]
         steps.append(" ".join([f"{layer.filters}@{layer.kernel}×{layer.kernel}", *unusual]))
         if layer.pool != "none":
             steps.append(f"{layer.pool} {layer.pool_size}")
@@ -89,8 +91,8 @@ def grid(trunk: config.Trunk, side: int) -> tuple[int, int, int]:
     return describe(trunk, side)[-2].output
 
 
-def shrunk(name: str, size: int, window: int, stride: int, padding: str) -> int:
-    """One side of a layer's output for `size` pixels in."""
+def output_size(name: str, size: int, window: int, stride: int, padding: str) -> int:
+    """Edge of a layer's output for `size` pixels in; ConfigError when it is empty."""
     out = -(-size // stride) if padding == "same" else (size - window) // stride + 1
     if out < 1:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Keras, imported once and the same way everywhere: quietly, and exact to float32.
+"""Keras, imported the same way everywhere: without log noise, and exact to float32.
 
 Importing this module imports the backend, which takes 5 to 15 seconds with TensorFlow.
 """
@@ -12,24 +12,24 @@ from collections.abc import Iterator
 
 # Printed while TensorFlow is imported, whatever its log level: its logging is not set up yet
 # (tensorflow issue 100442, seen with 2.21).
-CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
+LOG_NOISE = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Hold back what reaches standard error, and pass on every line that is not chatter."""
+    """Filter the known log noise out of what is written to standard error."""
     standard_error = sys.__stderr__.fileno()
-    kept = os.dup(standard_error)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), standard_error)
+    original = os.dup(standard_error)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), standard_error)
         try:
             yield
         finally:
-            os.dup2(kept, standard_error)
-            os.close(kept)
-            held.seek(0)
-            for line in held:
-                if not CHATTER.match(line):
+            os.dup2(original, standard_error)
+            os.close(original)
+            captured.seek(0)
+            for line in captured:
+                if not LOG_NOISE.match(line):
                     os.write(standard_error, line)
 
 
@@ -37,7 +37,7 @@ def quietly() -> Iterator[None]:
 # under every backend, so no backend has to be imported for it.
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
-if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # somebody wants to read it
+if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # set by someone who wants the log
     import keras
 else:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -48,6 +48,6 @@ __all__ = ["device", "keras"]
 
 
 def device() -> str:
-    """What the networks run on: `cpu`, `gpu` or `tpu`, with the number of devices if several."""
+    """Device that the networks run on: `cpu`, `gpu` or `tpu`, with their number if several."""
     kinds = [name.split(":")[0] for name in keras.distribution.list_devices()]
     return kinds[0] if len(kinds) == 1 else f"{len(kinds)} × {kinds[0]}"

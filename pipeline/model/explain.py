@@ -1,15 +1,15 @@
-"""Why a head said what it said of one embedding: an exact map, from the stored row alone.
+"""Exact heat map of a head's prediction for one embedding, from the stored row alone.
 
-The question is a finding against the normal class: the difference of their two logits, which is
-the logarithm of how many times likelier the finding is. A head with ReLU is linear around one
-embedding, so with g the gradient of that difference there,
+It explains a finding against the normal class: the difference of their two logits, which is the
+logarithm of their odds. A head with ReLU is linear around one embedding, so with g the gradient of
+that difference there,
 
     difference = Σ g·x over all values  +  one constant of that row, made of the biases
 
-and summing g·x over the channels of a place gives one number per cell of the trunk's map. The
-equality is exact, but for the rounding of float64. Positive cells speak for the finding, negative
-ones for normal. Source: "gradient × input", Shrikumar et al., arXiv:1605.01713; for networks with
-ReLU it equals layer-wise relevance propagation (Ancona et al., arXiv:1711.06104).
+and summing g·x over the channels of a cell gives one number per cell of the trunk's map. The
+equality is exact, but for the rounding of float64. Positive cells are evidence for the finding,
+negative ones for normal. Source: "gradient × input", Shrikumar et al., arXiv:1605.01713; for
+networks with ReLU it equals layer-wise relevance propagation (Ancona et al., arXiv:1711.06104).
 """
 
 from dataclasses import dataclass
@@ -22,25 +22,25 @@ from pipeline.model.head.dense import DenseNetwork
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a difference of two logits comes about."""
+    """A difference of two logits as a sum over the cells of a map."""
 
     finding: int  # class number; against the normal class
     cells: np.ndarray  # float64 (row, column)
-    constant: float  # of this row: what the biases add
+    constant: float  # of this row: the contribution of the biases
 
     @property
     def difference(self) -> float:
-        """The finding's logit minus the normal one's, as the map tells it."""
+        """The finding's logit minus the normal one's, as the sum of the map."""
         return float(self.cells.sum() + self.constant)
 
 
 def explain(
     head: DenseNetwork, embedding: np.ndarray, normal: int, grid: tuple[int, int, int]
 ) -> Explanation:
-    """Explain the likeliest class but `normal` against `normal`, for one embedding (width,).
+    """Explain the most probable finding against class `normal`, for one embedding (width,).
 
-    `grid` is the trunk's map as (row, column, channel), whose values are the embedding. Raises
-    ArtifactError when the head takes another width.
+    `grid` is the shape of the trunk's map, (row, column, channel). Raises ArtifactError when the
+    head expects another width.
     """
     if not head.width == len(embedding) == np.prod(grid):
         raise ArtifactError(

@@ -1,6 +1,6 @@
-"""Names for results: the first 12 hex digits of a SHA-256 over everything that can change them.
+"""Fingerprints of models: the first 12 hex digits of a SHA-256 over all that can change them.
 
-Nothing here imports Keras, so asking whether a model exists already costs nothing.
+Nothing here imports Keras, so checking whether a model exists takes no time.
 """
 
 import hashlib
@@ -13,10 +13,12 @@ from pipeline import config
 HEAD_FORM = 5
 # Raise when the same settings and the same crops would learn another trunk.
 LEARNED_FORM = 2
+# Settings that are constants now. They stay in the fingerprint, so that trunks keep their names.
+FORMER_LEARN_SETTINGS = {"label_smoothing": 0.1}
 
 
 def fingerprint(facts: dict) -> str:
-    """12 hex digits for `facts`, plain JSON types whose order of keys does not matter."""
+    """Return 12 hex digits for `facts`, plain JSON types; the order of keys does not matter."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -29,12 +31,12 @@ def learned_fingerprint(
     class_names: Sequence[str],
     data: str,
 ) -> str:
-    """Name of the trunk that these settings learn from the crops of which `data` is a digest."""
+    """Fingerprint of the trunk that is learned from the crops of which `data` is a digest."""
     return fingerprint(
         {
             "form": LEARNED_FORM,
             "architecture": trunk.model_dump(mode="json", include={"channels", "layers"}),
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json") | FORMER_LEARN_SETTINGS,
             "recipe": recipe_fingerprint,
             "side": side,
             "classes": list(class_names),
@@ -48,15 +50,13 @@ def head_fingerprint(
     settings: config.Head,
     class_names: Sequence[str],
     normal_class: str,
-    crop_ids: Sequence[str],
-    labels: Sequence[str],
-    sides: Sequence[str],
-    background: Sequence[str] = (),
+    data: str,
+    background: str,
 ) -> str:
-    """Name of the head that these settings learn from these rows, in this order.
+    """Fingerprint of the head that is trained on these rows.
 
-    `crop_ids`, `labels` and `sides` have one text per row, `background` the ids of rows without a
-    finding. The order counts: it decides which rows share a training batch.
+    `data` is the `rows_digest` of the labelled rows, `background` that of the rows of background,
+    whose three texts are all their id.
     """
     return fingerprint(
         {
@@ -66,16 +66,19 @@ def head_fingerprint(
             "settings": settings.model_dump(mode="json", exclude={"min_patients"}),
             "classes": list(class_names),
             "normal": normal_class,
-            "rows": rows_digest(crop_ids, labels, sides),
-            "background": rows_digest(background, background, background),
+            "rows": data,
+            "background": background,
         }
     )
 
 
 def rows_digest(crop_ids: Sequence[str], labels: Sequence[str], sides: Sequence[str]) -> str:
-    """SHA-256 over labelled rows, one text per row each; their order counts."""
+    """SHA-256 over labelled rows, one text per row each.
+
+    Their order counts: it decides which rows share a training batch.
+    """
     rows = hashlib.sha256()
     for row in zip(crop_ids, labels, sides, strict=True):
-        # JSON, because a plain separator could stand in a label.
+        # JSON, because a plain separator could occur in a label.
         rows.update(json.dumps([str(text) for text in row]).encode() + b"\n")
     return rows.hexdigest()

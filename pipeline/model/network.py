@@ -23,17 +23,17 @@ from pipeline.model.trunk_weights import initial_weights, weights_file
 BATCH = 64
 POOLS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 LARGEST = float(np.finfo(np.float16).max)
-# What Keras raises for bytes that are no model, are cut short, or hold code.
+# What Keras raises for bytes that are not a model, are truncated, or hold code.
 UNREADABLE = (ValueError, TypeError, KeyError, OSError, AttributeError, zipfile.BadZipFile)
 
 
 def build(trunk: config.Trunk, side: int) -> keras.Model:
-    """The network of `trunk` for crops of `side` pixels, with its weights.
+    """Build the network of `trunk` for crops of `side` pixels, with its weights.
 
     Raises ConfigError when a layer's output would be empty, when `trunk.weights` names no file, or
     when that file does not hold a network of this architecture.
     """
-    architecture.describe(trunk, side)  # says in words what Keras would say in a trace
+    architecture.describe(trunk, side)  # its error is readable, that of Keras is a traceback
     inputs = keras.Input((side, side, trunk.channels), name="crop")
     x = inputs
     for number, layer in enumerate(trunk.layers, start=1):
@@ -56,25 +56,25 @@ def build(trunk: config.Trunk, side: int) -> keras.Model:
 
 
 def weights_of(trunk: config.Trunk, model: keras.Model) -> list[np.ndarray]:
-    """The weights that the settings ask for, in the shapes that `model` has."""
+    """Read or draw the weights that the settings name, in the shapes of `model`."""
     if trunk.weights == "random":
         return initial_weights(trunk, trunk.seed)
     try:
         weights = from_bytes(weights_file(trunk).read_bytes()).get_weights()
     except ArtifactError as error:
         raise ConfigError(f"Setting `trunk.weights` names {trunk.weights}: {error}") from error
-    came = [array.shape for array in weights]
+    found = [array.shape for array in weights]
     expected = [array.shape for array in model.get_weights()]
-    if came != expected:
+    if found != expected:
         raise ConfigError(
-            f"{trunk.weights} holds weights of the shapes {came}; `trunk.layers` and "
+            f"{trunk.weights} holds weights of the shapes {found}; `trunk.layers` and "
             f"`trunk.channels` need {expected}. Describe the architecture of that file in the "
             "settings, or name a file of this architecture."
         )
-    # Refused here, because TensorFlow's pooling and ReLU make zeros of values that are no numbers.
+    # Refused here, because TensorFlow's pooling and ReLU turn NaN into zero.
     if not all(np.isfinite(array).all() for array in weights):
         raise ConfigError(
-            f"{trunk.weights} holds weights that are no finite numbers; finite ones were expected. "
+            f"{trunk.weights} holds weights that are not finite; finite ones were expected. "
             "Its training diverged: train it again, or name another file."
         )
     return weights
@@ -83,31 +83,31 @@ def weights_of(trunk: config.Trunk, model: keras.Model) -> list[np.ndarray]:
 def compile_for_inference(model: keras.Model) -> keras.Model:
     """Prepare `model` for traced calls, and return it.
 
-    XLA is off but for JAX, which knows nothing else: on a CPU it made the trunk 5 times slower.
+    XLA is off except for JAX, which has nothing else: on a CPU it made the trunk 5 times slower.
     """
     model.compile(optimizer=None, jit_compile=keras.backend.backend() == "jax")
     return model
 
 
 def in_batches(model: keras.Model, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Results of a ready `model` for `rows`, batch after batch; the last one is padded inside."""
+    """Yield the outputs of a compiled `model` for `rows`, batch by batch, padding the last one."""
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         padding = [(0, BATCH - len(batch))] + [(0, 0)] * (rows.ndim - 1)
-        # Padding by nothing would still copy every row.
+        # Padding by zero rows would still copy every row.
         full = np.pad(batch, padding) if len(batch) < BATCH else batch
         yield np.asarray(model.predict_on_batch(full))[: len(batch)]
 
 
 class Embedder:
-    """Turns grey crops into embeddings: 700 crops a second on 2 cores with the default trunk.
+    """Embeds grey crops: 700 a second on 2 cores with the default trunk.
 
-    Grey crops stand for equal channels, so the first kernel is summed over its input channels: the
+    Grey crops are equal channels, so the first kernel is summed over its input channels: the
     same sums in another order (difference 2e-7) for 0.55 of the work.
     """
 
     def __init__(self, model: keras.Model):
-        """Take over the weights of a `build`-like model; `model` itself stays as it is."""
+        """Copy the weights of a model made by `build`; `model` itself is not changed."""
         _, first, *others = model.layers
         self.side = int(model.input_shape[1])
         self.width = int(model.output_shape[-1])
@@ -119,9 +119,11 @@ class Embedder:
         for layer in others:
             x = layer(x)
         self.model = compile_for_inference(keras.Model(inputs, x))
-        # What embeds: halved by the network itself on all cores, where NumPy would keep all but one
-        # waiting. The model without it is what its speed is measured against.
-        self.halved = compile_for_inference(keras.Model(inputs, keras.ops.cast(x, "float16")))
+        # Casting to float16 inside the network uses all cores, in NumPy one. Benchmarks use
+        # `model`, which has no cast.
+        self.float16_model = compile_for_inference(
+            keras.Model(inputs, keras.ops.cast(x, "float16"))
+        )
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Embed uint8 crops (N, side, side) as float16 (N, width), row for row.
@@ -136,7 +138,7 @@ class Embedder:
             )
         embeddings = np.empty((len(crops), self.width), np.float16)
         start = 0
-        for batch in in_batches(self.halved, crops[..., np.newaxis]):
+        for batch in in_batches(self.float16_model, crops[..., np.newaxis]):
             refuse_unstorable(batch)
             embeddings[start : start + len(batch)] = batch
             start += len(batch)
@@ -154,7 +156,7 @@ def refuse_unstorable(batch: np.ndarray) -> None:
 
 
 def to_bytes(model: keras.Model) -> bytes:
-    """`model` as a .keras file."""
+    """Serialise `model` as a .keras file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         with warnings.catch_warnings():
@@ -165,7 +167,7 @@ def to_bytes(model: keras.Model) -> bytes:
 
 
 def from_bytes(data: bytes) -> keras.Model:
-    """The model in a .keras file, ready for traced calls; ArtifactError when it is not one."""
+    """Read a .keras file, compiled for traced calls; ArtifactError when it is not one."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         file.write_bytes(data)
@@ -173,6 +175,6 @@ def from_bytes(data: bytes) -> keras.Model:
             return compile_for_inference(keras.saving.load_model(file, compile=False))
         except UNREADABLE as error:
             raise ArtifactError(
-                f"{len(data)} bytes are no readable Keras model ({type(error).__name__}); a .keras "
-                "file as Keras 3 writes it was expected. Restore the file, or make it again."
+                f"{len(data)} bytes are not a readable Keras model ({type(error).__name__}); a "
+                ".keras file as Keras 3 writes it was expected. Restore the file, or make it again."
             ) from error

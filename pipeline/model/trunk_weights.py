@@ -1,4 +1,4 @@
-"""What makes a trunk the trunk it is: its weights and its fingerprint, without Keras.
+"""Weights and fingerprint of a trunk, without Keras.
 
 Weights are float32 arrays in Keras' order, per convolution a kernel (row, column, input channel,
 filter) and a bias (filter,). Random ones come from NumPy alone, so every backend and every version
@@ -21,10 +21,10 @@ PHANTOMS = Path(__file__).with_name("phantoms.keras")
 
 
 def initial_weights(trunk: config.Trunk, seed: int) -> list[np.ndarray]:
-    """Kernels from a normal distribution of variance 2 / fan-in, biases zero.
+    """Draw kernels from a normal distribution of variance 2 / fan-in; biases are zero.
 
-    Source: He et al., "Delving Deep into Rectifiers", arXiv:1502.01852; it keeps the size of the
-    values through layers of ReLU.
+    Source: He et al., "Delving Deep into Rectifiers", arXiv:1502.01852; it keeps the variance of
+    the values through layers of ReLU.
     """
     numbers = np.random.default_rng(seed)
     weights, channels = [], trunk.channels
@@ -38,11 +38,11 @@ def initial_weights(trunk: config.Trunk, seed: int) -> list[np.ndarray]:
 
 
 def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -> str:
-    """Name of the trunk: architecture, weights, and the recipe whose crops it is made for.
+    """Fingerprint of a trunk: architecture, weights, and the recipe of its crops.
 
     The bytes of the weights count, not the seed or the path that they came from: should a version
     of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
-    `trunk.weights` names no file, or does not fit the architecture.
+    `trunk.weights` is not a file, or does not fit the architecture.
     """
     return fingerprint(
         {
@@ -67,9 +67,9 @@ def weights_digest(trunk: config.Trunk) -> str:
 
 
 def weights_file(trunk: config.Trunk) -> Path:
-    """The .keras file that `trunk.weights` asks for.
+    """The .keras file that `trunk.weights` names.
 
-    Raises ConfigError when there is none, or when the architecture is not that of the weights
+    Raises ConfigError when it does not exist, or when the architecture is not that of the weights
     that come with the package.
     """
     if trunk.weights == "phantoms":
@@ -83,14 +83,14 @@ def weights_file(trunk: config.Trunk) -> Path:
         return PHANTOMS
     if not trunk.weights.is_file():
         raise ConfigError(
-            f"Setting `trunk.weights` names {trunk.weights}, which is no file; phantoms, random or "
-            "a .keras file was expected. Correct the path, or remove the setting."
+            f"Setting `trunk.weights` names {trunk.weights}, which is not a file; phantoms, random "
+            "or a .keras file was expected. Correct the path, or remove the setting."
         )
     return trunk.weights
 
 
 def describe_weights(trunk: config.Trunk) -> str:
-    """Where the weights come from, for a card; a path would tell about this machine."""
+    """Origin of the weights, for a card; a path would reveal something about this machine."""
     if trunk.weights == "random":
         return f"random, seed {trunk.seed}"
     return "learned from phantoms" if trunk.weights == "phantoms" else "file"

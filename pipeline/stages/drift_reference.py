@@ -29,7 +29,7 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.model.architecture import grid
-from pipeline.model.drift import PLACES, Sample, describe
+from pipeline.model.drift import DIRECTIONS, Sample, describe
 from pipeline.model.fingerprints import fingerprint
 from pipeline.stages.ledger_rows import ACCEPTED
 from pipeline.stages.score_novelty import maps_of
@@ -130,7 +130,7 @@ def with_embeddings(
     counts, kinds = np.zeros((len(scans), 1)), np.full(len(scans), "", object)
     channels = 2 * grid(chosen.trunk, chosen.recipe.side)[2]
     sums = {
-        "embeddings": np.zeros((len(scans), PLACES)),
+        "embeddings": np.zeros((len(scans), DIRECTIONS)),
         "channels": np.zeros((len(scans), channels)),
     }
     for part in chosen.features.existing(store, batch, sorted(set(scans["part"]))):

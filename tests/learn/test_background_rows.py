@@ -1,4 +1,4 @@
-"""What is no finding: cut from annotated panoramics, kept apart, learned as a class of its own."""
+"""Background: cut from annotated panoramics, stored separately, learned as its own class."""
 
 import gc
 import weakref
@@ -16,7 +16,12 @@ from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.background_rows import background_rows
 from pipeline.learn.crop_source import on_sides
 from pipeline.model.head import background, layers, train
-from pipeline.model.head.rows import Background, ConcatenatedEmbeddings, InMemoryEmbeddings
+from pipeline.model.head.rows import (
+    Background,
+    ConcatenatedEmbeddings,
+    HeadData,
+    InMemoryEmbeddings,
+)
 from pipeline.stages.plan import deliver
 from pipeline.store.parts import read_part
 from pipeline.store.registry import choose_models
@@ -27,7 +32,7 @@ from tests.builders.stores import RECIPE, small_store
 BOXES = [regions.Annotated(Place(20, 20, 12, 20), "caries", None)]
 
 
-def test_the_background_is_what_the_finder_likes_least_and_lies_in_no_box():
+def test_background_is_where_the_finder_scores_lowest_and_never_in_a_box():
     pixels = panoramic(seed=1)
     found = regions.find_background(Frame(pixels), None, BOXES, RECIPE)
     teeth = regions.find_regions(Frame(pixels), None, [], RECIPE)
@@ -59,7 +64,7 @@ def filled(tmp_path_factory):
     return store, choose_models(store.settings, store.store)
 
 
-def test_crops_are_let_go_once_they_are_stored(tmp_path, monkeypatch):
+def test_crops_are_released_once_they_are_stored(tmp_path, monkeypatch):
     # pyarrow 26 never lets go of a memoryview: a batch kept 3 MB of every panoramic until its end.
     held = []
 
@@ -86,31 +91,31 @@ def rows_of(store, chosen, table, schema):
     return pd.concat([read_part(store.store, name, schema).to_pandas() for name in names])
 
 
-def test_the_background_is_kept_apart_from_crops_and_features(filled):
+def test_background_is_stored_separately_from_crops_and_features(filled):
     store, chosen = filled
     crops, features = schemas.crops(32), schemas.features(chosen.width)
     assert len(rows_of(store, chosen, "crops", crops)) == 3
     assert len(rows_of(store, chosen, "features", features)) == 3
-    beside = rows_of(store, chosen, "background_crops", crops)
-    assert set(beside["region_kind"]) == {"background"}
-    assert beside["crop_id"].nunique() > 3 * 3
+    places = rows_of(store, chosen, "background_crops", crops)
+    assert set(places["region_kind"]) == {"background"}
+    assert places["crop_id"].nunique() > 3 * 3
     embedded = rows_of(store, chosen, "background_features", features)
-    assert embedded["crop_id"].tolist() == beside["crop_id"].tolist()
+    assert embedded["crop_id"].tolist() == places["crop_id"].tolist()
     assert embedded["crop_id"].tolist() != sorted(embedded["crop_id"])
     ours = background_rows(store.store, chosen)
     first = embedded[embedded["crop_id"] == ours.facts["crop_id"][0]]["embedding"].iloc[0]
     assert (ours.embeddings.array[0] == first).all()
 
 
-def test_only_patients_of_the_training_side_teach_their_background(filled):
+def test_only_background_of_patients_of_the_training_side_is_learned_from(filled):
     store, chosen = filled
     ours = background_rows(store.store, chosen)
     patients = ours.facts["patient_key"].unique()
     sides = np.array(["train", "validation", "train"])
-    taught = ours.taught(patients, sides)
-    assert taught.learn.sum() == 2
-    assert set(ours.facts["patient_key"][taught.learn]) <= {patients[0], patients[2]}
-    assert ours.taught(patients, np.array(["test"] * 3)) is None
+    learned = ours.for_training(patients, sides)
+    assert learned.learn.sum() == 2
+    assert set(ours.facts["patient_key"][learned.learn]) <= {patients[0], patients[2]}
+    assert ours.for_training(patients, np.array(["test"] * 3)) is None
 
 
 def test_every_epoch_draws_as_much_background_as_there_are_labelled_crops(filled):
@@ -133,7 +138,7 @@ def test_without_labels_no_background_is_learned(filled):
     labelled = rows_of(store, chosen, "crops", schemas.crops(32))
     sides = np.array(["train", "train", "validation"])
     source = on_sides(store.store, chosen, labelled["crop_id"], np.zeros(3, int), sides, ("",))
-    assert (source.class_count, source.background, len(source.beside)) == (1, False, 0)
+    assert (source.class_count, source.background, len(source.background_facts)) == (1, False, 0)
     assert source.classes.tolist() == [0, 0]
 
 
@@ -152,35 +157,31 @@ def test_outputs_of_a_head_without_background_are_its_probabilities():
     assert found.p_abnormal.tolist() == [0.75]
 
 
-def test_a_head_tells_background_from_classes_and_is_judged_without_it():
+def test_a_head_separates_background_from_classes_and_is_validated_without_it():
     random = np.random.default_rng(0)
-    truth = np.arange(120) % 2
-    rows = (np.eye(3)[truth].repeat(4, axis=1) + random.normal(0, 0.2, (120, 12))).astype("float16")
-    nothing = (np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))).astype("float16")
-    learn, judge = np.arange(120) < 80, np.arange(120) >= 80
+    classes = np.arange(120) % 2
+    rows = np.eye(3)[classes].repeat(4, axis=1) + random.normal(0, 0.2, (120, 12))
+    nothing = np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))
+    rows, nothing = rows.astype("float16"), nothing.astype("float16")
+    learn, names = np.arange(120) < 80, ("healthy", "caries")
     settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2, taught=5)
-    beside = Background(InMemoryEmbeddings(nothing), np.arange(40) < 30)
-    names = ("healthy", "caries")
-    trained = train.train(
-        InMemoryEmbeddings(rows), truth, learn, judge, names, settings, background=beside
-    )
+    places = Background(InMemoryEmbeddings(nothing), np.arange(40) < 30)
+    data = HeadData(InMemoryEmbeddings(rows), classes, names, learn, ~learn, background=places)
+    trained = train.train(data, settings)
     assert (trained.class_names, trained.background) == (names, 30)
     known, share = background.split_background(layers.predict(trained.model, rows), 2)
-    assert (known.argmax(axis=1) == truth).mean() > 0.95
-    assert (
-        share[judge].max()
-        < 0.5
-        < background.split_background(layers.predict(trained.model, nothing), 2)[1].min()
-    )
+    _, of_nothing = background.split_background(layers.predict(trained.model, nothing), 2)
+    assert (known.argmax(axis=1) == classes).mean() > 0.95
+    assert share[~learn].max() < 0.5 < of_nothing.min()
     assert trained.epochs[-1]["validation_accuracy"] > 0.95
 
 
 @pytest.mark.parametrize("random", [None, np.random.default_rng(0)])
-def test_two_sources_are_read_as_one(random):
+def test_concatenated_sources_are_read_as_one(random):
     one, other = np.arange(6).reshape(3, 2), 10 + np.arange(8).reshape(4, 2)
     joined = ConcatenatedEmbeddings(InMemoryEmbeddings(one), 3, InMemoryEmbeddings(other))
-    wanted = np.array([True, False, True, False, True, True, False])
-    pieces = list(joined.blocks(wanted, random))
+    mask = np.array([True, False, True, False, True, True, False])
+    pieces = list(joined.blocks(mask, random))
     numbers = np.concatenate([numbers for numbers, _ in pieces])
     rows = np.concatenate([rows for _, rows in pieces])
     order = np.argsort(numbers)

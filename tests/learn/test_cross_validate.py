@@ -1,4 +1,4 @@
-"""Labelled rows held or read again from Parquet, and folds in which nobody stands on two sides."""
+"""Labelled rows from memory or Parquet, and folds in which no patient is on two sides."""
 
 import json
 from dataclasses import replace
@@ -50,11 +50,11 @@ def test_rows_that_do_not_fit_are_read_again_from_parquet_and_are_the_same(
     monkeypatch.setattr(stored_embeddings, "MOST_HELD", 0)
     streamed = training_rows.labelled_rows(store.store, chosen, store.settings)
     assert isinstance(streamed.embeddings, StoredEmbeddings)
-    wanted = np.arange(len(rows.truth)) % 3 > 0
-    assert (streamed.embeddings_of(wanted) == rows.embeddings_of(wanted)).all()
+    mask = np.arange(len(rows.truth)) % 3 > 0
+    assert (streamed.embeddings_of(mask) == rows.embeddings_of(mask)).all()
     facts, embeddings = load_features(store.store)
     places = [facts["crop_id"].tolist().index(crop_id) for crop_id in rows.facts["crop_id"]]
-    assert (rows.embeddings_of(np.ones(len(wanted), bool)) == embeddings[places]).all()
+    assert (rows.embeddings_of(np.ones(len(mask), bool)) == embeddings[places]).all()
 
 
 def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, monkeypatch):
@@ -71,7 +71,7 @@ def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, m
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_parts_without_a_wanted_row_are_not_read(filled):
+def test_parts_without_a_selected_row_are_not_read(filled):
     store, chosen = filled
     names = store.store.names(f"features/{chosen.trunk_id}")
     numbers = {names[0]: np.arange(20), names[1]: np.full(20, -1)}
@@ -81,7 +81,7 @@ def test_parts_without_a_wanted_row_are_not_read(filled):
         StoredEmbeddings.of(store.store, chosen.width, {names[0]: np.arange(7)})
 
 
-def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
+def test_every_row_is_tested_once_and_no_patient_is_on_two_sides(rows):
     dealt = cross_validate.split_into_folds(rows, 3)
     tested = sum((sides == "test").astype(int) for sides in dealt)
     assert (tested == 1).all()
@@ -92,19 +92,19 @@ def test_every_row_is_tested_once_and_no_patient_stands_on_two_sides(rows):
         assert sum(map(len, groups)) == PATIENTS
 
 
-def test_too_few_patients_for_the_folds_are_told_in_numbers(rows):
+def test_too_few_patients_for_the_folds_are_refused_with_counts(rows):
     with pytest.raises(NotEnoughData, match=r"12 patients have abnormal .* 13 folds need .* 13"):
         cross_validate.split_into_folds(rows, 13)
 
 
-def test_a_trunk_that_embedded_nothing_is_told_in_words(filled):
+def test_a_trunk_without_embeddings_is_refused(filled):
     store, chosen = filled
     other = replace(chosen, trunk_id="0" * 12)
     with pytest.raises(NotEnoughData, match=r"no embedding by trunk 000000000000.* dental run"):
         training_rows.labelled_rows(store.store, other, store.settings)
 
 
-def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, monkeypatch):
+def test_all_folds_are_measured_together_and_a_finished_fold_is_not_repeated(filled, monkeypatch):
     store, chosen = filled
     learned = []
     real = cross_validate.fit_head
@@ -132,6 +132,6 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_kept(filled, mon
     assert set(record["differences"]) == set(baselines.METHODS)
     auroc = record["scores"]["probe"]["estimates"]["auroc"]
     assert auroc["low"] <= auroc["value"] <= auroc["high"]
-    said = "\n".join(format_cross_validation(record, found.name, store.settings))
-    assert "48 crops (24 abnormal) of 24 patients" in said
-    assert "HOG + SVM" in said
+    text = "\n".join(format_cross_validation(record, found.name, store.settings))
+    assert "48 crops (24 abnormal) of 24 patients" in text
+    assert "HOG + SVM" in text

@@ -1,4 +1,4 @@
-"""A head of a store measured on its test side, and how that is told."""
+"""A head evaluated on the test side of its store, and the reports of it."""
 
 import stat
 
@@ -59,7 +59,7 @@ def test_the_champion_is_measured_on_the_test_side_alone(untouched):
 
 def test_thresholds_never_see_a_test_row(made, before):
     thresholds = whole(before)["sensitivity_at_0.9"], whole(before)["specificity_at_0.9"]
-    # Every test label turned round: what the same threshold reaches is turned round with it.
+    # With every test label inverted, the sensitivity becomes one minus the specificity.
     test = on(made, "test")
     turned = {
         made.crop_id(n): "caries" if made.labels[n] == "healthy" else "healthy"
@@ -97,19 +97,19 @@ def test_classes_and_slices_have_support_and_the_small_ones_are_hidden(untouched
         names.setdefault(group.kind, []).append(group.name)
         assert group.patients >= 10
         assert all(each.value is not None or each.reason for each in group.estimates.values())
-    assert names["tooth"] == ["36", "46", "not said"]
+    assert names["tooth"] == ["36", "46", "unknown"]
     assert names["batch"] == ["b0", "b1"]
     assert "PX" in names["modality"]
     caries = [group for group in found.groups if (group.kind, group.name) == ("class", "caries")]
     patients = {made.patient(n) for n in np.flatnonzero(test & (made.labels == "caries"))}
     assert bool(caries) == (len(patients) >= 10)
     healthy = next(group for group in found.groups if group.name == "healthy")
-    is_healthy, said = made.labels[test] == "healthy", made.probabilities(0.3)[test][:, 0]
-    assert healthy.estimates["auroc"].value == reference.roc_auc_score(is_healthy, said)
+    is_healthy, p_healthy = made.labels[test] == "healthy", made.probabilities(0.3)[test][:, 0]
+    assert healthy.estimates["auroc"].value == reference.roc_auc_score(is_healthy, p_healthy)
     assert found.hidden.keys() <= {"class", "modality"}
 
 
-def test_scans_that_look_like_one_of_another_side_are_told_and_left_out(made, before):
+def test_near_duplicates_of_another_side_are_reported_and_left_out(made, before):
     sides = splits.sides([made.patient(n) for n in range(2 * made.patients)])
     first = {side: int(np.flatnonzero(sides == side)[0]) for side in splits.SIDES}
     twin = 0x0123456789ABCDEF
@@ -150,20 +150,20 @@ def test_a_label_that_the_head_never_learned_counts_as_abnormal(made, before):
     assert found.groups[0].positive == before.groups[0].positive + 1
 
 
-def test_csv_has_one_row_per_number_and_words_the_same_numbers(untouched):
+def test_csv_has_one_row_per_number_and_the_text_has_the_same_numbers(untouched):
     found = evaluate_head(untouched.store, "h0", BITS, prevalence=0.1, specificities=[0.7])
     rows = evaluation_report.as_rows(found)
     assert len(rows) == len(found.groups) * 10
     ppv = rows[(rows["kind"] == "all") & (rows["measure"] == "ppv")].iloc[0]
     assert ppv["baseline"] == ppv["prevalence"] == 0.1
-    words = evaluation_report.format_evaluation(found)
-    told = dict(row[:2] for row in words.tables[0].rows)
-    assert told["PPV"] == f"{ppv['value']:.2f}"
-    assert "sensitivity at specificity 0.7" in told
-    assert "prevalence of 0.1" in words.before[1]
+    text = evaluation_report.format_evaluation(found)
+    shown = dict(row[:2] for row in text.tables[0].rows)
+    assert shown["PPV"] == f"{ppv['value']:.2f}"
+    assert "sensitivity at specificity 0.7" in shown
+    assert "prevalence of 0.1" in text.before[1]
 
 
-def test_the_page_needs_nothing_but_itself_and_is_its_owners(untouched, before):
+def test_the_page_is_self_contained_and_readable_by_its_owner_alone(untouched, before):
     made, found = untouched, before
     name = evaluation_report.write_page(made.store, found)
     path = made.store.local_path(name)
@@ -174,26 +174,26 @@ def test_the_page_needs_nothing_but_itself_and_is_its_owners(untouched, before):
     assert "For research, not for diagnosis" in page
     assert "share 0 patients" in page
     assert "http" not in page.replace("http-equiv", "")
-    # No crop, scan or patient is named.
+    # No id of a crop or scan occurs.
     assert not any(made.crop_id(n)[:32] in page for n in range(2 * made.patients))
     assert evaluation_report.write_page(made.store, found) == name
     assert path.read_text() == page
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ({"head_id": "h7"}, r"no head `h7`.*Known: h0"),
         ({"head_id": "h0", "prevalence": 1.5}, "1.5 was given where a share"),
         ({"head_id": "h0", "specificities": [0]}, "0 was given where a share"),
     ],
 )
-def test_what_cannot_be_asked_is_told(untouched, given, says):
-    with pytest.raises(ConfigError, match=says):
+def test_invalid_requests_are_refused(untouched, given, message):
+    with pytest.raises(ConfigError, match=message):
         evaluate_head(untouched.store, distance=BITS, **given)
 
 
-def test_a_store_without_champion_or_test_rows_is_told(store):
+def test_a_store_without_champion_or_test_rows_is_refused(store):
     made = SyntheticStore(store, patients=1).add_trunk().add_head("h0", 0.3)
     with pytest.raises(ConfigError, match="no champion yet"):
         evaluate_head(store, None, BITS)
@@ -202,7 +202,7 @@ def test_a_store_without_champion_or_test_rows_is_told(store):
             evaluate_head(store, "h0", BITS)
 
 
-def test_rows_come_in_the_order_of_their_ids_with_their_own_probabilities(untouched):
+def test_rows_are_in_the_order_of_their_ids_with_their_own_probabilities(untouched):
     made = untouched
     rows = scored_rows(made.store, Head(made.store, "h0"))
     numbers = [int(crop_id[:32], 16) for crop_id in rows.facts["crop_id"]]

@@ -51,7 +51,7 @@ def test_the_same_table_twice_changes_nothing_and_a_grown_one_adds_its_new_lines
     reviewed(f"{a},healthy,mm")
     grown = reviewed(*lines, f"{c},healthy,kl")
     assert (grown.appended, grown.known) == (1, 2)
-    # What another reviewer said since stands.
+    # Another reviewer's later label stays in force.
     assert reviewed.now()[a] == ("healthy", "mm")
 
 
@@ -63,7 +63,7 @@ def test_of_two_lines_about_a_crop_the_later_one_wins(reviewed):
     assert reviewed.now()[b] == ("abscess", "kl")
 
 
-def test_lines_that_cannot_be_used_are_told_with_their_number_and_the_rest_goes_on(reviewed):
+def test_unusable_lines_are_reported_with_their_number_and_the_others_are_used(reviewed):
     a, b, c, d, *_ = reviewed.ids
     taken = reviewed(
         "nobody:whole,caries,kl",
@@ -76,38 +76,38 @@ def test_lines_that_cannot_be_used_are_told_with_their_number_and_the_rest_goes_
     )
     assert taken.appended == 1
     assert reviewed.now()[d] == ("healthy", "kl")
-    for number, words in enumerate(
+    for number, message in enumerate(
         ["no crop `nobody:whole`", "`carries` is none of abscess, caries, healthy; add it to",
-         "is no code of 1 to 16", "is no code of 1 to 16", "reviewer `` is no code",
+         "is not a code of 1 to 16", "is not a code of 1 to 16", "reviewer `` is not a code",
          "`läsion` cannot be stored; a label has 1 to 40 of a-z"],
         start=2,
     ):  # fmt: skip
         (problem,) = [each for each in taken.problems if each.startswith(f"line {number}:")]
-        assert words in problem
+        assert message in problem
 
 
 @pytest.mark.parametrize("note", ["x" * 200_000, '"left" side', '"left'])
-def test_lines_that_are_no_csv_are_told_with_their_number(reviewed, note):
+def test_lines_that_are_not_csv_are_reported_with_their_number(reviewed, note):
     a, b, *_ = reviewed.ids
     header = "crop_id,label,reviewer,note"
     taken = reviewed(f"{a},caries,kl", f"{b},caries,kl,{note}", header=header)
     assert taken.appended == 1
     [problem] = taken.problems
     assert problem.startswith("line 3: is not CSV")
-    with pytest.raises(ConfigError, match="line 1 is no CSV"):
+    with pytest.raises(ConfigError, match="line 1 is not CSV"):
         reviewed(header=f'"{header}')
 
 
-def test_semicolons_and_further_columns_are_fine(reviewed):
+def test_semicolons_and_more_columns_are_accepted(reviewed):
     a, *_ = reviewed.ids
     taken = reviewed(f"kl;x;{a};caries", header="Reviewer;note;crop_id;label")
     assert taken.appended == 1
 
 
 @pytest.mark.parametrize(
-    ("header", "says"),
+    ("header", "message"),
     [("crop_id,label", r"has the columns crop_id, label; .*Add reviewer"), ("", "columns none")],
 )
-def test_a_table_without_its_columns_is_refused_in_words(reviewed, header, says):
-    with pytest.raises(ConfigError, match=says):
+def test_a_table_without_its_columns_is_refused(reviewed, header, message):
+    with pytest.raises(ConfigError, match=message):
         reviewed("x,y", header=header)

@@ -21,9 +21,15 @@ from tests.builders.tables import write_embeddings
 NORMAL, BROKEN = "healthy", "caries"
 
 
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch):
+    """A coreset in proportion to the few rows of these stores."""
+    monkeypatch.setattr(learn_novelty, "CORESET", 40)
+
+
 def of_sixty(root):
     """A store of 60 rows of 60 patients: 15 broken in one cell, the others alike."""
-    small = small_store(root, novelty=config.Novelty(coreset=40))
+    small = small_store(root)
     random = np.random.default_rng(0)
     rows = random.normal(1, 0.1, (60, *GRID))
     broken = np.arange(60) % 4 == 0
@@ -95,7 +101,7 @@ def test_fitting_again_on_the_same_rows_changes_nothing(night):
 
 
 def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
-    small = small_store(tmp_path, novelty=config.Novelty(coreset=40))
+    small = small_store(tmp_path)
     rows = np.random.default_rng(0).normal(1, 0.1, (40, *GRID))
     rows[7, 3, 3, :3] += 3
     ids = write_embeddings(
@@ -119,7 +125,7 @@ def test_too_few_patients_are_told_in_numbers_and_leave_nothing(tmp_path):
 
 
 def test_a_model_is_in_force_only_when_everything_was_scored(night, tmp_path, monkeypatch):
-    small = small_store(tmp_path, novelty=config.Novelty(coreset=40))
+    small = small_store(tmp_path)
     rows = np.random.default_rng(0).normal(1, 0.1, (40, 512))
     write_embeddings(small, rows, [None] * 40, [f"p{row}" for row in range(40)])
     chosen = choose_models(small.settings, small.store)

@@ -67,10 +67,10 @@ def test_every_stored_crop_is_embedded_with_the_learned_trunk(store, learned):
     assert embeddings.std() > 0
 
 
-def test_a_head_on_it_is_trained_and_judged_against_the_champion(store, learned):
+def test_a_head_on_it_is_trained_and_compared_with_the_champion(store, learned):
     assert learned.trained.card["trunk"] == learned.trunk_id
-    standing = champion(store.store)
-    assert (standing["trunk"] == learned.trunk_id) == learned.trained.promoted
+    current = champion(store.store)
+    assert (current["trunk"] == learned.trunk_id) == learned.trained.promoted
 
 
 def test_a_card_suffices_to_use_the_trunk(store, learned, monkeypatch):
@@ -105,7 +105,7 @@ def test_no_patient_of_the_test_side_is_learned_from(store):
     assert crops.class_names == ("healthy", "caries")
 
 
-def test_a_trunk_tells_whom_it_learned_from(store, learned):
+def test_a_trunk_lists_the_patients_it_learned_from(store, learned):
     home = trunk_home(learned.trunk_id)
     listed = pq.read_table(store.store.local_path(f"{home}/patients.parquet"))
     keys = {store.private.patient_key(f"p{number}") for number in range(100)}
@@ -115,10 +115,10 @@ def test_a_trunk_tells_whom_it_learned_from(store, learned):
     assert home not in models_of(store, Traces(frozenset(), frozenset(tested)))
 
 
-def test_whoever_judges_or_brings_background_is_learned_from_too():
+def test_patients_of_validation_and_background_are_learned_from_too():
     sides = {"patient_key": ["a", "b", "c"], "split": ["train", "validation", "test"]}
-    beside = pd.DataFrame({"patient_key": ["d"]})
-    crops = CropSource(None, 32, pd.DataFrame(sides), ("healthy", "caries"), beside)
+    background = pd.DataFrame({"patient_key": ["d"]})
+    crops = CropSource(None, 32, pd.DataFrame(sides), ("healthy", "caries"), background)
     assert crops.patients == {"a", "b", "d"}
 
 
@@ -127,7 +127,7 @@ def with_settings(store, **changes):
     return dataclasses.replace(store, settings=store.settings.model_copy(update=changes))
 
 
-def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
+def test_a_killed_run_resumes_after_its_last_epoch(store, learned, monkeypatch):
     store = with_settings(store, learn=LEARN.model_copy(update={"seed": 1}))
     count_epochs, epochs = stage.count_epochs, []
 
@@ -150,7 +150,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch(store, learned, monkeypatch):
     assert not list(store.store.local_path(".learning").iterdir())
 
 
-def test_a_trunk_has_its_list_before_its_card_whenever_it_was_killed(store, monkeypatch):
+def test_the_list_of_patients_is_stored_before_the_card(store, monkeypatch):
     store = with_settings(store, learn=LEARN.model_copy(update={"epochs": 1, "seed": 2}))
     homes = []
 
@@ -169,20 +169,22 @@ def test_a_trunk_has_its_list_before_its_card_whenever_it_was_killed(store, monk
     assert store.store.has(f"{home}/card.json")
 
 
-def test_too_few_labels_are_learned_without_and_told(store, learned, monkeypatch):
+def test_with_too_few_labels_the_trunk_learns_without_and_the_report_says_so(
+    store, learned, monkeypatch
+):
     monkeypatch.setattr(stage, "embed_everything", lambda *_: [])
     head = store.settings.head.model_copy(update={"min_patients": 1000})
     once = LEARN.model_copy(update={"epochs": 1})
     found = stage.learn_trunk(with_settings(store, head=head, learn=once))
     assert not found.labels
     assert found.trained is None
-    words = "\n".join(format_learned_trunk(found, store.settings))
-    assert "without their labels" in words
-    assert "Too few labels to train a head" in words
+    text = "\n".join(format_learned_trunk(found, store.settings))
+    assert "without their labels" in text
+    assert "Too few labels to train a head" in text
 
 
-def test_too_few_crops_are_told_in_numbers(store, monkeypatch):
-    monkeypatch.setattr("pipeline.learn.crop_source.LEAST", 90)
+def test_too_few_crops_are_refused_with_counts(store, monkeypatch):
+    monkeypatch.setattr("pipeline.learn.crop_source.MIN_CROPS", 90)
     with pytest.raises(NotEnoughData, match=r"training side has \d\d crops.*90 are needed"):
         stage.learn_trunk(store)
 
@@ -212,7 +214,7 @@ def test_in_every_fold_a_learned_trunk_is_learned_again_from_that_fold(store, le
         assert not fold["test"] & (fold["train"] | fold["validation"])
     assert not list(store.store.local_path(".learning").iterdir())
 
-    # What took long is not done again when a fold was killed before its scores were written.
+    # The trunk is not trained again when a fold was killed before its scores were written.
     for name in store.store.names("runs"):
         if "cross-validation" in name and name.endswith(".json"):
             store.store.remove(name)

@@ -1,4 +1,4 @@
-"""Which head becomes the champion, in which order things are written, and what is kept of it."""
+"""Which head becomes the champion, the order of writing, and the stored records."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_the_first_head_is_promoted_with_its_trunk_and_recipe(made):
     assert record["before"] is None
 
 
-def test_a_better_head_takes_the_place_and_its_figures_are_written_down(made):
+def test_a_better_head_is_promoted_and_its_figures_are_stored(made):
     made.add_head("h0", 0.05).promote("h0").add_head("h1", 0.6)
     decision = promoted(made, "h1")
     assert decision.promoted
@@ -51,11 +51,11 @@ def test_a_better_head_takes_the_place_and_its_figures_are_written_down(made):
     assert record["difference"]["low"] > 0
     test = splits.sides([f"p{n}" for n in range(made.patients)]) == "test"
     assert record["patients"] == test.sum() < 30
-    assert "fewer than 30 patients tell little" in record["why"]
+    assert "fewer than 30 patients show little" in record["why"]
     assert not records(made, "runs")
 
 
-def test_a_worse_head_is_refused_and_the_refusal_is_written_down(made):
+def test_a_worse_head_is_refused_and_the_refusal_is_stored(made):
     made.add_head("h0", 0.6).promote("h0").add_head("h1", 0.05)
     decision = promoted(made, "h1")
     assert not decision.promoted
@@ -69,25 +69,26 @@ def test_a_worse_head_is_refused_and_the_refusal_is_written_down(made):
 def test_readers_find_predictions_as_soon_as_there_is_a_new_champion(made, monkeypatch):
     made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.3, batches=())
     made.store.write_bytes("models/heads/h1/patients.parquet", b"")
-    standing = []
+    champions = []
 
     def predict(head, embeddings, region_kinds):
-        standing.append(champion(made.store)["head"])
+        champions.append(champion(made.store)["head"])
         outputs = made.probabilities(0.3)[embeddings[:, 0].astype(int)]
         return to_predictions(outputs, 3, 0, region_kinds)
 
     monkeypatch.setattr(Head, "predict", predict)
     monkeypatch.setattr(Head, "learned_from", frozenset())
     assert promoted(made, "h1").promoted
-    assert set(standing) == {"h0"}
+    assert set(champions) == {"h0"}
     assert champion(made.store)["head"] == "h1"
     predicted = made.store.names("predictions/h1")
     assert [name.split("/")[2] for name in predicted] == ["b0", "b1"]
 
 
-def test_a_head_that_fails_to_predict_leaves_the_champion_standing(made, monkeypatch):
+def test_when_a_head_fails_to_predict_the_champion_stays(made, monkeypatch):
     made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6, batches=(0, 1))
     made.store.remove("predictions/h1/b1/part-00000.parquet")
+
     # What is needed to compare is predicted in memory; the disk fills up afterwards.
     def predict(head, embeddings, region_kinds):
         outputs = made.probabilities(0.6)[embeddings[:, 0].astype(int)]
@@ -114,7 +115,7 @@ def test_heads_on_two_trunks_are_compared_on_the_crops_that_both_have(made):
     assert champion(made.store)["trunk"] == "t1"
 
 
-def test_the_champion_itself_and_a_race_are_told(made, monkeypatch):
+def test_the_champion_itself_and_a_race_are_refused_with_a_reason(made, monkeypatch):
     made.add_head("h0", 0.3).promote("h0").add_head("h1", 0.6)
     assert "already" in promoted(made, "h0").why
     monkeypatch.setattr(type(made.store), "create", lambda *_: False)
@@ -155,8 +156,8 @@ def test_models_are_listed_with_their_cards_and_the_champion_marked(made):
     assert pairs["made"] == ("2026-11-25", "2026-11-26")
     assert pairs["trunk"] == ("t0", "t0")
     assert "seed" not in pairs
-    for pair, says in ((("h0", "t0"), "a trunk and a head"), (("h0", "h2"), "no model `h2`")):
-        with pytest.raises(ConfigError, match=says):
+    for pair, message in ((("h0", "t0"), "a trunk and a head"), (("h0", "h2"), "no model `h2`")):
+        with pytest.raises(ConfigError, match=message):
             model_tables.compare_models(made.store, *pair)
 
 
@@ -166,7 +167,7 @@ def test_a_store_whose_only_head_is_the_champion_has_no_challenger(made):
         model_ids.newest_challenger(made.store)
 
 
-def test_a_store_without_a_head_is_told_apart_from_one_with_a_champion_alone(made):
+def test_a_store_without_a_head_has_its_own_message(made):
     with pytest.raises(
         ConfigError, match="The store has no head yet; train one with: dental train"
     ):

@@ -82,7 +82,7 @@ def test_sizes_and_parameters_are_those_of_keras(seed):
         ([(3, 1, "average"), (5, 1, "average"), (3, 1, "none")], 22),
     ],
 )
-def test_one_value_sees_as_many_pixels_as_the_receptive_field_says(layers, expected):
+def test_one_value_depends_on_as_many_pixels_as_the_receptive_field(layers, expected):
     from pipeline.model import network
 
     side = 64
@@ -98,7 +98,7 @@ def test_one_value_sees_as_many_pixels_as_the_receptive_field_says(layers, expec
     model.set_weights([np.ones_like(array) for array in model.get_weights()])
     rows, columns, _ = architecture.grid(trunk, side)
     one_lit_pixel = np.eye(side, dtype=np.float32)[:, np.newaxis, :, np.newaxis]
-    pictures = np.repeat(one_lit_pixel, side, axis=1)  # a lit column: rows sum up, columns tell
+    pictures = np.repeat(one_lit_pixel, side, axis=1)  # a lit column, so that only columns differ
 
     dark = np.asarray(model(np.zeros((1, side, side, 1), np.float32)))
     lit = np.asarray(model(pictures))
@@ -108,7 +108,7 @@ def test_one_value_sees_as_many_pixels_as_the_receptive_field_says(layers, expec
     assert architecture.total(architecture.describe(trunk, side)).receptive_field == expected
 
 
-def test_a_layer_without_output_is_refused_in_words():
+def test_a_layer_without_output_is_refused():
     trunk = config.Trunk(layers=(config.Layer(filters=2, kernel=9, padding="valid"),) * 2)
     with pytest.raises(ConfigError, match=r"conv2 gets 4×4 pixels and its window is 9×9.*larger"):
         architecture.describe(trunk, 16)

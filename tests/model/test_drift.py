@@ -97,7 +97,7 @@ def test_a_map_is_described_the_same_whatever_it_comes_with():
     maps = np.random.default_rng(0).random((5, 4, 4, 3)).astype(np.float16)
     found = describe(maps)
     assert {name: rows.shape for name, rows in found.items()} == {
-        "embeddings": (5, drift.PLACES),
+        "embeddings": (5, drift.DIRECTIONS),
         "channels": (5, 6),
     }
     for name, rows in describe(maps[2:3]).items():

@@ -73,7 +73,7 @@ def test_the_fingerprint_covers_everything_that_changes_an_embedding():
     assert set(same) <= set("0123456789abcdef")
 
 
-def test_the_fingerprint_of_given_weights_is_that_of_the_file_not_of_its_place(tmp_path):
+def test_the_fingerprint_of_a_weights_file_depends_on_its_bytes_not_its_path(tmp_path):
     one, other = tmp_path / "one.keras", tmp_path / "other.keras"
     one.write_bytes(b"weights")
     other.write_bytes(b"weights")
@@ -92,7 +92,7 @@ def test_missing_weights_are_named(tmp_path):
     for use in (lambda: trunk_fingerprint(trunk, SIDE, "recipe"), lambda: network.build(trunk, 8)):
         with pytest.raises(
             ConfigError,
-            match=r"gone\.keras, which is no file; phantoms, random or .*Correct the path",
+            match=r"gone\.keras, which is not a file; phantoms, random or .*Correct the path",
         ):
             use()
 
@@ -119,12 +119,12 @@ def test_weights_of_another_architecture_are_refused_with_both_shapes(tmp_path, 
         network.build(trunk, SIDE)
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path):
+def test_weights_that_are_not_finite_are_refused(tmp_path):
     file = tmp_path / "diverged.keras"
     diverged = network.build(SMALL, SIDE)
     diverged.set_weights([array * np.nan for array in diverged.get_weights()])
     file.write_bytes(network.to_bytes(diverged))
-    with pytest.raises(ConfigError, match=r"no finite numbers.*train it again"):
+    with pytest.raises(ConfigError, match=r"not finite.*train it again"):
         network.build(SMALL.model_copy(update={"weights": file}), SIDE)
 
 
@@ -138,9 +138,9 @@ def test_a_network_survives_the_keras_format(model):
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"no model", lambda data: data[: len(data) // 2]])
-def test_bytes_that_are_no_model_are_refused(model, spoil):
+def test_bytes_that_are_not_a_model_are_refused(model, spoil):
     data = spoil(network.to_bytes(model))
-    with pytest.raises(ArtifactError, match=rf"^{len(data)} bytes are no readable Keras model"):
+    with pytest.raises(ArtifactError, match=rf"^{len(data)} bytes are not a readable Keras model"):
         network.from_bytes(data)
 
 
@@ -231,18 +231,19 @@ def test_the_golden_check_accepts_rounding_and_refuses_other_weights(model, embe
     assert not golden.golden_matches(stored, np.full_like(stored, np.nan))
 
 
-def test_the_device_is_told_in_a_word():
+def test_the_device_is_cpu_gpu_or_tpu():
     assert any(kind in device() for kind in ("cpu", "gpu", "tpu"))
 
 
-def test_what_decides_whether_there_is_work_does_not_import_keras():
-    names = "architecture fingerprints trunk_weights trunk.golden scores.baselines scores.metrics"
+def test_what_decides_whether_there_is_work_imports_neither_keras_nor_scikit_learn():
+    names = "architecture fingerprints trunk_weights trunk.golden scores.evaluation scores.metrics"
     modules = ", ".join(f"pipeline.model.{name}" for name in [*names.split(), "scores.splits"])
-    code = f"import sys, {modules}; sys.exit('keras' in sys.modules)"
+    slow = "bool({'keras', 'sklearn'} & sys.modules.keys())"
+    code = f"import sys, {modules}; sys.exit({slow})"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_only_the_known_chatter_of_an_import_is_held_back(capfd):
+def test_only_the_known_log_noise_of_an_import_is_filtered(capfd):
     with quietly():
         os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called\n")
         os.write(2, b"I0000 00:00:1795493270.322264    3921 port.cc:153] oneDNN\n")

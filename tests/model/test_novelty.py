@@ -19,7 +19,7 @@ from pipeline.model.novelty import (
 
 
 def maps(count, seed=0, grid=(4, 5, 3)):
-    """Maps whose channels hang together, with another mean in every cell."""
+    """Maps whose channels are correlated, with another mean in every cell."""
     random = np.random.default_rng(seed)
     mixed = random.normal(size=(count, *grid)) @ random.normal(size=(grid[2], grid[2]))
     return (mixed + np.random.default_rng(9).normal(size=grid) * 5).astype(np.float16)
@@ -64,8 +64,8 @@ def test_the_gaussian_is_the_mahalanobis_distance_of_a_cell():
     model = fit(iter([rows]), (4, 5, 3), 10, 0)
     cell = directions(rows)[:, 2, 3].astype(np.float64) * model.scale
     covariance = shrink(np.cov(cell.T, bias=True)[np.newaxis], 50)[0]
-    apart = cell[7] - cell.mean(axis=0)
-    expected = np.sqrt(apart @ np.linalg.inv(covariance) @ apart)
+    centred = cell[7] - cell.mean(axis=0)
+    expected = np.sqrt(centred @ np.linalg.inv(covariance) @ centred)
     assert model.score(rows[7:8]).gaussian_map[0, 2, 3] == pytest.approx(expected, rel=1e-3)
 
 
@@ -73,10 +73,10 @@ def test_the_neighbour_is_the_distance_to_the_nearest_patch_that_was_kept():
     rows, others = maps(6), maps(40, seed=1)
     model = fit(iter([rows]), (4, 5, 3), 7, 0)
     seen = patches(directions(others) * model.scale).reshape(-1, 3)
-    apart = np.linalg.norm(seen[:, np.newaxis] - model.coreset, axis=2).min(axis=1)
+    distances = np.linalg.norm(seen[:, np.newaxis] - model.coreset, axis=2).min(axis=1)
     found = model.score(others).neighbour_map
     assert model.coreset.shape == (7, 3)
-    np.testing.assert_allclose(found.ravel(), apart, atol=1e-3)
+    np.testing.assert_allclose(found.ravel(), distances, atol=1e-3)
 
 
 def test_only_the_direction_of_a_cell_counts_not_its_length():
@@ -85,7 +85,7 @@ def test_only_the_direction_of_a_cell_counts_not_its_length():
     np.testing.assert_allclose(model.score(rows * 3).gaussian, model.score(rows).gaussian, 1e-3)
 
 
-def test_of_boxes_and_teeth_the_middle_counts():
+def test_only_the_middle_of_boxes_and_teeth_counts():
     assert np.argwhere(middle(16, 16)).min() == 3
     assert middle(16, 16).sum() == 100
     rows = maps(20)
@@ -102,7 +102,7 @@ def test_chosen_patches_are_spread_so_that_none_is_far_from_one():
     assert sorted(spread(twice, 10).ravel()) == [0, 1, 2, 3]
 
 
-def test_what_never_varied_in_training_cannot_shout_later():
+def test_what_never_varied_in_training_cannot_dominate_later():
     silent = np.zeros((20, 4, 4, 3), np.float16)
     model = fit(iter([silent]), (4, 4, 3), 5, 0)
     found = model.score(silent + 1)

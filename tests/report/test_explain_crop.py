@@ -93,7 +93,7 @@ def test_embedding_of_another_width_is_refused():
 
 
 def test_bytes_that_are_not_a_head_are_refused():
-    with pytest.raises(ArtifactError, match="no readable head"):
+    with pytest.raises(ArtifactError, match="not a readable head"):
         from_bytes(b"not a model")
     assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
 

@@ -1,7 +1,7 @@
-"""A stored head as plain arrays, for what needs neither Keras nor its seconds of import.
+"""Stored heads as NumPy arrays, for code that must not spend seconds on importing Keras.
 
 A head is dense layers with ReLU and a last one before the softmax. Kernels are float64 (in, out),
-biases float64 (out,): every float32 weight and float16 embedding stands in them unchanged.
+biases float64 (out,), which hold every float32 weight and float16 embedding exactly.
 """
 
 import io
@@ -26,17 +26,17 @@ class DenseNetwork:
 
     @property
     def width(self) -> int:
-        """Values of an embedding that the head takes."""
+        """Values of an embedding that the head expects."""
         return len(self.kernels[0])
 
     def only(self, class_count: int) -> "DenseNetwork":
-        """The head without its outputs after the first `class_count`, such as the background."""
-        *before, kernel = self.kernels
-        *offsets, bias = self.biases
-        return DenseNetwork((*before, kernel[:, :class_count]), (*offsets, bias[:class_count]))
+        """Return the head with its first `class_count` outputs alone, without background."""
+        *kernels, kernel = self.kernels
+        *biases, bias = self.biases
+        return DenseNetwork((*kernels, kernel[:, :class_count]), (*biases, bias[:class_count]))
 
     def logits(self, embedding: np.ndarray) -> np.ndarray:
-        """What the softmax gets for one embedding (width,): float64 (classes,)."""
+        """Inputs of the softmax, float64 (classes,), for one embedding (width,)."""
         value = embedding.astype(np.float64)
         for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
             value = np.maximum(value @ kernel + bias, 0)
@@ -45,23 +45,23 @@ class DenseNetwork:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities (classes,) of logits (classes,)."""
-    raised = np.exp(logits - logits.max())
-    return raised / raised.sum()
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
 
 
 def from_bytes(data: bytes) -> DenseNetwork:
-    """The head in a .keras file: an archive of its description and its weights as HDF5.
+    """Read the head in a .keras file: an archive of its description and its weights as HDF5.
 
-    Raises ArtifactError when it is no such file, or a network with other layers than a head's.
+    Raises ArtifactError when it is not such a file, or a network with other layers than a head's.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            about = json.loads(archive.read("config.json"))["config"]["layers"]
+            described = json.loads(archive.read("config.json"))["config"]["layers"]
             weights = io.BytesIO(archive.read("model.weights.h5"))
-        _, *layers = about
+        _, *layers = described
         _require_dense(layers)
         with h5py.File(weights) as file:
-            # Keras numbers layers of a kind in their order, whatever they are called.
+            # Keras numbers layers of a kind in their order, whatever their names.
             names = ["dense", *(f"dense_{number}" for number in range(1, len(layers)))]
             arrays = [file["layers"][name]["vars"] for name in names]
             return DenseNetwork(
@@ -70,8 +70,8 @@ def from_bytes(data: bytes) -> DenseNetwork:
             )
     except UNREADABLE as error:
         raise ArtifactError(
-            f"{len(data)} bytes are no readable head ({error!r}); a .keras file as Keras 3 writes "
-            "it was expected. Restore the file from your backup, or train a head again."
+            f"{len(data)} bytes are not a readable head ({error!r}); a .keras file as Keras 3 "
+            "writes it was expected. Restore the file from your backup, or train a head again."
         ) from None
 
 

@@ -1,14 +1,14 @@
-"""The head as a network: dense layers, or the convolutions that are dense layers in disguise.
+"""Networks of a head: dense layers, or convolutions that unroll into dense layers.
 
-The head of the notes is Dense 2048 → Dense 1024 → softmax on a map of 16 × 16 × 32. Halving the
-map twice with few weights fits into exactly these sizes:
+The head of the notes is Dense 2048 → Dense 1024 → softmax on a map of 16 × 16 × 32. Two
+convolutions that halve the map give layers of exactly these sizes:
 
     16×16×32 --conv 3×3, stride 2, 32 filters, ReLU--> 8×8×32 = 2048 values
              --conv 3×3, stride 2, 64 filters, ReLU--> 4×4×64 = 1024 values --mean, softmax-->
 
-A convolution is a dense layer whose weights are tied: 28 thousand of them are free instead of
-18.9 million. So a head can be learned in that shape and unrolled into dense layers that give the
-same output. The mean is a weighted one, and where to look is learned.
+A convolution is a dense layer with tied weights: 28 thousand of them are free instead of 18.9
+million. So a head is trained as convolutions where its sizes allow it, and unrolled into dense
+layers that give the same output. The mean over the cells is weighted, and the weights are learned.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ import numpy as np
 from pipeline import config
 from pipeline.errors import ArtifactError
 from pipeline.model.backend import keras
+from pipeline.model.head.rows import Grid
 from pipeline.model.network import in_batches
 
-Grid = tuple[int, int, int]  # row, column, channel of an embedding before it is flattened
 EPSILON = 1e-3  # of the normalisation
 BASIS = 512  # unit vectors at a time when a convolution is unrolled; 8192 at once take 330 MB
 
@@ -28,7 +28,7 @@ BASIS = 512  # unit vectors at a time when a convolution is unrolled; 8192 at on
 def dense_network(
     width: int, settings: config.Head, class_count: int, dropout: float = 0
 ) -> keras.Model:
-    """A head for embeddings of `width` values: dense layers with ReLU, then softmax."""
+    """Build a head for embeddings of `width` values: dense layers with ReLU, then softmax."""
     x = inputs = keras.Input((width,), name="embedding")
     for number, size in enumerate(settings.units, start=1):
         start = keras.initializers.HeNormal(seed=settings.seed + number)
@@ -40,9 +40,9 @@ def dense_network(
 
 
 def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
-    """The head in its convolutional shape, for standardised embeddings of `grid`.
+    """Build the head as convolutions, for standardised embeddings of `grid`.
 
-    Normalised while it learns: on the first of five grouped folds of 601 crops, random trunk, the
+    Batch-normalised in training: on the first of five grouped folds of 601 crops, random trunk, the
     test AUROC was 0.755 with the normalisation and 0.690 without.
     """
     inputs = keras.Input((int(np.prod(grid)),), name="embedding")
@@ -53,7 +53,7 @@ def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -
 
 
 def pooled(x, filters: Sequence[int], seed: int):
-    """Normalised convolutions of a map, each halving it, and the mean over what is left."""
+    """Apply normalised convolutions, each halving the map, and the mean over the last cells."""
     for number, count in enumerate(filters, start=1):
         start = keras.initializers.HeNormal(seed=seed + number)
         x = convolution(count, kernel_initializer=start)(x)
@@ -63,14 +63,14 @@ def pooled(x, filters: Sequence[int], seed: int):
 
 
 class SpatialWeights(keras.layers.Layer):
-    """The weighted mean over the cells of maps (N, rows, columns, channels): (N, channels).
+    """Weighted mean over the cells of maps (N, rows, columns, channels): (N, channels).
 
-    Weights are those of a softmax over the cells; they are learned, and begin in the middle, where
-    a crop around a box has its tooth.
+    The weights are a softmax over the cells. They are learned, and initially largest in the middle,
+    where a crop around a box has its tooth.
     """
 
     def build(self, shape):
-        """Make the logarithm of a weight per cell."""
+        """Create the logarithm of a weight per cell."""
         hill = np.outer(*(np.hanning(size + 2)[1:-1] for size in shape[1:3]))
         self.place = self.add_weight(
             name="place",
@@ -92,15 +92,15 @@ def convolution(filters: int, **others) -> keras.layers.Conv2D:
         3,
         strides=2,
         padding="same",
-        use_bias=False,  # the normalisation adds one
+        use_bias=False,  # the normalisation has one
         data_format="channels_last",
         **others,
     )
 
 
 def classes(class_count: int) -> keras.layers.Dense:
-    """The last layer."""
-    # Zeros: every class starts out equally likely. With random numbers here, 400 crops of real
+    """Create the last layer."""
+    # Zeros: every class is equally likely at first. With random numbers here, 400 crops of real
     # panoramics were overfitted within two epochs, and the best class-balanced validation loss of
     # two splits was 2.1 and 2.4 instead of 1.5 and 1.6; ln 6 = 1.8 is that of a guess.
     return keras.layers.Dense(
@@ -113,7 +113,7 @@ def apply_dropout(x, share: float, seed: int):
 
 
 def filters_of(grid: Grid, units: Sequence[int]) -> list[int] | None:
-    """Filters of the convolutions that give layers of `units` values, None when none do."""
+    """Filters of the convolutions that give layers of `units` values; None when none do."""
     rows, columns, _ = grid
     found = []
     for size in units:
@@ -125,19 +125,19 @@ def filters_of(grid: Grid, units: Sequence[int]) -> list[int] | None:
 
 
 def free_parameters(model: keras.Model) -> int:
-    """Weights that learning can change."""
+    """Number of weights that training can change."""
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 def unroll(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
-    """Weights of `dense` that give what `shared` gives with `weights`.
+    """Weights of `dense_network` equivalent to those of `convolutional_network`.
 
-    Row i of an unrolled kernel is what the convolution makes of the i-th unit vector.
+    Row i of an unrolled kernel is the convolution of the i-th unit vector.
     """
-    *before, where, kernel, bias = weights
+    *convolutions, cells, kernel, bias = weights
     found, shape = [], grid
-    for place in range(0, len(before), 5):
-        tied, offset = normalise(*before[place : place + 5])
+    for first in range(0, len(convolutions), 5):
+        tied, offset = fold_normalisation(*convolutions[first : first + 5])
         width = int(np.prod(shape))
         blocks = [
             np.asarray(
@@ -153,28 +153,27 @@ def unroll(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
         ]
         rows = np.concatenate(blocks)[:width]
         shape = rows.shape[1:]
-        cells = shape[0] * shape[1]
-        found += [rows.reshape(width, -1), np.tile(offset, cells)]
-    share = np.exp(where - where.max())
+        found += [rows.reshape(width, -1), np.tile(offset, shape[0] * shape[1])]
+    share = np.exp(cells - cells.max())
     return [*found, np.kron((share / share.sum())[:, np.newaxis], kernel), bias]
 
 
-def normalise(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel and bias of a convolution that does what a normalised one does once it has learned."""
+def fold_normalisation(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias of a convolution equivalent to a trained, batch-normalised one."""
     scale = gamma / np.sqrt(variance + EPSILON)
     return kernel * scale, beta - mean * scale
 
 
 def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Divide what the softmax gets."""
-    *before, kernel, bias = model.get_weights()
-    model.set_weights([*before, kernel / temperature, bias / temperature])
+    """Divide the inputs of the softmax by a temperature, in place."""
+    *hidden, kernel, bias = model.get_weights()
+    model.set_weights([*hidden, kernel / temperature, bias / temperature])
 
 
 def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
-    """What a network says, float32 (N, outputs), of embeddings (N, width), row for row.
+    """Softmax outputs of a head, float32 (N, outputs), for embeddings (N, width), row for row.
 
-    A background, where it was learned, is the last column. Raises ArtifactError when the
+    The background, where it was learned, is the last column. Raises ArtifactError when the
     embeddings are not as wide as the head expects.
     """
     if embeddings.shape[1:] != model.input_shape[1:]:

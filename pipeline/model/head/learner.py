@@ -1,4 +1,4 @@
-"""A head on its way: the network in the shape in which it learns, and one epoch after the other."""
+"""Training of a head step by step: its network, one epoch after the other, and the dense result."""
 
 from collections.abc import Callable
 
@@ -10,113 +10,118 @@ from pipeline.model.head import layers
 from pipeline.model.head.augment import augment
 from pipeline.model.head.background import split_background
 from pipeline.model.head.calibration import fit_temperature
-from pipeline.model.head.layers import Grid, predict
+from pipeline.model.head.layers import predict
 from pipeline.model.head.rows import (
-    Background,
     ConcatenatedEmbeddings,
-    Embeddings,
+    HeadData,
     Standardisation,
     over_rows,
     shuffled_batches,
 )
 from pipeline.model.network import compile_for_inference
 
-CAREFUL = 0.03  # of the learning rate, for weights that were learned already
+WARM_START_RATE = 0.03  # share of the learning rate, for weights that were learned already
 SMALLEST = 1e-7  # probability whose logarithm is taken instead of that of zero
 
 
 class Learner:
-    """A network on its way: in the shape in which it learns, on standardised features."""
+    """A head in training: on standardised embeddings, with shared weights where sizes allow it.
 
-    def __init__(
-        self,
-        source: Embeddings,
-        classes: np.ndarray,
-        learn: np.ndarray,
-        class_count: int,
-        settings: config.Head,
-        grid: Grid | None,
-        background: Background | None = None,
-    ):
-        """Measure the training rows and build the network; `grid` asks for shared weights."""
-        self.settings, self.grid, self.class_count = settings, grid, class_count
-        self.outputs = class_count + bool(background)
+    Background rows follow the labelled ones; masks (N,) are of the labelled rows alone.
+    """
+
+    def __init__(self, data: HeadData, settings: config.Head):
+        """Build the network and measure the training rows."""
+        self.settings, self.validation = settings, data.validation
+        self.class_count, background = len(data.class_names), data.background
+        self.outputs = self.class_count + bool(background)
+        source, classes, learn = data.embeddings, data.classes, data.train
         if background:
             source = ConcatenatedEmbeddings(source, len(classes), background.embeddings)
-            classes = np.append(classes, np.full(len(background.learn), class_count))
+            classes = np.append(classes, np.full(len(background.learn), self.class_count))
             learn = np.append(learn, background.learn)
         self.source, self.classes, self.learn = source, classes, learn
-        self.measured = Standardisation.of(source, learn, grid[-1] if grid else None)
-        self.standardised = self.measured
-        self.weights = class_weights(classes[learn], self.outputs)
+        shared = data.grid and layers.filters_of(data.grid, settings.units)
+        self.grid = data.grid if shared else None
+        channels = self.grid[-1] if self.grid else None
+        self.standardisation = Standardisation.of(source, learn, channels)
+        self.scaling = self.standardisation  # what the network's inputs go through
+        self.class_weights = class_weights(classes[learn], self.outputs)
         self.random = np.random.default_rng(settings.seed)
-        if grid:
-            self.model = layers.convolutional_network(grid, settings, self.outputs)
+        if self.grid:
+            self.model = layers.convolutional_network(self.grid, settings, self.outputs)
         else:
-            self.model = layers.dense_network(
-                source.width, settings, self.outputs, settings.dropout
-            )
+            width, dropout = source.width, settings.dropout
+            self.model = layers.dense_network(width, settings, self.outputs, dropout)
         self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
         compile_for_training(self.model, settings, self.steps)
 
-    def begin(self, weights: list[np.ndarray], judge: np.ndarray) -> None:
-        """Begin with weights that were learned on raw embeddings, and go on in small steps."""
+    def warm_start(self, weights: list[np.ndarray]) -> None:
+        """Start from weights that were learned on raw embeddings, and go on in small steps."""
         width = self.source.width
-        self.standardised = Standardisation(np.zeros(width), np.ones(width))
+        self.scaling = Standardisation(np.zeros(width), np.ones(width))
         self.model.set_weights(weights)
-        # Calibrated first: else any step that only makes it surer or less sure lowers the loss.
-        temperature = fit_temperature(self.probabilities(judge), self.truth_of(judge))
+        # Calibrated first: else any step that only changes how sure it is lowers the loss.
+        temperature = fit_temperature(*self.validation_predictions())
         layers.divide_logits(self.model, temperature)
-        rate = self.settings.learning_rate * CAREFUL
+        rate = self.settings.learning_rate * WARM_START_RATE
         settings = self.settings.model_copy(update={"learning_rate": rate})
         compile_for_training(self.model, settings, self.steps)
 
-    def epoch(self) -> float:
-        """Learn from every training row once; returns the mean loss."""
+    def train_epoch(self) -> float:
+        """Learn from every training row once; return the mean loss."""
         size, total, count = self.settings.batch_size, 0.0, 0
         for numbers, rows in shuffled_batches(self.source, self.learn, size, self.random):
-            batch = self.standardised(rows)
+            batch = self.scaling(rows)
             if self.grid:
-                batch = augment(batch, self.grid, self.settings, self.random)
-            truth = self.classes[numbers]
-            # A short batch would be a second trace: rows that count nothing fill it up.
-            counts = np.pad(self.weights[truth], (0, size - len(truth)))
-            batch, truth = np.resize(batch, (size, batch.shape[1])), np.resize(truth, size)
-            # Keras 3.15 forgets the batches before in `train_on_batch`, so the mean is taken here.
-            total += float(self.model.train_on_batch(batch, truth, sample_weight=counts)) * size
+                batch = augment(batch, self.grid, self.random)
+            classes = self.classes[numbers]
+            # A short batch would be a second trace: rows of weight 0 fill it up.
+            weights = np.pad(self.class_weights[classes], (0, size - len(classes)))
+            batch, classes = np.resize(batch, (size, batch.shape[1])), np.resize(classes, size)
+            # Keras 3.15 forgets earlier batches in `train_on_batch`, so the mean is taken here.
+            loss = self.model.train_on_batch(batch, classes, sample_weight=weights)
+            total += float(loss) * size
             count += len(numbers)
         return total / count
 
-    def judged(self, judge: np.ndarray) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Class-balanced loss and plain accuracy on the validation rows."""
-        found, truth = self.probabilities(judge), self.truth_of(judge)
-        loss = -np.log(np.maximum(found[np.arange(len(truth)), truth], SMALLEST))
+        found, classes = self.validation_predictions()
+        loss = -np.log(np.maximum(found[np.arange(len(classes)), classes], SMALLEST))
         return {
-            "validation_loss": float(np.average(loss, weights=self.weights[truth])),
-            "validation_accuracy": float(np.mean(found.argmax(axis=1) == truth)),
+            "validation_loss": float(np.average(loss, weights=self.class_weights[classes])),
+            "validation_accuracy": float(np.mean(found.argmax(axis=1) == classes)),
         }
 
-    def probabilities(self, wanted: np.ndarray) -> np.ndarray:
-        """Of the rows of the mask `wanted` (N,), in their order, before any temperature."""
-        found = self.over(wanted, lambda rows: predict(self.model, self.standardised(rows)))
-        return split_background(found, self.class_count)[0]
+    def validation_predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (n, classes) of the validation rows before calibration, and classes (n,).
 
-    def over(self, wanted: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """What `work` makes of the labelled rows of the mask `wanted` (N,), in their order."""
-        every = np.pad(wanted, (0, len(self.classes) - len(wanted)))
-        return over_rows(self.source, every, work)
+        Given that there is a tooth: a labelled row is never background.
+        """
+        return self.predict_proba(self.validation), self.classes_of(self.validation)
 
-    def truth_of(self, wanted: np.ndarray) -> np.ndarray:
-        """Classes of the rows of the mask `wanted` (N,)."""
-        return self.classes[: len(wanted)][wanted]
+    def predict_proba(self, mask: np.ndarray) -> np.ndarray:
+        """Probabilities (n, classes) of the rows of `mask` (N,), in order, before calibration."""
+        outputs = self.map_rows(mask, lambda rows: predict(self.model, self.scaling(rows)))
+        return split_background(outputs, self.class_count)[0]
 
-    def as_dense(self, temperature: float) -> keras.Model:
-        """The head as it is stored: dense layers on raw embeddings, calibrated."""
+    def map_rows(self, mask: np.ndarray, function: Callable[[np.ndarray], np.ndarray]):
+        """Apply `function` to the labelled rows of `mask` (N,), in their order."""
+        every = np.pad(mask, (0, len(self.classes) - len(mask)))
+        return over_rows(self.source, every, function)
+
+    def classes_of(self, mask: np.ndarray) -> np.ndarray:
+        """Classes of the labelled rows of `mask` (N,)."""
+        return self.classes[: len(mask)][mask]
+
+    def to_dense(self, temperature: float) -> keras.Model:
+        """Build the head as it is stored: dense layers on raw embeddings, calibrated."""
         weights = self.model.get_weights()
         if self.grid:
             weights = layers.unroll(weights, self.grid)
         model = layers.dense_network(self.source.width, self.settings, self.outputs)
-        model.set_weights(self.standardised.folded_into(weights))
+        model.set_weights(self.scaling.folded_into(weights))
         layers.divide_logits(model, temperature)
         return compile_for_inference(model)
 
@@ -124,9 +129,9 @@ class Learner:
 def compile_for_training(
     model: keras.Model, settings: config.Head, steps: int, loss: keras.losses.Loss | None = None
 ) -> None:
-    """Prepare `model` for `train_on_batch` with class numbers, or what `loss` takes.
+    """Compile `model` for `train_on_batch` with class numbers, or with what `loss` takes.
 
-    XLA as in `network.ready`.
+    XLA as in `network.compile_for_inference`.
     """
     optimizer = keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps),
@@ -141,15 +146,15 @@ def compile_for_training(
 
 
 def class_weights(classes: np.ndarray, class_count: int) -> np.ndarray:
-    """A weight per class, larger for rarer ones; their mean row has 1.
+    """Return a weight per class, larger for rarer ones; the mean over the rows is 1.
 
     The square root of full balancing: with classes of a handful of rows among 444, full balancing
-    lets them rule the loss. Over four grouped splits of 601 real crops the root gave a higher test
-    AUROC in all (mean at the best epoch by validation AUROC 0.79 against 0.76).
+    lets them dominate the loss. Over four grouped splits of 601 real crops the root gave a higher
+    test AUROC in all (mean at the best epoch by validation AUROC 0.79 against 0.76).
     """
     counts = np.bincount(classes, minlength=class_count)
     present = counts > 0
-    # A class without a training row keeps the mean weight: it may still stand in validation.
+    # A class without a training row keeps the mean weight: it may occur in validation.
     weights = np.ones(class_count, np.float32)
     weights[present] = np.sqrt(len(classes) / counts[present])
     weights[present] *= len(classes) / (weights * counts)[present].sum()

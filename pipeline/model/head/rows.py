@@ -1,8 +1,8 @@
-"""Embeddings as learning reads them: block by block, shuffled within bounds, standardised.
+"""Embeddings to train on: read block by block, shuffled in a pool of bounded size, standardised.
 
-Embeddings are float16 (rows, width) and stay so until a batch is needed as float32. What is held
-at a time does not grow with the number of rows; labels, sides and other small facts are arrays in
-memory, one value per row, and rows are known by their number in those.
+Embeddings are float16 (rows, width) and stay so until a batch is needed as float32. The memory in
+use does not grow with the number of rows; labels, sides and other small facts are arrays in memory,
+one value per row, and rows are identified by their number in those.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,30 +11,31 @@ from typing import Protocol
 
 import numpy as np
 
-BLOCK = 1024  # rows that `Held` gives at a time
+BLOCK = 1024  # rows of a block of `InMemoryEmbeddings`
 # Rows among which a batch is drawn: 128 MiB of embeddings of 8192 values.
 POOL = 8192
-# A feature that hardly varied in training must not shout when it does later: deviations below
+# A feature that hardly varied in training must not dominate when it does later: deviations below
 # this share of the mean deviation count as that share.
 LEAST_DEVIATION = 0.1
 
+Grid = tuple[int, int, int]  # (row, column, channel) of an embedding before it is flattened
 Block = tuple[np.ndarray, np.ndarray]  # row numbers (n,) and their embeddings float16 (n, width)
 
 
 class Embeddings(Protocol):
-    """Embeddings of many rows, wherever they lie."""
+    """Embeddings of N rows, in memory or in Parquet."""
 
     width: int
 
     def blocks(
-        self, wanted: np.ndarray, random: np.random.Generator | None = None
+        self, mask: np.ndarray, random: np.random.Generator | None = None
     ) -> Iterator[Block]:
-        """Every row of the mask `wanted` (N,) once; in another order when `random` is given."""
+        """Yield every row of `mask` (N,) once; in random order when `random` is given."""
 
 
 @dataclass(frozen=True)
 class InMemoryEmbeddings:
-    """Embeddings that are in memory, float16 (N, width)."""
+    """Embeddings in memory, float16 (N, width)."""
 
     array: np.ndarray
 
@@ -43,10 +44,10 @@ class InMemoryEmbeddings:
         return self.array.shape[1]
 
     def blocks(
-        self, wanted: np.ndarray, random: np.random.Generator | None = None
+        self, mask: np.ndarray, random: np.random.Generator | None = None
     ) -> Iterator[Block]:
-        """See `Embeddings`; with `random`, any order of the rows is as likely as any other."""
-        numbers = np.flatnonzero(wanted)
+        """See `Embeddings`; with `random`, all orders of the rows are equally likely."""
+        numbers = np.flatnonzero(mask)
         if random:
             numbers = random.permutation(numbers)
         for start in range(0, len(numbers), BLOCK):
@@ -67,37 +68,54 @@ class ConcatenatedEmbeddings:
         return self.first.width
 
     def blocks(
-        self, wanted: np.ndarray, random: np.random.Generator | None = None
+        self, mask: np.ndarray, random: np.random.Generator | None = None
     ) -> Iterator[Block]:
-        """See `Embeddings`; with `random`, blocks of both take turns by chance."""
-        parts = [wanted[: self.count], wanted[self.count :]]
-        left = np.array([part.sum() for part in parts], float)
-        streams = [self.first.blocks(parts[0], random), self.second.blocks(parts[1], random)]
-        while left.any():
-            at = random.choice(2, p=left / left.sum()) if random else int(left[0] == 0)
-            numbers, rows = next(streams[at])
-            left[at] -= len(numbers)
-            yield numbers + at * self.count, rows
+        """See `Embeddings`; with `random`, blocks of both alternate at random."""
+        masks = [mask[: self.count], mask[self.count :]]
+        remaining = np.array([each.sum() for each in masks], float)
+        streams = [self.first.blocks(masks[0], random), self.second.blocks(masks[1], random)]
+        while remaining.any():
+            source = (
+                random.choice(2, p=remaining / remaining.sum())
+                if random
+                else int(remaining[0] == 0)
+            )
+            numbers, rows = next(streams[source])
+            remaining[source] -= len(numbers)
+            yield numbers + source * self.count, rows
 
 
 @dataclass(frozen=True)
 class Background:
-    """Rows without a finding, and which of them (N,) a head learns from."""
+    """Embeddings of N places without a tooth, and the mask (N,) of those to learn from."""
 
     embeddings: Embeddings
     learn: np.ndarray
 
 
+@dataclass(frozen=True)
+class HeadData:
+    """What a head is trained on: N labelled embeddings, and background if there is any."""
+
+    embeddings: Embeddings
+    classes: np.ndarray  # numbers into `class_names` (N,)
+    class_names: tuple[str, ...]  # the normal class first
+    train: np.ndarray  # boolean (N,)
+    validation: np.ndarray  # boolean (N,)
+    grid: Grid | None = None  # None for embeddings that are no map
+    background: Background | None = None
+
+
 def shuffled_batches(
-    source: Embeddings, wanted: np.ndarray, size: int, random: np.random.Generator
+    source: Embeddings, mask: np.ndarray, size: int, random: np.random.Generator
 ) -> Iterator[Block]:
-    """One epoch in batches of `size`, all full but the last: every wanted row once.
+    """Yield one epoch in batches of `size`, all full but the last: every row of `mask` once.
 
     Blocks come in random order into a pool of `POOL` rows or a block more, and batches are drawn
-    from the pool, so a batch mixes rows that lie far apart without all being held.
+    from the pool, so a batch mixes rows that are stored far apart without reading all of them.
     """
     pool: list[Block] = []
-    for block in source.blocks(wanted, random):
+    for block in source.blocks(mask, random):
         pool.append(block)
         if sum(len(numbers) for numbers, _ in pool) >= POOL:
             pool = [(yield from _drawn(pool, size, random))]
@@ -107,21 +125,21 @@ def shuffled_batches(
 
 
 def over_rows(
-    source: Embeddings, wanted: np.ndarray, work: Callable[[np.ndarray], np.ndarray]
+    source: Embeddings, mask: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """What `work` makes of the wanted rows, in their order, block by block.
+    """Apply `function` to the rows of `mask` block by block; the results in order of the rows.
 
-    `work` takes embeddings (n, width) and gives an array of n rows.
+    `function` takes embeddings (n, width) and returns an array of n rows.
     """
     numbers, results = [], []
-    for some, rows in source.blocks(wanted):
+    for some, rows in source.blocks(mask):
         numbers.append(some)
-        results.append(work(rows))
+        results.append(function(rows))
     return np.concatenate(results)[np.argsort(np.concatenate(numbers))]
 
 
 def _drawn(pool: list[Block], size: int, random: np.random.Generator):
-    """Full batches from the pool; returns the rows that are left, fewer than `size`."""
+    """Yield full batches from the pool; return the remaining rows, fewer than `size`."""
     numbers = np.concatenate([numbers for numbers, _ in pool] or [np.zeros(0, int)])
     rows = np.concatenate([rows for _, rows in pool]) if pool else np.zeros((0, 0), np.float16)
     pool.clear()
@@ -135,7 +153,7 @@ def _drawn(pool: list[Block], size: int, random: np.random.Generator):
 
 @dataclass(frozen=True)
 class Standardisation:
-    """What makes features of mean 0 and deviation 1 over the training rows."""
+    """Scaling of features to mean 0 and deviation 1 over the training rows."""
 
     mean: np.ndarray  # (width,) float64
     scale: np.ndarray  # (width,) float64, one over the deviation
@@ -144,10 +162,10 @@ class Standardisation:
     def of(
         cls, source: Embeddings, learn: np.ndarray, channels: int | None = None
     ) -> "Standardisation":
-        """Measure the rows of the mask `learn` in one pass.
+        """Measure the rows of the mask `learn` (N,) in one pass.
 
-        With `channels`, the last axis of the map, every cell of a channel gets the same mean and
-        deviation; else every value its own.
+        With `channels`, the last axis of the map, all cells of a channel share one mean and
+        deviation; without, every value has its own.
         """
         group = channels or source.width
         total, squares, count = np.zeros(group), np.zeros(group), 0
@@ -163,16 +181,16 @@ class Standardisation:
         return cls(np.tile(mean, cells), np.tile(1 / np.maximum(deviation, least or 1), cells))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Standardised embeddings, float32."""
+        """Standardise embeddings (n, width) to float32."""
         mean, scale = self.mean.astype(np.float32), self.scale.astype(np.float32)
         return (rows.astype(np.float32) - mean) * scale
 
     def inverse(self, rows: np.ndarray) -> np.ndarray:
-        """Raw embeddings of standardised rows, float32."""
+        """Return raw embeddings, float32, from standardised ones."""
         return (rows / self.scale + self.mean).astype(np.float32)
 
     def folded_into(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Weights that do to raw embeddings what `weights` did to standardised ones.
+        """Return weights that do to raw embeddings what `weights` do to standardised ones.
 
         ((x - m)·s)·W + b = x·(s·W) + (b - (m·s)·W), with s along the rows of W.
         """
@@ -181,7 +199,7 @@ class Standardisation:
         return [kernel.astype(np.float32), (bias - self.mean @ kernel).astype(np.float32), *others]
 
     def folded_out_of(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Weights that do to standardised rows what `weights` do to raw embeddings."""
+        """Return weights that do to standardised rows what `weights` do to raw embeddings."""
         kernel, bias, *others = weights
         free = kernel / self.scale[:, np.newaxis]
         return [free.astype(np.float32), (bias + self.mean @ kernel).astype(np.float32), *others]

@@ -63,7 +63,7 @@ class Teacher:
         return every[:, : said.shape[1]].astype(np.float32)
 
 
-def teacher_beside(network: keras.Model, learner: Learner, judge: np.ndarray) -> Teacher | None:
+def teacher_beside(network: keras.Model, learner: Learner) -> Teacher | None:
     """The calibrated `network` and a machine, which is chosen on the validation rows (N,).
 
     The machine learns from the learner's training rows with a label. Its scores get the mean and
@@ -73,19 +73,20 @@ def teacher_beside(network: keras.Model, learner: Learner, judge: np.ndarray) ->
     Features are standardised as for the network, channel by channel: were it cell by cell, a map
     that is moved would have values where training rows hardly vary, and lie far from all of them.
     """
+    judge = learner.validation
     learn, abnormal = learner.learn[: len(judge)], learner.classes[: len(judge)] > 0
     if len(np.unique(abnormal[learn])) < 2 or learn.sum() > MOST_ROWS:
         return None
-    rows, judged = (learner.over(mask, learner.measured) for mask in (learn, judge))
+    rows, judged = (learner.map_rows(mask, learner.standardisation) for mask in (learn, judge))
     machine = svm.fit_svm(rows, abnormal[learn], judged, abnormal[judge])
     scores = machine.scores(judged)
     if len(scores) > 1 and scores.std() < LEAST_SPREAD:
         return None
-    said = learner.over(judge, lambda raw: predict(network, raw))
+    said = learner.map_rows(judge, lambda raw: predict(network, raw))
     said = log_odds(split_background(said, learner.class_count)[0])
     scale = float(said.std() / max(scores.std(), LEAST_SPREAD))
     offset = float(said.mean() - scores.mean() * scale)
-    return Teacher(network, learner.measured, machine, scale, offset, learner.class_count)
+    return Teacher(network, learner.standardisation, machine, scale, offset, learner.class_count)
 
 
 def taught(
@@ -114,9 +115,9 @@ def mixtures(learner: Learner) -> Iterator[np.ndarray]:
     epochs = (shuffled_batches(learner.source, learner.learn, ROWS, random) for _ in count())
     for _, rows in chain.from_iterable(epochs):
         # Few rows come again within a step, so that all steps are of one size.
-        rows = np.resize(learner.measured(rows), (ROWS, rows.shape[1]))
+        rows = np.resize(learner.standardisation(rows), (ROWS, rows.shape[1]))
         if grid:
-            rows = augment(rows, grid, learner.settings, random)
+            rows = augment(rows, grid, random)
         angle = random.uniform(0, np.pi / 2, (ROWS, 1)).astype(np.float32)
         yield np.cos(angle) * rows + np.sin(angle) * rows[random.permutation(ROWS)]
 

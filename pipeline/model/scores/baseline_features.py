@@ -1,4 +1,4 @@
-"""What baselines see of a crop instead of its embedding: few pixels, edges, or its place alone."""
+"""Features of crops for baselines: few pixels, edges, or position and size alone."""
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,10 @@ HOG_SIDE, HOG_CELL = 128, 16
 
 def thumbnails(crops: np.ndarray) -> np.ndarray:
     """Block means of crops (N, side, side), float32 (N, 1024)."""
-    return averaged(crops, THUMBNAIL).reshape(len(crops), -1)
+    return block_means(crops, THUMBNAIL).reshape(len(crops), -1)
 
 
-def averaged(crops: np.ndarray, size: int) -> np.ndarray:
+def block_means(crops: np.ndarray, size: int) -> np.ndarray:
     """Block means of crops (N, side, side), float32 (N, size, size).
 
     Blocks differ by a pixel when `size` does not divide the side; a smaller side keeps its pixels.
@@ -32,8 +32,8 @@ def edges_of(crops: np.ndarray) -> np.ndarray:
 
     Source: Dalal & Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
     """
-    small = averaged(crops, HOG_SIDE)
-    # Crops smaller than that have fewer pixels, and cells as many times smaller.
+    small = block_means(crops, HOG_SIDE)
+    # Smaller crops keep their pixels and get proportionally smaller cells.
     cell = max(1, small.shape[1] * HOG_CELL // HOG_SIDE)
     return np.stack(
         [hog(crop, pixels_per_cell=(cell, cell), cells_per_block=(2, 2)) for crop in small]
@@ -41,7 +41,7 @@ def edges_of(crops: np.ndarray) -> np.ndarray:
 
 
 def place(facts: pd.DataFrame) -> np.ndarray:
-    """Where a region lies on its scan and how large the scan is, float32 (N, 4).
+    """Position of a region on its scan and size of the scan, float32 (N, 4).
 
     `facts` are columns of the features table.
     """
@@ -51,6 +51,6 @@ def place(facts: pd.DataFrame) -> np.ndarray:
 
 
 def place_and_box(facts: pd.DataFrame) -> np.ndarray:
-    """What `place` tells, and width and height of the region in pixels, float32 (N, 6)."""
+    """The features of `place`, and width and height of the region in pixels, float32 (N, 6)."""
     box = facts[["region_w", "region_h"]].to_numpy(np.float32)
     return np.concatenate([place(facts), box], axis=1)

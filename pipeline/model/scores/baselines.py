@@ -1,10 +1,10 @@
-"""What a head has to beat: simple methods on the same embeddings, crops and facts.
+"""Baselines that a head is compared with: simple methods on the same embeddings, crops and facts.
 
-All learn on training rows, choose the strength of their penalty on validation rows and give
-float32 probabilities for all rows. `classes` is the class number of every row, -1 where nobody
-knows it, and 0 for the normal class; the masks are boolean (N,). Logistic regressions tell all
-classes apart and give (N, classes); support-vector machines tell the normal class from the rest
-and give (N, 2), whose values are scores between 0 and 1 rather than calibrated probabilities.
+All learn on training rows, choose the strength of their penalty on validation rows and return
+float32 probabilities for all rows. `classes` is the class number of every row, -1 where it is
+unknown, and 0 for the normal class; the masks are boolean (N,). Logistic regressions separate all
+classes and return (N, classes); support-vector machines separate the normal class from the rest
+and return (N, 2), whose values are scores between 0 and 1 rather than calibrated probabilities.
 """
 
 import numpy as np
@@ -19,23 +19,23 @@ STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C, on standardised 
 
 
 def cap_rows(sides: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
-    """Which rows baselines see: all, or `most` of every side, drawn the same way every time."""
+    """Mask of the rows that baselines see: all, or `most` of every side, the same every time."""
     kept = np.zeros(len(sides), bool)
     random = np.random.default_rng(0)
     for side in np.unique(sides):
-        here = np.flatnonzero(sides == side)
-        kept[here if len(here) <= most else random.choice(here, most, replace=False)] = True
+        rows = np.flatnonzero(sides == side)
+        kept[rows if len(rows) <= most else random.choice(rows, most, replace=False)] = True
     return kept
 
 
 def regression(features, classes, train, validation, class_count: int) -> np.ndarray:
-    """Logistic regression on features (N, width) of any float type."""
+    """Fit a logistic regression on features (N, width) of any float type."""
     features = standardised(np.asarray(features, np.float32), train)
     return logistic(rotated(features, train), classes, train, validation, class_count)
 
 
 def support_vector_machine(features, classes, train, validation) -> np.ndarray:
-    """A support-vector machine with a Gaussian kernel on features (N, width) of any float type.
+    """Fit a support-vector machine with a Gaussian kernel on features (N, width) of any float type.
 
     Raises NotEnoughData when the training rows lack the normal class or the rest, or there are no
     validation rows.
@@ -43,7 +43,7 @@ def support_vector_machine(features, classes, train, validation) -> np.ndarray:
     features = standardised(np.asarray(features, np.float32), train)
     train, validation = train & (classes >= 0), validation & (classes >= 0)
     abnormal = classes > 0
-    require(len(np.unique(abnormal[train])), validation)
+    require_enough(len(np.unique(abnormal[train])), validation)
     model = svm.fit_svm(
         features[train], abnormal[train], features[validation], abnormal[validation]
     )
@@ -52,39 +52,39 @@ def support_vector_machine(features, classes, train, validation) -> np.ndarray:
 
 
 def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Features with mean 0 and deviation 1 over the training rows; constant ones become 0."""
+    """Scale features to mean 0 and deviation 1 over the training rows; constant ones become 0."""
     mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
     scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
     return (features - mean) * scale
 
 
 def rotated(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The same rows in the coordinates that the training rows span.
+    """Rotate the rows into coordinates of the span of the training rows.
 
-    A penalised logistic regression stays inside that span, so this changes no probability: 1 000
-    training rows need 1 000 coordinates instead of 8 192. It is not a selection of components.
+    The weights of a penalised logistic regression lie in that span, so this changes no probability:
+    1 000 training rows need 1 000 coordinates instead of 8 192. No component is left out.
     """
-    known = features[train]
-    if len(known) >= features.shape[1]:
+    rows = features[train]
+    if len(rows) >= features.shape[1]:
         return features
-    values, vectors = np.linalg.eigh((known @ known.T).astype(np.float64))
+    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
     kept = values > values[-1] * 1e-7  # below that, rounding of float32
-    return features @ (known.T @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
+    return features @ (rows.T @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
 
 
 def logistic(features, classes, train, validation, class_count: int) -> np.ndarray:
-    """Probabilities of the regression that does best on the validation rows.
+    """Fit regressions of several strengths; return the probabilities of the best one.
 
-    Best is the lowest mean negative log-probability of the true class. Raises NotEnoughData when
-    the training rows hold fewer than two classes or there are no validation rows.
+    Best is the lowest mean negative log-likelihood of the validation rows. Raises NotEnoughData
+    when the training rows hold fewer than two classes or there are no validation rows.
     """
     train, validation = train & (classes >= 0), validation & (classes >= 0)
-    require(len(np.unique(classes[train])), validation)
+    require_enough(len(np.unique(classes[train])), validation)
     best, least = None, np.inf
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-        # Its many small products only wait for each other in several threads: one thread took
-        # 0.6 s instead of 3.3 s for 250 rows of 1024 features on two busy cores.
+        # Its products are too small for several threads: one thread took 0.6 s instead of 3.3 s
+        # for 250 rows of 1024 features on two busy cores.
         with threadpool_limits(1):
             model.fit(features[train], classes[train])
         found = np.zeros((len(features), class_count), np.float32)
@@ -96,8 +96,8 @@ def logistic(features, classes, train, validation, class_count: int) -> np.ndarr
     return best
 
 
-def require(kinds: int, validation: np.ndarray) -> None:
-    """Raise NotEnoughData when there is nothing to tell apart or nothing to choose by."""
+def require_enough(kinds: int, validation: np.ndarray) -> None:
+    """Raise NotEnoughData without two classes to learn or without validation rows."""
     if kinds < 2 or not validation.any():
         raise NotEnoughData(
             f"Training rows hold {kinds} classes and there are {validation.sum()} validation rows; "

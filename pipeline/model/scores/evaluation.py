@@ -1,4 +1,4 @@
-"""All measures of one score on a group of test rows, at thresholds that validation rows gave.
+"""Measures of one score on a group of test rows, at thresholds chosen on validation rows.
 
 `positive` is boolean (N,): abnormal, or of one class against the rest. `scores` are probabilities
 of that, float (N,), `patients` texts (N,). Intervals are those of `resampling`: over patients.
@@ -28,12 +28,12 @@ FIXED = ("auroc", "auprc", "f1", *BOTH, "ppv", "brier", "calibration_error")
 NOTHING_FLAGGED = "no row reaches the operating point"
 ALL_AGREE = "no interval: all draws agree"
 NO_NEGATIVE = "no negative validation row to choose the threshold by"
-LEAST_PATIENTS = 10  # a group of fewer is hidden: its numbers mean little, and tell of people
+MIN_PATIENTS = 10  # smaller groups are hidden: their scores mean little, and reveal people
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Scores from which on a row is flagged; validation rows alone decide them."""
+    """Scores from which on a row is flagged, chosen on validation rows alone."""
 
     operating: float
     at_specificity: dict[float, float | None]  # None without negative validation rows
@@ -41,7 +41,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Bin:
-    """One tenth of the scores: does what was said come true?"""
+    """One bin of a reliability diagram, a tenth of the range of scores."""
 
     said: float  # mean score
     found: float  # share of positive rows
@@ -51,10 +51,10 @@ class Bin:
 
 
 def threshold_at(specificity: float, positive: np.ndarray, scores: np.ndarray) -> float | None:
-    """The lowest threshold that reaches `specificity` on the validation rows given.
+    """Choose the lowest threshold that reaches `specificity` on validation rows.
 
-    Candidates are the scores themselves and one above them all, so that with few negative rows
-    the specificity reached is more than was asked for, never less.
+    Candidates are the scores themselves and one above them all, so with few negative rows the
+    specificity reached is higher than requested, never lower. None without negative rows.
     """
     negative = np.sort(scores[~positive])
     if not len(negative):
@@ -71,31 +71,31 @@ def measures(
     thresholds: Thresholds,
     prevalence: float,
 ) -> dict[str, Estimate]:
-    """Every measure with its interval and what a guess reaches, by name.
+    """Compute every measure by name, with its interval and the baseline of a guess.
 
-    `ppv` is what the sensitivity and specificity at the operating point give where a share of
-    `prevalence` is positive: Bayes' rule. `sensitivity_at_0.9` and `specificity_at_0.9` are what
-    the threshold that gave a specificity of 0.9 on validation rows reaches here.
+    `ppv` follows by Bayes' rule from the sensitivity and specificity at the operating point where
+    a share of `prevalence` is positive. `sensitivity_at_0.9` and `specificity_at_0.9` are those
+    at the threshold with a specificity of 0.9 on validation rows.
     """
     if not len(positive):
         return dict.fromkeys(names(thresholds), Estimate(None, reason=NO_ROWS))
     flags = {"": scores >= thresholds.operating}
-    for wanted, threshold in thresholds.at_specificity.items():
+    for specificity, threshold in thresholds.at_specificity.items():
         if threshold is not None:
-            flags[f"_at_{wanted:g}"] = scores >= threshold
+            flags[f"_at_{specificity:g}"] = scores >= threshold
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
         found = ranking(positive, scores, weights) | calibration(positive, scores, weights)
         for at, flagged in flags.items():
-            those = flagging(positive, flagged, weights)
-            found |= {f"{name}{at}": values for name, values in those.items()}
+            rates = flagging(positive, flagged, weights)
+            found |= {f"{name}{at}": values for name, values in rates.items()}
         found["ppv"] = predictive_value(found["sensitivity"], found["specificity"], prevalence)
         return found
 
     whole = statistics(np.ones((1, len(positive))))
     drawn = resampled(patients, statistics) if len(set(patients)) > 1 else None
     found = {
-        name: refused_when_all_agree(estimate(name, whole, drawn, guess))
+        name: without_degenerate_interval(estimate(name, whole, drawn, guess))
         for name, guess in guesses(positive, scores, flags, prevalence).items()
     }
     if not flags[""].any():
@@ -105,15 +105,15 @@ def measures(
 
 
 def names(thresholds: Thresholds) -> list[str]:
-    """Names of the measures, in the order in which they are told."""
+    """Names of the measures, in the order of reports."""
     return [*FIXED, *(f"{each}_at_{at:g}" for at in thresholds.at_specificity for each in BOTH)]
 
 
-def refused_when_all_agree(found: Estimate) -> Estimate:
-    """Without the interval when every draw gave the same.
+def without_degenerate_interval(found: Estimate) -> Estimate:
+    """Drop the interval when every draw gave the same value.
 
-    Of twelve patients with no false alarm every draw has none either: 1.00 to 1.00 would be a
-    claim that twelve patients cannot make.
+    Of twelve patients with no false alarm every draw has none either: an interval of 1.00 to 1.00
+    would claim more than twelve patients can show.
     """
     if found.low is None or found.low < found.high:
         return found
@@ -123,11 +123,11 @@ def refused_when_all_agree(found: Estimate) -> Estimate:
 def guesses(
     positive: np.ndarray, scores: np.ndarray, flags: dict[str, np.ndarray], prevalence: float
 ) -> dict[str, float]:
-    """What each measure is for a guess that never looks at the picture.
+    """Baselines of the measures: a guess that ignores the picture.
 
-    It flags as many rows blindly and says the share of positive rows as its probability. The
-    calibration error of such a guess would be zero; beside it stands what a score that is
-    perfectly calibrated shows on as many rows, since few rows make any score look worse.
+    It flags as many rows at random, and its probability is the share of positive rows. The
+    calibration error of such a guess would be zero; its baseline is instead that of a perfectly
+    calibrated score on as many rows, since few rows make any score look worse.
     """
     share = float(positive.mean())
     found = {
@@ -139,8 +139,8 @@ def guesses(
         "calibration_error": unavoidable_error(scores),
     }
     for at, flagged in flags.items():
-        blind = float(flagged.mean())
-        found |= {f"sensitivity{at}": blind, f"specificity{at}": 1 - blind}
+        at_random = float(flagged.mean())
+        found |= {f"sensitivity{at}": at_random, f"specificity{at}": 1 - at_random}
     return found
 
 
@@ -151,16 +151,16 @@ def predictive_value(sensitivity, specificity, prevalence: float) -> np.ndarray:
 
 
 def unavoidable_error(scores: np.ndarray) -> float:
-    """Mean calibration error over 100 draws in which every score comes true as often as it says.
+    """Mean calibration error of perfectly calibrated scores, over 100 draws of labels.
 
-    Rows are drawn apart from each other; crops of one mouth are not, so this is a lower bound.
+    Rows are drawn independently; crops of one mouth are not independent, so this is a lower bound.
     """
     drawn = np.random.default_rng(SEED).random((CHUNK, len(scores))) < scores
     return float(np.abs((scores - drawn) @ in_bins(scores)).sum(axis=1).mean() / len(scores))
 
 
 def reliability(positive: np.ndarray, scores: np.ndarray, patients: Sequence[str]) -> list[Bin]:
-    """The bins of the calibration error that hold rows, lowest scores first."""
+    """Bins of the calibration error that hold rows, lowest scores first."""
     bins = in_bins(scores)
     rows = bins.sum(axis=0)
 
@@ -177,32 +177,31 @@ def reliability(positive: np.ndarray, scores: np.ndarray, patients: Sequence[str
             inside = bins[:, number] > 0
             limits = interval(drawn[str(number)]) if drawn else None
             low, high = limits or (None, None)
-            said, came = float(scores[inside].mean()), float(positive[inside].mean())
-            found.append(Bin(said, came, low, high, int(rows[number])))
+            mean, share = float(scores[inside].mean()), float(positive[inside].mean())
+            found.append(Bin(mean, share, low, high, int(rows[number])))
     return found
 
 
 def roc(positive: np.ndarray, scores: np.ndarray) -> list[tuple[float, float]]:
-    """Corners of the curve: share of negative, then of positive rows flagged, from none to all.
+    """Points of the ROC curve, from (0, 0) to (1, 1): false, then true positive rate.
 
     Empty when the rows hold one kind only.
     """
+    from sklearn.metrics import roc_curve  # as in `metrics`
+
     if positive.all() or not positive.any():
         return []
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    hits, misses = positive[order].cumsum()[ends], (~positive[order]).cumsum()[ends]
-    points = zip(misses / misses[-1], hits / hits[-1], strict=True)
-    return [(0.0, 0.0), *((float(x), float(y)) for x, y in points)]
+    false, true, _ = roc_curve(positive, scores, drop_intermediate=False)
+    return [(float(x), float(y)) for x, y in zip(false, true, strict=True)]
 
 
 def slices(values: Sequence[str], patients: Sequence[str]) -> tuple[dict[str, np.ndarray], int]:
-    """Which rows (N,) have each value, and how many values are hidden for too few patients."""
+    """Masks (N,) of the rows with each value, and the number of values with too few patients."""
     values, patients = np.asarray(values), np.asarray(patients)
     masks = {str(value): values == value for value in np.unique(values)}
     shown = {
         value: mask
         for value, mask in masks.items()
-        if len(np.unique(patients[mask])) >= LEAST_PATIENTS
+        if len(np.unique(patients[mask])) >= MIN_PATIENTS
     }
     return shown, len(masks) - len(shown)

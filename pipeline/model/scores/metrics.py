@@ -1,4 +1,4 @@
-"""How good a head is, on test rows only, beside what a guess would reach.
+"""Scores of a head on test rows, with intervals over patients, and what a guess would reach.
 
 `truth` holds class numbers (N,), `probabilities` float (N, classes) in the order of the class
 names, `p_abnormal` floats (N,), `patients` and `sides` texts (N,). "Abnormal" is every class but
@@ -6,6 +6,8 @@ the normal one; a row is flagged when its `p_abnormal` reaches the threshold, wh
 validation rows alone. For a head this is the quantity of the work-list (`head.background`).
 
 Every result is made of plain JSON types. What cannot be computed is None with a reason, never NaN.
+
+scikit-learn is imported where it is called: it takes a second, and every run imports this module.
 """
 
 from collections.abc import Sequence
@@ -30,7 +32,7 @@ ONE_KIND = "the test rows hold one kind only"
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The score from which on a row is flagged."""
+    """The threshold from which on a row is flagged."""
 
     threshold: float
     youden: float | None  # sensitivity + specificity - 1 on the validation rows
@@ -86,15 +88,16 @@ def evaluate(
     validation, test = np.asarray(sides) == "validation", np.asarray(sides) == "test"
     point = operating_point(abnormal[validation], p_abnormal[validation])
     truth, probabilities, patients = truth[test], probabilities[test], np.asarray(patients)[test]
-    confusion = confusion_matrix(truth, probabilities, len(class_names))
+    predicted = probabilities.argmax(axis=1)
+    confusion = count_confusions(truth, predicted, len(class_names))
     return Evaluation(
         rows=len(truth),
         patients=len(np.unique(patients)),
         abnormal_rows=int(abnormal[test].sum()),
         operating_point=point,
         estimates=two_classes(abnormal[test], p_abnormal[test], patients, point.threshold),
-        accuracy=accuracy(confusion),
-        macro_f1=macro_f1(confusion),
+        accuracy=accuracy(truth, predicted),
+        macro_f1=macro_f1(truth, predicted),
         class_names=list(class_names),
         confusion=confusion.tolist(),
         support=confusion.sum(axis=1).tolist(),
@@ -106,7 +109,7 @@ def evaluate(
 
 
 def number_of(normal_class: str, class_names: Sequence[str]) -> int:
-    """Place of the normal class among the classes."""
+    """Number of the normal class among the classes."""
     if normal_class not in class_names:
         raise ConfigError(
             f"The normal class is `{normal_class}`, the labels are {', '.join(class_names)}; one "
@@ -116,23 +119,21 @@ def number_of(normal_class: str, class_names: Sequence[str]) -> int:
 
 
 def operating_point(abnormal: np.ndarray, scores: np.ndarray) -> OperatingPoint:
-    """The threshold with the highest sensitivity + specificity, on validation rows.
+    """Choose the threshold with the highest sensitivity + specificity, on validation rows.
 
     Of equal ones the lowest, which misses least. The candidates are the scores themselves.
     Source: Youden, "Index for rating diagnostic tests", Cancer 3 (1950). With rows of one kind
-    only there is nothing to choose by: the threshold is 0.5 and the reason says so.
+    only, the threshold is 0.5 and the reason is given.
     """
+    from sklearn.metrics import roc_curve
+
     if abnormal.all() or not abnormal.any():
         return OperatingPoint(0.5, None, "the validation rows hold one kind only")
-    candidates = np.unique(scores)
-    # Share of each kind with a score at or above each candidate.
-    flagged, false = (
-        1 - np.searchsorted(np.sort(kind), candidates, side="left") / len(kind)
-        for kind in (scores[abnormal], scores[~abnormal])
-    )
-    gain = flagged - false
-    best = int(np.flatnonzero(gain >= gain.max() - 1e-12)[0])
-    return OperatingPoint(float(candidates[best]), float(gain[best]))
+    # From the highest threshold down, after one above all scores that flags nothing.
+    false, true, candidates = roc_curve(abnormal, scores, drop_intermediate=False)
+    gain = (true - false)[1:]
+    best = int(np.flatnonzero(gain >= gain.max() - 1e-12)[-1]) + 1
+    return OperatingPoint(float(candidates[best]), float(true[best] - false[best]))
 
 
 def two_classes(
@@ -142,11 +143,11 @@ def two_classes(
     threshold: float | np.ndarray,
     folds: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """The five numbers for normal against abnormal, with intervals and baselines.
+    """Compute the five scores of abnormal against normal, with intervals and baselines.
 
-    With `folds` (N,) the AUROC ranks rows within their fold, and the threshold is one per row. A
-    guess never looks at the picture: it reaches an AUROC of 0.5, the AUPRC and F1 of calling
-    every row abnormal, and the sensitivity and specificity of flagging as many rows blindly.
+    With `folds` (N,) the AUROC ranks rows within their fold, and the threshold is one per row. The
+    baseline is a guess that ignores the picture: an AUROC of 0.5, the AUPRC and F1 of calling
+    every row abnormal, and the sensitivity and specificity of flagging as many rows at random.
     """
     flagged = scores >= threshold
 
@@ -159,13 +160,13 @@ def two_classes(
     if not len(abnormal):
         empty = Estimate(None, reason=NO_ROWS)
         return dict.fromkeys(("auroc", "auprc", "f1", "sensitivity", "specificity"), empty)
-    share, blind = float(abnormal.mean()), float(flagged.mean())
+    share, at_random = float(abnormal.mean()), float(flagged.mean())
     baselines = {
         "auroc": 0.5,
         "auprc": share,
         "f1": 2 * share / (1 + share),
-        "sensitivity": blind,
-        "specificity": 1 - blind,
+        "sensitivity": at_random,
+        "specificity": 1 - at_random,
     }
     whole = statistics(np.ones((1, len(abnormal))))
     drawn = resampled(patients, statistics) if len(np.unique(patients)) > 1 else None
@@ -173,7 +174,7 @@ def two_classes(
 
 
 def estimate(name: str, whole: dict, drawn: dict | None, baseline: float | None) -> Estimate:
-    """One statistic with its interval over the draws."""
+    """Return one statistic with its interval over the draws."""
     value = single(name, whole, baseline)
     if value.value is None:
         return value
@@ -186,7 +187,7 @@ def estimate(name: str, whole: dict, drawn: dict | None, baseline: float | None)
 
 
 def single(name: str, whole: dict, baseline: float | None) -> Estimate:
-    """One statistic without an interval."""
+    """Return one statistic without an interval."""
     value = float(whole[name][0])
     if np.isnan(value):
         return Estimate(None, reason=ONE_KIND)
@@ -211,7 +212,6 @@ def paired_difference(
 
     Both are measured on the same draws of patients, so what makes a draw easy cancels out.
     """
-
     rows = np.zeros(len(abnormal)) if folds is None else folds
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -225,28 +225,35 @@ def paired_difference(
     return estimate("difference", whole, drawn, 0.0)
 
 
-def confusion_matrix(truth: np.ndarray, probabilities: np.ndarray, class_count: int) -> np.ndarray:
-    """Counts (classes, classes): true class down, predicted class across."""
-    pairs = truth * class_count + probabilities.argmax(axis=1)
-    counts = np.bincount(pairs, minlength=class_count**2)
-    return counts.reshape(class_count, class_count)
+def count_confusions(truth: np.ndarray, predicted: np.ndarray, class_count: int) -> np.ndarray:
+    """Confusion matrix (classes, classes): true class down, predicted class across."""
+    from sklearn.metrics import confusion_matrix
+
+    if not len(truth):  # which scikit-learn refuses
+        return np.zeros((class_count, class_count), int)
+    return confusion_matrix(truth, predicted, labels=np.arange(class_count))
 
 
-def accuracy(confusion: np.ndarray) -> Estimate:
-    """Share of rows whose class was found; the guess always names the commonest class."""
-    rows = confusion.sum()
-    if not rows:
+def accuracy(truth: np.ndarray, predicted: np.ndarray) -> Estimate:
+    """Share of rows whose class was predicted; a guess always predicts the commonest class."""
+    from sklearn.metrics import accuracy_score
+
+    if not len(truth):
         return Estimate(None, reason=NO_ROWS)
-    guess = float(confusion.sum(axis=1).max() / rows)
-    return Estimate(float(np.trace(confusion) / rows), baseline=guess)
+    guess = np.bincount(truth).max() / len(truth)
+    return Estimate(float(accuracy_score(truth, predicted)), baseline=float(guess))
 
 
-def macro_f1(confusion: np.ndarray) -> Estimate:
-    """Mean F1 over the classes that have test rows; the guess names the commonest class."""
-    support, named = confusion.sum(axis=1), confusion.sum(axis=0)
-    present = support > 0
-    if not present.any():
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> Estimate:
+    """Mean F1 over the classes that have test rows; a guess predicts the commonest class."""
+    from sklearn.metrics import f1_score
+
+    if not len(truth):
         return Estimate(None, reason=NO_ROWS)
-    scores = 2 * np.diag(confusion)[present] / (support + named)[present]
-    guess = 2 * support.max() / (support.max() + support.sum()) / present.sum()
-    return Estimate(float(scores.mean()), baseline=float(guess))
+    classes = np.unique(truth)
+    commonest = np.full(len(truth), np.bincount(truth).argmax())
+    value, guess = (
+        f1_score(truth, each, labels=classes, average="macro", zero_division=0)
+        for each in (predicted, commonest)
+    )
+    return Estimate(float(value), baseline=float(guess))

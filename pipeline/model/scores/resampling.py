@@ -1,8 +1,10 @@
-"""Two-class statistics for many weightings of the same rows at once, and intervals from them.
+"""Bootstrap over patients: two-class statistics for many weightings of the same rows at once.
 
 `abnormal` is boolean (N,), `scores` float (N,), higher meaning more abnormal, `weights` (B, N)
-says how often each row counts in each of B draws. Results are float64 (B,), NaN where a draw has
+is how often each row counts in each of B draws. Results are float64 (B,), NaN where a draw has
 rows of one kind only.
+
+scikit-learn computes the same for one weighting at a time, in 1000 times as many calls.
 
 Patients are drawn with replacement, not rows: crops of one mouth resemble each other, and drawing
 rows would make the intervals too narrow. Source: Field & Welsh, "Bootstrapping clustered data",
@@ -23,18 +25,18 @@ TOO_FEW_DRAWS = "fewer than half of the draws of patients held both kinds"
 def resampled(
     patients: Sequence[str], statistics: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Every statistic for 1000 draws of patients with replacement; the same draws every time."""
+    """Compute every statistic for 1000 draws of patients with replacement, the same every time."""
     parts = [statistics(weights) for weights in draws(patients)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def draws(patients: Sequence[str]) -> Iterator[np.ndarray]:
-    """Weights (CHUNK, N): how often a row's patient was drawn."""
-    known, place = np.unique(np.asarray(patients), return_inverse=True)
+    """Yield weights (CHUNK, N): how often a row's patient was drawn."""
+    unique, index = np.unique(np.asarray(patients), return_inverse=True)
     random = np.random.default_rng(SEED)
     for _ in range(DRAWS // CHUNK):
-        chosen = random.multinomial(len(known), np.full(len(known), 1 / len(known)), size=CHUNK)
-        yield chosen[:, place].astype(np.float64)
+        chosen = random.multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=CHUNK)
+        yield chosen[:, index].astype(np.float64)
 
 
 def interval(values: np.ndarray) -> tuple[float, float] | None:
@@ -50,7 +52,7 @@ def ranking(abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> di
     """`auroc`, where equal scores count half, and `auprc` as average precision."""
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    # Rows of equal score are one step of the curves, whatever order they come in.
+    # Rows of equal score are one step of the curves, whatever their order.
     starts = np.flatnonzero(np.diff(falling, prepend=np.nan))
     weights, is_abnormal = weights[:, order], abnormal[order]
     hits = np.add.reduceat(weights * is_abnormal, starts, axis=1)
@@ -68,18 +70,18 @@ def ranking(abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> di
 def auroc_within(
     abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
-    """AUROC (B,) over the pairs of rows that stand in the same one of `folds` (N,).
+    """AUROC (B,) over the pairs of rows within the same one of `folds` (N,).
 
-    Scores of different folds come from different networks, each with a scale of its own; ranking
-    them together measures the scales too. Source: Forman & Scholz, "Apples-to-apples in
+    Scores of different folds come from different networks, each with its own scale; ranking them
+    together would measure the scales too. Source: Forman & Scholz, "Apples-to-apples in
     cross-validation studies", SIGKDD Explorations 12 (2010).
     """
     right, pairs = np.zeros((2, len(weights)))
     for fold in np.unique(folds):
-        here = folds == fold
-        some, kind = weights[:, here], abnormal[here]
+        rows = folds == fold
+        some, kind = weights[:, rows], abnormal[rows]
         count = (some @ kind) * (some @ ~kind)
-        right += count * np.nan_to_num(ranking(kind, scores[here], some)["auroc"])
+        right += count * np.nan_to_num(ranking(kind, scores[rows], some)["auroc"])
         pairs += count
     return ratio(right, pairs)
 
@@ -105,12 +107,12 @@ def calibration(abnormal: np.ndarray, scores: np.ndarray, weights: np.ndarray) -
     """
     total = weights.sum(axis=1)
     error = scores - abnormal
-    apart = np.abs(weights @ (in_bins(scores) * error[:, np.newaxis])).sum(axis=1)
-    return {"brier": ratio(weights @ error**2, total), "calibration_error": ratio(apart, total)}
+    distance = np.abs(weights @ (in_bins(scores) * error[:, np.newaxis])).sum(axis=1)
+    return {"brier": ratio(weights @ error**2, total), "calibration_error": ratio(distance, total)}
 
 
 def in_bins(scores: np.ndarray) -> np.ndarray:
-    """Which of the ten bins a score falls into, 1 or 0, (N, 10); a score of 1 into the last."""
+    """One-hot bin of every score, (N, 10); a score of 1 is in the last bin."""
     places = np.minimum((scores * BINS).astype(int), BINS - 1)
     return np.eye(BINS)[places]
 

@@ -1,7 +1,7 @@
-"""The side on which a patient stands, for ever: training, validation or test.
+"""Sides of patients: training, validation or test, by a hash of the keyed patient.
 
-Nothing is stored and nothing is drawn. The keyed patient alone decides, so a patient who comes
-again next year stands on the same side, and every trunk, head and comparison shares the sides.
+Nothing is stored and nothing is drawn at random. So a patient who comes again next year is on the
+same side, and every trunk, head and comparison shares the sides.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ def side_of(patient_key: str) -> str:
 
 def sides(patient_keys: Sequence[str]) -> np.ndarray:
     """The side of every row, an array of texts (N,)."""
-    known = {key: side_of(key) for key in set(patient_keys)}
-    return np.array([known[key] for key in patient_keys], dtype="<U10")
+    side = {key: side_of(key) for key in set(patient_keys)}
+    return np.array([side[key] for key in patient_keys], dtype="<U10")
 
 
 def prove_disjoint(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
-    """Counts that show that no patient stands on two sides, as text to print.
+    """Check that no patient is on two sides; return the counts as text to print.
 
-    Both arguments have one text per row. Raises ArtifactError when a patient stands on two.
+    Both arguments have one text per row. Raises ArtifactError when a patient is on two sides.
     """
     keys, sides = np.asarray(patient_keys), np.asarray(sides)
     patients = {side: set(keys[sides == side]) for side in SIDES}
@@ -45,8 +45,8 @@ def prove_disjoint(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
     lines += [f"{a} and {b} share {count} patients" for (a, b), count in shared.items()]
     if any(shared.values()):
         raise ArtifactError(
-            "Patients stand on two sides, so what was measured on the test side means nothing:\n"
+            "Patients are on two sides, so scores of the test side mean nothing:\n"
             + "\n".join(lines)
-            + "\nEvery patient must stand on one side; take the sides from `splits.sides`."
+            + "\nEvery patient must be on one side; take the sides from `splits.sides`."
         )
     return "\n".join(lines)

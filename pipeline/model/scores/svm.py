@@ -1,7 +1,7 @@
-"""A support-vector machine with a Gaussian kernel that tells abnormal from normal features.
+"""Support-vector machine with a Gaussian kernel that separates abnormal from normal features.
 
-Features are float32 (n, width) and standardised: how is for the caller to say. Nothing here imports
-Keras or changes a global seed.
+Features are float32 (n, width), standardised by the caller. Nothing here imports Keras or changes a
+global seed.
 """
 
 from dataclasses import dataclass
@@ -16,66 +16,69 @@ MOST_ROWS = 4000  # to learn from, so that large stores do not take hours
 
 @dataclass(frozen=True)
 class Kernel:
-    """Likeness to known rows (n, width): exp(-d²/s) of the distance d.
+    """Gaussian kernel to the training rows (n, width): exp(-d²/s) of the distance d.
 
     s is the number of features times their variance, scikit-learn's `gamma="scale"`. Computed
-    here because libsvm would take a minute where a product of matrices takes a second, and
-    scikit-learn's `rbf_kernel`, which makes float64 of float32, 0.9 CPU seconds instead of 0.16 for
-    128 rows to 444.
+    here because libsvm takes a minute where a product of matrices takes a second, and
+    scikit-learn's `rbf_kernel`, which converts float32 to float64, 0.9 CPU seconds instead of 0.16
+    for 128 rows to 444.
     """
 
-    known: np.ndarray  # float32 (n, width)
+    rows: np.ndarray  # float32 (n, width)
     lengths: np.ndarray  # squared, float32 (n,)
     spread: float
 
     @classmethod
-    def of(cls, known: np.ndarray) -> "Kernel":
-        """To these rows."""
-        return cls(known, squared_lengths(known), float(known.shape[1] * known.var()) or 1.0)
+    def of(cls, rows: np.ndarray) -> "Kernel":
+        """The kernel to these rows."""
+        return cls(rows, squared_lengths(rows), float(rows.shape[1] * rows.var()) or 1.0)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Of features (N, width), float64 (N, n)."""
-        products = features @ self.known.T
+        """Evaluate at features (N, width), float64 (N, n)."""
+        products = features @ self.rows.T
         distances = squared_lengths(features)[:, np.newaxis] + self.lengths - 2 * products
         return np.exp(-np.maximum(distances, 0).astype(np.float64) / self.spread)
 
 
 @dataclass(frozen=True)
 class Svm:
-    """A fitted machine."""
+    """A fitted support-vector machine."""
 
     kernel: Kernel
-    weights: np.ndarray  # of the known rows, float64 (n,)
+    weights: np.ndarray  # of the training rows, float64 (n,)
     offset: float
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """How abnormal features (N, width) are, float64 (N,): above 0 more likely so than not."""
+        """Decision function of features (N, width), float64 (N,): above 0 is abnormal."""
         return self.kernel(features) @ self.weights + self.offset
 
 
 def fit_svm(
-    features: np.ndarray, abnormal: np.ndarray, judged: np.ndarray, judged_abnormal: np.ndarray
+    features: np.ndarray,
+    abnormal: np.ndarray,
+    validation: np.ndarray,
+    validation_abnormal: np.ndarray,
 ) -> Svm:
-    """Learn from features (n, width) and whether each is abnormal, boolean (n,).
+    """Fit on features (n, width) and whether each is abnormal, boolean (n,).
 
-    Classes are balanced, and both must be there. Of the penalties, the one with the highest AUROC
-    on the judged rows counts, of equal ones the strongest; with one kind only among those, the
+    Classes are balanced, and both must occur. Of the penalties, the one with the highest AUROC on
+    the validation rows is chosen, of equal ones the strongest; with one kind only among those, the
     strongest.
     """
     kernel = Kernel.of(features)
-    similar, theirs = kernel(features), kernel(judged)
-    both, best, most = len(np.unique(judged_abnormal)) == 2, None, -np.inf
+    of_training, of_validation = kernel(features), kernel(validation)
+    both, best, highest = len(np.unique(validation_abnormal)) == 2, None, -np.inf
     for strength in STRENGTHS:
-        # Without a seed it would draw from NumPy's global one.
+        # Without a seed it draws from NumPy's global one.
         model = SVC(C=strength, kernel="precomputed", class_weight="balanced", random_state=0)
-        model.fit(similar, abnormal)
+        model.fit(of_training, abnormal)
         weights = np.zeros(len(features))
         weights[model.support_] = model.dual_coef_[0]
-        found = Svm(kernel, weights, float(model.intercept_[0]))
-        scores = theirs @ weights + found.offset
-        right = roc_auc_score(judged_abnormal, scores) if both else 0.0
-        if right > most:
-            best, most = found, right
+        fitted = Svm(kernel, weights, float(model.intercept_[0]))
+        scores = of_validation @ weights + fitted.offset
+        auroc = roc_auc_score(validation_abnormal, scores) if both else 0.0
+        if auroc > highest:
+            best, highest = fitted, auroc
     return best
 
 

@@ -1,7 +1,7 @@
-"""A fixed picture and how near its embedding must come to the one stored with a trunk.
+"""Golden crop: a fixed picture whose embedding must match the one stored with a trunk.
 
 Another device, another version of a library or a damaged file can change embeddings without any
-error; then new rows would not be comparable with stored ones.
+error; new rows would then not be comparable with stored ones.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ COSINE = 0.9999
 
 
 def golden_crop(side: int) -> np.ndarray:
-    """A gradient with three discs, uint8 of shape (side, side); whole-number arithmetic only.
+    """Draw a gradient with three discs, uint8 (side, side), with integer arithmetic only.
 
-    No random generator and no floating point, so the picture is the same everywhere and for ever.
+    No random generator and no floating point, so the picture is the same on every machine.
     """
     row, column = np.indices((side, side), dtype=np.int64)
     picture = (row * 2 + column) * 160 // max(1, 3 * (side - 1))
@@ -25,7 +25,7 @@ def golden_crop(side: int) -> np.ndarray:
 
 
 def golden_matches(stored: np.ndarray, now: np.ndarray) -> bool:
-    """Whether two embeddings (width,) of the golden crop are the same but for rounding."""
+    """Whether two embeddings (width,) of the golden crop differ by rounding alone."""
     stored, now = np.asarray(stored, np.float64), np.asarray(now, np.float64)
     if stored.shape != now.shape or not np.isfinite(now).all():
         return False

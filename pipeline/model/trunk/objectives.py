@@ -1,9 +1,9 @@
-"""What a trunk learns from: classes, or without labels.
+"""Objectives that a trunk is trained with: classification, or VICReg without labels.
 
-An objective adds a disposable network to the trunk's map and says what a batch is and what it is
-worth. That network is what a head is while it learns (`head_layers`): a dense head of the notes'
-sizes whose weights are shared over the places. With the free weights of a dense head, 400 crops are
-learned by heart.
+An objective adds a disposable network to the trunk's map, makes the batches and defines the loss.
+That network is what a head is in training (`head.layers`): a dense head of the notes' sizes whose
+weights are shared over the cells. With the free weights of a dense head, 400 crops are learned by
+heart.
 """
 
 import numpy as np
@@ -15,24 +15,25 @@ from pipeline.model.trunk.augment import augment
 
 FILTERS = (32, 64)  # of the two convolutions above the trunk
 DROPOUT = 0.3
-EMBEDDED = 128  # values that are compared when there are no labels
+PROJECTION = 128  # values that are compared when there are no labels
+LABEL_SMOOTHING = 0.1
 
 
 class Labelled:
-    """Tell the classes apart, number 0 being normal, and abnormal from all else."""
+    """Separate the classes, number 0 being normal, and abnormal from all else."""
 
     def __init__(self, weights: np.ndarray, settings: config.Learn, background: bool = False):
-        """`weights` (classes,) says how much a row of each class counts.
+        """Take the weight of a row of each class, (classes,).
 
-        With `background` the last class is what is no finding, so it is not abnormal.
+        With `background` the last class is background, which is not abnormal.
         """
         self.weights = weights.astype(np.float32)
         self.abnormal = slice(1, len(weights) - background)
         self.normal = [0, len(weights) - 1] if background else [0]
-        self.settings, self.smoothing = settings, settings.label_smoothing
+        self.settings = settings
 
     def network(self, trunk: keras.Model) -> keras.Model:
-        """Logits (N, classes) on top of the trunk."""
+        """Add layers that give logits (N, classes) to the trunk."""
         seed = self.settings.seed
         x = layers.pooled(trunk.output, FILTERS, seed)
         x = keras.layers.Dropout(DROPOUT, seed=seed)(x)
@@ -40,7 +41,7 @@ class Labelled:
         return keras.Model(trunk.input, logits)
 
     def batch(self, crops, classes, random: np.random.Generator):
-        """One view of every crop, and the classes."""
+        """Return one view of every crop, and the classes."""
         return augment(crops, random), classes
 
     def loss(self, classes, logits):
@@ -49,18 +50,18 @@ class Labelled:
         classes = ops.cast(ops.reshape(classes, (-1,)), "int32")
         count = len(self.weights)
         truth = ops.one_hot(classes, count)
-        truth = truth * (1 - self.smoothing) + self.smoothing / count
+        truth = truth * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / count
         by_class = -ops.sum(truth * ops.log_softmax(logits), axis=-1)
         abnormal = ops.logsumexp(logits[:, self.abnormal], axis=-1)
         abnormal -= ops.logsumexp(ops.take(logits, self.normal, axis=-1), axis=-1)
         known = ops.cast((classes > 0) & (classes < self.abnormal.stop), "float32")
-        known = known * (1 - self.smoothing) + self.smoothing / 2
+        known = known * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
         two = ops.softplus(abnormal) - known * abnormal
         return ops.take(self.weights, classes) * by_class + two
 
 
 class Unlabelled:
-    """Two views of one crop are alike and different crops differ, by VICReg.
+    """Make two views of one crop alike and different crops differ, by VICReg.
 
     Source: Bardes, Ponce & LeCun, "VICReg", arXiv:2105.04906, with its weights 25, 25 and 1.
     Chosen over a denoising auto-encoder: on one fold of 601 real crops, after 30 epochs of both, a
@@ -73,16 +74,16 @@ class Unlabelled:
         self.settings = settings
 
     def network(self, trunk: keras.Model) -> keras.Model:
-        """Vectors (N, 128) on top of the trunk."""
+        """Add layers that give vectors (N, 128) to the trunk."""
         x = layers.pooled(trunk.output, FILTERS, self.settings.seed)
         for number in (1, 2):
             start = keras.initializers.HeNormal(seed=self.settings.seed + 10 + number)
-            x = keras.layers.Dense(EMBEDDED, kernel_initializer=start)(x)
+            x = keras.layers.Dense(PROJECTION, kernel_initializer=start)(x)
             x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x)) if number == 1 else x
         return keras.Model(trunk.input, x)
 
     def batch(self, crops, classes, random: np.random.Generator):
-        """Two views of every crop, one after the other."""
+        """Return two views of every crop, all first views before all second ones."""
         views = [augment(crops, random) for _ in range(2)]
         return np.concatenate(views), np.zeros(2 * len(crops), np.int64)
 
@@ -97,5 +98,5 @@ class Unlabelled:
             joint = ops.matmul(ops.transpose(centred), centred) / rows
             variance = ops.diagonal(joint)
             total += 12.5 * ops.mean(ops.relu(1 - ops.sqrt(variance + 1e-4)))
-            total += (ops.sum(ops.square(joint)) - ops.sum(ops.square(variance))) / EMBEDDED
+            total += (ops.sum(ops.square(joint)) - ops.sum(ops.square(variance))) / PROJECTION
         return total + ops.zeros_like(vectors[:, 0])

@@ -1,8 +1,8 @@
-"""Learn a trunk from crops, end to end under a disposable network, and cut it at the flatten layer.
+"""Training of a trunk on crops, end to end under a disposable network, cut at the flatten layer.
 
-Crops stream by: at most HELD of them are in memory, from which batches are drawn at random. What
-an epoch does depends on the seed and on its number alone, so a run that was killed goes on from
-its last epoch and ends with the same trunk. Keras 3 calls only.
+Crops are streamed: at most POOL of them are in memory, from which batches are drawn at random. An
+epoch depends on the seed and on its number alone, so a run that was killed resumes after its last
+epoch and ends with the same trunk. Keras 3 calls only.
 """
 
 import io
@@ -22,18 +22,18 @@ from pipeline.model.trunk.augment import plain
 from pipeline.model.trunk.objectives import Labelled, Unlabelled
 from pipeline.model.trunk.trainable import fold_batch_normalisation, trainable_network
 
-HELD = 2048  # crops: 134 MB at 256 × 256
+POOL = 2048  # crops: 134 MB at 256 × 256
 WARM_UP = 0.1  # of the steps
-SMOOTHED = 5  # epochs over which the validation AUROC is averaged
+AVERAGED = 5  # epochs over which the validation AUROC is averaged
 
 Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class Source(Protocol):
-    """Crops to learn from, some at a time: uint8 (n, side, side) and class numbers (n,).
+    """Crops to train on, in portions: uint8 (n, side, side) and class numbers (n,).
 
-    Class 0 is normal. With `background` the last class is what is no finding; validation has none
-    of it. Without labels every class is 0, and there need be no validation.
+    Class 0 is normal. With `background` the last class is background, which validation has none
+    of. Without labels every class is 0, and validation may be empty.
     """
 
     classes: np.ndarray  # of an epoch's training rows, in any order
@@ -46,7 +46,7 @@ class Source(Protocol):
 
 
 class Checkpoint(Protocol):
-    """Where a run remembers its last epoch; bytes appear whole or not at all."""
+    """Storage of the state after the last epoch; bytes appear whole or not at all."""
 
     def load(self) -> bytes | None: ...
 
@@ -54,42 +54,43 @@ class Checkpoint(Protocol):
 
 
 class NoCheckpoint:
-    """A run that starts from the beginning."""
+    """No storage: a run starts from the beginning."""
 
     def load(self) -> bytes | None:
         return None
 
     def save(self, state: bytes) -> None:
-        """Remember nothing."""
+        """Store nothing."""
 
 
 @dataclass(frozen=True)
 class LearnedTrunk:
-    """A trunk's weights and how they were learned."""
+    """The weights of a trunk and how they were learned."""
 
     weights: list[np.ndarray]  # of the plain network, kernel and bias per convolution
-    above: list[np.ndarray]  # of the network above it that told classes apart; empty without labels
+    above: list[np.ndarray]  # of the classifying network above it; empty without labels
     epochs: tuple[dict[str, float], ...]  # loss, and AUROC of the validation side with labels
     best_epoch: int  # from 1; the one whose weights were kept
 
     def to_bytes(self) -> bytes:
-        """As an .npz file."""
-        data, said = io.BytesIO(), {"epochs": self.epochs, "best_epoch": self.best_epoch}
+        """Serialise as an .npz file."""
+        data, facts = io.BytesIO(), {"epochs": self.epochs, "best_epoch": self.best_epoch}
         named = {f"weight{n:02d}": array for n, array in enumerate(self.weights)}
         named |= {f"above{n:02d}": array for n, array in enumerate(self.above)}
-        np.savez(data, said=json.dumps(said), **named)
+        # Stored as `said` in every version.
+        np.savez(data, said=json.dumps(facts), **named)
         return data.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "LearnedTrunk":
-        """What `to_bytes` made."""
-        with np.load(io.BytesIO(data)) as found:
-            said = json.loads(str(found["said"]))
+        """Read what `to_bytes` made."""
+        with np.load(io.BytesIO(data)) as file:
+            facts = json.loads(str(file["said"]))
             weights, above = (
-                [found[name] for name in sorted(found.files) if name.startswith(kind)]
+                [file[name] for name in sorted(file.files) if name.startswith(kind)]
                 for kind in ("weight", "above")
             )
-        return cls(weights, above, tuple(said["epochs"]), said["best_epoch"])
+        return cls(weights, above, tuple(facts["epochs"]), facts["best_epoch"])
 
 
 def train_trunk(
@@ -98,25 +99,25 @@ def train_trunk(
     side: int,
     settings: config.Learn,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-    memory: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> LearnedTrunk:
-    """Learn the trunk; with labels, keep the epoch where the validation AUROC was highest.
+    """Train the trunk; with labels, keep the epoch with the highest validation AUROC.
 
     Raises ConfigError when the loss diverges.
     """
-    memory = memory or NoCheckpoint()
+    checkpoint = checkpoint or NoCheckpoint()
     run = TrunkTraining(source, trunk, side, settings)
-    run.restore(memory.load())
-    while not run.over:
-        measured = run.epoch()
+    run.restore(checkpoint.load())
+    while not run.finished:
+        scores = run.train_epoch()
         if on_epoch:
-            on_epoch(len(run.history), measured)
-        memory.save(run.state())
-    return LearnedTrunk(run.kept, run.above, tuple(run.history), run.best_epoch)
+            on_epoch(len(run.history), scores)
+        checkpoint.save(run.state())
+    return LearnedTrunk(run.best_weights, run.above, tuple(run.history), run.best_epoch)
 
 
 class TrunkTraining:
-    """A trunk that learns, epoch by epoch."""
+    """A trunk in training, epoch by epoch."""
 
     def __init__(self, source: Source, trunk: config.Trunk, side: int, settings: config.Learn):
         self.source, self.shape, self.settings = source, trunk, settings
@@ -136,10 +137,10 @@ class TrunkTraining:
             jit_compile=keras.backend.backend() == "jax",
         )
         self.history: list[dict[str, float]] = []
-        self._keep()
+        self._keep_weights()
 
-    def _keep(self) -> None:
-        self.kept = fold_batch_normalisation(self.trunk, self.shape)
+    def _keep_weights(self) -> None:
+        self.best_weights = fold_batch_normalisation(self.trunk, self.shape)
         count = len(self.trunk.weights)
         self.above = self.model.get_weights()[count:] if self.settings.labels else []
 
@@ -147,47 +148,47 @@ class TrunkTraining:
     def best_epoch(self) -> int:
         """From 1, 0 before the first; without labels the last one.
 
-        By the mean AUROC of the last SMOOTHED epochs. With a hundred crops to judge by, the
-        highest of all epochs is mostly luck: in one fold of 601 crops it came early, with a test
-        AUROC of 0.86 where later epochs have 0.92.
+        By the mean AUROC of the last AVERAGED epochs. With a hundred validation crops, the highest
+        of all epochs is mostly chance: in one fold of 601 crops it came early, with a test AUROC of
+        0.86 where later epochs have 0.92.
         """
         if not self.settings.labels:
             return len(self.history)
         scores = np.array([epoch["validation_auroc"] for epoch in self.history])
-        if len(scores) < SMOOTHED:
+        if len(scores) < AVERAGED:
             return len(scores)
-        means = np.convolve(scores, np.full(SMOOTHED, 1 / SMOOTHED), "valid")
-        return SMOOTHED + int(np.argmax(means))
+        means = np.convolve(scores, np.full(AVERAGED, 1 / AVERAGED), "valid")
+        return AVERAGED + int(np.argmax(means))
 
     @property
-    def over(self) -> bool:
-        """Whether all epochs are done, or none was better for long enough."""
+    def finished(self) -> bool:
+        """Whether all epochs are done, or `patience` epochs brought nothing better."""
         done = len(self.history)
         return done >= self.settings.epochs or done - self.best_epoch >= self.settings.patience
 
-    def epoch(self) -> dict[str, float]:
-        """Learn from every training crop once, and judge."""
+    def train_epoch(self) -> dict[str, float]:
+        """Learn from every training crop once, and validate."""
         random = np.random.default_rng([self.settings.seed, len(self.history)])
         losses = []
         pieces = self.source.training(random)
         for crops, classes in shuffled(pieces, self.settings.batch_size, random):
-            views, truth = self.objective.batch(crops, classes, random)
-            losses.append(self.model.train_on_batch(views, truth))
-        measured = {"loss": float(np.mean(losses))}
-        if not np.isfinite(measured["loss"]):
+            views, targets = self.objective.batch(crops, classes, random)
+            losses.append(self.model.train_on_batch(views, targets))
+        scores = {"loss": float(np.mean(losses))}
+        if not np.isfinite(scores["loss"]):
             raise ConfigError(
-                f"The trunk's loss is no longer a number ({measured['loss']}); a finite loss was "
+                f"The trunk's loss is no longer a number ({scores['loss']}); a finite loss was "
                 f"expected. Lower `learn.learning_rate`, which is {self.settings.learning_rate}."
             )
         if self.settings.labels:
-            measured |= self.judged()
-        self.history.append(measured)
+            scores |= self.validate()
+        self.history.append(scores)
         if self.best_epoch == len(self.history):
-            self._keep()
-        return measured
+            self._keep_weights()
+        return scores
 
-    def judged(self) -> dict[str, float]:
-        """AUROC of normal against abnormal on the validation side."""
+    def validate(self) -> dict[str, float]:
+        """AUROC of abnormal against normal on the validation side."""
         scores, abnormal = [], []
         for crops, classes in self.source.validation():
             for logits in in_batches(self.model, plain(crops)):
@@ -195,84 +196,84 @@ class TrunkTraining:
                 scores.append(np.logaddexp.reduce(known[:, 1:], axis=1) - known[:, 0])
             abnormal.append(classes > 0)
         abnormal, scores = np.concatenate(abnormal), np.concatenate(scores)
-        return {
-            "validation_auroc": float(
-                ranking(abnormal, scores, np.ones((1, len(scores))))["auroc"][0]
-            )
-        }
+        once = np.ones((1, len(scores)))
+        return {"validation_auroc": float(ranking(abnormal, scores, once)["auroc"][0])}
 
     def variables(self) -> list:
-        """Everything that learning changes."""
+        """Everything that training changes."""
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def state(self) -> bytes:
-        """All that is needed to go on from here."""
+        """Serialise all that is needed to resume."""
         data = io.BytesIO()
         np.savez(
             data,
             history=json.dumps(self.history),
-            **{f"kept{number}": array for number, array in enumerate([*self.kept, *self.above])},
+            **{
+                f"kept{number}": array
+                for number, array in enumerate([*self.best_weights, *self.above])
+            },
             **{f"now{number}": np.asarray(v) for number, v in enumerate(self.variables())},
         )
         return data.getvalue()
 
     def restore(self, state: bytes | None) -> None:
-        """Go on from where `state` was taken."""
+        """Resume from what `state` returned."""
         if state is None:
             return
-        with np.load(io.BytesIO(state)) as found:
-            self.history = json.loads(str(found["history"]))
-            count = len(self.kept)
-            kept = [found[f"kept{number}"] for number in range(count + len(self.above))]
-            self.kept, self.above = kept[:count], kept[count:]
+        with np.load(io.BytesIO(state)) as file:
+            self.history = json.loads(str(file["history"]))
+            count = len(self.best_weights)
+            kept = [file[f"kept{number}"] for number in range(count + len(self.above))]
+            self.best_weights, self.above = kept[:count], kept[count:]
             for number, variable in enumerate(self.variables()):
-                variable.assign(found[f"now{number}"])
+                variable.assign(file[f"now{number}"])
 
 
 def optimizer(settings: config.Learn, steps: int, model: keras.Model):
-    """AdamW whose rate rises, then falls to nothing along a cosine."""
+    """AdamW with a linear warm-up and cosine decay to zero."""
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
         steps - int(WARM_UP * steps),
         warmup_target=settings.learning_rate,
         warmup_steps=int(WARM_UP * steps),
     )
-    chosen = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0)
-    chosen.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-    chosen.build(model.trainable_variables)
-    return chosen
+    adam = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0)
+    adam.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    adam.build(model.trainable_variables)
+    return adam
 
 
 def shuffled(pieces: Pieces, batch_size: int, random: np.random.Generator) -> Pieces:
-    """Batches drawn at random from the HELD rows that came last.
+    """Yield batches drawn at random from a pool of the last POOL rows.
 
     All batches have the same size, or the network would be traced twice: the last one is filled
     up from its own rows.
     """
-    held: list[tuple[np.ndarray, int]] = []
+    pool: list[tuple[np.ndarray, int]] = []
 
-    def drawn() -> tuple[np.ndarray, np.ndarray]:
-        # The drawn rows change places with the last ones: no row moves twice.
-        chosen = []
-        for _ in range(min(batch_size, len(held))):
-            place = random.integers(len(held))
-            held[place], held[-1] = held[-1], held[place]
-            chosen.append(held.pop())
-        rows = np.resize(np.arange(len(chosen)), batch_size)
-        crops, classes = zip(*chosen, strict=True)
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        # A drawn row is swapped with the last one, so that removing it moves no others.
+        batch = []
+        for _ in range(min(batch_size, len(pool))):
+            place = random.integers(len(pool))
+            pool[place], pool[-1] = pool[-1], pool[place]
+            batch.append(pool.pop())
+        rows = np.resize(np.arange(len(batch)), batch_size)
+        crops, classes = zip(*batch, strict=True)
         return np.stack(crops)[rows], np.array(classes)[rows]
 
     for crops, classes in pieces:
         # Copies, because a view would keep its whole piece in memory.
-        held += [(crop.copy(), int(number)) for crop, number in zip(crops, classes, strict=True)]
-        while len(held) >= HELD + batch_size:
-            yield drawn()
-    while held:
-        yield drawn()
+        pool += [(crop.copy(), int(number)) for crop, number in zip(crops, classes, strict=True)]
+        while len(pool) >= POOL + batch_size:
+            yield draw()
+    while pool:
+        yield draw()
 
 
 def balanced_sample(classes: np.ndarray, class_count: int) -> np.ndarray:
-    """A weight per class, the square root of full balancing; their mean row has 1."""
+    """Return a weight per class, the square root of full balancing; the mean over rows is 1."""
     counts = np.bincount(classes, minlength=class_count)
     weights = 1 / np.sqrt(np.maximum(counts, 1))
     return weights * len(classes) / (weights * counts).sum()

@@ -1,13 +1,13 @@
-"""The trunk while it learns: batch-normalised and computed in blocks, both folded away afterwards.
+"""The trunk's network in training: batch-normalised, computed in blocks; both are folded away.
 
-Input is float32 (N, window, window, 1), output the map before flattening. Grey crops stand for
-equal channels, so one channel is learned and its kernel shared out over the channels of the trunk.
+Input is float32 (N, window, window, 1), output the map before flattening. Grey crops are equal
+channels, so one channel is learned and its kernel divided among the channels of the trunk.
 
-Normalisation has no scale of its own, so it never turns a sign and may stand behind the maximum
-of a pooling, where a fourth of the values is left. Convolutions of few filters are slow on a CPU:
-they are computed on blocks of pixels laid into the channels, where the same sums are one
-convolution of a wide kernel, and the maximum is taken inside the block. Measured on two busy
-cores: 33 ms of processor time per crop and step instead of 115.
+Normalisation has no scale of its own, so it never changes a sign and can follow max-pooling, where
+a fourth of the values is left. Convolutions of few filters are slow on a CPU: they are computed on
+blocks of pixels moved into the channels, where the same sums are one convolution of a wide kernel,
+and the maximum is taken inside the block. Measured on two busy cores: 33 ms of processor time per
+crop and step instead of 115.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ MONOTONE = ("relu", "linear", "tanh", "sigmoid", "elu")
 
 
 def trainable_network(trunk: config.Trunk, window: int, seed: int) -> keras.Model:
-    """The network of `trunk` in its form for learning, with random weights from the seed."""
+    """Build the network of `trunk` in its training form, with random weights from the seed."""
     inputs = keras.Input((window, window, 1))
     x = inputs
     for number, layer in enumerate(trunk.layers):
@@ -38,7 +38,7 @@ def trainable_network(trunk: config.Trunk, window: int, seed: int) -> keras.Mode
 
 
 def fold_batch_normalisation(model: keras.Model, trunk: config.Trunk) -> list[np.ndarray]:
-    """Weights of the plain network of `trunk` that computes what `model` does once learned."""
+    """Weights of the plain network of `trunk` that is equivalent to the trained `model`."""
     weights = []
     for number, layer in enumerate(trunk.layers):
         norm = model.get_layer(f"norm{number}")
@@ -53,7 +53,7 @@ def fold_batch_normalisation(model: keras.Model, trunk: config.Trunk) -> list[np
 
 
 def pooled(x, layer: config.Layer):
-    """What the layer's own pooling makes of `x`."""
+    """Apply the layer's own pooling."""
     pools = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
     if layer.pool == "none":
         return x
@@ -61,7 +61,7 @@ def pooled(x, layer: config.Layer):
 
 
 def blocks_for(layer: config.Layer, size: int) -> int:
-    """Edge of the blocks in which a layer is computed with its pooling; 1 for pixel by pixel."""
+    """Edge of the blocks that a layer and its pooling are computed in; 1 for single pixels."""
     fits = layer.stride == 1 and layer.padding == "same" and layer.pool == "max"
     if not fits or layer.pool_size != 2 or layer.activation not in MONOTONE:
         return 1
@@ -76,7 +76,7 @@ class BlockedConvolution(keras.layers.Layer):
         self.layer, self.blocks, self.seed = layer, blocks, seed
 
     def build(self, shape):
-        """Make the kernel (row, column, channel, filter)."""
+        """Create the kernel (row, column, channel, filter)."""
         size, filters = self.layer.kernel, self.layer.filters
         self.kernel = self.add_weight(
             name="kernel",
@@ -98,7 +98,7 @@ class BlockedConvolution(keras.layers.Layer):
             ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, rows, columns, blocks**2 * channels)
         )
         x = ops.conv(x, self.block_kernel(channels), 1, "same", "channels_last")
-        # The four pixels of one maximum lie side by side.
+        # The four pixels of one maximum are adjacent.
         x = ops.reshape(x, (-1, rows, columns * blocks**2, layer.filters))
         x = ops.max_pool(x, (1, 4), (1, 4), data_format="channels_last")
         x = ops.reshape(x, (-1, rows, columns, left, left, layer.filters))
@@ -106,7 +106,7 @@ class BlockedConvolution(keras.layers.Layer):
         return ops.reshape(x, (-1, rows * left, columns * left, layer.filters))
 
     def block_kernel(self, channels: int):
-        """The kernel that does to blocks what `kernel` does to pixels."""
+        """The kernel on blocks that is equivalent to `kernel` on pixels."""
         ops, filters = keras.ops, self.layer.filters
         flat = ops.reshape(self.kernel, (-1, channels * filters))
         flat = ops.concatenate([flat, ops.zeros((1, channels * filters))])
@@ -118,7 +118,7 @@ class BlockedConvolution(keras.layers.Layer):
 
 
 def places(size: int, blocks: int) -> np.ndarray:
-    """Which tap of a size × size kernel joins a pixel of an input block to one of an output block.
+    """Tap of a size × size kernel that connects pixels of an input block and an output block.
 
     Integers (block row, block column, input pixel, output pixel), size² where no tap does. Output
     pixels are in the order (pooled row, pooled column, row, column).

@@ -1,4 +1,4 @@
-"""Convolutions are dense layers in disguise: learned in one shape, stored in the other."""
+"""Convolutions unroll into dense layers: a head is trained in one shape and stored in the other."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import network
 from pipeline.model.head import layers, learner, train
-from pipeline.model.head.rows import InMemoryEmbeddings
+from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
 GRID = (6, 5, 3)  # odd and even sides: padding differs
 SETTINGS = config.Head(
@@ -23,7 +23,7 @@ def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():
 
 
 @pytest.mark.parametrize("units", [(100,), (256, 10), ()])
-def test_sizes_that_no_halved_map_gives_stay_plain(units):
+def test_sizes_that_no_halved_map_has_give_no_convolutions(units):
     assert layers.filters_of((16, 16, 32), units) is None
 
 
@@ -53,51 +53,48 @@ def maps():
         rows[number, random.integers(6), random.integers(5)] += 6
     rows = (rows * [0.1, 1, 5] + 3).reshape(120, -1).astype(np.float16)
     side = np.arange(120)
-    return rows, classes, side < 80, (side >= 80) & (side < 100)
+    embeddings, validation = InMemoryEmbeddings(rows), (side >= 80) & (side < 100)
+    return HeadData(embeddings, classes, ("a", "b"), side < 80, validation, GRID)
 
 
-def test_a_head_learned_with_shared_weights_is_stored_dense_on_raw_rows(maps):
-    rows, classes, learn, _ = maps
-    learning = learner.Learner(InMemoryEmbeddings(rows), classes, learn, 2, SETTINGS, GRID)
+def test_a_head_trained_with_shared_weights_is_stored_dense_on_raw_rows(maps):
+    learning = learner.Learner(maps, SETTINGS)
     for _ in range(3):
-        learning.epoch()
-    expected = learning.probabilities(np.ones(120, bool))
-    stored = learning.as_dense(1.0)
+        learning.train_epoch()
+    expected = learning.predict_proba(np.ones(120, bool))
+    stored = learning.to_dense(1.0)
     assert [type(layer).__name__ for layer in stored.layers] == ["InputLayer"] + ["Dense"] * 3
-    np.testing.assert_allclose(layers.predict(stored, rows), expected, atol=1e-5)
+    found = layers.predict(stored, maps.embeddings.array)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_temperature_is_folded_into_the_last_layer(maps):
-    rows, classes, learn, _ = maps
-    learning = learner.Learner(InMemoryEmbeddings(rows), classes, learn, 2, SETTINGS, GRID)
-    learning.epoch()
-    sharp, soft = (layers.predict(learning.as_dense(each), rows) for each in (1.0, 2.0))
+    rows, learning = maps.embeddings.array, learner.Learner(maps, SETTINGS)
+    learning.train_epoch()
+    sharp, soft = (layers.predict(learning.to_dense(each), rows) for each in (1.0, 2.0))
     expected = np.sqrt(sharp) / np.sqrt(sharp).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(soft, expected, atol=1e-5)
 
 
-def test_shared_weights_find_a_spot_wherever_it_lies(maps):
-    rows, classes, learn, judge = maps
+def test_shared_weights_find_a_spot_wherever_it_is(maps):
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 40, "dropout": 0.0})
-    trained = train.train(
-        InMemoryEmbeddings(rows), classes, learn, judge, ("a", "b"), settings, GRID
-    )
-    unseen = ~(learn | judge)
+    trained = train.train(maps, settings)
+    unseen = ~(maps.train | maps.validation)
     assert trained.shared
     assert trained.free_parameters < 300 < trained.model.count_params()
-    found = layers.predict(trained.model, rows[unseen]).argmax(axis=1)
-    assert np.mean(found == classes[unseen]) >= 0.8
+    found = layers.predict(trained.model, maps.embeddings.array[unseen]).argmax(axis=1)
+    assert np.mean(found == maps.classes[unseen]) >= 0.8
 
 
-def test_sharing_can_be_switched_off(maps):
-    settings = SETTINGS.model_copy(update={"shared": False, "epochs": 1})
-    rows, classes, learn, judge = maps
-    trained = train.train(
-        InMemoryEmbeddings(rows), classes, learn, judge, ("a", "b"), settings, GRID
-    )
+def test_a_head_of_other_sizes_is_trained_dense(maps):
+    settings = SETTINGS.model_copy(update={"units": (10,), "epochs": 1})
+    trained = train.train(maps, settings)
     assert not trained.shared
     assert trained.free_parameters == trained.model.count_params()
+
+
+def test_without_validation_rows_nothing_is_trained(maps):
+    nothing = np.zeros(120, bool)
+    data = HeadData(maps.embeddings, maps.classes, ("a", "b"), maps.train, nothing, GRID)
     with pytest.raises(NotEnoughData):
-        train.train(
-            InMemoryEmbeddings(rows), classes, learn, ~judge & False, ("a", "b"), settings, GRID
-        )
+        train.train(data, SETTINGS)

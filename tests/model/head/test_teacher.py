@@ -13,7 +13,7 @@ from pipeline.model.head import background, layers, teacher, train
 from pipeline.model.head.augment import augment
 from pipeline.model.head.calibration import fit_temperature
 from pipeline.model.head.learner import Learner
-from pipeline.model.head.rows import Background, InMemoryEmbeddings, Standardisation
+from pipeline.model.head.rows import Background, HeadData, InMemoryEmbeddings, Standardisation
 
 WIDTH = 6
 SETTINGS = config.Head(units=(64, 32), epochs=10, batch_size=32, learning_rate=3e-3, dropout=0)
@@ -35,16 +35,17 @@ def inside_a_sphere():
 
 @pytest.fixture(scope="module")
 def learner(inside_a_sphere):
-    rows, classes, learn, _, nothing = inside_a_sphere
+    rows, classes, learn, judge, nothing = inside_a_sphere
     beside = Background(InMemoryEmbeddings(nothing), np.ones(60, bool))
-    return Learner(InMemoryEmbeddings(rows), classes, learn, 3, SETTINGS, None, beside)
+    data = HeadData(InMemoryEmbeddings(rows), classes, NAMES, learn, judge, None, beside)
+    return Learner(data, SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def taught_by(inside_a_sphere, learner):
     for _ in range(10):
-        learner.epoch()
-    return teacher.teacher_beside(learner.as_dense(1.0), learner, inside_a_sphere[3])
+        learner.train_epoch()
+    return teacher.teacher_beside(learner.to_dense(1.0), learner)
 
 
 def test_a_teacher_says_the_mean_of_the_log_odds_of_a_network_and_a_machine(
@@ -96,28 +97,27 @@ def test_a_taught_network_says_of_unseen_rows_what_its_teacher_says(
 
 def test_training_rows_of_one_kind_teach_no_machine(inside_a_sphere):
     rows, classes, learn, judge, _ = inside_a_sphere
-    learner = Learner(InMemoryEmbeddings(rows), classes, learn & (classes > 0), 3, SETTINGS, None)
-    assert teacher.teacher_beside(learner.as_dense(1.0), learner, judge) is None
+    data = HeadData(InMemoryEmbeddings(rows), classes, NAMES, learn & (classes > 0), judge)
+    learner = Learner(data, SETTINGS)
+    assert teacher.teacher_beside(learner.to_dense(1.0), learner) is None
 
 
-def test_more_training_rows_than_a_machine_takes_have_no_teacher(
-    inside_a_sphere, learner, monkeypatch
-):
-    judge = inside_a_sphere[3]
-    model = learner.as_dense(1.0)
+def test_more_training_rows_than_a_machine_takes_have_no_teacher(learner, monkeypatch):
+    model = learner.to_dense(1.0)
     monkeypatch.setattr(teacher, "MOST_ROWS", 200)
-    assert teacher.teacher_beside(model, learner, judge)
+    assert teacher.teacher_beside(model, learner)
     monkeypatch.setattr(teacher, "MOST_ROWS", 199)
-    assert teacher.teacher_beside(model, learner, judge) is None
+    assert teacher.teacher_beside(model, learner) is None
 
 
 @pytest.mark.parametrize("kept", ["one row", "one kind"])
-def test_few_validation_rows_are_enough_for_a_teacher(inside_a_sphere, learner, kept):
+def test_few_validation_rows_are_enough_for_a_teacher(inside_a_sphere, learner, kept, monkeypatch):
     rows, classes, _, judge, _ = inside_a_sphere
     judge = judge & (classes == 1)
     if kept == "one row":
         judge = np.arange(400) == np.flatnonzero(judge)[0]
-    guide = teacher.teacher_beside(learner.as_dense(1.0), learner, judge)
+    monkeypatch.setattr(learner, "validation", judge)
+    guide = teacher.teacher_beside(learner.to_dense(1.0), learner)
     assert np.isfinite(guide(guide.standard(rows))).all()
 
 
@@ -134,9 +134,10 @@ def test_a_machine_still_tells_maps_apart_that_were_moved():
     settings = SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
     number = np.arange(300)
     judge = (number >= 150) & (number < 200)
-    learner = Learner(InMemoryEmbeddings(rows), classes, number < 150, 2, settings, grid)
-    machine = teacher.teacher_beside(learner.as_dense(1.0), learner, judge).machine
-    shifted = augment(learner.measured(rows[200:]), grid, settings, random)
+    data = HeadData(InMemoryEmbeddings(rows), classes, NAMES[:2], number < 150, judge, grid)
+    learner = Learner(data, settings)
+    machine = teacher.teacher_beside(learner.to_dense(1.0), learner).machine
+    shifted = augment(learner.standardisation(rows[200:]), grid, random)
     assert roc_auc_score(classes[200:], machine.scores(shifted)) > 0.95
 
 
@@ -146,7 +147,9 @@ def test_teaching_goes_on_from_what_a_head_says_that_began_with_its_trunks_netwo
     grid, settings = (8, 8, 4), SETTINGS.model_copy(update={"units": (4 * 4 * 4, 2 * 2 * 8)})
     rows = (random.standard_normal((90, 256)) * np.tile([0.5, 1, 2, 4], 64) + 3).astype(np.float16)
     classes, number = np.arange(90) % 2, np.arange(90)
-    learner = Learner(InMemoryEmbeddings(rows), classes, number < 60, 2, settings, grid)
+    embeddings = InMemoryEmbeddings(rows)
+    data = HeadData(embeddings, classes, NAMES[:2], number < 60, number >= 60, grid)
+    learner = Learner(data, settings)
     weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in learner.model.get_weights()]
     weights[-2] /= 10  # else it is sure of every row
     learner.model.set_weights(weights)
@@ -155,9 +158,9 @@ def test_teaching_goes_on_from_what_a_head_says_that_began_with_its_trunks_netwo
         np.median(teacher.log_odds(said)),
         0,
     ]  # half of the rows are of either class
-    learner.begin(weights, number >= 60)
-    expected = learner.probabilities(np.ones(90, bool))
-    guide = teacher.teacher_beside(learner.as_dense(1.0), learner, number >= 60)
+    learner.warm_start(weights)
+    expected = learner.predict_proba(np.ones(90, bool))
+    guide = teacher.teacher_beside(learner.to_dense(1.0), learner)
     wanted = teacher.log_odds(guide(guide.standard(rows)))
     monkeypatch.setattr(teacher, "RATE", 0.0)  # so that a step changes nothing
     same = layers.predict(teacher.taught(guide, learner, 1, lambda _: None), rows)
@@ -185,11 +188,7 @@ def test_a_trained_head_says_how_long_it_was_taught_and_is_calibrated_again(insi
 
     plain, again, taught = (
         train.train(
-            InMemoryEmbeddings(rows),
-            classes,
-            learn,
-            judge,
-            NAMES,
+            HeadData(InMemoryEmbeddings(rows), classes, NAMES, learn, judge),
             SETTINGS.model_copy(update={"epochs": 2, "taught": count}),
             teaching=teaching,
         )

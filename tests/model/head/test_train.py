@@ -5,9 +5,9 @@ from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
 from pipeline.model import explain, network
 from pipeline.model.backend import keras
-from pipeline.model.fingerprints import head_fingerprint
+from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head import dense, layers, learner, train
-from pipeline.model.head.rows import InMemoryEmbeddings
+from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 from tests.builders.embeddings import three_classes
 
 WIDTH = 40
@@ -28,15 +28,14 @@ def trained(toy):
 
 
 def learned(toy, settings=SETTINGS, on_epoch=None):
-    embeddings, classes, learn, judge = toy
-    return train.train(
-        InMemoryEmbeddings(embeddings), classes, learn, judge, NAMES, settings, on_epoch=on_epoch
-    )
+    embeddings, classes, learn, validation = toy
+    data = HeadData(InMemoryEmbeddings(embeddings), classes, NAMES, learn, validation)
+    return train.train(data, settings, on_epoch=on_epoch)
 
 
-def test_a_head_learns_to_tell_classes_apart_in_the_order_of_their_names(toy, trained):
-    embeddings, classes, learn, judge = toy
-    unseen = ~(learn | judge)
+def test_a_head_learns_classes_in_the_order_of_their_names(toy, trained):
+    embeddings, classes, learn, validation = toy
+    unseen = ~(learn | validation)
     found = layers.predict(trained.model, embeddings)
 
     assert trained.class_names == NAMES
@@ -73,7 +72,7 @@ def test_training_changes_no_global_seed(toy):
 
 
 def test_the_weights_of_the_best_epoch_are_kept(toy):
-    embeddings, classes, learn, judge = toy
+    embeddings, classes, learn, validation = toy
     # A third of the labels is wrong, so a head that goes on learning gets worse.
     wrong = np.where(np.arange(200) % 3, classes, (classes + 1) % 3)
     seen = []
@@ -82,21 +81,21 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
         seen.append((number, losses))
 
     settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4, "taught": 0})
-    trained = learned((embeddings, wrong, learn, judge), settings, on_epoch)
+    trained = learned((embeddings, wrong, learn, validation), settings, on_epoch)
 
     losses = [epoch["validation_loss"] for epoch in trained.epochs]
     assert seen == list(enumerate(trained.epochs, start=1))
     assert trained.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == trained.best_epoch + 4 < 60
-    found = layers.predict(trained.model, embeddings[judge])
-    weights = learner.class_weights(wrong[learn], 3)[wrong[judge]]
-    before = found**trained.temperature  # the losses told are those before calibration
+    found = layers.predict(trained.model, embeddings[validation])
+    weights = learner.class_weights(wrong[learn], 3)[wrong[validation]]
+    before = found**trained.temperature  # the reported losses are those before calibration
     before /= before.sum(axis=1, keepdims=True)
-    loss = -np.log(before[np.arange(judge.sum()), wrong[judge]])
+    loss = -np.log(before[np.arange(validation.sum()), wrong[validation]])
     assert np.average(loss, weights=weights) == pytest.approx(min(losses), rel=1e-3)
 
 
-def test_a_row_of_a_rare_class_counts_more_by_the_root_of_its_rarity():
+def test_a_row_of_a_rare_class_weighs_more_by_the_square_root_of_its_rarity():
     weights = learner.class_weights(np.array([0, 0, 0, 0, 1]), 3)
     assert weights[1] / weights[0] == pytest.approx(2)
     assert weights[2] == 1
@@ -127,9 +126,9 @@ def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(to
     for row in range(0, 200, 9):
         logits = plain.logits(embeddings[row])
         np.testing.assert_allclose(dense.softmax(logits), found[row], atol=1e-5)
-        told = explain.explain(plain, embeddings[row], 0, (2, 5, 4))
-        expected = logits[told.finding] - logits[0]
-        assert told.cells.sum() + told.constant == pytest.approx(expected, abs=1e-10)
+        found_map = explain.explain(plain, embeddings[row], 0, (2, 5, 4))
+        expected = logits[found_map.finding] - logits[0]
+        assert found_map.cells.sum() + found_map.constant == pytest.approx(expected, abs=1e-10)
 
 
 def test_embeddings_of_another_width_are_refused(trained):
@@ -138,14 +137,14 @@ def test_embeddings_of_another_width_are_refused(trained):
 
 
 @pytest.mark.parametrize("missing", ["classes", "validation"])
-def test_too_few_labels_are_told_in_numbers(toy, missing):
-    embeddings, classes, learn, judge = toy
+def test_too_few_labels_are_refused_with_counts(toy, missing):
+    embeddings, classes, learn, validation = toy
     if missing == "classes":
         classes = np.zeros_like(classes)
     else:
-        judge = np.zeros_like(judge)
+        validation = np.zeros_like(validation)
     with pytest.raises(NotEnoughData, match="Label more"):
-        learned((embeddings, classes, learn, judge))
+        learned((embeddings, classes, learn, validation))
 
 
 def test_a_diverging_loss_names_the_setting_to_change(toy):
@@ -156,20 +155,27 @@ def test_a_diverging_loss_names_the_setting_to_change(toy):
 
 def test_the_fingerprint_of_a_head_covers_all_that_it_learns_from():
     rows = {"crop_ids": ["a:whole", "b:whole"], "labels": ["x", "y"], "sides": ["train", "test"]}
-    same = dict(
-        trunk_fingerprint="t", settings=SETTINGS, class_names=["x", "y"], normal_class="x", **rows
-    )
+    same = {
+        "trunk_fingerprint": "t",
+        "settings": SETTINGS,
+        "class_names": ["x", "y"],
+        "normal_class": "x",
+        "data": rows_digest(**rows),
+        "background": rows_digest([], [], []),
+    }
+    swapped = {"crop_ids": ["b:whole", "a:whole"], "labels": ["y", "x"], "sides": ["test", "train"]}
     changes = [
         {"trunk_fingerprint": "u"},
         {"settings": SETTINGS.model_copy(update={"seed": 5})},
         {"class_names": ["y", "x"]},
         {"normal_class": "y"},
-        {"labels": ["x", "x"]},
-        {"sides": ["train", "train"]},
-        {"crop_ids": ["b:whole", "a:whole"], "labels": ["y", "x"], "sides": ["test", "train"]},
+        {"data": rows_digest(**{**rows, "labels": ["x", "x"]})},
+        {"data": rows_digest(**{**rows, "sides": ["train", "train"]})},
+        {"data": rows_digest(**swapped)},
+        {"background": rows_digest(["c"], ["c"], ["c"])},
     ]
     prints = {head_fingerprint(**{**same, **change}) for change in [{}, *changes]}
-    assert len(prints) == 8
+    assert len(prints) == 9
     assert head_fingerprint(**same) == head_fingerprint(**same)
     patients = SETTINGS.model_copy(update={"min_patients": 3})
     assert head_fingerprint(**{**same, "settings": patients}) == head_fingerprint(**same)

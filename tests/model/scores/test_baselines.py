@@ -1,4 +1,4 @@
-"""What a head has to beat learns from training rows, chooses on validation rows, sees no others."""
+"""Baselines learn from training rows, choose on validation rows and see no others."""
 
 from itertools import pairwise
 
@@ -22,40 +22,40 @@ def toy():
 
 
 def test_the_probe_learns_what_the_head_learns(toy):
-    embeddings, classes, learn, judge = toy
-    unseen = ~(learn | judge)
-    found = baselines.regression(embeddings, classes, learn, judge, 3)
+    embeddings, classes, learn, validation = toy
+    unseen = ~(learn | validation)
+    found = baselines.regression(embeddings, classes, learn, validation, 3)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert np.mean(found[unseen].argmax(axis=1) == classes[unseen]) > 0.8
 
 
 def test_rotating_to_the_span_of_the_training_rows_changes_no_probability(toy):
-    embeddings, classes, _, judge = toy
+    embeddings, classes, _, validation = toy
     few = np.arange(200) < 30  # fewer rows than features
     features = baselines.standardised(np.asarray(embeddings, np.float32), few)
     rotated = baselines.rotated(features, few)
     assert rotated.shape[1] < 30
     np.testing.assert_allclose(
-        baselines.logistic(rotated, classes, few, judge, 3),
-        baselines.logistic(features, classes, few, judge, 3),
+        baselines.logistic(rotated, classes, few, validation, 3),
+        baselines.logistic(features, classes, few, validation, 3),
         atol=2e-3,
     )
 
 
 def test_baselines_learn_nothing_from_test_rows_or_unknown_classes(toy):
-    embeddings, classes, learn, judge = toy
-    unseen = ~(learn | judge)
-    expected = baselines.regression(embeddings, classes, learn, judge, 3)
+    embeddings, classes, learn, validation = toy
+    unseen = ~(learn | validation)
+    expected = baselines.regression(embeddings, classes, learn, validation, 3)
     spoilt, hidden = embeddings.copy(), classes.copy()
     spoilt[unseen], hidden[unseen] = 99, -1
-    found = baselines.regression(spoilt, hidden, learn, judge, 3)
+    found = baselines.regression(spoilt, hidden, learn, validation, 3)
     np.testing.assert_array_equal(found[~unseen], expected[~unseen])
 
 
 def test_a_class_without_training_rows_gets_probability_zero(toy):
-    embeddings, classes, learn, judge = toy
-    found = baselines.regression(embeddings, classes, learn & (classes != 1), judge, 3)
+    embeddings, classes, learn, validation = toy
+    found = baselines.regression(embeddings, classes, learn & (classes != 1), validation, 3)
     assert not found[:, 1].any()
 
 
@@ -71,9 +71,9 @@ def test_thumbnails_are_block_means(side):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_machine_tells_normal_from_the_rest_as_scikit_learn_does(toy):
-    embeddings, classes, learn, judge = toy
-    found = baselines.support_vector_machine(embeddings, classes, learn, judge)
+def test_an_svm_separates_normal_from_the_rest_as_scikit_learn_does(toy):
+    embeddings, classes, learn, validation = toy
+    found = baselines.support_vector_machine(embeddings, classes, learn, validation)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     features = baselines.standardised(embeddings.astype(np.float32), learn)
@@ -81,13 +81,13 @@ def test_a_machine_tells_normal_from_the_rest_as_scikit_learn_does(toy):
     for strength in svm.STRENGTHS:
         model = SVC(C=strength, class_weight="balanced").fit(features[learn], classes[learn] > 0)
         scores = model.decision_function(features)
-        aurocs.append(roc_auc_score(classes[judge] > 0, scores[judge]))
+        aurocs.append(roc_auc_score(classes[validation] > 0, scores[validation]))
         if aurocs[-1] > max([0, *aurocs[:-1]]):
             expected = 1 / (1 + np.exp(-scores))
     np.testing.assert_allclose(found[:, 1], expected, atol=1e-3)
 
 
-def test_a_machine_finds_what_no_plane_can_tell():
+def test_an_svm_finds_what_no_plane_separates():
     random = np.random.default_rng(0)
     features = random.standard_normal((300, 2))
     classes = (np.hypot(*features.T) > 1.1).astype(int)
@@ -100,15 +100,15 @@ def test_a_machine_finds_what_no_plane_can_tell():
 
 @pytest.mark.parametrize("method", ["regression", "support_vector_machine"])
 @pytest.mark.parametrize("missing", ["classes", "validation"])
-def test_too_few_labels_are_told_in_numbers(toy, missing, method):
-    embeddings, classes, learn, judge = toy
+def test_too_few_labels_are_refused_with_counts(toy, missing, method):
+    embeddings, classes, learn, validation = toy
     if missing == "classes":
         classes = np.zeros_like(classes)
     else:
-        judge = np.zeros_like(judge)
+        validation = np.zeros_like(validation)
     count = {"regression": [3], "support_vector_machine": []}[method]
     with pytest.raises(NotEnoughData, match="Label more"):
-        getattr(baselines, method)(embeddings, classes, learn, judge, *count)
+        getattr(baselines, method)(embeddings, classes, learn, validation, *count)
 
 
 def test_a_large_store_is_capped_on_every_side_the_same_way_each_time():
@@ -132,7 +132,7 @@ def test_edges_are_scikit_images_on_a_smaller_crop():
     assert baseline_features.edges_of(crops[:, :32, :32]).shape == found.shape
 
 
-def test_place_says_where_and_how_large_the_scan_is_but_not_the_box():
+def test_place_has_position_and_size_of_the_scan_but_not_of_the_box():
     facts = pd.DataFrame(
         {
             "region_x": [10, 0],

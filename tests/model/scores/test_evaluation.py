@@ -1,4 +1,4 @@
-"""Measures on groups of test rows: against scikit-learn, and against what is known beforehand."""
+"""Measures on groups of test rows, against scikit-learn and against known results."""
 
 from functools import partial
 
@@ -52,12 +52,12 @@ def test_the_brier_score_is_that_of_scikit_learn_also_when_rows_count_often(made
 def test_the_calibration_error_is_the_weighted_distance_of_each_tenth(made):
     positive, scores = made
     found = calibration(positive, scores, np.ones((1, len(scores))))["calibration_error"][0]
-    apart = 0
+    error = 0
     for number in range(10):
         inside = (scores * 10 >= number) & (scores * 10 < number + 1 + (number == 9))
         if inside.any():
-            apart += abs(scores[inside].mean() - positive[inside].mean()) * inside.mean()
-    assert found == pytest.approx(apart)
+            error += abs(scores[inside].mean() - positive[inside].mean()) * inside.mean()
+    assert found == pytest.approx(error)
 
 
 @given(rows(both=False), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
@@ -76,7 +76,7 @@ def test_a_threshold_reaches_its_specificity_and_a_lower_one_does_not(made, spec
 
 
 def drawn(patients, rows_each, random, skill=1.0):
-    """Rows of patients whose crops resemble each other, and scores that tell something."""
+    """Rows of patients whose crops resemble each other, and scores that separate them a little."""
     effect = np.repeat(random.standard_normal(patients), rows_each)
     # Mouths are mostly sound or mostly not, so that five crops say little more than one.
     positive = random.random(patients * rows_each) < np.repeat(
@@ -87,7 +87,7 @@ def drawn(patients, rows_each, random, skill=1.0):
     return positive, 1 / (1 + np.exp(-raw)), keys
 
 
-def test_nineteen_of_twenty_intervals_hold_the_truth():
+def test_nineteen_of_twenty_intervals_contain_the_true_value():
     """Over 60 made-up test sides of 40 patients, against the AUROC of a very large one."""
     random = np.random.default_rng(0)
     positive, scores, _ = drawn(10_000, 5, random)
@@ -101,7 +101,7 @@ def test_nineteen_of_twenty_intervals_hold_the_truth():
     assert 52 <= held <= 60
 
 
-def test_ppv_follows_bayes_and_the_prevalence_that_is_said():
+def test_ppv_follows_from_bayes_rule_and_the_given_prevalence():
     random = np.random.default_rng(1)
     positive, scores, patients = drawn(50, 4, random)
     common, rare = (
@@ -132,10 +132,10 @@ def test_a_perfectly_calibrated_score_shows_no_more_error_than_is_said_to_be_una
     assert all(abs(each.said - each.found) < 0.15 for each in bins)
 
 
-def test_sensitivity_at_a_specificity_tells_what_was_reached_beside_it():
+def test_sensitivity_at_a_specificity_comes_with_the_specificity_reached():
     random = np.random.default_rng(3)
-    judge, test = drawn(60, 5, random), drawn(60, 5, random)
-    threshold = threshold_at(0.9, *judge[:2])
+    validation, test = drawn(60, 5, random), drawn(60, 5, random)
+    threshold = threshold_at(0.9, *validation[:2])
     found = measures(*test, Thresholds(0.5, {0.9: threshold}), 0.5)
     positive, scores, _ = test
     assert found["sensitivity_at_0.9"].value == (scores[positive] >= threshold).mean()
@@ -143,7 +143,7 @@ def test_sensitivity_at_a_specificity_tells_what_was_reached_beside_it():
     assert found["specificity_at_0.9"].value == pytest.approx(0.9, abs=0.08)
 
 
-def test_what_cannot_be_told_has_a_reason():
+def test_what_cannot_be_computed_has_a_reason():
     random = np.random.default_rng(4)
     positive, scores, patients = drawn(12, 3, random)
     thresholds = Thresholds(2.0, {0.9: None})

@@ -12,7 +12,7 @@ NAMES = ["healthy", "caries", "abscess"]
 
 
 def made_up(rows=300, seed=0):
-    """Truth, probabilities, patients and sides of rows where the score tells something."""
+    """Truth, probabilities, patients and sides of rows whose scores separate them a little."""
     random = np.random.default_rng(seed)
     truth = random.integers(0, 3, rows)
     logits = random.standard_normal((rows, 3)).round(1) + 1.2 * np.eye(3)[truth]
@@ -138,7 +138,7 @@ def test_intervals_hold_the_value_and_are_the_same_every_time():
 
 
 def test_patients_are_drawn_not_rows():
-    """Ten times the same rows of a patient know no more than one row does."""
+    """Ten copies of a patient's rows are no more evidence than one row."""
     truth, probabilities, _, _ = made_up(40)
     abnormal, scores = truth != 0, 1 - probabilities[:, 0]
 
@@ -217,7 +217,7 @@ def test_a_better_score_shows_in_the_paired_difference():
     assert metrics.paired_difference(abnormal & False, noise, score, patients).reason
 
 
-def test_folds_are_ranked_apart_because_each_has_a_scale_of_its_own():
+def test_each_fold_is_ranked_on_its_own_scale():
     truth, probabilities, patients, _ = made_up()
     abnormal, score = truth != 0, 1 - probabilities[:, 0]
     folds = np.array([int(name[1:]) % 3 for name in patients])
@@ -250,7 +250,7 @@ def test_pairing_makes_the_interval_narrower():
     assert paired.high - paired.low < (alone.high - alone.low) / 2
 
 
-def test_a_normal_class_that_is_no_label_is_refused():
+def test_a_normal_class_that_is_not_a_label_is_refused():
     with pytest.raises(ConfigError, match=r"is `sound`, the labels are healthy, caries, abscess"):
         evaluate(*made_up(30), normal_class="sound")
 

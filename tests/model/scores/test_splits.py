@@ -9,11 +9,11 @@ from pipeline.model.scores import splits
     ("patient_key", "side"),
     [("a", "test"), ("b", "train"), ("e", "train"), ("patient-1", "validation"), ("é", "test")],
 )
-def test_a_patient_stays_on_one_side_for_ever(patient_key, side):
+def test_the_side_of_a_patient_never_changes(patient_key, side):
     assert splits.side_of(patient_key) == side
 
 
-def test_seventy_fifteen_and_fifteen_of_a_hundred_patients_stand_on_each_side():
+def test_the_sides_have_seventy_fifteen_and_fifteen_percent_of_patients():
     found = splits.sides([f"patient-{number}" for number in range(20_000)])
     shares = [np.mean(found == side) for side in splits.SIDES]
     assert shares == pytest.approx([0.70, 0.15, 0.15], abs=0.01)

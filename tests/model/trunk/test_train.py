@@ -26,7 +26,7 @@ class Arrays:
     crops: np.ndarray
     truth: np.ndarray
     learn: np.ndarray
-    judge: np.ndarray
+    validate: np.ndarray
     class_count: int
     background: bool = False
 
@@ -38,7 +38,7 @@ class Arrays:
         yield self.crops[self.learn], self.classes
 
     def validation(self) -> train.Pieces:
-        yield self.crops[self.judge], self.truth[self.judge]
+        yield self.crops[self.validate], self.truth[self.validate]
 
 
 def discs(count, seed=0):
@@ -113,7 +113,7 @@ def test_classes_that_can_be_seen_are_learned(learned):
 
 
 class Notebook:
-    """Remembers states; the machine dies when told to."""
+    """A checkpoint in memory; the process is killed after the given number of saves."""
 
     def __init__(self, dies_after=None):
         self.state, self.saved, self.dies_after = None, 0, dies_after
@@ -127,10 +127,10 @@ class Notebook:
             raise KeyboardInterrupt
 
 
-def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(source, learned):
+def test_a_killed_run_resumes_after_its_last_epoch_and_gives_the_same_trunk(source, learned):
     notebook, epochs = Notebook(dies_after=1), []
     with pytest.raises(KeyboardInterrupt):
-        train.train_trunk(source, TRUNK, SIDE, SETTINGS, memory=notebook)
+        train.train_trunk(source, TRUNK, SIDE, SETTINGS, checkpoint=notebook)
 
     resumed = train.train_trunk(
         source, TRUNK, SIDE, SETTINGS, lambda number, _: epochs.append(number), notebook
@@ -142,23 +142,23 @@ def test_a_killed_run_goes_on_from_its_last_epoch_and_gives_the_same_trunk(sourc
     assert resumed.best_epoch == learned.best_epoch
 
 
-def test_learning_stops_after_epochs_that_brought_nothing_and_says_when_it_diverges(source):
+def test_training_stops_without_improvement_and_reports_when_it_diverges(source):
     settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
     run = train.TrunkTraining(source, TRUNK, SIDE, settings)
     # The mean of five is highest at the sixth, though the second alone was.
-    told = [{"validation_auroc": value} for value in (0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8, 0.5)]
-    run.history = told[:7]
-    assert (run.best_epoch, run.over) == (6, False)
-    run.history = told
-    assert (run.best_epoch, run.over) == (6, True)
+    scores = [{"validation_auroc": value} for value in (0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8, 0.5)]
+    run.history = scores[:7]
+    assert (run.best_epoch, run.finished) == (6, False)
+    run.history = scores
+    assert (run.best_epoch, run.finished) == (6, True)
 
     run.model.set_weights([array * np.nan for array in run.model.get_weights()])
     with pytest.raises(ConfigError, match=r"no longer a number.*Lower `learn.learning_rate`"):
-        run.epoch()
+        run.train_epoch()
 
 
 def test_batches_hold_every_row_once_whatever_the_pieces_and_memory_stays_bounded(monkeypatch):
-    monkeypatch.setattr(train, "HELD", 20)
+    monkeypatch.setattr(train, "POOL", 20)
     crops = np.arange(100, dtype=np.uint8)[:, np.newaxis, np.newaxis]
     most = 0
 
@@ -189,8 +189,8 @@ def test_views_differ_keep_their_size_and_depend_on_the_seed_alone():
     assert np.abs(one.mean(axis=(1, 2)) - augment.plain(crops).mean(axis=(1, 2))).max() < 0.3
 
 
-def test_what_moves_into_a_view_is_no_darker_than_the_picture():
-    # Black corners would tell which crops had been moved.
+def test_what_moves_into_a_view_is_not_darker_than_the_picture():
+    # Black corners would reveal which crops had been moved.
     bright = np.full((16, SIDE, SIDE), 200, np.uint8)
     assert augment.augment(bright, np.random.default_rng(0)).min() > 0.25
 
@@ -206,7 +206,7 @@ def test_background_is_not_counted_as_abnormal():
 
 
 def test_half_of_the_views_are_mirrored_about_the_middle():
-    moves = augment.moves(400, 33, np.random.default_rng(0))
+    moves = augment.affine_transforms(400, 33, np.random.default_rng(0))
     mirrored = moves[:, 0] < 0
     assert 150 < mirrored.sum() < 250
     # The middle pixel comes from near the middle, mirrored or not.
