@@ -24,7 +24,7 @@ def doubtful(count=120, flipped=6):
     return features, said, np.arange(count) // 3, wrong
 
 
-def test_wrong_labels_get_the_least_confidence():
+def test_wrong_labels_have_the_lowest_self_confidence():
     features, said, patients, wrong = doubtful()
     found = label_errors.compare_with_labels(features, said, patients, 2)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
@@ -32,7 +32,7 @@ def test_wrong_labels_get_the_least_confidence():
     assert set(np.argsort(confidence)[:6]) == set(wrong)
 
 
-def test_no_patient_is_judged_by_a_model_that_knows_them():
+def test_no_patient_is_predicted_by_a_model_that_saw_them():
     features, said, patients, _ = doubtful()
     found = label_errors.compare_with_labels(features, said, patients, 2)
     assert all(len(set(found.folds[patients == patient])) == 1 for patient in patients)
@@ -60,7 +60,7 @@ def fold_probabilities(features, truth, cut, monkeypatch=None):
         ).probabilities
 
 
-def test_maps_are_averaged_over_four_by_four_places():
+def test_maps_are_averaged_to_four_by_four_cells():
     maps = np.arange(2 * 8 * 8 * 3, dtype=np.float16).reshape(2, 8, 8, 3)
     found = label_errors.mean_probabilities(maps).reshape(2, 4, 4, 3)
     assert found[1, 2, 3, 1] == maps[1, 4:6, 6:8, 1].mean()
@@ -100,7 +100,7 @@ def test_the_query_lists_doubtful_labels_of_the_champion_until_they_are_reviewed
     assert not {confirmed, corrected} & set(asked()["crop_id"])
 
 
-def test_too_few_labels_judge_nothing(tmp_path):
+def test_with_too_few_labels_nothing_is_compared(tmp_path):
     small = small_store(tmp_path)
     write_embeddings(small, np.ones((2, 512)), ["healthy", "caries"], "ab")
     assert write_label_errors(small.store, choose_models(small.settings, small.store), "h1") is None

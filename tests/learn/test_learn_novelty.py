@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.learn import learn_novelty
 from pipeline.learn.learn_novelty import fit_and_score
@@ -59,7 +58,7 @@ def scores(store):
         return catalog.query(con, "novel", limit=1000), broken
 
 
-def test_labels_choose_the_rows_and_the_ranking_needs_none_of_them(night):
+def test_labels_choose_the_training_rows_and_the_ranking_needs_no_labels(night):
     fitted, failures = fit_and_score(night, choose_models(night.settings, night.store))
     card = json.loads(night.store.read_bytes(f"{novelty_home(fitted.novelty_id)}/card.json"))
     found, broken_checks = scores(night.store)
@@ -116,7 +115,7 @@ def test_a_store_without_labels_gets_a_ranking_and_the_card_says_why(tmp_path):
     assert "AUROC" not in words
 
 
-def test_too_few_patients_are_told_in_numbers_and_leave_nothing(tmp_path):
+def test_too_few_patients_are_refused_with_counts_and_nothing_is_stored(tmp_path):
     small = small_store(tmp_path)
     write_embeddings(small, np.ones((3, 512)), [NORMAL] * 3, ["a", "b", "c"])
     with pytest.raises(NotEnoughData, match=r"on the training side, 10 are needed"):
