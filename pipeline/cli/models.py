@@ -59,7 +59,7 @@ def _print_list(rows: list[dict]) -> None:
         table = Table(title=f"{kind}s", title_justify="left")
         table.add_column(kind, no_wrap=True)
         for name in shown:
-            table.add_column(name)
+            table.add_column(name, no_wrap=name == "trunk", overflow="fold")
         for row in of_kind:
             name = f"{row['model']}\nchampion" if row["champion"] else row["model"]
             table.add_row(name, *(row[each] for each in shown))

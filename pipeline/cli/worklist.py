@@ -1,12 +1,15 @@
 """`dental worklist`: what to look at first, in the columns that a person reads."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
-from pipeline.cli.output import show
+from pipeline.cli.output import console, show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = 20
 COLUMNS = ["rank", "crop_id", "tooth", "predicted", "p", "flags", "label", "batch"]
@@ -41,13 +44,29 @@ def worklist(
         if rows.empty:
             print("The work-list is empty: no head has predicted yet, or all crops are reviewed.")
             return
-        from pipeline.cli.print_table import print_rows
-
-        shown = rows.astype(object).assign(crop_id=short, flags=rows["flags"].map(" ".join))
-        shown = shown.where(shown.notna(), None)
-        header = ["rank", "id", "tooth", "predicted", "p", "flags", "label", "batch"]
-        print_rows(header, list(shown.itertuples(index=False)))
+        _print_table(rows.astype(object).assign(crop_id=short, flags=rows["flags"].map(" ".join)))
         if more:
             print(f"The first {ROWS}; the others: dental worklist --all")
 
     show(rows, as_json, print_text)
+
+
+def _print_table(rows: "pd.DataFrame") -> None:
+    """Print a table that fits 80 columns: names of classes and flags wrap, ids never do."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from pipeline.cli.print_table import cell
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in COLUMNS:
+        table.add_column(
+            "id" if name == "crop_id" else name,
+            no_wrap=name not in ("predicted", "flags", "label"),
+            overflow="fold",
+        )
+    for row in rows.where(rows.notna(), None).itertuples(index=False):
+        # As texts, because a label such as [b] would be taken for markup.
+        table.add_row(*(Text(cell(value)) for value in row))
+    console().print(table)

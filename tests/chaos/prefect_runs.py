@@ -46,7 +46,7 @@ def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
 
 
 def _flow(folder: Path, root: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "flows", "process_batch", str(folder)]
+    command = [sys.executable, "-m", "pipeline.cli", "run", str(folder)]
     return subprocess.Popen(
         [*command, "--store", str(root / "store"), "--name", "b"],
         cwd=ROOT,

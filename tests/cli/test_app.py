@@ -92,6 +92,46 @@ def test_a_missing_store_is_an_error_that_names_it(tmp_path):
     assert "There is no store" in asked.stderr
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["query"]], ids=" ".join)
+def test_help_and_queries_import_nothing_slow(arguments):
+    imported = {
+        line.split("|")[-1].strip()
+        for line in dental(*arguments, PYTHONPROFILEIMPORTTIME="1").stderr.splitlines()
+    }
+    assert "typer" in imported
+    assert not imported & {"prefect", "tensorflow", "keras", "sklearn", "matplotlib"}
+
+
+def test_a_run_says_what_it_starts_before_it_opens_anything(tmp_path):
+    run = dental("run", tmp_path / "Ann Smith", "--store", tmp_path / "store", "--name", "night")
+    assert run.stdout == f"Starting: batch night into store {tmp_path / 'store'}\n"
+    assert "does not exist" in run.stderr
+    unnamed = dental("run", tmp_path / "Ann Smith", "--store", tmp_path / "store", "--json")
+    assert unnamed.stdout == ""
+    assert unnamed.stderr.startswith("Starting: a batch into store")
+
+
+def test_version_is_that_of_the_package():
+    assert dental("--version").stdout.startswith("dental-pipeline 0.")
+
+
+def test_a_query_for_the_code_alone_is_not_reachable(store):
+    asked = dental("query", "crop_labels", "--store", store)
+    assert asked.returncode == 1
+    assert "There is no query `crop_labels`" in asked.stderr
+
+
+def test_a_query_takes_shortened_ids_and_refuses_unknown_ones(store):
+    header, *rows = dental("query", "example_crops", "--csv", "--store", store).stdout.splitlines()
+    crop_id = rows[0].split(",")[header.split(",").index("crop_id")]
+    found = dental("query", "crops_of_scan", f"scan_id={crop_id[:8]}", "--csv", "--store", store)
+    assert crop_id in found.stdout
+    for query, name in (("nearest", "crop_id"), ("crops_of_scan", "scan_id")):
+        asked = dental("query", query, f"{name}=0123abcd", "--store", store)
+        assert asked.returncode == 1
+        assert "`0123abcd` in the store" in asked.stderr
+
+
 def test_trunk_describe_prints_the_arithmetic_of_the_notes():
     output = dental("trunk", "describe").stdout
     for figure in ("976", "808", "3,216", "4,640", "9,640", "16 × 16 × 32", "8192", "64 px"):

@@ -397,7 +397,26 @@ def test_trunks_tells_the_champions(full):
     ]
 
 
-def test_every_query_tells_what_it_answers_and_what_it_takes():
+def test_every_query_of_the_code_runs_on_an_empty_store(store):
+    values = {"since": "2026-11-01T00:00:00+00:00", "limit": 3, "scans": []}
+    with catalog.open_store(store.root) as con:
+        for path in Path(catalog.SQL, "internal").glob("*.sql"):
+            given = {
+                name: values.get(name, "x")
+                for name, default in catalog.read_query(path).parameters.items()
+                if default is catalog.REQUIRED
+            }
+            assert (path.stem, len(catalog.query(con, path.stem, **given))) == (path.stem, 0)
+
+
+def test_queries_of_the_code_are_not_listed_and_the_others_have_a_topic():
+    internal = {path.stem for path in Path(catalog.SQL, "internal").glob("*.sql")}
+    assert internal
+    assert not internal & set(catalog.queries())
+    assert {query.topic for query in catalog.queries().values()} == set(catalog.TOPICS)
+
+
+def test_every_query_has_a_description_and_declares_its_parameters():
     known = catalog.queries()
     assert known["worklist"].parameters == {"batch": None, "audit": None, "limit": 20}
     assert known["nearest"].parameters["crop_id"] is catalog.REQUIRED
