@@ -12,7 +12,6 @@ import numpy as np
 
 NAME = "(background)"  # among class names; delivered labels have no parentheses
 FOUND = "tooth"  # region kind of a place that the finder chose, where there may be no tooth
-SMALLEST = 1e-7  # probability that is divided by instead of zero
 
 
 class Predictions(NamedTuple):
@@ -42,9 +41,13 @@ def split_background(outputs: np.ndarray, class_count: int) -> tuple[np.ndarray,
     """Probabilities (N, class_count) given that it is not background, and that it is (N,).
 
     `outputs` are (N, class_count) of a head that learned no background, or have one column more.
+    Where the softmax leaves nothing to the classes in float32, each gets the same probability.
     """
     if outputs.shape[1] == class_count:
         return outputs, np.zeros(len(outputs), outputs.dtype)
-    known = outputs[:, :class_count]
-    share = known.sum(axis=1, keepdims=True)
-    return known / np.maximum(share, SMALLEST), outputs[:, class_count]
+    classes = outputs[:, :class_count]
+    share = classes.sum(axis=1, keepdims=True)
+    # Not a larger bound: a head is certain of the background to 1e-9 at many found places.
+    nothing = share < np.finfo(outputs.dtype).tiny
+    probabilities = np.where(nothing, 1 / class_count, classes / np.where(nothing, 1, share))
+    return probabilities.astype(outputs.dtype), outputs[:, class_count]
