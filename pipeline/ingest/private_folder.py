@@ -5,28 +5,20 @@ lies outside the store, mode 0700. Whoever has it can tie rows back to people; w
 the store cannot.
 """
 
-import contextlib
 import datetime
 import fcntl
 import hashlib
 import hmac
 import os
-import re
 import secrets
-import socket
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
-import psutil
-
+from pipeline.atomic_files import AtomicFiles
 from pipeline.errors import StoreError
 
 KEY_BYTES = 32
-# Name, machine, process and chance.
-UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}")
-LEFT_SECONDS = 24 * 3600  # without a write; a file here takes a moment
 
 
 class PrivateFolder:
@@ -64,20 +56,12 @@ class PrivateFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that it appears whole or not at all."""
-        path = self.path(*name.split("/"))
-        unfinished = _unfinished(path)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with _files(self.root).writing(self.root / name, 0o600) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
 
-    def sweep(self) -> None:
-        """Remove what killed processes left unfinished."""
-        for path in self.root.rglob(".*"):
-            if (found := UNFINISHED.fullmatch(path.name)) and _left(path, found[1], int(found[2])):
-                path.unlink(missing_ok=True)
+    def sweep(self) -> int:
+        """Remove what killed processes left unfinished; how many files that were."""
+        return _files(self.root).sweep()
 
     def log_message(self, message: str) -> None:
         """A message that may name a delivered file: to messages.log and to a terminal only."""
@@ -111,7 +95,9 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
                     "DENTAL_PRIVATE to the folder that holds it."
                 )
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _create_key(key_file)
+            # Two runs may start at once: the first one's key stays, and both use it.
+            key = secrets.token_hex(KEY_BYTES) + "\n"
+            _files(root).create(key_file, key.encode(), 0o600)
         key = bytes.fromhex(key_file.read_text().strip())
     except (OSError, ValueError) as error:
         raise StoreError(
@@ -125,34 +111,5 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
     return PrivateFolder(root, key)
 
 
-def _create_key(key_file: Path) -> None:
-    """Two runs may start at once: the first one's key stands, whole, and both use it."""
-    unfinished = _unfinished(key_file)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(unfinished, key_file)
-    except FileExistsError:
-        pass
-    finally:
-        unfinished.unlink()
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{secrets.token_hex(4)}")
-
-
-def _left(path: Path, machine: str, pid: int) -> bool:
-    """Whether the writer of an unfinished file is gone; of another machine only time tells."""
-    if machine == _machine():
-        return pid == os.getpid() or not psutil.pid_exists(pid)
-    with contextlib.suppress(FileNotFoundError):  # its writer was faster
-        return time.time() - path.stat().st_mtime > LEFT_SECONDS
-    return False
-
-
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+def _files(root: Path) -> AtomicFiles:
+    return AtomicFiles(root, folder_mode=0o700)

@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 from fsspec.parquet import open_parquet_file
 
+from pipeline.atomic_files import FORGOTTEN_SECONDS, Publishing
 from pipeline.errors import ConfigError, StoreError
 from pipeline.s3 import Prefix, WriteConflict, explain_errors, filesystem
 from pipeline.store.duckdb_on_s3 import PartsOnS3
-from pipeline.store.local_folder import FORGOTTEN_SECONDS, Publishing
 from pipeline.store.s3_locks import S3Lock, require_held
 
 LARGEST = 5 * 2**30  # bytes of one PUT

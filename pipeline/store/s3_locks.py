@@ -7,30 +7,24 @@ for so long finds that out before it writes anything else.
 """
 
 import contextlib
-import hashlib
 import json
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
 from filelock import Timeout
 
 from pipeline.errors import StoreError
+from pipeline.process_id import ProcessId
 from pipeline.s3 import Facts, Prefix, WriteConflict
-from pipeline.store.local_folder import process_start
 
 BEAT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0  # for a request; a later answer is as good as none
 STALE_SECONDS = 60.0  # by the clock of S3
 SURE_SECONDS = 45.0  # by ours: after a beat so long ago another may be about to take the lock
 LOOK_SECONDS = 0.2
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _held: set["S3Lock"] = set()  # by this process
 _left: dict[tuple[str, str], str] = {}  # ETags of locks as this process has left them
@@ -125,7 +119,7 @@ class S3Lock:
         begun = ServerTime.now()
         # Equal bytes have equal ETags, by which one beat could not be told from the next.
         token = f"{self._us}.{secrets.token_hex(8)}"
-        state = {"held": held, "token": token, "writer": _this_process()}
+        state = {"held": held, "token": token, "writer": str(ProcessId.this())}
         new = self._etag is None
         self._etag = self._objects.put(
             self._name, json.dumps(state).encode(), new, self._etag, ANSWER_SECONDS
@@ -174,18 +168,4 @@ def _held_of(store: str) -> list["S3Lock"]:
 def _is_alive(state: dict, facts: Facts | None) -> bool:
     if facts is None or not state.get("held") or facts.age > STALE_SECONDS:
         return False
-    machine, pid, started = [*str(state.get("writer")).split("."), "", ""][:3]
-    gone = machine == _machine() and pid.isdigit() and process_start(int(pid)) != started
-    return not gone
-
-
-def _this_process() -> str:
-    return f"{_machine()}.{os.getpid()}.{process_start(os.getpid())}"
-
-
-def _machine() -> str:
-    """What tells machines apart, and containers that have process numbers of their own."""
-    boot = BOOT.read_text() if BOOT.exists() else str(psutil.boot_time())
-    space = Path("/proc/self/ns/pid")
-    inside = os.readlink(space) if space.exists() else ""
-    return hashlib.sha256(f"{socket.gethostname()} {boot} {inside}".encode()).hexdigest()[:16]
+    return not ProcessId.parse(str(state.get("writer"))).has_ended

@@ -1,8 +1,6 @@
 import errno
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import schemas
+from pipeline import atomic_files, schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import local_folder, parts, tables
+from pipeline.store import parts, tables
 from pipeline.store.parts import Store
 from tests.builders.tables import features_table
 
@@ -111,7 +109,7 @@ def test_a_full_disk_leaves_the_part_that_was_there(store, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(local_folder.os, "fsync", full)
+    monkeypatch.setattr(atomic_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         parts.write_part(store, NAME, features(2), SCHEMA)
     assert all_files(store) == [store.local_path(NAME)]
@@ -233,22 +231,6 @@ def test_sweep_leaves_what_a_living_process_writes(store):
         process.kill()
         process.communicate()
     assert store.sweep() == 1
-
-
-def test_sweep_tells_a_process_from_an_older_one_of_the_same_number(store):
-    older = local_folder.Writer.this()._replace(started="1")
-    store.write_bytes(f".tmp/{older}.aaaa", b"")
-    assert store.sweep() == 1
-
-
-def test_sweep_gives_another_machine_a_day(store):
-    elsewhere = local_folder.Writer.this()._replace(host="0" * 8, pid=2**22 + 1)
-    for token in ("new", "old"):
-        store.write_bytes(f".tmp/{elsewhere}.{token}", b"")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(store.local_path(f".tmp/{elsewhere}.old"), (two_days_ago, two_days_ago))
-    assert store.sweep() == 1
-    assert [path.suffix for path in all_files(store)] == [".new"]
 
 
 def test_rows_are_found_by_a_key_wherever_they_stand(store, s3_store):
