@@ -30,11 +30,11 @@ class LocalFolder:
         return Path(self.root, *name.split("/"))
 
     def absolute(self) -> str:
-        """The same place, named so that it is found from any working folder."""
+        """The absolute path of the root."""
         return str(Path(self.root).absolute())
 
     def snapshot(self) -> "LocalFolder":
-        return self  # listing a folder again costs next to nothing
+        return self  # listing a folder again is cheap
 
     def exists(self) -> bool:
         return Path(self.root).is_dir()
@@ -49,15 +49,15 @@ class LocalFolder:
         found = []
         for here, folders, files in os.walk(self.path(folder)):
             folders[:] = [each for each in folders if not each.startswith(".")]
-            place = Path(here).relative_to(self.root)
-            found += [(place / each).as_posix() for each in files if not each.startswith(".")]
+            folder_path = Path(here).relative_to(self.root)
+            found += [(folder_path / each).as_posix() for each in files if not each.startswith(".")]
         return sorted(found)
 
     def address(self, name: str) -> str:
         return str(self.path(name))
 
     def parquet(self, name: str, columns: object, groups: object) -> Path:
-        return self.path(name)  # whose reader takes from the disk what it needs
+        return self.path(name)  # pyarrow reads only what it needs from a path
 
     def read_bytes(self, name: str) -> bytes:
         return self.path(name).read_bytes()
@@ -98,17 +98,17 @@ class LocalFolder:
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def free_bytes(self) -> int:
-        place = Path(self.root).absolute()
-        while not place.exists():
-            place = place.parent
-        return shutil.disk_usage(place).free
+        folder = Path(self.root).absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
 
     @contextlib.contextmanager
     def unfinished(
         self, name: str, mode: int, publishing: Publishing, replaces: bool
     ) -> Iterator[BinaryIO]:
-        # A run's part is there once or with the same bytes again, so replacing it is harmless:
-        # what was erased meanwhile is kept off by `publishing`.
+        # Replacing a run's part is harmless, since it has the same bytes: `publishing` keeps a run
+        # that has ended from writing rows that were erased meanwhile.
         with self._files.writing(self.path(name), mode, publishing) as file:
             yield file
 

@@ -96,13 +96,13 @@ def test_a_worker_with_another_version_does_nothing_and_says_so(tmp_path, monkey
     monkeypatch.setattr("pipeline.jobs.part_work.made_with", lambda: "another")
     found = attempt_elsewhere(work, 0)
     assert found.failed
-    assert "another version of this pipeline" in found.words
+    assert "another version of this pipeline" in found.message
 
 
 def test_a_worker_that_does_not_see_the_lock_of_the_run_writes_nothing(tmp_path):
     store = small_store(tmp_path)
     found = attempt_elsewhere(Receive(job_for("run", "b", store, None)), 0)
     assert found.failed
-    assert found.words is None  # they stand in the private messages of the worker
+    assert found.message is None  # they stand in the private messages of the worker
     assert "does not pass locks" in (store.private.root / "messages.log").read_text()
     assert store.store.names("scans") == []
