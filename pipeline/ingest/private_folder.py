@@ -1,8 +1,7 @@
 """The private folder of a store: its key, delivery lists, scan index and messages.
 
-This is the one place that may hold what came with a delivery (names of files and folders). It
-lies outside the store, mode 0700. Whoever has it can tie rows back to people; whoever has only
-the store cannot.
+It is the only place that may hold names of delivered files and folders. It is outside the store,
+with mode 0700. With it, rows can be linked back to people; with the store alone they cannot.
 """
 
 import datetime
@@ -29,50 +28,50 @@ class PrivateFolder:
         self._key = key
 
     def __reduce__(self):
-        # The key would travel along, into the memory of schedulers and over networks.
-        raise TypeError("the private folder of a store is opened where it lies, never sent")
+        # The key would be sent along, over networks and into the memory of schedulers.
+        raise TypeError("the private folder of a store is opened on its own machine, never sent")
 
     def keyed(self, purpose: str, text: bytes | str) -> str:
-        """First 32 hex digits of HMAC-SHA-256; `purpose` keeps kinds of text apart."""
+        """First 32 hex digits of HMAC-SHA-256; `purpose` separates kinds of text."""
         data = text if isinstance(text, bytes) else os.fsencode(text)
         return hmac.digest(self._key, purpose.encode() + b"\0" + data, hashlib.sha256).hex()[:32]
 
     @property
     def check_value(self) -> str:
-        """Tells one key from another without giving either away; stands in store.json."""
+        """A text that identifies the key without revealing it; kept in store.json."""
         return self.keyed("check", "")
 
     def patient_key(self, patient: str) -> str:
-        """The same patient under the same key, however the id was typed: trimmed, NFKC."""
+        """The keyed hash of a patient ID, trimmed and NFKC, so that spellings of it are equal."""
         normal = unicodedata.normalize("NFKC", patient).strip()
-        # Half a surrogate pair comes from a damaged UTF-7 or JSON text.
+        # Damaged UTF-7 or JSON text can contain half a surrogate pair.
         return self.keyed("patient", normal.encode("utf-8", "surrogatepass"))
 
     def path(self, *names: str) -> Path:
-        """A path in the folder; its parent exists afterwards, readable to the owner alone."""
+        """A path in the folder; its parent is created, readable by the owner only."""
         path = self.root.joinpath(*names)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file so that it appears whole or not at all."""
+        """Write a file whole or not at all, readable by the owner only."""
         with _files(self.root).writing(self.root / name, 0o600) as file:
             file.write(data)
 
     def sweep(self) -> int:
-        """Remove what killed processes left unfinished; how many files that were."""
+        """Remove unfinished files of killed processes; return how many."""
         return _files(self.root).sweep()
 
     def log_message(self, message: str) -> None:
-        """A message that may name a delivered file: to messages.log and to a terminal only."""
+        """Log a message that may name a delivered file: to messages.log and a terminal only."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        # Names that are not UTF-8 arrive as surrogates, which no log encoding can hold.
+        # Names that are not UTF-8 arrive as surrogates, which UTF-8 cannot encode.
         line = message.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
         descriptor = os.open(
             self.path("messages.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
         with os.fdopen(descriptor, "w", encoding="utf-8") as log:
-            # Over NFS two machines that append at once overwrite each other's lines.
+            # Over NFS, two machines that append at the same time overwrite each other's lines.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             log.write(f"{now} {line}\n")
         if sys.stderr.isatty():
@@ -80,7 +79,7 @@ class PrivateFolder:
 
 
 def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
-    """Open the private folder; its key is made on first use, never replaced.
+    """Open the private folder; its key is created on first use and never replaced.
 
     Raises StoreError when the key is missing although the store was written with one
     (`may_create` False), or when the folder cannot be written.

@@ -19,9 +19,7 @@ class Work:
     Called with a part number and a function that takes the progress.
     """
 
-    needs: ClassVar[
-        str
-    ]  # what a worker must have: access to the delivery, or a GPU where there are any
+    needs: ClassVar[str]  # a key of the setting `dask`: what a worker must have for it
 
     def __call__(self, number: int, advance: Advance) -> object:
         raise NotImplementedError
@@ -37,7 +35,7 @@ class Attempt:
 
     result: object = None
     failed: bool = False
-    words: str | None = None  # None also when they are in the private messages already
+    message: str | None = None  # None also when they are in the private messages already
     may_pass: bool = False
     advanced: int = 0  # progress that could not be reported at once
 
@@ -51,7 +49,7 @@ def attempt(work: Work | Callable[[int], object], number: int, advance: Advance)
         message = f"{error}\n{traceback.format_exc()}"
         if isinstance(work, Work):
             message = work.private_message(number, message)
-        return Attempt(failed=True, words=message, may_pass=isinstance(error, OSError))
+        return Attempt(failed=True, message=message, may_pass=isinstance(error, OSError))
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,9 @@ class StageRun:
         self.advance(found.advanced)
         if not found.failed:
             return found.result
-        if found.words is not None:
+        if found.message is not None:
             self.private.log_message(
-                f"stage {self.stage}, part {number} of {self.batch} failed: {found.words}"
+                f"stage {self.stage}, part {number} of {self.batch} failed: {found.message}"
             )
         raise StageFailed(self.stage, self.batch, number, found.may_pass)
 

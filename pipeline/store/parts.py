@@ -120,8 +120,8 @@ def encoding(schema: pa.Schema) -> dict:
     """Options of the Parquet writer for a table of `schema`.
 
     Pixels and embeddings do not repeat and are never searched by value: a dictionary or statistics
-    of them would only take space. Embeddings stay plain, since DuckDB 2.0 refuses BYTE_STREAM_SPLIT of
-    float16.
+    of them would only take space. Embeddings stay plain, since DuckDB 2.0 refuses
+    BYTE_STREAM_SPLIT of float16.
     """
     facts = [field.name for field in schema if field.name not in WIDE]
     return {

@@ -156,8 +156,8 @@ def require_held(store: str) -> None:
     """Raise StoreError when this process has lost a lock of the store and may not write to it."""
     if not all(lease.is_valid for lease in _held_of(store)):
         raise StoreError(
-            f"This process was suspended, or cut off from {store}, for so long that another may work "
-            "there now, so it writes nothing more. Run the same command again."
+            f"This process was suspended, or cut off from {store}, for so long that another may "
+            "work there now, so it writes nothing more. Run the same command again."
         )
 
 

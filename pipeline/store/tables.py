@@ -17,7 +17,8 @@ from pipeline import schemas
 from pipeline.store import parts
 from pipeline.store.base import Store
 
-# Kinds of tables, each after those that it is made from. Removal goes in the opposite order. `reference` belongs to the models and has no parts.
+# Kinds of tables, each after those that it is made from. Removal goes in the opposite order.
+# `reference` belongs to the models and has no parts.
 KINDS = tuple(kind for kind in schemas.TABLES if kind != "reference")
 PERSONAL_COLUMNS = {"scan_id", "crop_id", "patient_key"}  # that identify whose a row is
 NUMBER = r"(?P<number>\d{5,11})"  # of a part; a reviewer's labels may end in twelve digits
