@@ -484,7 +484,7 @@ VIOLATIONS = {
             prediction_row(D, p_abnormal=float("nan")),
         ],
     ),
-    "rejected_alone_has_a_reason": (
+    "only_rejected_scans_have_a_reason": (
         "scans",
         [later(0, D, reason="blurred"), later(1, None, "rejected", reason=None)],
     ),
