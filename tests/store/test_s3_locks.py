@@ -27,7 +27,7 @@ def claim(**changes):
     OBJECTS.put(LOCK, json.dumps(state).encode())
 
 
-def test_a_batch_is_worked_on_by_one_run_at_a_time(s3_store):
+def test_only_one_run_at_a_time_holds_a_batch(s3_store):
     with locks.batch_lock(s3_store, "b"):
         with locks.batch_lock(s3_store, "another"):
             pass
@@ -40,7 +40,7 @@ def test_a_batch_is_worked_on_by_one_run_at_a_time(s3_store):
         pass
 
 
-def test_of_many_who_want_a_lock_one_has_it_at_a_time(s3_store):
+def test_only_one_of_many_threads_holds_a_lock_at_a_time(s3_store):
     inside, most = [], []
 
     def commit():
@@ -59,7 +59,7 @@ def test_of_many_who_want_a_lock_one_has_it_at_a_time(s3_store):
     assert most == [1] * 6
 
 
-def test_a_heart_that_beats_writes_the_lock_again_and_again(s3_store, monkeypatch):
+def test_the_heartbeat_rewrites_the_lock(s3_store, monkeypatch):
     monkeypatch.setattr(s3_locks, "BEAT_SECONDS", 0.02)
     with lease().acquire(timeout=0):
         beats, deadline = set(), time.monotonic() + 10
@@ -73,7 +73,7 @@ def test_a_heart_that_beats_writes_the_lock_again_and_again(s3_store, monkeypatc
     assert not lease().is_held()
 
 
-def test_the_lock_of_another_machine_is_free_when_its_heart_has_stopped(s3_store, monkeypatch):
+def test_the_lock_of_another_machine_is_free_once_its_heartbeat_stops(s3_store, monkeypatch):
     claim()
     with pytest.raises(Timeout), lease().acquire(timeout=0):
         pass
@@ -100,7 +100,7 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_free_at_once(s3_store):
         pass
 
 
-def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatch):
+def test_a_process_that_lost_its_lock_writes_nothing_more(s3_store, monkeypatch):
     monkeypatch.setattr(s3_locks, "BEAT_SECONDS", 0.1)
     with lease().acquire(timeout=0):
         s3_store.write_bytes("a", b"x")
@@ -115,7 +115,7 @@ def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatc
     assert json.loads(OBJECTS.get(LOCK)[0])["token"] == "theirs"
 
 
-def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
+def test_a_lock_survives_a_lost_response(s3_store, monkeypatch):
     """The client asks again when an answer is lost, and hears that the object is there by now."""
     real, errors, asked = Prefix.put, iter([WriteConflict(), None, OSError()]), []
 
@@ -139,7 +139,7 @@ def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
             pass
 
 
-def test_who_was_stopped_too_long_writes_nothing_more(s3_store, monkeypatch):
+def test_a_process_suspended_too_long_writes_nothing_more(s3_store, monkeypatch):
     with lease().acquire(timeout=0):
         monkeypatch.setattr(s3_locks, "SURE_SECONDS", 0)
         with pytest.raises(StoreError, match="Run the same command again"):
@@ -147,7 +147,7 @@ def test_who_was_stopped_too_long_writes_nothing_more(s3_store, monkeypatch):
     assert s3_store.names(".") == []
 
 
-def test_a_bucket_that_is_not_there_is_told_in_words(s3):
+def test_a_missing_bucket_is_an_error_that_says_what_to_do(s3):
     from pipeline.store.base import Store
 
     says = r"s3://no-such-bucket/x cannot be locked \(.*S3 returned NoSuchBucket\)"
