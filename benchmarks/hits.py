@@ -142,7 +142,7 @@ def in_order(x: np.ndarray, y: np.ndarray, height: int, scores: np.ndarray) -> I
     )
     con = database()
     con.register("found_places", found)
-    ids = con.sql("select scan_id, crop_id from again").df()
+    ids = con.sql("select scan_id, crop_id from repeated_places").df()
     again = np.zeros(scores.shape, bool)
     again[ids["scan_id"], ids["crop_id"]] = True
     for row, later in zip(scores, again, strict=True):
@@ -151,11 +151,11 @@ def in_order(x: np.ndarray, y: np.ndarray, height: int, scores: np.ndarray) -> I
 
 @cache
 def database() -> duckdb.DuckDBPyConnection:
-    """Where the view of the work-list that tells places apart is made over places of our own."""
+    """A database with the view `repeated_places` over found places that are registered later."""
     con = duckdb.connect()
     columns = ("crop_id", "scan_id", "frame", "x", "y", "height", "p_abnormal")
     con.register("found_places", pd.DataFrame(columns=columns))
-    con.execute((SQL / "views" / "56_again.sql").read_text())
+    con.execute((SQL / "views" / "56_repeated_places.sql").read_text())
     return con
 
 

@@ -54,8 +54,8 @@ class Cluster:
                 Exception
             ) as error:  # a part that killed several workers, or could not be unpickled
                 message = f"no worker could do it ({type(error).__name__}: {error})"
-                return Attempt(failed=True, words=message)
-        return Attempt(failed=True, words=self._gone)
+                return Attempt(failed=True, message=message)
+        return Attempt(failed=True, message=self._gone)
 
     def _result(self, future: Future) -> Attempt:
         while True:

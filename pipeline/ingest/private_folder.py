@@ -1,32 +1,23 @@
 """The private folder of a store: its key, delivery lists, scan index and messages.
 
-This is the one place that may hold what came with a delivery (names of files and folders). It
-lies outside the store, mode 0700. Whoever has it can tie rows back to people; whoever has only
-the store cannot.
+It is the only place that may hold names of delivered files and folders. It is outside the store,
+with mode 0700. With it, rows can be linked back to people; with the store alone they cannot.
 """
 
-import contextlib
 import datetime
 import fcntl
 import hashlib
 import hmac
 import os
-import re
 import secrets
-import socket
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
-import psutil
-
+from pipeline.atomic_files import AtomicFiles
 from pipeline.errors import StoreError
 
 KEY_BYTES = 32
-# Name, machine, process and chance.
-UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}")
-LEFT_SECONDS = 24 * 3600  # without a write; a file here takes a moment
 
 
 class PrivateFolder:
@@ -37,58 +28,50 @@ class PrivateFolder:
         self._key = key
 
     def __reduce__(self):
-        # The key would travel along, into the memory of schedulers and over networks.
-        raise TypeError("the private folder of a store is opened where it lies, never sent")
+        # The key would be sent along, over networks and into the memory of schedulers.
+        raise TypeError("the private folder of a store is opened on its own machine, never sent")
 
     def keyed(self, purpose: str, text: bytes | str) -> str:
-        """First 32 hex digits of HMAC-SHA-256; `purpose` keeps kinds of text apart."""
+        """First 32 hex digits of HMAC-SHA-256; `purpose` separates kinds of text."""
         data = text if isinstance(text, bytes) else os.fsencode(text)
         return hmac.digest(self._key, purpose.encode() + b"\0" + data, hashlib.sha256).hex()[:32]
 
     @property
     def check_value(self) -> str:
-        """Tells one key from another without giving either away; stands in store.json."""
+        """A text that identifies the key without revealing it; kept in store.json."""
         return self.keyed("check", "")
 
     def patient_key(self, patient: str) -> str:
-        """The same patient under the same key, however the id was typed: trimmed, NFKC."""
+        """The keyed hash of a patient ID, trimmed and NFKC, so that spellings of it are equal."""
         normal = unicodedata.normalize("NFKC", patient).strip()
-        # Half a surrogate pair comes from a damaged UTF-7 or JSON text.
+        # Damaged UTF-7 or JSON text can contain half a surrogate pair.
         return self.keyed("patient", normal.encode("utf-8", "surrogatepass"))
 
     def path(self, *names: str) -> Path:
-        """A path in the folder; its parent exists afterwards, readable to the owner alone."""
+        """A path in the folder; its parent is created, readable by the owner only."""
         path = self.root.joinpath(*names)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file so that it appears whole or not at all."""
-        path = self.path(*name.split("/"))
-        unfinished = _unfinished(path)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        """Write a file whole or not at all, readable by the owner only."""
+        with _files(self.root).writing(self.root / name, 0o600) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
 
-    def sweep(self) -> None:
-        """Remove what killed processes left unfinished."""
-        for path in self.root.rglob(".*"):
-            if (found := UNFINISHED.fullmatch(path.name)) and _left(path, found[1], int(found[2])):
-                path.unlink(missing_ok=True)
+    def sweep(self) -> int:
+        """Remove unfinished files of killed processes; return how many."""
+        return _files(self.root).sweep()
 
     def log_message(self, message: str) -> None:
-        """A message that may name a delivered file: to messages.log and to a terminal only."""
+        """Log a message that may name a delivered file: to messages.log and a terminal only."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        # Names that are not UTF-8 arrive as surrogates, which no log encoding can hold.
+        # Names that are not UTF-8 arrive as surrogates, which UTF-8 cannot encode.
         line = message.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
         descriptor = os.open(
             self.path("messages.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
         with os.fdopen(descriptor, "w", encoding="utf-8") as log:
-            # Over NFS two machines that append at once overwrite each other's lines.
+            # Over NFS, two machines that append at the same time overwrite each other's lines.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             log.write(f"{now} {line}\n")
         if sys.stderr.isatty():
@@ -96,7 +79,7 @@ class PrivateFolder:
 
 
 def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
-    """Open the private folder; its key is made on first use, never replaced.
+    """Open the private folder; its key is created on first use and never replaced.
 
     Raises StoreError when the key is missing although the store was written with one
     (`may_create` False), or when the folder cannot be written.
@@ -111,7 +94,9 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
                     "DENTAL_PRIVATE to the folder that holds it."
                 )
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _create_key(key_file)
+            # Two runs may start at once: the first one's key stays, and both use it.
+            key = secrets.token_hex(KEY_BYTES) + "\n"
+            _files(root).create(key_file, key.encode(), 0o600)
         key = bytes.fromhex(key_file.read_text().strip())
     except (OSError, ValueError) as error:
         raise StoreError(
@@ -125,34 +110,5 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
     return PrivateFolder(root, key)
 
 
-def _create_key(key_file: Path) -> None:
-    """Two runs may start at once: the first one's key stands, whole, and both use it."""
-    unfinished = _unfinished(key_file)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(unfinished, key_file)
-    except FileExistsError:
-        pass
-    finally:
-        unfinished.unlink()
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{secrets.token_hex(4)}")
-
-
-def _left(path: Path, machine: str, pid: int) -> bool:
-    """Whether the writer of an unfinished file is gone; of another machine only time tells."""
-    if machine == _machine():
-        return pid == os.getpid() or not psutil.pid_exists(pid)
-    with contextlib.suppress(FileNotFoundError):  # its writer was faster
-        return time.time() - path.stat().st_mtime > LEFT_SECONDS
-    return False
-
-
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+def _files(root: Path) -> AtomicFiles:
+    return AtomicFiles(root, folder_mode=0o700)

@@ -1,9 +1,9 @@
-"""Parts that are received side by side, committed as if one had been received after the other.
+"""The commit order of parts that are received in parallel: as if one came after the other.
 
-Of two equal scans the one in the earlier part is accepted and the other is the duplicate, so a
-part waits for the earlier parts that may hold a scan of its own. One of these that nobody works on,
-since its process was killed, is received by the process that waits: the place it would be given may
-be the very one that waits for it. A part that failed is waited for no longer.
+Of two equal scans the one in the earlier part is accepted and the other is the duplicate, so a part
+waits for the earlier parts that may hold one of its scans. An earlier part that no process works
+on, because its process was killed, is received by the waiting process itself: otherwise all workers
+might wait for a part that none of them is free to receive. Parts that failed are not waited for.
 """
 
 import time
@@ -25,11 +25,11 @@ class CommitOrder:
     """The order in which the parts of a run's batch are committed."""
 
     store: RunStore
-    rivals: Callable[[int], Iterable[int]]  # of a part: earlier ones that it may have to wait for
+    rivals: Callable[[int], Iterable[int]]  # of a part: earlier ones that may hold its scans
     receive: Callable[[int, Commits], object]
 
     def take(self, number: int) -> None:
-        """Receive one part in its turn, alone among all processes; raises what `receive` raises."""
+        """Receive one part in its turn, in one process only; raises what `receive` raises."""
         with acquire_lock(self.store, self._key(number), timeout=-1):
             try:
                 self.receive(number, lambda: self._commits(number))
@@ -44,7 +44,7 @@ class CommitOrder:
                 if is_locked(self.store, self._key(earlier)):
                     time.sleep(LOOK_SECONDS)
                     continue
-                # Whatever goes wrong is told where that part is worked on in its own right.
+                # An error is reported where the part is processed in its own turn.
                 with suppress(Exception):
                     self.take(earlier)
         with commit_lock(self.store):
@@ -62,5 +62,5 @@ class CommitOrder:
 
 
 def clear_commit_order(store: Store, batch: str) -> None:
-    """Forget which parts failed, and remove their locks; for the holder of the batch's lock."""
+    """Remove the locks of parts and the marks of failed ones; for the holder of the batch lock."""
     store.remove_all(f"{FOLDER}/parts-{batch}")

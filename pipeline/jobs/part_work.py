@@ -1,7 +1,7 @@
-"""What the stages of a run do to one part, as values that any process can take up.
+"""The work of each stage on one part, as picklable values that any process can execute.
 
-Such a value holds the settings, the name of the batch and the names of models; never the key, the
-name of a delivered file or a picture.
+Such a value holds the settings, the batch name and the ids of models; never the key, the name of a
+delivered file or an image.
 """
 
 import threading
@@ -21,48 +21,48 @@ from pipeline.stages.score_novelty import score_part
 
 @dataclass(frozen=True)
 class PartWork(Work):
-    """Work for a run that holds its batch, seen from whatever process does it."""
+    """Work for a run; refuses to start unless the run holds its batch."""
 
     job: Job
     stage: ClassVar[str]
 
     def __call__(self, number: int, advance: Advance) -> object:
-        tools = resources_for(self.job)
-        tools.store.require()
-        return self.do(tools, number, advance)
+        resources = resources_for(self.job)
+        resources.store.require()
+        return self.do(resources, number, advance)
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> object:
+    def do(self, resources: Resources, number: int, advance: Advance) -> object:
         raise NotImplementedError
 
 
 class Receive(PartWork):
-    """From listed files to crops and ledger; opens the private folder where it runs."""
+    """From listed files to crops and ledger; needs the private folder where it runs."""
 
     stage, needs = "receive", "receive"
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> None:
-        rivals = DeliveryLists(tools.opened.private, self.job.batch).parts_with_same_sizes
-        CommitOrder(tools.store, rivals, tools.receiver(advance).receive_part).take(number)
+    def do(self, resources: Resources, number: int, advance: Advance) -> None:
+        rivals = DeliveryLists(resources.opened.private, self.job.batch).parts_with_same_sizes
+        CommitOrder(resources.store, rivals, resources.receiver(advance).receive_part).take(number)
 
-    def private_message(self, number: int, words: str) -> str | None:
-        """Tell it here: it may name a delivered file, and names do not travel."""
+    def private_message(self, number: int, message: str) -> str | None:
+        """Log the message here: it may name a delivered file, which must not be sent."""
         try:
             private = resources_for(self.job).opened.private
         except PipelineError as error:
-            return str(error)  # the private folder was never opened, so no name was seen
+            return str(error)  # the private folder was not opened, so the message names no file
         private.log_message(
-            f"stage {self.stage}, part {number} of {self.job.batch} failed: {words}"
+            f"stage {self.stage}, part {number} of {self.job.batch} failed: {message}"
         )
         return None
 
 
 class Recut(Receive):
-    """Crops of a received part cut again; how many scans could not be read again."""
+    """Cut the crops of a received part again; returns how many scans could not be read."""
 
     stage = "cut again"
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> int:
-        return tools.receiver(advance).recut_part(number)
+    def do(self, resources: Resources, number: int, advance: Advance) -> int:
+        return resources.receiver(advance).recut_part(number)
 
 
 class Embed(PartWork):
@@ -70,21 +70,21 @@ class Embed(PartWork):
 
     stage, needs = "embed", "embed"
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> None:
+    def do(self, resources: Resources, number: int, advance: Advance) -> None:
         job = self.job
-        embed_part(tools.store, job.batch, number, job.chosen, tools.embed, advance)
+        embed_part(resources.store, job.batch, number, job.chosen, resources.embed, advance)
 
 
 @dataclass(frozen=True)
 class Score(PartWork):
-    """From features to scores of novelty."""
+    """From features to novelty scores."""
 
     novelty_id: str
     stage, needs = "novelty", ""
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> None:
-        fitted = tools.fitted(self.novelty_id)
-        score_part(tools.store, self.job.batch, number, self.job.chosen, fitted, advance)
+    def do(self, resources: Resources, number: int, advance: Advance) -> None:
+        fitted = resources.fitted(self.novelty_id)
+        score_part(resources.store, self.job.batch, number, self.job.chosen, fitted, advance)
 
 
 @dataclass(frozen=True)
@@ -94,26 +94,26 @@ class Predict(PartWork):
     head_id: str
     stage, needs = "predict", ""
 
-    def do(self, tools: Resources, number: int, advance: Advance) -> None:
-        head = tools.head(self.head_id)
-        predict_part(tools.store, self.job.batch, number, self.job.chosen, head)
+    def do(self, resources: Resources, number: int, advance: Advance) -> None:
+        head = resources.head(self.head_id)
+        predict_part(resources.store, self.job.batch, number, self.job.chosen, head)
 
 
 _working = threading.Lock()
 
 
 def attempt_elsewhere(work: PartWork, number: int) -> Attempt:
-    """Work on one part in a process that serves a run elsewhere; raises nothing.
+    """Process one part in a worker of a run on another machine; never raises.
 
-    One part at a time: inside a part decoding and embedding use every core already.
+    One part at a time, since decoding and embedding use every core already.
     """
     if work.job.made_with != made_with():
-        words = (
+        message = (
             "A worker has another version of this pipeline or of its libraries than the run, and "
             "its parts would differ. Install the same version with the same requirements.lock "
             "there, and restart it."
         )
-        return Attempt(failed=True, words=words)
+        return Attempt(failed=True, message=message)
     steps: list[int] = []
     with _working:
         found = attempt(work, number, steps.append)

@@ -1,7 +1,7 @@
-"""The main job: one batch from its folder to features, predictions, checks and a report.
+"""Process one batch: from its folder to features, predictions, checks and a report.
 
-Knows nothing of schedulers: the loop over parts is given a `map`. What is done already is found by
-looking, before anything slow is imported.
+Independent of schedulers: the loop over parts takes a `map`. Each run checks the store for finished
+work before anything slow is imported.
 """
 
 import time
@@ -36,7 +36,7 @@ def run_batch(
 ) -> Summary:
     """Take `batch` from its folder to its report; safe to run again after a crash.
 
-    With `only_new`, a batch without new work is left at once: neither counted nor learned from.
+    With `only_new`, a batch without new work is skipped: neither counted nor trained on.
     Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
     """
     with batch_lock(opened.store, batch):
@@ -50,7 +50,7 @@ def run_batch(
 
 
 class BatchRun:
-    """One run over one batch. What costs time to make is made when first needed."""
+    """One run over one batch; slow resources are made when first needed."""
 
     def __init__(self, opened: OpenStore, batch: str, map: PartMap, only_new: bool):
         self.batch, self._map, self._only_new = batch, map, only_new
@@ -64,7 +64,7 @@ class BatchRun:
         release_resources(self.job)
 
     def whole(self) -> Summary:
-        """All stages in their order; each does what is not done yet."""
+        """Run all stages in order; each does what is not done yet."""
         with self._timed("plan"):
             self.summary.planned = plan_batch(self.batch, self.opened)
             parts = DeliveryLists(self.opened.private, self.batch).parts()
@@ -85,7 +85,7 @@ class BatchRun:
         with progress("receive", sum(files[number] for number in missing)) as advance:
             self._each("receive", missing, Receive(self.job), advance)
         clear_commit_order(self.store, self.batch)
-        # Crops may be deleted, and another recipe has none yet: the raw scans are cut again.
+        # Crops may have been deleted, and a new recipe has none: the raw scans are cut again.
         unembedded = self._missing(self.chosen.features, self._existing(SCANS, parts))
         missing = self._missing(self.chosen.crops, unembedded)
         with progress("cut again", sum(files[number] for number in missing)) as advance:
@@ -93,8 +93,8 @@ class BatchRun:
         for number, lost in zip(missing, outcomes, strict=True):
             if lost and not isinstance(lost, StageFailed):
                 self.summary.notes.append(
-                    f"{lost} scans of part {number} were received before but are gone or changed "
-                    "now, so they have no crops; put them back and delete that part's crops to "
+                    f"{lost} scans of part {number} were received before but are now missing or "
+                    "changed, so they have no crops; put them back and delete that part's crops to "
                     "try again"
                 )
 
@@ -105,7 +105,7 @@ class BatchRun:
             self._each("embed", missing, Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
-        """Score with the model in force; learn a first one once there is enough to learn from."""
+        """Score with the current model; fit a first one once there are enough crops."""
         fitted = current_novelty(self.store, self.chosen.trunk_id)
         if fitted is None:
             self._first_novelty()
@@ -121,23 +121,23 @@ class BatchRun:
         with self._timed("novelty"):
             try:
                 _, failures = fit_and_score(self.opened, self.chosen, self._map)
-            except NotEnoughData as too_little:
-                self.summary.notes.append(f"No scores of novelty yet. {too_little}")
+            except NotEnoughData as reason:
+                self.summary.notes.append(f"No scores of novelty yet. {reason}")
                 return
         self.summary.worked["novelty"] = 1
         self.summary.failures += [str(failure) for failure in failures]
 
     def _train(self) -> None:
-        """Train a first head once there is enough to learn from; later ones on request."""
+        """Train a first head once there are enough labels; later ones on request."""
         if self._idle or champion(self.store) is not None:
             return
         try:
             require_enough(self.store, self.chosen, self.opened.settings)
-        except NotEnoughData as too_little:
-            self.summary.notes.append(f"No head yet, so no predictions. {too_little}")
+        except NotEnoughData as reason:
+            self.summary.notes.append(f"No head yet, so no predictions. {reason}")
             return
         with self._timed("train"):
-            # Imports Keras and scikit-learn, which a run with nothing to learn does without.
+            # Imports Keras and scikit-learn, which a run without training does not need.
             from pipeline.learn.train_head import train_head
 
             trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
@@ -145,23 +145,23 @@ class BatchRun:
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
 
     def _predict(self, parts: list[int]) -> None:
-        current_novelty = champion(self.store)
-        if current_novelty is None:
+        current = champion(self.store)
+        if current is None:
             return
-        if current_novelty["trunk"] != self.chosen.trunk_id:
+        if current["trunk"] != self.chosen.trunk_id:
             self.summary.notes.append(
-                f"The champion works on trunk {current_novelty['trunk']}, your settings ask for "
+                f"The champion works on trunk {current['trunk']}, your settings ask for "
                 f"{self.chosen.trunk_id}: features were written, predictions need a head on them. "
                 "Train one with: dental train"
             )
             return
-        head = self.summary.head = current_novelty["head"]
+        head = self.summary.head = current["head"]
         embedded = self._existing(self.chosen.features, parts)
         missing = self._missing(tables.predictions(head), embedded)
         self._each("predict", missing, Predict(self.job, head))
 
     def _watch(self, parts: list[int]) -> None:
-        """Draw crops for the audit, and compare the whole batch with what is usual."""
+        """Draw crops for the audit, and compare the whole batch with the drift reference."""
         if not parts or self.summary.failures:
             return
         last, audits = parts[-1:], self.opened.settings.audits
@@ -178,12 +178,12 @@ class BatchRun:
             lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
         )
         if self.store.has(name):
-            self.summary.alerts, told = drift_notes(self.store, name)
-            self.summary.notes += told
+            self.summary.alerts, notes = drift_notes(self.store, name)
+            self.summary.notes += notes
 
     @property
     def _idle(self) -> bool:
-        """Whether this run looks for new work alone, and has found none so far."""
+        """Whether this run looks only for new work, and has found none so far."""
         return self._only_new and self.summary.nothing_to_do
 
     def _check(self) -> None:
@@ -193,17 +193,17 @@ class BatchRun:
             self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
                 return
-            self._tell_of_patients(con)
+            self._note_patients(con)
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]
 
-    def _tell_of_patients(self, con) -> None:
-        """Note scans that may stand under the wrong patient, so on the wrong side of a split."""
+    def _note_patients(self, con) -> None:
+        """Note scans that may have the wrong patient, so be on the wrong side of the split."""
         if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
             self.summary.notes.append(
-                f"{misfiled} pairs of scans look alike but were said to be of different patients; "
-                "one of each may be misfiled. See them with: dental query misfiled "
+                f"{misfiled} pairs of scans look alike but have different patient IDs; one of each "
+                "pair may be misfiled. See them with: dental query misfiled "
                 f"batch={self.batch}"
             )
         corrected = catalog.query(con, "patients_corrected", batch=self.batch)
@@ -211,10 +211,10 @@ class BatchRun:
             taken = ", ".join(sorted(set(corrected["batch"])))
             self.summary.notes.append(
                 f"{corrected['scan_id'].nunique()} scans were accepted before their patient was "
-                "named, or as another one's; a scan stays where it is, so one person may stand on "
-                f"two sides of a split. To correct it, see that the tables of {taken} name the "
-                f"patient, take {taken} back with `dental undo`, run it again and give reviewers' "
-                "tables again with `dental feedback`. See them with: dental query "
+                "known, or with another patient ID; a scan keeps its first patient, so one person "
+                f"may be on two sides of the split. To correct it, see that the tables of {taken} "
+                f"name the patient, take {taken} back with `dental undo`, run it again and give "
+                "reviewers' tables again with `dental feedback`. See them with: dental query "
                 f"patients_corrected batch={self.batch}"
             )
 
@@ -243,7 +243,7 @@ class BatchRun:
         work: Work | Callable[[int], object],
         advance: Advance = lambda _: None,
     ) -> list[object]:
-        """Run a stage over the parts that lack its output; the outcome of each."""
+        """Run a stage over the parts that lack its output; return the outcome of each."""
         if not missing:
             return []
         self.summary.worked[stage] = len(missing)

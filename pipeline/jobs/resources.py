@@ -1,7 +1,7 @@
-"""What a process needs to work for a run, made once in every process and for every run.
+"""What a process needs to work for a run, made once per process and run.
 
-A `Job` says what the run is about, and travels; its `Tools` cost time to make (the network,
-decoding processes, the ledger so far) and never leave their process.
+A `Job` describes the run and can be sent to other processes. `Resources` take time to make (the
+network, decoding processes, the ledger so far) and never leave their process.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.registry import ModelChoice, embedder
 from pipeline.store.run_store import RunStore
 
-# What else decides the bytes of a part.
+# Libraries that affect the bytes of a part.
 VERSIONS = ("keras", "numpy", "opencv-python-headless", "pillow", "pyarrow", "pydicom")
-RUNS = 2  # for so many, the newest, a process keeps what it has made
+RUNS = 2  # a process keeps the resources of so many runs, the newest
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process must know to work for a run. Its text may stand in logs."""
+    """The description of a run for its processes. Its text may appear in logs."""
 
     run: str
     batch: str
@@ -41,18 +41,18 @@ class Job:
 
 
 def job_for(run: str, batch: str, opened: OpenStore, chosen: ModelChoice) -> Job:
-    """The job of a run; folders in it are absolute, since others work in other places."""
+    """The job of a run, with absolute paths, since processes have other working folders."""
     settings = opened.settings
-    where = {
+    paths = {
         "store": opened.store.absolute_root(),
         "private": settings.private_folder.absolute(),
     }
-    return Job(run, batch, settings.model_copy(update=where), chosen, made_with())
+    return Job(run, batch, settings.model_copy(update=paths), chosen, made_with())
 
 
 @cache
 def made_with() -> str:
-    """A digest of this code and of the libraries that decide a part's bytes."""
+    """A digest of this code and of the libraries that affect the bytes of a part."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -63,7 +63,7 @@ def made_with() -> str:
 
 
 class Resources:
-    """What one process makes for a run; each when first needed."""
+    """What one process makes for a run, each when first needed."""
 
     def __init__(self, job: Job, opened: OpenStore | None = None):
         self.job, self._opened = job, opened
@@ -78,9 +78,9 @@ class Resources:
     @cached_property
     def workers(self) -> WorkerPool:
         settings = self.job.settings
-        # Another machine has another number of cores.
-        told = "workers" in settings.model_fields_set
-        count = settings.workers if told else os.cpu_count() or 1
+        # The default is of the machine that started the run; this one may have other cores.
+        is_set = "workers" in settings.model_fields_set
+        count = settings.workers if is_set else os.cpu_count() or 1
         return WorkerPool(count, settings.scan_seconds, settings.scan_memory_mb)
 
     @cached_property
@@ -94,12 +94,12 @@ class Resources:
 
     @cached_property
     def head(self) -> Callable[[str], Head]:
-        """Stored heads by their id, each read once."""
+        """Stored heads by id, each read once."""
         return cache(partial(Head, self.store))
 
     @cached_property
     def fitted(self) -> Callable[[str], NoveltyModel]:
-        """Models of novelty by their id, each read once."""
+        """Novelty models by id, each read once."""
         return cache(partial(NoveltyModel, self.store))
 
     def receiver(self, advance: Advance) -> Receiver:
@@ -111,19 +111,19 @@ class Resources:
             self.workers.close()
 
 
-_tools: dict[str, Resources] = {}
+_resources: dict[str, Resources] = {}
 
 
 def resources_for(job: Job, opened: OpenStore | None = None) -> Resources:
-    """What this process has made for a run so far; `opened` if it has opened the store already."""
-    if job.run not in _tools:
-        while len(_tools) >= RUNS:
-            _tools.pop(next(iter(_tools))).close()
-        _tools[job.run] = Resources(job, opened)
-    return _tools[job.run]
+    """The resources of a run in this process; `opened` if it has opened the store already."""
+    if job.run not in _resources:
+        while len(_resources) >= RUNS:
+            _resources.pop(next(iter(_resources))).close()
+        _resources[job.run] = Resources(job, opened)
+    return _resources[job.run]
 
 
 def release_resources(job: Job) -> None:
-    """Give back what this process has made for a run."""
-    if tools := _tools.pop(job.run, None):
-        tools.close()
+    """Release the resources of a run in this process."""
+    if resources := _resources.pop(job.run, None):
+        resources.close()

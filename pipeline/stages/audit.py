@@ -1,9 +1,9 @@
-"""Crops of a batch in, a few of them drawn for a person to label: the audit.
+"""Draw the audit: a few crops of a batch for a person to label, whatever their score.
 
-Whatever a head flags is looked at, so labels of flagged crops alone tell nothing of what is missed
-and little of how often a flag is right. These crops are drawn by a hash of their id, whatever any
-head says of them. A night is what a run brings to a batch: the parts since the last draw. What was
-drawn stays drawn, whatever comes later, and a kill changes nothing of it.
+Labels of flagged crops alone cannot measure what is missed, and hardly how often a flag is right.
+So these crops are drawn by a hash of their id, independent of any prediction. A night is the parts
+that a run adds to a batch, those since the last draw. A draw is never changed, and a killed run
+draws the same crops again.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ COLUMNS = ["batch", "crop_id", "scan_id", "patient_key"]
 
 
 def draw_audit(store: Store, batch: str, last: int, chosen: ModelChoice, count: int) -> str:
-    """Draw `count` crops from the parts up to `last`, unless that is done; return the part."""
+    """Draw `count` crops from the new parts up to `last`, unless done already; return the part."""
     name = AUDITS.part(batch, last)
     if store.has(name):
         return name

@@ -1,8 +1,8 @@
-"""A batch in, how it compares with the reference out: one part, as the batch is now.
+"""Compare a batch, as it is now, with the reference, and write the result as one part of drift.
 
-Scans are compared within their modality, files (rejected or not, of which modality) all together.
-The chance of a false alarm is shared among what is compared. Figures are of ten patients at least
-and name nobody, so forgetting somebody leaves them as they are.
+Scans are compared within their modality, and all delivered files together by status and modality.
+The chance of a false alarm is shared among all comparisons. The figures are of at least ten
+patients and identify none, so `forget` leaves them unchanged.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pipeline.model.drift import Finding
 from pipeline.stages.drift_reference import (
     FILES,
     Reference,
-    is_ready,
+    find_or_make_reference,
     reference_id,
     sample_of,
     sampled,
@@ -31,7 +31,7 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.tables import Table
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
-MOST_TOLD = 4  # facts in one alert; the query `drift` has all
+MOST_SHOWN = 4  # facts in one alert; the query `drift` lists all
 UNNAMED = {"embeddings": "embeddings", "channels": "what the trunk's channels answer"}
 
 
@@ -41,7 +41,7 @@ def drift_table(opened: OpenStore, chosen: ModelChoice) -> Table:
 
 
 def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int) -> str:
-    """Compare a batch, all of whose parts are embedded, unless that is done; return the part.
+    """Compare a batch whose parts are all embedded, unless done already; return the part.
 
     Makes the references that are missing once there are enough patients for them.
     """
@@ -51,7 +51,7 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
     with catalog.open_store(opened.store) as con:
         files = catalog.query(con, "drift_files", batch=batch)
     modalities = sorted(set(files["modality"][files["status"] == ACCEPTED]))
-    about = {
+    common = {
         "batch": batch,
         "part": last,
         "trunk": chosen.trunk_id,
@@ -63,9 +63,9 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
     ]
     shared = sum(bool(findings) for *_, findings in outcomes)
     rows = [
-        {**about, "modality": modality, **facts, **each}
+        {**common, "modality": modality, **facts, **each}
         for modality, facts, findings in outcomes
-        for each in _told(findings, shared, opened.settings.drift.alarm_rate)
+        for each in _rows(findings, shared, opened.settings.drift.alarm_rate)
     ]
     table = pa.Table.from_pylist(rows, comparison.schema)
     return comparison.write(opened.store, batch, last, table)
@@ -74,8 +74,8 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
 def _outcome(
     opened: OpenStore, chosen: ModelChoice, batch: str, files: pd.DataFrame, modality: str
 ) -> tuple[dict, list[Finding]]:
-    """How it stands with one modality, and the findings where it was compared."""
-    reference, patients = is_ready(opened, chosen, modality)
+    """State and counts of one modality, and the findings if it was compared."""
+    reference, patients = find_or_make_reference(opened, chosen, modality)
     settings = opened.settings.drift
     if reference is None:
         words = f"no reference yet: {patients} patients, {settings.reference_patients} are needed"
@@ -106,8 +106,8 @@ def _others(reference: Reference, rows: pd.DataFrame) -> int:
     return len(set(reference.rows["patient_key"]) - set(rows["patient_key"]))
 
 
-def _told(findings: list[Finding], shared: int, alarm_rate: float) -> Iterator[dict]:
-    """What is stored of one modality; one empty row where nothing was compared."""
+def _rows(findings: list[Finding], shared: int, alarm_rate: float) -> Iterator[dict]:
+    """The rows to store for one modality; one empty row where nothing was compared."""
     if not findings:
         yield {}
     for each in findings:
@@ -123,7 +123,7 @@ def _told(findings: list[Finding], shared: int, alarm_rate: float) -> Iterator[d
 
 
 def drift_sentence(finding: Finding) -> str:
-    """What changed, from what to what."""
+    """A finding as a phrase: what changed, from which value to which."""
     was, now, name = finding.was, finding.now, finding.fact.replace("_", " ")
     if finding.fact in UNNAMED:
         return (
@@ -141,19 +141,18 @@ def drift_sentence(finding: Finding) -> str:
 
 
 def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
-    """Alerts and notes about a batch from its part, for people: a line for each modality in alarm,
-    and one for all others."""
+    """Alerts and notes of a comparison: one line per modality with an alert, one for the rest."""
     rows = read_part(store, name, schemas.DRIFT).to_pandas()
     alerts, calm = [], []
     for modality, mine in rows.groupby("modality", sort=False):
         alarming = mine[mine["alert"].fillna(False).astype(bool)]
         if len(alarming):
-            said = "; ".join(alarming["words"][:MOST_TOLD])
-            more = len(alarming) - MOST_TOLD
-            said += f"; and {more} facts more" if more > 0 else ""
+            facts = "; ".join(alarming["words"][:MOST_SHOWN])
+            more = len(alarming) - MOST_SHOWN
+            facts += f"; and {more} more facts" if more > 0 else ""
             first = mine.iloc[0]
             alerts.append(
-                f"{_place(modality)} differ from the reference: {said}. "
+                f"{_subject(modality)} differ from the reference: {facts}. "
                 f"{first['patients']:.0f} patients against {first['reference_patients']:.0f}; "
                 f"all figures: dental query drift batch={first['batch']}"
             )
@@ -163,5 +162,5 @@ def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
     return alerts, [f"Drift: {'; '.join(calm)}."] if calm else []
 
 
-def _place(modality: str) -> str:
+def _subject(modality: str) -> str:
     return "The files" if modality == FILES else f"Scans of modality {modality}"

@@ -1,18 +1,17 @@
-"""What is usual: a frozen sample of scans by modality, which batches are compared with.
+"""The drift reference: a frozen sample of scans by modality, with which batches are compared.
 
     models/drift/REFERENCE/MODALITY/sample.parquet, card.json
 
-A reference is made once, from the first batches (by their first run) that together hold enough
-patients, or from those that the setting `drift.reference` names, and not changed afterwards; other
-batches in the setting make another reference. At most 256 patients stand in it, whom a hash draws,
-so what a comparison costs does not grow with the store.
+A reference is made once, from the first batches (by their first run) that together have enough
+patients, or from those of the setting `drift.reference`, and not changed afterwards; other batches
+in the setting make another reference. It holds at most 256 patients, drawn by a hash, so the cost
+of a comparison does not grow with the store.
 
-A learned trunk knows patients of the first batches better than later ones, which may look like
-drift; the trunk of random weights knows nobody.
+A learned trunk may embed the patients it was trained on, those of the first batches, differently
+from later ones, which looks like drift. A trunk of random weights cannot.
 
-Nothing is learned here: the sample is rows of people, so when somebody is forgotten theirs are
-removed, and nothing of them is left in it. One that holds too few patients then is made again, as
-is one that a batch stood in which was taken back.
+The sample holds rows about people, which `forget` removes. It is made again when too few patients
+are left, or when one of its batches is taken back.
 """
 
 import datetime
@@ -43,13 +42,13 @@ from pipeline.store.tables import SCANS
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference
-FILES = "files"  # in the place of a modality: every delivered file, whatever became of it
-MOST_PATIENTS = 256  # in a sample; more cost time and tell little more
+FILES = "files"  # instead of a modality: every delivered file, accepted or not
+MOST_PATIENTS = 256  # in a sample; more take longer and detect little more
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A sample that stands in the store, and the last part of every batch that it was made of."""
+    """A stored sample, and the last part of every batch that it was made of."""
 
     rows: pd.DataFrame
     parts: dict[str, int]
@@ -61,12 +60,12 @@ class Reference:
 
 def reference_id(chosen: ModelChoice, settings: Settings) -> str:
     """The name of the references of a trunk, one for each choice of batches."""
-    asked = list(settings.drift.reference)
-    return fingerprint({"form": FORM, "trunk": chosen.trunk_id, "batches": asked})
+    batches = list(settings.drift.reference)
+    return fingerprint({"form": FORM, "trunk": chosen.trunk_id, "batches": batches})
 
 
 def current_reference(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference | None:
-    """The reference of a modality; None before there is one, or when too little is left of it."""
+    """The reference of a modality; None before there is one, or when too few patients are left."""
     store, settings = opened.store, opened.settings
     home = _home(chosen, settings, modality)
     if not store.has(f"{home}/card.json"):
@@ -76,26 +75,28 @@ def current_reference(opened: OpenStore, chosen: ModelChoice, modality: str) -> 
     return found if found.patients >= settings.drift.batch_patients else None
 
 
-def is_ready(opened: OpenStore, chosen: ModelChoice, modality: str) -> tuple[Reference | None, int]:
-    """The reference of a modality, made when there are enough patients; how many there are.
+def find_or_make_reference(
+    opened: OpenStore, chosen: ModelChoice, modality: str
+) -> tuple[Reference | None, int]:
+    """The reference of a modality, made once there are enough patients, and their number.
 
-    Of two runs at the same moment one makes it.
+    Of two runs at the same time only one makes it.
     """
     if (found := current_reference(opened, chosen, modality)) is not None:
         return found, found.patients
     with commit_lock(opened.store):
         if (found := current_reference(opened, chosen, modality)) is None:
-            gathered = _gathered(opened, chosen, modality)
-            if gathered.patients < opened.settings.drift.reference_patients:
-                return None, gathered.patients
-            _write(opened.store, _home(chosen, opened.settings, modality), chosen, gathered)
-            # As it is read from now on, so that a run after a kill computes the same.
+            reference = _scans_for_reference(opened, chosen, modality)
+            if reference.patients < opened.settings.drift.reference_patients:
+                return None, reference.patients
+            _write(opened.store, _home(chosen, opened.settings, modality), chosen, reference)
+            # Read back, so that this run computes the same as one that resumes it.
             found = current_reference(opened, chosen, modality)
     return found, found.patients
 
 
-def make_reference(store: Store, batch: str) -> list[str]:
-    """The references that scans of `batch` stand in."""
+def references_with(store: Store, batch: str) -> list[str]:
+    """The references that contain scans of `batch`."""
     found = set()
     for name in store.names("models/drift"):
         if name.endswith("/sample.parquet"):
@@ -106,7 +107,7 @@ def make_reference(store: Store, batch: str) -> list[str]:
 
 
 def sampled(files: pd.DataFrame, modality: str) -> pd.DataFrame:
-    """The rows of a modality, of at most so many patients, whom a hash draws."""
+    """The rows of a modality, of at most MOST_PATIENTS patients drawn by a hash."""
     if modality != FILES:
         files = files[(files["status"] == ACCEPTED) & (files["modality"] == modality)]
     return _drawn(files)
@@ -114,7 +115,7 @@ def sampled(files: pd.DataFrame, modality: str) -> pd.DataFrame:
 
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
     def place(key: str) -> str:
-        # Not the hash that decides the sides, so that all of them are drawn from.
+        # Not the hash of the split, so that patients of every side are drawn.
         return hashlib.sha256(b"drift" + key.encode()).hexdigest()
 
     keys = sorted(set(rows["patient_key"]), key=place)[:MOST_PATIENTS]
@@ -124,7 +125,7 @@ def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
 def with_embeddings(
     store: Store, chosen: ModelChoice, batch: str, scans: pd.DataFrame
 ) -> pd.DataFrame:
-    """The scans that have embeddings, with what is compared of these: means over their crops."""
+    """The scans that have embeddings, with means over their crops of what drift compares."""
     positions = {scan_id: number for number, scan_id in enumerate(scans["scan_id"])}
     columns = ["region_kind", "embedding"]
     counts, kinds = np.zeros((len(scans), 1)), np.full(len(scans), "", object)
@@ -149,7 +150,7 @@ def with_embeddings(
 
 
 def sample_of(rows: pd.DataFrame, modality: str) -> Sample:
-    """Rows of a reference, or of a batch, as they are compared."""
+    """Rows of a reference or a batch as arrays to compare."""
     patients = rows["patient_key"].to_numpy(str)
     if modality == FILES:
         words = {name: rows[name].to_numpy(str) for name in schemas.DRIFT_FILE_WORDS}
@@ -166,12 +167,13 @@ def _home(chosen: ModelChoice, settings: Settings, modality: str) -> str:
     return f"models/drift/{reference_id(chosen, settings)}/{modality}"
 
 
-def _gathered(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference:
-    """What a reference would be made of, batch by batch until there are enough patients."""
+def _scans_for_reference(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference:
+    """The scans for a reference, batch by batch until there are enough patients."""
     store, settings, parts = opened.store, opened.settings.drift, {}
     found = pd.DataFrame({"patient_key": []})
     with catalog.open_store(store) as con:
-        for batch in settings.reference or _in_order(store, chosen, _holding(con, modality)):
+        patients = _patients_by_batch(con, modality)
+        for batch in settings.reference or _in_order(store, chosen, patients):
             scans = sampled(catalog.query(con, "drift_files", batch=batch), modality)
             if modality != FILES:
                 scans = with_embeddings(store, chosen, batch, scans)
@@ -185,8 +187,8 @@ def _gathered(opened: OpenStore, chosen: ModelChoice, modality: str) -> Referenc
     return Reference(_drawn(found), parts)
 
 
-def _holding(con, modality: str) -> pd.Series:
-    """Patients of the modality in every batch that holds any."""
+def _patients_by_batch(con, modality: str) -> pd.Series:
+    """Number of patients of the modality, by batch."""
     found = catalog.query(con, "drift_patients")
     if modality != FILES:
         found = found[found["modality"] == modality]
@@ -194,7 +196,7 @@ def _holding(con, modality: str) -> pd.Series:
 
 
 def _in_order(store: Store, chosen: ModelChoice, patients: pd.Series) -> list[str]:
-    """Batches with embeddings of the trunk, by their first run; the one that runs now is last."""
+    """Batches with embeddings of the trunk, by their first run; the current one is last."""
     embedded = set(chosen.features.batches(store))
     return sorted(embedded & set(patients.index), key=lambda batch: _first_run(store, batch))
 
@@ -204,9 +206,9 @@ def _first_run(store: Store, batch: str) -> tuple[str, str]:
     return PurePosixPath(runs[0]).name if runs else "~", batch
 
 
-def _write(store: Store, home: str, chosen: ModelChoice, gathered: Reference) -> None:
-    """The sample first: a reference with a card is whole."""
-    rows = gathered.rows
+def _write(store: Store, home: str, chosen: ModelChoice, reference: Reference) -> None:
+    """Write the sample before the card: a reference with a card is complete."""
+    rows = reference.rows
     columns = {
         field.name: pa.array(
             rows[field.name] if field.name in rows else [None] * len(rows), field.type
@@ -217,7 +219,7 @@ def _write(store: Store, home: str, chosen: ModelChoice, gathered: Reference) ->
     write_part(store, name, pa.table(columns, schema=schemas.REFERENCE), schemas.REFERENCE)
     card = {
         "trunk": chosen.trunk_id,
-        "parts": gathered.parts,
+        "parts": reference.parts,
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {each: importlib.metadata.version(each) for each in VERSIONS},
     }

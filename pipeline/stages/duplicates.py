@@ -1,4 +1,4 @@
-"""Which scans the store has accepted, as whose, and which boxes of them were delivered."""
+"""Find duplicates: which scans are accepted, for which patient, and which boxes they have."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]
 
 
 class AcceptedScans:
-    """What ledger rows say about scans, on top of what was seen `before`."""
+    """Scans of some ledger rows, on top of those in `before`."""
 
     def __init__(self, before: "AcceptedScans | None" = None):
         self._before = before
@@ -22,36 +22,36 @@ class AcceptedScans:
         self._boxes: dict[str, set[tuple[int, int, int, int]]] = {}
 
     def add(self, row: dict) -> None:
-        """Take in one row of the ledger."""
+        """Add one row of the ledger."""
         if row["status"] == "accepted":
             self._batch_of[row["scan_id"]] = row["batch"]
             self._patient_of[row["scan_id"]] = row["patient_key"]
         if row["status"] != "rejected" and row["regions"]:
-            places = {(box["x"], box["y"], box["w"], box["h"]) for box in row["regions"]}
-            self._boxes.setdefault(row["scan_id"], set()).update(places)
+            boxes = {(box["x"], box["y"], box["w"], box["h"]) for box in row["regions"]}
+            self._boxes.setdefault(row["scan_id"], set()).update(boxes)
 
     def batch_of(self, scan_id: str | None) -> str | None:
-        """The batch where these bytes were accepted, if they were."""
+        """The batch in which this scan was accepted, if it was."""
         found = self._batch_of.get(scan_id)
         return found if found or self._before is None else self._before.batch_of(scan_id)
 
     def patient_of(self, scan_id: str) -> str | None:
-        """The keyed patient as whose these bytes were accepted, if they were."""
+        """The keyed patient for whom this scan was accepted, if it was."""
         found = self._patient_of.get(scan_id)
         return found if found or self._before is None else self._before.patient_of(scan_id)
 
     def has_box(self, scan_id: str | None, place: tuple[int, int, int, int]) -> bool:
-        """Whether this box was delivered with this scan before, and so has its crop."""
+        """Whether this box was delivered with this scan before, so its crop exists."""
         if place in self._boxes.get(scan_id, ()):
             return True
         return self._before is not None and self._before.has_box(scan_id, place)
 
 
 class AcceptedInStore(AcceptedScans):
-    """What the ledger says of scans as long as one of the batch's, part by part as parts appear.
+    """Scans of the ledger that have the length of one of the batch's files, read part by part.
 
-    A file of another length has other bytes. So what is held in memory grows with the batch, and
-    with the store only as far as its scans are of one length.
+    A file of another length has other bytes. So memory grows with the batch, and with the store
+    only as far as many scans have equal lengths.
     """
 
     def __init__(self, store: Store, lengths: Iterable[int]):
@@ -61,7 +61,7 @@ class AcceptedInStore(AcceptedScans):
         self._read: set[str] = set()
 
     def refresh(self) -> None:
-        """Take in the parts that appeared since the last look."""
+        """Read the parts that appeared since the last call."""
         for name in SCANS.names(self._store):
             if name not in self._read:
                 self._take(name)
@@ -69,8 +69,8 @@ class AcceptedInStore(AcceptedScans):
 
     def _take(self, name: str) -> None:
         with open_part(self._store, name, SCANS.schema) as part:
-            alike = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
-            # Most parts hold nothing alike: the other columns would double the time.
-            if pc.any(alike).as_py():
-                for row in part.read(columns=COLUMNS).filter(alike).to_pylist():
+            candidates = pc.is_in(part.read(columns=["bytes"])["bytes"], self._lengths)
+            # Most parts have no such file, and reading the other columns would double the time.
+            if pc.any(candidates).as_py():
+                for row in part.read(columns=COLUMNS).filter(candidates).to_pylist():
                     self.add(row)

@@ -1,4 +1,4 @@
-"""One crops part in, one features part out: the trunk's embedding of every crop."""
+"""Embed one part of crops with the trunk into one part of features."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,20 +13,20 @@ from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice
 from pipeline.store.tables import Table
 
-# Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three are in memory: one being unpacked,
-# one being embedded, one being packed.
+# Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three slices are in memory: one being
+# decoded, one being embedded, one being written.
 ROWS = 256
 
 
 def embed_part(
     store: Store, batch: str, number: int, chosen: ModelChoice, embed: Callable, advance: Advance
 ) -> str:
-    """Embed one part unless that is done already; return the name of its features.
+    """Embed one part unless it is done already; return the name of its features.
 
     `embed` turns uint8 crops (N, side, side) into float16 embeddings (N, width).
     """
     features = chosen.features
-    # The background first, since the existence of the features means that all is done.
+    # The background first, since the existence of the features means that both are done.
     if not features.has(store, batch, number) and chosen.background_crops.has(store, batch, number):
         background = chosen.background_crops, chosen.background_features
         _embed(store, *background, batch, number, embed, lambda _: None)
@@ -44,10 +44,10 @@ def _embed(
 ) -> str:
     if features.has(store, batch, number):
         return features.part(batch, number)
-    # The network waits neither for crops to be unpacked nor for embeddings to be packed.
-    unpacked = crops.iterate(store, batch, number, ROWS)
+    # The network waits neither for decoding of crops nor for encoding of embeddings.
+    decoded = crops.iterate(store, batch, number, ROWS)
     with (
-        closing(prefetch(unpacked)) as slices,
+        closing(prefetch(decoded)) as slices,
         closing(prefetch(_embedded(slices, features, embed))) as embedded,
         features.writer(store, batch, number) as part,
     ):

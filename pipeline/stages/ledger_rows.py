@@ -1,6 +1,6 @@
-"""Rows of the ledger, of the crops and of the labels, made from what was read.
+"""Make the rows of ledger, crops and labels from the files that were read.
 
-Nothing that was delivered may pass this module but pixels, labels and keyed hashes.
+Of what was delivered, only pixels, labels and keyed hashes may get into rows.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 
 @dataclass(frozen=True)
 class RowMaker:
-    """What all rows of one part share."""
+    """Makes the rows of one part."""
 
     private: PrivateFolder
     batch: str
@@ -27,7 +27,7 @@ class RowMaker:
     listed_at: datetime
 
     def scan(self, listed: ListedFile, read: Read, accepted: AcceptedScans) -> dict:
-        """The ledger row of one file, given what the store has accepted before it."""
+        """The ledger row of one file, given the scans accepted before it."""
         earlier = accepted.batch_of(read.scan_id)
         status = ACCEPTED if earlier is None else DUPLICATE
         rejection = read.rejection
@@ -59,7 +59,7 @@ class RowMaker:
         }
 
     def _patient(self, listed: ListedFile, read: Read) -> tuple[str, str]:
-        """Keyed patient and where it comes from; a scan of nobody known is its own patient."""
+        """Keyed patient and its source; a scan without a patient ID counts as its own patient."""
         if listed.patient_key:
             return listed.patient_key, "csv"
         if read.patient:
@@ -68,18 +68,18 @@ class RowMaker:
         return self.private.keyed("scan", own), "scan"
 
     def crops(self, scan: dict, read: Read, accepted: AcceptedScans) -> Iterator[dict]:
-        """Crop rows that this ledger row brings: all of an accepted scan, new boxes of another.
+        """Crop rows that this ledger row adds: all of an accepted scan, new boxes of another.
 
-        A scan stays the patient's as whose it was accepted: with two, it would be on two sides of
-        the split.
+        They have the patient for whom the scan was accepted: with two patients, a scan would be on
+        two sides of the split.
         """
         patient = accepted.patient_of(scan["scan_id"])
         new = {(box["x"], box["y"], box["w"], box["h"]) for box in scan["regions"] if box["new"]}
         for region, pixels in zip(read.regions, read.crops, strict=True):
-            brought = (
+            added = (
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
-            if brought and scan["status"] != REJECTED and region.kind != "background":
+            if added and scan["status"] != REJECTED and region.kind != "background":
                 of_patient = {"patient_key": patient, "pixels": pixels.tobytes()}
                 yield self._crop(scan, region) | of_patient
 
@@ -90,7 +90,7 @@ class RowMaker:
                 yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
 
     def _crop(self, scan: dict, region: Region) -> dict:
-        """All but the pixels. They come as bytes: pyarrow 26 never lets go of a memoryview."""
+        """All columns but the pixels, which must be bytes: pyarrow 26 never frees a memoryview."""
         return {
             "crop_id": f"{scan['scan_id']}:{region.name}",
             "scan_id": scan["scan_id"],
@@ -112,14 +112,14 @@ class RowMaker:
         }
 
     def labels(self, scan: dict, listed: ListedFile, read: Read) -> Iterator[dict]:
-        """What the delivery says, also of a scan that was there before: the newest label wins."""
+        """The delivered labels, also of a scan that was known before: the newest label wins."""
         if scan["status"] == REJECTED:
             return
-        said = {region.name: region.label for region in read.regions if region.label}
-        # Said of the whole scan although other regions were cut: kept for a recipe that cuts it.
+        labels = {region.name: region.label for region in read.regions if region.label}
+        # A label of the whole scan is kept although other regions were cut, for other recipes.
         if listed.annotation.label and not any(r.kind == "whole" for r in read.regions):
-            said["whole"] = listed.annotation.label
-        for region, label in said.items():
+            labels["whole"] = listed.annotation.label
+        for region, label in labels.items():
             yield {
                 "crop_id": f"{scan['scan_id']}:{region}",
                 "scan_id": scan["scan_id"],

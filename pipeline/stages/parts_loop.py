@@ -1,6 +1,6 @@
-"""The loop over parts, the one place where a stage's failure is caught.
+"""The loop over the parts of a stage, and the one place where its failures are caught.
 
-Work that any process can do is a `Work`; a plain function of a part's number stays in this process.
+Work that any process can do is a `Work`; a plain function of a part number stays in this process.
 """
 
 import traceback
@@ -14,47 +14,47 @@ from pipeline.progress import Advance
 
 
 class Work:
-    """A stage's work on the parts of a batch, made of values alone, so that it may travel.
+    """A stage's work on the parts of a batch, as a picklable value.
 
-    Called with a part's number and a function to be told of progress.
+    Called with a part number and a function that takes the progress.
     """
 
-    needs: ClassVar[str]  # what a worker must have for it: the delivery, a GPU where there are any
+    needs: ClassVar[str]  # a key of the setting `dask`: what a worker must have for it
 
     def __call__(self, number: int, advance: Advance) -> object:
         raise NotImplementedError
 
-    def private_message(self, number: int, words: str) -> str | None:
-        """Words on a failure as they may travel; None when they were told here already."""
-        return words
+    def private_message(self, number: int, message: str) -> str | None:
+        """The message of a failure as it may be sent; None when it was logged here."""
+        return message
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one part: a result, or words on what went wrong."""
+    """The outcome of one part: a result, or the message of what went wrong."""
 
     result: object = None
     failed: bool = False
-    words: str | None = None  # None as well when they stand in the private messages already
+    message: str | None = None  # None also when they are in the private messages already
     may_pass: bool = False
-    advanced: int = 0  # where progress could not be told at once
+    advanced: int = 0  # progress that could not be reported at once
 
 
 def attempt(work: Work | Callable[[int], object], number: int, advance: Advance) -> Attempt:
-    """Do the work on one part; an exception becomes words, wherever this runs."""
+    """Do the work on one part; an exception becomes a message."""
     try:
         arguments = (number, advance) if isinstance(work, Work) else (number,)
         return Attempt(work(*arguments))
     except Exception as error:
-        words = f"{error}\n{traceback.format_exc()}"
+        message = f"{error}\n{traceback.format_exc()}"
         if isinstance(work, Work):
-            words = work.private_message(number, words)
-        return Attempt(failed=True, words=words, may_pass=isinstance(error, OSError))
+            message = work.private_message(number, message)
+        return Attempt(failed=True, message=message, may_pass=isinstance(error, OSError))
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """Work whose failures cross over as StageFailed alone: schedulers keep exception texts."""
+    """Work that fails with StageFailed only, since schedulers store the texts of exceptions."""
 
     stage: str
     batch: str
@@ -63,27 +63,27 @@ class StageRun:
     advance: Advance
 
     def __call__(self, number: int) -> object:
-        """The result of one part, worked on here; raises StageFailed."""
+        """Process one part here and return its result; raises StageFailed."""
         return self.outcome(number, attempt(self.work, number, self.advance))
 
     def outcome(self, number: int, found: Attempt) -> object:
-        """The result of an attempt, wherever it was made; raises StageFailed."""
+        """The result of an attempt made in any process; raises StageFailed."""
         self.advance(found.advanced)
         if not found.failed:
             return found.result
-        if found.words is not None:
+        if found.message is not None:
             self.private.log_message(
-                f"stage {self.stage}, part {number} of {self.batch} failed: {found.words}"
+                f"stage {self.stage}, part {number} of {self.batch} failed: {found.message}"
             )
         raise StageFailed(self.stage, self.batch, number, found.may_pass)
 
 
-# What a scheduler gives: work on every number, and for each its result or its StageFailed.
+# What a scheduler provides: it runs the work on every number and gives results or StageFailed.
 PartMap = Callable[[str, StageRun, Sequence[int]], Iterable[object]]
 
 
 def one_by_one(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
-    """The map of a run without a scheduler: every part in turn, none stopped by another."""
+    """The map without a scheduler: every part in turn, whatever became of the others."""
     outcomes: list[object] = []
     for number in numbers:
         try:

@@ -1,4 +1,4 @@
-"""A batch folder in, a delivery list out: what is new since the last list, cut into parts."""
+"""Plan a batch: list what is new in its folder since the last list, in parts."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,27 +17,27 @@ from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS
 
-# Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan; a batch of
-# unknown kind is taken to be panoramics, so the estimate errs on the safe side.
+# Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan. Every batch is
+# assumed to hold panoramics, so the estimate errs on the safe side.
 BYTES_PER_SCAN = 48 * (24_000 + 10_000)
 
 
 @dataclass
 class PlannedBatch:
-    """What planning found; counts only, so that it may be shown anywhere."""
+    """The result of planning, in counts, so that it may be shown anywhere."""
 
     batch: str
     scans: int = 0  # entries that count as scans, in the folder now
-    new: int = 0  # of these, listed for the first time or again
+    new: int = 0  # of these, listed now, for the first time or again
     label_files: int = 0
     ignored: int = 0
     growing: int = 0
-    forgotten: int = 0  # of the scans: passed over, since they were forgotten
+    forgotten: int = 0  # of the scans, skipped because they were forgotten
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
-    """Name a batch and remember where it lies; flows take the name only.
+    """Name a batch and record where its folder is; flows take only the name.
 
     Raises ConfigError for a folder that is missing or holds nothing to receive.
     """
@@ -56,7 +56,7 @@ def plan_batch(
 ) -> PlannedBatch:
     """List what is new in the batch's folder, and the paths `again`.
 
-    Run it under the batch's lock.
+    The caller holds the batch lock.
     """
     deliveries = DeliveryLists(opened.private, batch)
     _refuse_lost_lists(deliveries, opened)
@@ -64,7 +64,7 @@ def plan_batch(
     listing = list_batch(folder, opened.settings.follow_links)
     annotations = read_annotations(folder, listing, opened.settings.class_folders)
     delivered = len(listing.scans)
-    _pass_over_forgotten(batch, listing, annotations, opened.private)
+    _skip_forgotten(batch, listing, annotations, opened.private)
     planned = PlannedBatch(
         batch,
         scans=delivered,
@@ -77,7 +77,7 @@ def plan_batch(
         problems=dict(Counter(problem.kind for problem in annotations.problems)),
     )
     if planned.new:
-        _tell(annotations, opened.private)
+        _log_problems(annotations, opened.private)
         _refuse_full_disk(planned, opened)
     return planned
 
@@ -85,7 +85,7 @@ def plan_batch(
 def read_annotations(
     folder: BatchFolder, listing: FileList, class_folders: tuple[str, ...] = ()
 ) -> Annotations:
-    """Everything that the batch's label files say, and its folders when they are classes."""
+    """The annotations of the batch's label files, and of its folders when they are classes."""
     annotations = Annotations(listing)
     if isinstance(folder, S3Folder):
         folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
@@ -96,28 +96,28 @@ def read_annotations(
     return annotations
 
 
-def _pass_over_forgotten(
+def _skip_forgotten(
     batch: str, listing: FileList, annotations: Annotations, private: PrivateFolder
 ) -> None:
-    """Leave out files that were forgotten, and files of patients who were."""
+    """Remove forgotten files and files of forgotten patients from the listing."""
     forgotten = ForgottenList(private)
 
     def is_forgotten(entry: Entry) -> bool:
         patient = annotations.by_path.get(entry.path, Annotation()).patient
-        said = private.patient_key(patient) if patient else None
-        return forgotten.has_file(batch, entry) or forgotten.has_patient(said)
+        key = private.patient_key(patient) if patient else None
+        return forgotten.has_file(batch, entry) or forgotten.has_patient(key)
 
     listing.scans = [entry for entry in listing.scans if not is_forgotten(entry)]
 
 
-def _tell(annotations: Annotations, private: PrivateFolder) -> None:
+def _log_problems(annotations: Annotations, private: PrivateFolder) -> None:
     for problem in annotations.problems:
-        about = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
-        private.log_message(f"{about}: label {problem.kind}: {problem}")
+        name = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
+        private.log_message(f"{name}: label {problem.kind}: {problem}")
 
 
 def _refuse_lost_lists(deliveries: DeliveryLists, opened: OpenStore) -> None:
-    """New lists would begin with part 0, which the store has: their files would be passed over."""
+    """New lists would begin with part 0, which the store has, so their files would be skipped."""
     batch = deliveries.batch
     if not deliveries.lists() and SCANS.numbers(opened.store, batch):
         raise StoreError(

@@ -1,4 +1,4 @@
-"""One features part and a head in, one predictions part out."""
+"""Predict one part of features with a head."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ ROWS = 1024  # embeddings in memory at a time
 
 @dataclass(frozen=True)
 class Head:
-    """A stored head; its network is read when first used."""
+    """A stored head; its network is loaded when first used."""
 
     store: Store
     head_id: str
@@ -39,7 +39,7 @@ class Head:
 
     @cached_property
     def learned_from(self) -> frozenset[str]:
-        """Keyed patients on the training and validation side that it learned from."""
+        """Keyed patients that it was trained or validated on."""
         file = self.store.parquet(f"{head_home(self.head_id)}/patients.parquet")
         return frozenset(pq.read_table(file)["patient_key"].to_pylist())
 
@@ -57,7 +57,7 @@ class Head:
 
 
 def predict_part(store: Store, batch: str, number: int, chosen: ModelChoice, head: Head) -> str:
-    """Predict one part unless that is done already; return the name of its predictions."""
+    """Predict one part unless it is done already; return the name of its predictions."""
     predictions = tables.predictions(head.head_id)
     if not predictions.has(store, batch, number):
         with predictions.writer(store, batch, number) as part:

@@ -1,7 +1,7 @@
-"""One delivered file in, its facts and crops out: the work done in a worker process.
+"""Read one delivered file into facts and crops, in a worker process.
 
-Bytes are read once, hashed, decoded once and cut. What comes back holds no name: paths stay with
-the caller, and the PatientID is keyed by the caller before it goes anywhere.
+The bytes are read once, hashed, decoded once and cut. The result holds no file name: paths stay
+with the caller, which also replaces the PatientID by a keyed hash before it is used.
 """
 
 import errno
@@ -42,7 +42,7 @@ from pipeline.ingest.picture import Picture
 
 @dataclass(frozen=True)
 class Order:
-    """A file to read and how."""
+    """A file to read, with the settings for reading it."""
 
     folder: BatchFolder
     entry: Entry
@@ -52,19 +52,19 @@ class Order:
     max_pixels: int
     max_bytes: int
     follow_links: bool
-    data: bytes | None = field(default=None, repr=False)  # of the file, when they are here already
+    data: bytes | None = field(default=None, repr=False)  # of the file, if fetched already
 
 
 @dataclass
 class Read:
-    """What became of one file."""
+    """The result of reading one file."""
 
     scan_id: str | None = None
     picture_facts: dict = field(default_factory=dict)  # columns of the scans table
-    patient: str | None = None  # as the file says it; never stored
+    patient: str | None = None  # PatientID of the file; never stored
     boxes: list[Annotated] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
-    # uint8 (regions, side, side), one array: it comes from its process as it lies in memory
+    # uint8 (regions, side, side), one array, which is sent between processes without a copy
     crops: np.ndarray = field(default_factory=partial(np.empty, (0, 0, 0), np.uint8))
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # kind, where, what: private
     notes: tuple[str, ...] = ()  # the decoder's warnings: private
@@ -72,14 +72,14 @@ class Read:
 
 
 def read_scan(order: Order) -> Read:
-    """Read, hash, decode and cut one file. A rejected file comes back with its rejection."""
+    """Read, hash, decode and cut one file. A rejected file is returned with its rejection."""
     read = Read()
     try:
         data = content(order) if order.data is None else order.data
         read.scan_id = scan_id_of(data)
         read.picture_facts["bytes"] = len(data)
         picture = decode(data, order.annotation.bits, order.max_pixels)
-        # Boxes were drawn on the pixels as they are stored.
+        # Boxes refer to the pixels as stored, before turning.
         if not order.annotation.boxes:
             picture = turn_upright(picture)
         _note_facts(picture, read)
@@ -98,35 +98,35 @@ def read_scan(order: Order) -> Read:
 
 
 def scan_id_of(data: bytes) -> str:
-    """The same bytes are the same scan, under whatever name."""
+    """The id of a scan: the same bytes are the same scan, whatever the file's name."""
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def named_scan_id(said: str) -> str | None:
-    """The scan_id that a person names, by itself or in a crop_id; None when `said` is neither."""
-    found = re.fullmatch(r"([0-9a-f]{32})(:.+)?", said)
+def named_scan_id(text: str) -> str | None:
+    """The scan_id in a scan_id or crop_id; None when `text` is neither."""
+    found = re.fullmatch(r"([0-9a-f]{32})(:.+)?", text)
     return found and found[1]
 
 
 def orders_ahead(orders: Iterable[Order]) -> Iterator[Order | Future[Order]]:
-    """Orders for worker processes, which read files of a folder themselves.
+    """Orders for worker processes, with the content of objects on S3.
 
-    Objects are fetched here, as soon as their order is taken, so that they come while others are
-    decoded; whoever takes the orders bounds how many wait in memory.
+    Workers read files of a local folder themselves. Objects are fetched here as soon as their order
+    is taken, while others are decoded; the caller limits how many wait in memory.
     """
     with ThreadPoolExecutor(AT_ONCE, "fetching") as threads:
         for order in orders:
-            far = isinstance(order.folder, S3Folder)
-            yield threads.submit(_with_content, order) if far else order
+            on_s3 = isinstance(order.folder, S3Folder)
+            yield threads.submit(_with_content, order) if on_s3 else order
 
 
 def _with_content(order: Order) -> Order:
-    # Without its folder, since workers have no way to S3: importing one would cost each a second.
+    # Without its folder, since workers have no S3 client: importing one would take each a second.
     return replace(order, data=content(order), folder=Path())
 
 
 def content(order: Order) -> bytes:
-    """The file's bytes, when it is still the file that was listed."""
+    """The bytes of the file; ScanRejected unless it is still the file that was listed."""
     entry = order.entry
     if entry.kind != "file":
         raise ScanRejected(*_not_a_file(entry.kind))
@@ -144,16 +144,16 @@ def content(order: Order) -> bytes:
         raise ScanRejected("unreadable", "may not be read; give the right to read it") from None
     except OSError as error:
         if error.errno in (errno.EIO, errno.ESTALE, errno.ENOMEM):
-            raise  # of the disk, not of the file: trying again may help
-        words = errno.errorcode.get(error.errno or 0, "unknown error")
-        raise ScanRejected("unreadable", f"cannot be read ({words})") from None
+            raise  # a problem of the disk, not of the file: trying again may help
+        code = errno.errorcode.get(error.errno or 0, "unknown error")
+        raise ScanRejected("unreadable", f"cannot be read ({code})") from None
     if now != (entry.size, entry.mtime_ns):
         raise ScanRejected("changed", "changed after it was listed; it comes with the next run")
     return data
 
 
 def _content_now(order: Order) -> tuple[bytes, State]:
-    """Bytes and state of the file that lies there now."""
+    """Bytes and state of the file as it is now."""
     folder, entry = order.folder, order.entry
     if isinstance(folder, S3Folder):
         return folder.read(entry.path)
@@ -201,7 +201,7 @@ def _note_facts(picture: Picture, read: Read) -> None:
 
 
 def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
-    """Note quality and likeness; a scan with a flag that is not wanted is rejected."""
+    """Note quality and perceptual hash; reject a scan with a flag that the settings reject."""
     small, (height, width) = thumbnail(frame), frame.pixels.shape
     facts = measure(small)
     found = flags(facts, width, height, read.picture_facts["panoramic"], bounds)
@@ -210,27 +210,28 @@ def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
     read.picture_facts |= {
         **asdict(facts),
         "quality_flags": list(found),
-        # Blank scans are all alike, and none says of whom it is.
+        # Blank scans all look alike, so their hash would not identify anything.
         "likeness": None if "blank" in found else perceptual_hash(small),
     }
-    if unwanted := [f"{flag}: {words}" for flag, words in found.items() if flag in bounds.reject]:
+    if unwanted := [f"{flag}: {text}" for flag, text in found.items() if flag in bounds.reject]:
         raise ScanRejected("quality", "; ".join(unwanted))
 
 
 def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read) -> None:
-    about, recipe = order.annotation, order.recipe
+    annotation, recipe = order.annotation, order.recipe
     height, width = frames[0].pixels.shape
-    read.boxes, read.problems = place_boxes(about.boxes, width, height)
+    read.boxes, read.problems = place_boxes(annotation.boxes, width, height)
     crops: list[np.ndarray] = []
     for number, frame in enumerate(frames):
-        seen = frame.without_border(recipe.mask_border)
-        found = find_regions(seen, modality, read.boxes, recipe, about.label, about.tooth)
-        rest = find_background(seen, modality, read.boxes, recipe)
-        for regions in (found, rest):
-            # From left to right, since what neighbours share is packed once when they lie close:
-            # the 48 crops of a real panoramic take 24 KB each, 35 in the order of their chances.
+        visible = frame.without_border(recipe.mask_border)
+        label, tooth = annotation.label, annotation.tooth
+        found = find_regions(visible, modality, read.boxes, recipe, label, tooth)
+        background = find_background(visible, modality, read.boxes, recipe)
+        for regions in (found, background):
+            # From left to right, so that the overlap of neighbours is close together and compresses
+            # well: the 48 crops of a real panoramic take 24 KB each, and 35 KB in order of score.
             regions.sort(key=lambda region: region.square.x)
-            crops += _pixels(seen.pixels, regions, recipe.side)
+            crops += _pixels(visible.pixels, regions, recipe.side)
             if len(frames) > 1:
                 regions = [region.named(f"f{number:04d}-{region.name}") for region in regions]
             read.regions += regions
@@ -239,7 +240,7 @@ def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read
 
 
 def _pixels(pixels: np.ndarray, regions: Sequence[Region], side: int) -> Iterable[np.ndarray]:
-    """Found places are many and overlap; a tiny scan is not made large for them."""
+    """Crops of some regions; found places, which are many and overlap, are scaled together."""
     if not regions:
         return []
     if regions[0].kind in ("tooth", "background") and side <= 2 * regions[0].square.w:

@@ -1,7 +1,7 @@
-"""One part of a delivery list in; its crops, its labels and its ledger out.
+"""Receive one part of a delivery list: write its crops, labels and ledger.
 
-Every listed file comes out as exactly one row of the ledger, usable or not. The ledger part is
-written last: its existence says that the part was received.
+Every listed file becomes exactly one row of the ledger, usable or not. The ledger part is written
+last: its existence means that the part was received.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,7 @@ INDEX = pa.schema([("scan_id", pa.string()), ("path", pa.binary())])
 
 @dataclass(frozen=True)
 class Receiver:
-    """What receiving the parts of one run shares."""
+    """Receives the parts of one run."""
 
     opened: OpenStore
     batch: str
@@ -45,10 +45,10 @@ class Receiver:
     advance: Advance
 
     def receive_part(self, number: int, commits: Commits | None = None) -> str:
-        """Receive one part unless that is done already; return the name of its ledger.
+        """Receive one part unless it is done already; return the name of its ledger.
 
-        Once it is read, `commits` waits until the part may be committed, and is held meanwhile;
-        by default it is the lock of the store.
+        `commits` is entered once the files are read, and held while the part is committed; by
+        default it is the commit lock of the store.
         """
         name = SCANS.part(self.batch, number)
         if self.opened.store.has(name):
@@ -64,9 +64,9 @@ class Receiver:
         return name
 
     def recut_part(self, number: int) -> int:
-        """Cut the crops of a received part again, for another recipe or after a loss.
+        """Cut the crops of a received part again, for another recipe or after they were deleted.
 
-        The ledger stays as it is. Returns how many scans could not be read again.
+        The ledger is not changed. Returns how many scans could not be read again.
         """
         store, deliveries = self.opened.store, DeliveryLists(self.opened.private, self.batch)
         listed, listed_at = deliveries.part(number)
@@ -75,7 +75,7 @@ class Receiver:
         packed, lost = self.chosen.crops.pack(self.batch, number), 0
         background = self.chosen.background_crops.pack(self.batch, number)
         self.accepted.refresh()
-        # Whether its quality will do was decided when the scan was received.
+        # The quality of a scan was checked when it was received.
         for file, read in self._read(deliveries, listed, Quality()):
             scan = ledger[file.row]
             if scan["status"] == REJECTED:
@@ -93,9 +93,9 @@ class Receiver:
     def _read(
         self, deliveries: DeliveryLists, listed: list[ListedFile], bounds: Quality
     ) -> Iterator[tuple[ListedFile, Read]]:
-        """Read files in worker processes, in their order."""
+        """Read files in worker processes, in the order of the list."""
         folder, settings = deliveries.folder, self.opened.settings
-        # The bytes of a file and what is decoded from them are in memory at once.
+        # The bytes of a file and the decoded pixels are in memory at the same time.
         limits = settings.pixel_limit, settings.scan_memory_mb * 2**20 // 4, settings.follow_links
         orders: Iterable[Order] = (
             Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, *limits)
@@ -112,7 +112,7 @@ class Receiver:
 def apply_screening(
     file: ListedFile, read: Read, forgotten: ForgottenList, private: PrivateFolder
 ) -> tuple[ListedFile, Read]:
-    """The file and what was read of it; nothing but its place when it is forgotten."""
+    """The file and what was read of it; of a forgotten file nothing but its place in the list."""
     in_file = private.patient_key(read.patient) if read.patient else None
     if (
         file.entry.kind == FORGOTTEN
@@ -125,7 +125,7 @@ def apply_screening(
 
 
 def without_facts(file: ListedFile) -> tuple[ListedFile, Read]:
-    """The place of a forgotten file, as it stands in the ledger: rejected, saying nothing else."""
+    """A forgotten file as it appears in the ledger: rejected, without any facts."""
     rejection = ScanRejected(FORGOTTEN, "was forgotten on request and is not taken again")
     return replace(file, patient_key=None, annotation=Annotation()), Read(rejection=rejection)
 
@@ -133,9 +133,9 @@ def without_facts(file: ListedFile) -> tuple[ListedFile, Read]:
 class _Part:
     """Files of one part on their way into the store.
 
-    Crops are packed while other scans are still being decoded, with what is known of duplicates
-    by then. The lock is the whole store's, so it is held for the writing alone; only when another
-    batch took in one of these scans meanwhile is the part packed again, under the lock.
+    Crops are encoded while other scans are still being decoded, with the duplicates known by then.
+    The lock is store-wide, so it is held only for writing; the part is encoded again, under the
+    lock, only when another batch accepted one of its scans meanwhile.
     """
 
     def __init__(self, maker: RowMaker, chosen: ModelChoice, accepted: AcceptedInStore):
@@ -151,7 +151,7 @@ class _Part:
         self.scans: list[dict] = []
 
     def add(self, listed: ListedFile, read: Read) -> None:
-        """Take in one file; rows come in the order of the delivery list."""
+        """Add one file; rows are in the order of the delivery list."""
         self.files.append((listed, read))
         self._take(listed, read)
 
@@ -167,8 +167,8 @@ class _Part:
         batch, number = self.maker.batch, self.maker.part
         with commits():
             if SCANS.has(store, batch, number):
-                return  # its scans would be duplicates of themselves
-            _tell(self.maker.private, self)
+                return  # otherwise its scans would become duplicates of themselves
+            _log_names(self.maker.private, self)
             self.accepted.refresh()
             if self._decided_now() != self.scans:
                 self._begin()
@@ -180,12 +180,12 @@ class _Part:
             ledger = SCANS.pack(batch, number)
             ledger.add(self.scans)
             for part in (self.background, self.crops, labels, ledger):
-                # The ledger and the crops appear even when empty: their existence means done.
+                # Ledger and crops are written even when empty: their existence means done.
                 if part.rows or part in (self.crops, ledger):
                     store.write_bytes(part.name, part.to_bytes())
 
     def _decided_now(self) -> list[dict]:
-        """The ledger as it would be with what the store has accepted by now."""
+        """The ledger rows given what the store has accepted by now."""
         seen, rows = AcceptedScans(self.accepted), []
         for listed, read in self.files:
             rows.append(self.maker.scan(listed, read, seen))
@@ -193,15 +193,15 @@ class _Part:
         return rows
 
 
-def _tell(private: PrivateFolder, part: _Part) -> None:
-    """Names stay in the private folder: in the messages, and in the index of where scans lie."""
+def _log_names(private: PrivateFolder, part: _Part) -> None:
+    """Write file names to the private messages and to the index of scans, and nowhere else."""
     index = PackedPart(f"index/{part.maker.batch}/part-{part.maker.part:05d}.parquet", INDEX)
     for listed, read in part.files:
         name = listed.entry.path.decode("utf-8", "backslashreplace")
         if read.rejection:
             private.log_message(f"{name}: rejected, {read.rejection.reason}: {read.rejection}")
-        for kind, where, what in read.problems:
-            private.log_message(f"{name}: label {kind}: {where}: {what}")
+        for kind, where, problem in read.problems:
+            private.log_message(f"{name}: label {kind}: {where}: {problem}")
         for note in read.notes:
             private.log_message(f"{name}: the decoder notes: {note}")
         index.add([{"scan_id": read.scan_id, "path": listed.entry.path}])

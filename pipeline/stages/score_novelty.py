@@ -1,4 +1,4 @@
-"""One features part and a model of what is normal in, one part of novelty scores out."""
+"""Score the novelty of one part of features with a model of what is normal."""
 
 import io
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def novelty_home(novelty_id: str) -> str:
 
 @dataclass(frozen=True)
 class NoveltyModel:
-    """A stored model of what is normal; its arrays are read when first used."""
+    """A stored novelty model; its arrays are loaded when first used."""
 
     store: Store
     novelty_id: str
@@ -43,13 +43,13 @@ class NoveltyModel:
 
     @cached_property
     def learned_from(self) -> frozenset[str]:
-        """Ids of the crops that it learned from."""
+        """Ids of the crops that it was fitted on."""
         file = self.store.parquet(f"{novelty_home(self.novelty_id)}/learned.parquet")
         return frozenset(pq.read_table(file)["crop_id"].to_pylist())
 
 
 def current_novelty(store: Store, trunk_id: str) -> NoveltyModel | None:
-    """The model in force for a trunk: the newest that has its card; None before the first."""
+    """The current model of a trunk, the newest with a card; None before the first."""
     found = [each for each in catalog.novelty_models(store) if each["trunk"] == trunk_id]
     return NoveltyModel(store, found[-1]["novelty"]) if found else None
 
@@ -84,7 +84,7 @@ def score_part(
     fitted: NoveltyModel,
     advance: Advance,
 ) -> str:
-    """Score one features part unless that is done already; return the name of its scores."""
+    """Score one part unless it is done already; return the name of its scores."""
     scores = tables.novelty(fitted.novelty_id)
     if not scores.has(store, batch, number):
         with scores.writer(store, batch, number) as part:
@@ -115,5 +115,5 @@ def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> 
 
 
 def maps_of(rows: pa.RecordBatch, chosen: ModelChoice) -> np.ndarray:
-    """Embeddings as the trunk's map, float16 (n, row, column, channel)."""
+    """The embeddings as maps of the trunk, float16 (n, row, column, channel)."""
     return embedding_values(rows).reshape(-1, *grid(chosen.trunk, chosen.recipe.side))

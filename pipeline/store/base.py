@@ -1,7 +1,7 @@
-"""A store: names to bytes, in a folder or on S3, and nothing about tables.
+"""A store as a set of named files, in a folder or on S3; it knows nothing about tables.
 
-Names are relative, their steps joined by `/`. What is written appears whole or not at all, and
-what a killed process left unfinished is never seen under a name.
+Names are relative paths with `/`. A file appears whole or not at all, and what a killed process
+left unfinished is never visible under a name.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ class Store:
     root: str
 
     def __post_init__(self):
-        scheme, said, _ = self.root.partition("://")
-        if said and scheme != "s3":
+        scheme, separator, _ = self.root.partition("://")
+        if separator and scheme != "s3":
             raise ConfigError(
                 f"The store is {self.root}; expected a folder or s3://BUCKET/PREFIX. Correct "
                 "`store`."
@@ -34,7 +34,7 @@ class Store:
 
     @cached_property
     def place(self) -> "LocalFolder | S3Bucket":
-        """What keeps the files."""
+        """The folder or bucket that holds the files."""
         if "://" not in self.root:
             return LocalFolder(self.root)
         from pipeline.store.s3_bucket import S3Bucket  # imports what only S3 needs
@@ -42,19 +42,19 @@ class Store:
         return S3Bucket(self.root)
 
     def local_path(self, name: str) -> Path:
-        """Where `name` lies on this machine, for a store in a folder; it need not exist."""
+        """The path of `name` on this machine, for a store in a folder; it need not exist."""
         return self.place.path(checked_name(name))
 
     def address(self, name: str) -> str:
-        """What DuckDB and pandas call the file `name`."""
+        """The address of the file `name` for DuckDB and pandas."""
         return self.place.address(checked_name(name))
 
     def absolute_root(self) -> str:
-        """The root as it is named from any working folder and machine."""
+        """The root as an absolute path or URL, valid in any working folder."""
         return self.place.absolute()
 
     def snapshot(self) -> "Store":
-        """The same store to read from, listed but once where listing costs time."""
+        """The same store for reading; on S3, listed only once."""
         listed = Store(self.root)
         listed.__dict__["place"] = self.place.snapshot()
         return listed
@@ -68,7 +68,7 @@ class Store:
         return self.place.has(checked_name(name))
 
     def existing(self, names: Iterable[str]) -> set[str]:
-        """Those of the names that exist; on S3 by one question for every folder of theirs."""
+        """Those of the names that exist; on S3 by one listing per folder."""
         return self.place.existing([checked_name(name) for name in names])
 
     def names(self, folder: str) -> list[str]:
@@ -76,7 +76,7 @@ class Store:
         return self.place.names(checked_name(folder))
 
     def everything(self) -> list[str]:
-        """Names of all files there are, hidden and unfinished ones too."""
+        """Names of all files, including hidden and unfinished ones."""
         return self.place.everything()
 
     def read_bytes(self, name: str) -> bytes:
@@ -84,27 +84,27 @@ class Store:
         return self.place.read_bytes(checked_name(name))
 
     def content(self, name: str) -> contextlib.AbstractContextManager:
-        """The content of `name` as bytes to search in, which a disk need not read at once."""
+        """The content of `name` to search in, memory-mapped on a disk."""
         return self.place.content(checked_name(name))
 
     def parquet(
         self, name: str, columns: list[str] | None = None, groups: list[int] | None = None
     ) -> Path | BinaryIO:
-        """What pyarrow reads `name` from: these columns of these row groups, all by default.
+        """A source of `name` for pyarrow: these columns of these row groups, all by default.
 
-        On S3 they are fetched at once, side by side, before anything is decoded.
+        On S3 they are fetched in parallel before anything is decoded.
         """
         return self.place.parquet(checked_name(name), columns, groups)
 
     def write_bytes(self, name: str, data: bytes, mode: int = 0o644) -> None:
-        """Write `name` whole or not at all, replacing what was there; S3 knows no mode."""
+        """Write `name` whole or not at all, replacing an existing file; S3 ignores the mode."""
         replaces = self.replaces(name)
         self.place.write(checked_name(name), data, mode, self.publishing, replaces)
 
     def try_writing(self, name: str) -> None:
         """Write an empty file; OSError when that is not possible.
 
-        Raises StoreError for a place that two writers could not share.
+        Raises StoreError for an S3 service that does not support conditional writes.
         """
         self.place.try_writing(checked_name(name))
 
@@ -117,16 +117,16 @@ class Store:
         self.place.remove(checked_name(name))
 
     def remove_all(self, folder: str) -> None:
-        """Remove everything below `folder`, hidden or not."""
+        """Remove everything below `folder`, including hidden files."""
         self.place.remove_all(checked_name(folder))
 
     def free_bytes(self) -> int | None:
-        """Room left where the store lies; None where that has no meaning."""
+        """Free disk space in bytes; None on S3."""
         return self.place.free_bytes()
 
     @contextlib.contextmanager
     def unfinished(self, name: str, mode: int = 0o644) -> Iterator[BinaryIO]:
-        """A file that becomes `name` when the block ends well, and nothing when it does not."""
+        """A file that becomes `name` when the block ends without an exception, else vanishes."""
         replaces = self.replaces(name)
         with self.place.unfinished(checked_name(name), mode, self.publishing, replaces) as file:
             yield file
@@ -136,35 +136,36 @@ class Store:
         return True
 
     def publishing(self) -> contextlib.AbstractContextManager[None]:
-        """Held while a finished file gets its name."""
+        """A context that is held while a finished file gets its name."""
         return contextlib.nullcontext()
 
     def sweep(self) -> int:
-        """Remove what killed processes left unfinished; how many files that were."""
+        """Remove unfinished files of killed processes; return how many."""
         return self.place.sweep()
 
     def lock(self, name: str, timeout: float) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock `name`, whose owner's end ends it; filelock's Timeout after `timeout` s.
+        """Hold the lock `name`, which is released when its process ends.
 
-        A negative timeout waits for ever. Raises OSError when no lock can be made.
+        Raises filelock's Timeout after `timeout` seconds, never when it is negative, and OSError
+        when no lock can be made.
         """
         return self.place.lock(checked_name(name), timeout)
 
     def is_locked(self, name: str) -> bool:
-        """Whether anybody holds the lock `name` now."""
+        """Whether any process holds the lock `name` now."""
         return self.place.is_locked(checked_name(name))
 
     def readable_by_others(self, folder: str) -> list[str] | None:
-        """Files below `folder` that other users may read; None where no mode says who may."""
+        """Files below `folder` that other users may read; None on S3, which has no modes."""
         return self.place.readable_by_others(checked_name(folder))
 
     def keeps_versions(self) -> bool:
-        """Whether the place keeps what is replaced or removed."""
+        """Whether replaced and removed files are kept as earlier versions, as some buckets do."""
         return self.place.keeps_versions()
 
 
 def checked_name(name: str) -> str:
-    """`name` when it is one inside a store; ConfigError otherwise."""
+    """Return `name` if it is a valid name inside a store; ConfigError otherwise."""
     steps = name.split("/")
     if not name or "" in steps or ".." in steps:
         raise ConfigError(

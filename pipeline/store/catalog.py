@@ -1,4 +1,4 @@
-"""Open a store as a DuckDB database in memory. Python never spells SQL; `sql/` does.
+"""Open a store as an in-memory DuckDB database. All SQL is in `sql/`, none in Python.
 
     sql/views/    what one may query, made in the order of their numbers
     sql/older/    what stands in for columns that parts of earlier versions lack
@@ -75,7 +75,7 @@ class Query(NamedTuple):
 
 
 def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
-    """Connect in memory and make every view over the parts of `store`; a view may be empty."""
+    """Connect in memory and create every view over the parts of `store`; a view may be empty."""
     store = as_store(store).snapshot()
     con = duckdb.connect()
     if files := store.place.filesystem:
@@ -110,11 +110,11 @@ def as_store(store: str | Path | Store) -> Store:
 
 
 def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns: pa.Schema) -> None:
-    """Name the rows of all parts of `table` TABLE_parts, each with the filename of its part."""
+    """Create TABLE_parts: the rows of all parts of `table`, each with the filename of its part."""
     names = [name for name in store.names(table) if name.endswith(".parquet")]
     files = [store.address(name) for name in names]
     if files:
-        # Folder names are no columns here: 20261123 would be read as a number.
+        # Folder names must not become columns: 20261123 would be read as a number.
         older = older_parts(store, names, columns)
         parts = con.read_parquet(files, hive_partitioning=False, filename=True, union_by_name=older)
         parts.create_view(f"{table}_written" if older else f"{table}_parts")
@@ -126,10 +126,10 @@ def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns:
 
 
 def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
-    """Whether some parts lack columns that came later.
+    """Whether some parts lack columns that were added later.
 
-    The first of every batch is looked at: a champion outlives a version, so parts of both may lie
-    below its recipe and trunk, and a batch that grew began with the older ones.
+    The first part of every batch is checked: a champion outlives a version, so its recipe and trunk
+    may have parts of both, and a batch that grew has its older parts first.
     """
     later = set(schemas.LATER.names).intersection(columns.names)
     first = {name.rpartition("/")[0]: name for name in reversed(names)} if later else {}
@@ -154,7 +154,7 @@ def promotions(store: Store) -> list[dict]:
 
 
 def novelty_models(store: Store) -> list[dict]:
-    """Every model of novelty that is whole, the newest last: number, novelty and trunk."""
+    """Every complete novelty model, the newest last: number, novelty and trunk."""
     found = []
     for each in whole_models(store, "novelty"):
         name = f"models/novelty/{each}/card.json"
@@ -170,7 +170,7 @@ def novelty_models(store: Store) -> list[dict]:
 
 
 def heads(store: Store) -> list[dict]:
-    """Every head that is whole, with its normal class."""
+    """Every complete head with its normal class."""
     found = []
     for head in whole_models(store, "heads"):
         name = f"models/heads/{head}/card.json"
@@ -261,7 +261,7 @@ def _is_negative(value: Any) -> bool:
     try:
         return float(value) < 0
     except ValueError:
-        return False  # no number at all, which DuckDB tells in its own words
+        return False  # not a number, which DuckDB reports itself
 
 
 def batch_counts(con: duckdb.DuckDBPyConnection, batch: str) -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""Parts on S3 as DuckDB reads them: a file system for one connection, without any extension.
+"""A file system through which DuckDB reads parts on S3, without a DuckDB extension.
 
-DuckDB asks for a file's size and time a dozen times in every query (2.0). A connection sees the
-parts that stood when it was opened, so they were listed once; and the small parts of a table, which
-are nearly all but crops and features, are fetched once, side by side, when the first is opened.
+DuckDB requests a file's size and time a dozen times per query (2.0). A connection sees the parts
+that existed when it was opened, so they are listed once. The small parts of a table, nearly all but
+crops and features, are fetched once, in parallel, when the first of them is opened.
 """
 
 import io
@@ -22,7 +22,7 @@ AT_ONCE = 16
 
 
 class PartsOnS3(AbstractFileSystem):
-    """Read-only, and as it was when it was listed."""
+    """The listed parts, read-only; for one connection."""
 
     protocol = ("s3",)
     cachable = False  # every connection has its own
@@ -57,7 +57,7 @@ class PartsOnS3(AbstractFileSystem):
         return LargePart(self, path, mode=mode, cache_type="none", size=self.info(path)["size"])
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Some bytes of a large part; those at its end are kept."""
+        """Some bytes of a large part; its footer is cached."""
         facts = self._listed[self.name_of(path)]
         footer = max(0, facts.size - FOOTER)
         if start < footer:
@@ -82,7 +82,7 @@ class PartsOnS3(AbstractFileSystem):
 
 
 class LargePart(AbstractBufferedFile):
-    """A part of which DuckDB reads some columns: the footer once, the rest as it asks."""
+    """A part that is too large to fetch whole: the footer is read once, the rest on request."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return self.fs.read_range(self.path, start, end)

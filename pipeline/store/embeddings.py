@@ -1,7 +1,7 @@
-"""Stored embeddings, read row group by row group, for more rows than fit into memory.
+"""Stream stored embeddings row group by row group, for more rows than fit into memory.
 
-Rows are known by their number in the caller's own arrays. At most one row group is held here, 256
-rows or 4 MiB of the default trunk.
+Rows are identified by their numbers in the caller's arrays. At most one row group is in memory:
+256 rows, or 4 MiB with the default trunk.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from pipeline.store import parts
 from pipeline.store.base import Store
 from pipeline.store.tables import Table
 
-# Embeddings of fewer bytes are read once and held, 65 536 rows of the default trunk; more are read
-# again from Parquet in every epoch.
+# Embeddings of at most so many bytes are read once and kept, 65 536 rows of the default trunk; more
+# are read again from Parquet in every epoch.
 MOST_HELD = 2**30
 
 
 @dataclass(frozen=True)
 class StoredEmbeddings:
-    """Embeddings of chosen rows of some feature parts, all of `width` values."""
+    """Embeddings of chosen rows of some parts of a table."""
 
     store: Store
     table: Table
@@ -55,17 +55,18 @@ class StoredEmbeddings:
         return self.table.schema.field("embedding").type.list_size
 
     def blocks(
-        self, wanted: np.ndarray, random: np.random.Generator | None = None
+        self, chosen: np.ndarray, random: np.random.Generator | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers (n,) and float16 embeddings (n, width) of every row of the mask `wanted` (N,).
+        """Numbers (n,) and float16 embeddings (n, width) of every row of the mask `chosen` (N,).
 
-        Row groups come as they lie, or in random order. Those without a wanted row are not read.
+        Row groups come in stored order, or in random order. Those without a chosen row are not
+        read.
         """
         order = range(len(self.groups))
-        for place in random.permutation(len(order)) if random else order:
-            name, group, numbers = self.groups[place]
+        for index in random.permutation(len(order)) if random else order:
+            name, group, numbers = self.groups[index]
             kept = numbers >= 0
-            kept[kept] = wanted[numbers[kept]]
+            kept[kept] = chosen[numbers[kept]]
             if kept.any():
                 schema, columns = self.table.schema, ["embedding"]
                 with parts.open_part(self.store, name, schema, columns, [group]) as file:

@@ -1,7 +1,7 @@
-"""Stored embeddings as pandas and NumPy want them.
+"""Load embeddings and their facts into NumPy and pandas.
 
 Facts come as a DataFrame with one row per crop, embeddings as one array of shape (N, width) whose
-row i belongs to the frame's row i. Only the parts, columns and row groups asked for are read.
+row i belongs to the frame's row i. Only the requested parts, columns and row groups are read.
 """
 
 import collections
@@ -39,14 +39,15 @@ def load_features(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Facts and embeddings of `trunk`, by default the champion's or the only one there is.
 
-    `batch` and `label` keep the rows of one or of several; a label is the one in force, which is
-    also what the frame's `label` tells, null for a crop without one. `columns` are the facts
-    wanted, all by default. Returns a frame of N rows and an array (N, width) of `dtype`, in the
-    order of batches, parts and rows. Raises ConfigError for a trunk, batch, label or column that
-    is not there, naming those that are, and ArtifactError for a damaged part.
+    `batch` and `label` keep the rows of one or several. Labels, here and in the column `label`, are
+    those in force: null for a crop without one. `columns` selects facts, all by default. Returns a
+    frame of N rows and an array (N, width) of `dtype`, in the order of batches, parts and rows.
+
+    Raises ConfigError for a trunk, batch, label or column that does not exist, naming those that
+    do, and ArtifactError for a damaged part.
     """
-    asked = FeatureQuery.of(store, trunk, batch, label, columns)
-    return asked.rows(asked.names, dtype)
+    query = FeatureQuery.of(store, trunk, batch, label, columns)
+    return query.rows(query.names, dtype)
 
 
 def iter_features(
@@ -58,46 +59,46 @@ def iter_features(
     columns: list[str] | None = None,
     dtype: np.typing.DTypeLike = np.float16,
 ) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-    """What `load_features` returns, part by part, for more embeddings than fit into memory.
+    """Like `load_features`, part by part, for more embeddings than fit into memory.
 
-    Holds one part, and while it reads the next the caller holds another. Parts without a row that
-    was asked for are left out. Raises like `load_features`, at the first part.
+    Two parts are in memory: the one being read and the caller's. Parts without a matching row are
+    skipped. Raises like `load_features`, at the first part.
     """
-    asked = FeatureQuery.of(store, trunk, batch, label, columns)
-    for name in asked.names:
-        frame, embeddings = asked.rows([name], dtype)
+    query = FeatureQuery.of(store, trunk, batch, label, columns)
+    for name in query.names:
+        frame, embeddings = query.rows([name], dtype)
         if len(frame):
             yield frame, embeddings
 
 
 @dataclass(frozen=True)
 class FeatureQuery:
-    """The rows and columns that somebody wants, checked against what is there."""
+    """The requested rows and columns, all of which exist."""
 
     store: Store
     names: list[str]  # of parts
     table: Table
     columns: list[str]
-    labels: list[str] | None  # those wanted; None for all rows
-    in_force: pd.Series | None  # labels by crop_id, when they matter
+    labels: list[str] | None  # of the requested rows; None for all
+    in_force: pd.Series | None  # labels by crop_id, if needed
 
     @classmethod
     def of(cls, store, trunk, batch, label, columns) -> "FeatureQuery":
-        """Raises ConfigError for what is not there."""
+        """Check a request; ConfigError for what does not exist."""
         store = catalog.as_store(store)
-        wanted = FACTS if columns is None else require_known("column", columns, FACTS)
+        facts = FACTS if columns is None else require_known("column", columns, FACTS)
         table = features_of(store, trunk)
         names = parts_of(store, table, batch)
         in_force = labels = None
-        if label is not None or "label" in wanted:
+        if label is not None or "label" in facts:
             in_force = labels_in_force(store)
         if label is not None:
             labels = require_known("label", label, sorted(in_force.unique()))
-        return cls(store, names, table, wanted, labels, in_force)
+        return cls(store, names, table, facts, labels, in_force)
 
     def rows(self, names: list[str], dtype: np.typing.DTypeLike) -> tuple[pd.DataFrame, np.ndarray]:
         """Facts and embeddings of these parts."""
-        # The label in force is not the one in the part, and finding it takes the crop's id.
+        # The label in force is not the delivered one in the part; it is found by crop_id.
         needed = sorted({*self.columns, "crop_id"} - {"label"})
         tables = [parts.read_part(self.store, name, self.table.schema, needed) for name in names]
         frame = pa.concat_tables(tables).to_pandas()
@@ -121,18 +122,18 @@ def add_label(frame: pd.DataFrame, in_force: pd.Series) -> None:
 
 def trunk_of(store: Store, trunk: str | None) -> str:
     """`trunk` if it has features here, by default the champion's or the only one."""
-    present = tables.keys(store, "features")
+    trunks = tables.keys(store, "features")
     if trunk is None:
         champions = [promotion["trunk"] for promotion in catalog.promotions(store)]
-        if not champions and len(present) > 1:
+        if not champions and len(trunks) > 1:
             raise ConfigError(
                 f"The store has features of several trunks and no champion; give `trunk`, one of "
-                f"{', '.join(present)}."
+                f"{', '.join(trunks)}."
             )
-        trunk = (champions or present or [None])[-1]
+        trunk = (champions or trunks or [None])[-1]
     if trunk is None:
         raise ConfigError(f"The store {store.root} has no features yet; run a batch first.")
-    return require_known("trunk", trunk, present)[0]
+    return require_known("trunk", trunk, trunks)[0]
 
 
 def features_of(store: Store, trunk: str | None) -> Table:
@@ -148,10 +149,10 @@ def parts_of(store: Store, features: Table, batch: str | list[str] | None) -> li
     if batch is None:
         return names
     batches = {name: tables.parse(name).batch for name in names}
-    wanted = require_known("batch", batch, sorted(set(batches.values())))
-    if not wanted:
+    requested = require_known("batch", batch, sorted(set(batches.values())))
+    if not requested:
         raise ConfigError("An empty list of batches asks for nothing; name some, or none for all.")
-    return [name for name in names if batches[name] in wanted]
+    return [name for name in names if batches[name] in requested]
 
 
 def require_known(kind: str, given: str | list[str], known: list[str]) -> list[str]:
@@ -168,17 +169,17 @@ def width_of(store: Store, name: str) -> int:
     """Values per embedding in the part `name`; ArtifactError when it holds none."""
     with parts.open_part(store, name, pa.schema([]), groups=[]) as file:
         found = file.schema_arrow
-    place = found.get_field_index("embedding")
-    if place < 0 or not pa.types.is_fixed_size_list(found.field(place).type):
+    index = found.get_field_index("embedding")
+    if index < 0 or not pa.types.is_fixed_size_list(found.field(index).type):
         raise ArtifactError(
             f"{name} has columns {found.names}, expected embeddings of a fixed width. Another "
             "version of this code wrote it: remove it and run its batch again."
         )
-    return found.field(place).type.list_size
+    return found.field(index).type.list_size
 
 
 def labels_in_force(store: Store) -> pd.Series:
-    """Labels by crop_id; a crop without one is not there."""
+    """Labels by crop_id, of the crops that have one."""
     rows = catalog.open_store(store).table("labels_now").to_arrow_table().to_pandas()
     return rows.set_index("crop_id")["label"]
 
@@ -186,22 +187,22 @@ def labels_in_force(store: Store) -> pd.Series:
 def fill(
     embeddings: np.ndarray, store: Store, schema: pa.Schema, kept_rows: dict[str, np.ndarray]
 ) -> None:
-    """Put the kept rows of every part into `embeddings`, which has room for exactly those.
+    """Copy the kept rows of every part into `embeddings`, which has exactly as many rows.
 
-    A part per core at a time: decoding and copying leave Python's lock to others.
+    One part per core at a time: decoding and copying release Python's lock.
     """
     ends = np.cumsum([np.count_nonzero(kept) for kept in kept_rows.values()])
-    places = np.split(embeddings, ends[:-1])
+    slices = np.split(embeddings, ends[:-1])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        filled = pool.map(partial(fill_part, store, schema), kept_rows.items(), places)
+        filled = pool.map(partial(fill_part, store, schema), kept_rows.items(), slices)
         collections.deque(filled, maxlen=0)
 
 
 def fill_part(
     store: Store, schema: pa.Schema, part: tuple[str, np.ndarray], embeddings: np.ndarray
 ) -> None:
-    """Put the kept rows of one part into `embeddings`, which has room for exactly those."""
-    (name, kept), place = part, 0
+    """Copy the kept rows of one part into `embeddings`, which has exactly as many rows."""
+    (name, kept), start = part, 0
     with parts.open_part(store, name, schema, ["embedding"]) as file:
         if file.metadata.num_rows != len(kept):
             raise ArtifactError(
@@ -209,12 +210,12 @@ def fill_part(
                 f"{file.metadata.num_rows}. Load the features again."
             )
         for rows in kept_embeddings(file, kept):
-            here = embeddings[place : place + len(rows)]
+            here = embeddings[start : start + len(rows)]
             if here.dtype == np.float32:
                 to_float32(rows, here)
             else:
                 here[:] = rows
-            place += len(rows)
+            start += len(rows)
 
 
 def kept_embeddings(file: pq.ParquetFile, kept: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,25 +1,25 @@
-"""Float16 to float32, exactly, in an eighth of NumPy's time.
+"""Convert float16 to float32 exactly, in an eighth of NumPy's time.
 
-NumPy 2.4 converts 16-bit floats one at a time unless the processor has instructions that it knows
-(0.45 GB/s on an AMD EPYC, where this does 5). Moving the exponent to its new place and scaling by a
-power of two is the same for every finite value, the subnormal ones included.
+NumPy 2.4 converts 16-bit floats one at a time unless it supports the processor's instructions
+(0.45 GB/s on an AMD EPYC, where this does 5). Shifting exponent and mantissa to their new position
+and scaling by a power of two is exact for every finite value, including subnormal ones.
 """
 
 import numpy as np
 
 ROWS = 16  # of 8192 values: half a MB, so that the four passes stay in the processor's cache
 SHIFT = 23 - 10  # bits of the two mantissas
-# The sign travels along by sign extension; what lies between it and the exponent must go.
-KEPT = np.array(0x8FFFFFFF, np.uint32).view(np.int32)
+# The shift extends the sign; the bits between it and the exponent must be cleared.
+KEEP_MASK = np.array(0x8FFFFFFF, np.uint32).view(np.int32)
 SCALE = np.float32(2.0 ** (127 - 15))  # the two exponents' biases
 
 
 def to_float32(halves: np.ndarray, out: np.ndarray) -> None:
-    """Put `halves`, float16 (N, width) and finite, into `out`, float32 of the same shape."""
+    """Convert `halves`, finite float16 (N, width), into `out`, float32 of the same shape."""
     for start in range(0, len(halves), ROWS):
         values = out[start : start + ROWS]
         bits = values.view(np.int32)
         np.copyto(bits, halves[start : start + ROWS].view(np.int16))
         np.left_shift(bits, SHIFT, out=bits)
-        np.bitwise_and(bits, KEPT, out=bits)
+        np.bitwise_and(bits, KEEP_MASK, out=bits)
         np.multiply(values, SCALE, out=values)

@@ -1,8 +1,8 @@
-"""Who may write: one run per batch, one nightly, and one commit at a time in the whole store.
+"""Locks: one run per batch, one nightly run, and one commit at a time in the whole store.
 
-Locks lie under STORE/.locks and end with their owner, however it ends: in a folder at once, on S3
-when its heart-beat has been missing for a minute. The owner's JSON beside a lock (pid, started) is
-for the message alone.
+Locks are files under STORE/.locks. A lock is released when its process ends, however it ends: in a
+folder at once, on S3 when its heartbeat has been missing for a minute. The JSON file of the owner
+(pid, started) is used only for messages.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from pipeline.store.base import Store
 FOLDER = ".locks"
 COMMIT = "commit"
 COMMIT_LOCK = f"{FOLDER}/{COMMIT}.lock"
-SERVER = "server"  # the lock that is held while a Prefect server stands for a store
+SERVER = "server"  # held while a Prefect server runs for the store
 
 
 @contextlib.contextmanager
 def batch_lock(store: Store, batch: str) -> Iterator[None]:
-    """Keep other runs off `batch`; raises BatchBusy at once when one works on it already."""
+    """Keep other runs off `batch`; raises BatchBusy at once when a run holds it already."""
     busy = (
         f"Batch {batch} is being worked on by {{}}, and only one run at a time may do that. Wait "
         "until it ends, then run again."
@@ -36,7 +36,7 @@ def batch_lock(store: Store, batch: str) -> Iterator[None]:
 
 
 def night_lock(store: Store) -> contextlib.AbstractContextManager[None]:
-    """Keep other nightly runs off the store; raises NightBusy at once when one is going on."""
+    """Keep other nightly runs off the store; raises NightBusy at once when one is active."""
     busy = (
         "A nightly run is going on already, by {}; it does this one's work, so nothing was to do."
     )
@@ -59,14 +59,14 @@ def _owned(store: Store, key: str, error: type[PipelineError], busy: str) -> Ite
 
 
 def begin_run(store: Store, batch: str) -> str:
-    """Name the run that holds the lock of `batch`; whoever takes that lock next ends it."""
+    """Name the run that holds the lock of `batch`; the next process to take the lock ends it."""
     run = secrets.token_hex(8)
     store.write_bytes(_run_name(batch), run.encode())
     return run
 
 
 def is_running(store: Store, batch: str, run: str) -> bool:
-    """Whether `run` holds the lock of `batch`, asked from any process and any machine."""
+    """Whether `run` holds the lock of `batch`, as seen from any process on any machine."""
     if not is_locked(store, f"batch-{batch}"):
         return False
     try:
@@ -81,14 +81,14 @@ def _run_name(batch: str) -> str:
 
 @contextlib.contextmanager
 def commit_lock(store: Store) -> Iterator[None]:
-    """Wait until nobody else commits to the store, then be the one. Hold it shortly."""
+    """Hold the store-wide commit lock, waiting for it as long as needed. Keep it short."""
     with acquire_lock(store, COMMIT, timeout=-1):
         yield
 
 
 @contextlib.contextmanager
 def acquire_lock(store: Store, key: str, timeout: float) -> Iterator[None]:
-    """Hold the lock `key`; Timeout when another keeps it, StoreError when none can be made."""
+    """Hold the lock `key`; Timeout when it stays taken, StoreError when none can be made."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(store.lock(_lock_name(key), timeout))
@@ -103,7 +103,7 @@ def acquire_lock(store: Store, key: str, timeout: float) -> Iterator[None]:
 
 
 def is_locked(store: Store, key: str) -> bool:
-    """Whether anybody holds the lock `key` now."""
+    """Whether any process holds the lock `key` now."""
     return store.is_locked(_lock_name(key))
 
 
@@ -112,9 +112,9 @@ def _lock_name(key: str) -> str:
 
 
 def describe_owner(store: Store, owner: str) -> str:
-    """The owner of a lock, as far as its JSON tells."""
+    """The owner of a lock as text, as far as it is known."""
     try:
         found = json.loads(store.read_bytes(owner))
         return f"process {found['pid']} since {found['started']}"
-    except (OSError, ValueError, KeyError):  # it took the lock just now, or let go of it
+    except (OSError, ValueError, KeyError):  # the lock was taken or released just now
         return "another process"

@@ -2,8 +2,8 @@
 
 The first search decodes every embedding from Parquet, a row group per core at a time, and keeps as
 many parts decoded as `memory` allows; later searches decode only the others. The named query
-`nearest` is one search that keeps nothing. DuckDB, which decodes float16 to lists of float32,
-takes twice as long (6.2 s against 3.2 s for 100,000 embeddings) and 1.3 times the memory.
+`nearest` is one search that keeps nothing. DuckDB, which turns float16 into lists of float32, takes
+2.0 s of CPU and 365 MB for 16,000 embeddings of 8192 values; this takes 1.6 s and 300 MB.
 """
 
 import itertools

@@ -23,9 +23,9 @@ class OpenStore:
 
 
 def open_for_writing(settings: Settings) -> OpenStore:
-    """Open the store, made when missing. Raises StoreError in words when it cannot be used."""
+    """Open the store, creating it if missing; StoreError when it cannot be used."""
     store = Store(settings.store)
-    private_folder = settings.private_folder  # first of all: S3 needs the setting
+    private_folder = settings.private_folder  # first, since a store on S3 needs the setting
     about = read_store_json(store)
     with readable(store):
         lost = about is None and SCANS.names(store)
@@ -36,14 +36,14 @@ def open_for_writing(settings: Settings) -> OpenStore:
         )
     if Path(store.absolute_root()).resolve() in private_folder.resolve().parents:
         raise StoreError(
-            f"The private folder {private_folder} lies inside the store {settings.store}, and who "
-            "reads the store would read it too. Set DENTAL_PRIVATE to a folder elsewhere."
+            f"The private folder {private_folder} lies inside the store {settings.store}, so "
+            "readers of the store could read it too. Set DENTAL_PRIVATE to a folder elsewhere."
         )
     private = open_private_folder(private_folder, may_create=about is None)
     try:
         if about is None:
             store.create(STORE_JSON, _described(private))
-            about = read_store_json(store)  # another run may have been first
+            about = read_store_json(store)  # another run may have created it first
         store.try_writing(".locks/writable")
     except OSError as error:
         raise StoreError(

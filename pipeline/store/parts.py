@@ -1,7 +1,7 @@
 """Write and read Parquet parts. A part that exists is finished.
 
-Columns and types are those of `pipeline.schemas`, insisted on both ways. The same rows give the
-same bytes, in whatever slices they come; no time stands in a part. `Store` says where parts lie.
+Columns and types are those of `pipeline.schemas`, checked on writing and on reading. The same rows
+give the same bytes, in whatever slices they arrive; a part holds no time of writing.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pipeline import schemas
 from pipeline.errors import ArtifactError
 from pipeline.store.base import Store
 
-# Columns with nearly all of a part's bytes, and the level at which zstd packs their tables: crops
+# Columns with nearly all of a part's bytes, and the zstd level for their tables: crops
 # of 116 real panoramics take 0.28, 0.35 and 0.57 ms and 27, 24 and 22 KB each at levels 1, 2 and 3.
 WIDE = {"pixels": 2, "embedding": 1}
 
@@ -26,8 +26,8 @@ WIDE = {"pixels": 2, "embedding": 1}
 def write_part(store: Store, name: str, table: pa.Table, schema: pa.Schema) -> str:
     """Write `table` as the part `name`, whole or not at all, and return the name.
 
-    Raises ArtifactError when the table is not of `schema` or holds embeddings that are no
-    numbers; then nothing is written.
+    Raises ArtifactError when the table does not fit `schema` or holds embeddings that are not
+    finite; then nothing is written.
     """
     with part_writer(store, name, schema) as part:
         part.write(table)
@@ -36,7 +36,7 @@ def write_part(store: Store, name: str, table: pa.Table, schema: pa.Schema) -> s
 
 @contextlib.contextmanager
 def part_writer(store: Store, name: str, schema: pa.Schema) -> Iterator["PartWriter"]:
-    """A part that is written slice by slice and appears when the block ends well.
+    """A part that is written slice by slice and appears when the block ends.
 
     An exception in the block leaves nothing. Raises ArtifactError like `write_part`.
     """
@@ -50,7 +50,7 @@ def part_writer(store: Store, name: str, schema: pa.Schema) -> Iterator["PartWri
 
 
 class PackedPart:
-    """A part packed in memory, for parts that must appear together under a lock."""
+    """A part encoded in memory, for parts that must appear together under a lock."""
 
     def __init__(self, name: str, schema: pa.Schema):
         self.name, self.schema, self.rows = name, schema, 0
@@ -60,11 +60,11 @@ class PackedPart:
         self._waiting: list[dict] = []
 
     def add(self, rows: Iterable[dict]) -> None:
-        """Append rows; they are packed as soon as they fill a row group."""
+        """Append rows; they are encoded as soon as they fill a row group."""
         rows, group = list(rows), self._part.group
         self.rows += len(rows)
         self._waiting += rows
-        # A table of one row takes 0.5 ms, of a full row group hardly longer.
+        # Making a table of one row takes 0.5 ms, and of a full row group hardly longer.
         while len(self._waiting) >= group:
             self._pack(self._waiting[:group])
             del self._waiting[:group]
@@ -82,7 +82,7 @@ class PackedPart:
 
 
 class PartWriter:
-    """Cuts what it is given into row groups, the unit of reading."""
+    """Cuts the rows it is given into row groups, the unit of reading."""
 
     def __init__(self, name: str, schema: pa.Schema, parquet: pq.ParquetWriter):
         self.name, self.schema, self.parquet = name, schema, parquet
@@ -92,36 +92,36 @@ class PartWriter:
     def write(self, table: pa.Table) -> None:
         """Append the rows of `table`."""
         rows = conform_to_schema(self.name, table, self.schema)
-        # Full groups only: else the sizes of the slices, which differ from machine to machine,
-        # would show in the bytes.
+        # Full groups only: otherwise the bytes would depend on the sizes of the slices, which
+        # differ between machines.
         self.waiting = pa.concat_tables([self.waiting, rows])
         while self.waiting.num_rows >= self.group:
             self.publish(self.waiting.slice(0, self.group))
             self.waiting = self.waiting.slice(self.group)
 
     def flush(self) -> None:
-        """Write what is left. A part without rows keeps its columns."""
+        """Write the remaining rows. A part without rows keeps its columns."""
         if self.waiting.num_rows:
             self.publish(self.waiting)
 
     def publish(self, rows: pa.Table) -> None:
-        """Write one row group, its columns in one piece each: chunks show in the bytes too."""
+        """Write one row group with unchunked columns, since chunks change the bytes too."""
         self.parquet.write_table(rows.combine_chunks(), row_group_size=self.group)
 
 
 def group_rows(schema: pa.Schema) -> int:
-    """Rows per row group: few enough that one crop or embedding is read without its part."""
+    """Rows per row group: few enough to read one crop or embedding without its whole part."""
     if "pixels" in schema.names:
         return 64
     return 256 if "embedding" in schema.names else 8192
 
 
 def encoding(schema: pa.Schema) -> dict:
-    """How Parquet packs a table of `schema`.
+    """Options of the Parquet writer for a table of `schema`.
 
-    Pixels and embeddings do not repeat and are never searched by value: a dictionary or minima
-    of them only cost room. Embeddings stay plain, since DuckDB 2.0 refuses BYTE_STREAM_SPLIT of
-    float16.
+    Pixels and embeddings do not repeat and are never searched by value: a dictionary or statistics
+    of them would only take space. Embeddings stay plain, since DuckDB 2.0 refuses
+    BYTE_STREAM_SPLIT of float16.
     """
     facts = [field.name for field in schema if field.name not in WIDE]
     return {
@@ -133,13 +133,13 @@ def encoding(schema: pa.Schema) -> dict:
 
 
 def conform_to_schema(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows of `table` in the order and types of `schema`; ArtifactError when they are not."""
-    foreign = sorted(set(table.column_names) - set(schema.names))
+    """The rows of `table` with the columns and types of `schema`; ArtifactError if impossible."""
+    unknown = sorted(set(table.column_names) - set(schema.names))
     lacking = sorted(set(schema.names) - set(table.column_names))
-    if foreign or lacking:
+    if unknown or lacking:
         raise ArtifactError(
             f"{name} was to be written with columns {table.column_names}, expected "
-            f"{schema.names}: {', '.join(foreign + lacking)} is wrong. Nothing was written."
+            f"{schema.names}: {', '.join(unknown + lacking)} is wrong. Nothing was written."
         )
     if missing := sum(table.column(each).null_count for each in WIDE if each in schema.names):
         raise ArtifactError(
@@ -177,13 +177,13 @@ def open_part(
     columns: list[str] | None = None,
     groups: list[int] | None = None,
 ) -> Iterator[pq.ParquetFile]:
-    """The part `name`, open for reading, after insisting on `schema`.
+    """The part `name`, open for reading, after checking its columns against `schema`.
 
-    What will be read may be told: `columns` and row `groups`, all by default. On S3 no more than
-    that is fetched, and none but the footer for no groups.
+    `columns` and row `groups` limit what will be read, all by default. On S3 only these are
+    fetched; with no groups, only the footer is.
     """
     try:
-        # Buffering ahead would hold every row group at once.
+        # Pre-buffering would hold every row group at once.
         file = pq.ParquetFile(store.parquet(name, columns, groups), pre_buffer=False)
     except FileNotFoundError:
         raise ArtifactError(f"{name} is missing, expected a part; run its batch again.") from None
@@ -205,20 +205,20 @@ def open_part(
 def read_part(
     store: Store, name: str, schema: pa.Schema, columns: list[str] | None = None
 ) -> pa.Table:
-    """Read one part (or some of its `columns`), insisting on `schema`; ArtifactError otherwise."""
+    """Read one part, or some of its `columns`; ArtifactError when it does not fit `schema`."""
     with open_part(store, name, schema, columns) as file:
         return _completed(file.read(columns=columns), schema, columns)
 
 
 def row_count(store: Store, name: str) -> int:
-    """How many rows a part has, from its footer alone."""
+    """Number of rows of a part, read from its footer."""
     return pq.read_metadata(store.parquet(name, groups=[])).num_rows
 
 
 def iter_part(
     store: Store, name: str, schema: pa.Schema, rows: int = 256, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Read a part in slices of at most `rows` rows, never holding more than a row group or two.
+    """Read a part in slices of at most `rows` rows, holding at most two row groups.
 
     Raises ArtifactError like `read_part`, at the first slice.
     """
@@ -228,28 +228,28 @@ def iter_part(
 
 
 def _completed(rows, schema: pa.Schema, columns: list[str] | None):
-    """A table or batch with nulls for the columns that came into `schema` after it was written."""
-    wanted = schema.names if columns is None else columns
-    lacking = [name for name in schemas.LATER.names if name in set(wanted) - {*rows.schema.names}]
+    """A table or batch with nulls for the columns of `schema` that are newer than the part."""
+    names = schema.names if columns is None else columns
+    lacking = [name for name in schemas.LATER.names if name in set(names) - {*rows.schema.names}]
     for name in lacking:
         field = schemas.LATER.field(name)
         rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
-    # In the order that parts of this version are read in, so that both can be put together.
-    return rows.select([name for name in wanted if name in rows.schema.names]) if lacking else rows
+    # In the column order of current parts, so that both can be concatenated.
+    return rows.select([name for name in names if name in rows.schema.names]) if lacking else rows
 
 
 def find_rows(
-    store: Store, name: str, schema: pa.Schema, key: str, wanted: Iterable[str], columns: list[str]
+    store: Store, name: str, schema: pa.Schema, key: str, ids: Iterable[str], columns: list[str]
 ) -> pa.Table:
-    """Some `columns` of the rows whose `key` is one of `wanted`, in their order.
+    """Some `columns` of the rows whose `key` is one of `ids`, in the order of the part.
 
-    Of row groups without any, the key alone is read. Raises ArtifactError like `read_part`.
+    Of row groups without such a row, only the key is read. Raises ArtifactError like `read_part`.
     """
-    values = pa.array(sorted(wanted), pa.string())
+    values = pa.array(sorted(ids), pa.string())
     with open_part(store, name, schema, [key]) as file:
         groups = range(file.num_row_groups)
         keys = (file.read_row_group(group, columns=[key])[key] for group in groups)
-        masks = {group: pc.is_in(ids, values) for group, ids in zip(groups, keys, strict=True)}
+        masks = {group: pc.is_in(each, values) for group, each in zip(groups, keys, strict=True)}
     masks = {group: mask for group, mask in masks.items() if pc.any(mask).as_py()}
     with open_part(store, name, schema, columns, list(masks)) as file:
         read = (file.read_row_group(group, columns=columns) for group in masks)
@@ -260,8 +260,8 @@ def find_rows(
 def embedding_values(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     """The embeddings of some rows, float16 (n, width).
 
-    The values lie one after the other, so no row becomes a Python object, and nothing is copied
-    unless a table has them in several pieces.
+    The values are contiguous, so no row becomes a Python object, and they are not copied unless
+    the table is chunked.
     """
     column = rows.column("embedding")
     if isinstance(column, pa.ChunkedArray):

@@ -1,4 +1,4 @@
-"""Make things in a thread while those before them are used."""
+"""Prefetch items of an iterator: the next is made in a thread while the current one is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +9,12 @@ END = object()
 
 
 def prefetch(items: Iterator[Item]) -> Iterator[Item]:
-    """The items in their order, each made in a thread while the one before is used.
+    """Yield the items in order, each made in a thread while the one before is used.
 
-    At most one waits. An error in making one is raised where it would have come.
+    At most one item waits. An error in making an item is raised at its place in the order.
     """
     with ThreadPoolExecutor(1, "ahead") as thread:
-        coming = thread.submit(next, items, END)
-        while (item := coming.result()) is not END:
-            coming = thread.submit(next, items, END)
+        future = thread.submit(next, items, END)
+        while (item := future.result()) is not END:
+            future = thread.submit(next, items, END)
             yield item

@@ -1,7 +1,7 @@
-"""Models in the store: which recipe and trunk a run uses, trunks made and checked, champions.
+"""Models in the store: the recipe and trunk of a run, the champion, trunks and their cards.
 
-What you set wins over the champion, the champion over the defaults. Nothing here imports Keras
-before a model is really needed.
+Settings win over the champion, and the champion over the defaults. Keras is imported only once a
+model is needed.
 """
 
 import datetime
@@ -40,7 +40,7 @@ VERSIONS = ("dental-pipeline", "keras", "tensorflow", "numpy", "opencv-python-he
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """The recipe and trunk that a run works with."""
+    """The recipe and trunk that a run uses, and the tables that belong to them."""
 
     recipe: Recipe
     recipe_id: str
@@ -75,17 +75,17 @@ def champion(store: Store) -> dict | None:
 
 
 def choose_models(settings: Settings, store: Store) -> ModelChoice:
-    """Recipe and trunk of this run; see the module's first lines for what wins."""
-    standing = champion(store)
-    if standing and not settings.model_fields_set & {"recipe", "trunk"}:
-        return stored_choice(store, standing["trunk"])
+    """Recipe and trunk of this run: of the settings, else the champion's, else the defaults."""
+    current = champion(store)
+    if current and not settings.model_fields_set & {"recipe", "trunk"}:
+        return stored_choice(store, current["trunk"])
     recipe_id = regions.fingerprint(settings.recipe)
     trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
     return ModelChoice(settings.recipe, recipe_id, settings.trunk, trunk_id)
 
 
 def stored_choice(store: Store, trunk_id: str) -> ModelChoice:
-    """A stored trunk with its recipe, as its card tells them."""
+    """A stored trunk with its recipe, from its card."""
     card, home = trunk_card(store, trunk_id), trunk_home(trunk_id)
     recipe = settings_from_card(Recipe, card["recipe"], home)
     trunk = settings_from_card(Trunk, card["settings"], home)
@@ -124,9 +124,9 @@ def write_model(store: Store, home: str, model: "keras.Model", card: dict) -> No
 
 
 def write_patients(store: Store, home: str, patients: Iterable[str]) -> None:
-    """Store whom a model learned from, before its card: no model stands without its list.
+    """Store the patients that a model learned from, before its card, so every model has its list.
 
-    Predictions say by it whether a patient was seen, forgetting which models had learned from them.
+    It decides whether a prediction is marked as seen, and which models `forget` reports.
     """
     data = io.BytesIO()
     pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
@@ -140,7 +140,7 @@ def read_model(store: Store, home: str) -> "keras.Model":
 
 
 def made_with() -> dict:
-    """When, on what and with which versions a model is made."""
+    """Time, device and library versions for the card of a model made now."""
     from pipeline.model.backend import device, keras
 
     return {
@@ -152,17 +152,17 @@ def made_with() -> dict:
 
 
 def embedder(store: Store, chosen: ModelChoice) -> "Embedder":
-    """The stored trunk, made when missing, ready to embed.
+    """The stored trunk, made if missing, ready to embed.
 
-    Raises ArtifactError when it no longer reproduces the embedding that was stored with it: rows
-    it wrote now would not be comparable with those it wrote before.
+    Raises ArtifactError when it does not reproduce the embedding stored with it, since rows made
+    now would not be comparable with the earlier ones.
     """
     from pipeline.model.network import Embedder
 
     home = trunk_home(chosen.trunk_id)
     if not store.has(f"{home}/card.json"):
         with acquire_lock(store, f"trunk-{chosen.trunk_id}", timeout=-1):
-            # Processes that need it at once would mix two sets of its files.
+            # Two processes that make it at once would mix two sets of files.
             if not store.has(f"{home}/card.json"):
                 _make_trunk(store, chosen)
     ready = Embedder(read_model(store, home))
@@ -187,7 +187,7 @@ def _make_trunk(store: Store, chosen: ModelChoice) -> None:
     np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
     layers = describe(chosen.trunk, side)
-    # The path of a weights file would tell about this machine; its bytes are in the fingerprint.
+    # The path of a weights file would reveal this machine; its bytes are in the fingerprint.
     settings = chosen.trunk.model_dump(mode="json", exclude={"weights"})
     card = {
         "trunk": chosen.trunk_id,

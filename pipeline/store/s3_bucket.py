@@ -1,8 +1,8 @@
-"""A store on S3: what `Store` asks of a place, below one prefix of a bucket.
+"""A store on S3, below one prefix of a bucket: the file operations that `Store` needs.
 
-What is written is packed in memory and sent as one PUT, so that it appears whole or not at all: a
-stream that breaks off in the middle would publish a truncated object. Nothing lists through a
-cache, since other machines write too.
+A file is built in memory and sent as one PUT, so that it appears whole or not at all: a stream that
+breaks off would publish a truncated object. Listings are never cached, since other machines write
+too.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from typing import BinaryIO
 
 from fsspec.parquet import open_parquet_file
 
+from pipeline.atomic_files import FORGOTTEN_SECONDS, Publishing
 from pipeline.errors import ConfigError, StoreError
 from pipeline.s3 import Prefix, WriteConflict, explain_errors, filesystem
 from pipeline.store.duckdb_on_s3 import PartsOnS3
-from pipeline.store.local_folder import FORGOTTEN_SECONDS, Publishing
 from pipeline.store.s3_locks import S3Lock, require_held
 
 LARGEST = 5 * 2**30  # bytes of one PUT
-AT_ONCE = 16  # listings side by side
+AT_ONCE = 16  # parallel listings
 
 
 class S3Bucket:
@@ -33,7 +33,7 @@ class S3Bucket:
         self._objects = Prefix.of(root)
 
     def path(self, name: str) -> None:
-        raise ConfigError(f"{name} of the store {self.root} is no file of this machine.")
+        raise ConfigError(f"{name} of the store {self.root} is not a file on this machine.")
 
     def snapshot(self) -> "Snapshot":
         return Snapshot(self.root)
@@ -54,10 +54,10 @@ class S3Bucket:
         return self._objects.head(name) is not None
 
     def existing(self, names: Iterable[str]) -> set[str]:
-        wanted = set(names)
-        folders = sorted({os.path.dirname(name) for name in wanted})
+        requested = set(names)
+        folders = sorted({os.path.dirname(name) for name in requested})
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            return wanted.intersection(*[set().union(*threads.map(self.names, folders))])
+            return requested.intersection(*[set().union(*threads.map(self.names, folders))])
 
     def names(self, folder: str) -> list[str]:
         below = "" if folder == "." else f"{folder}/"
@@ -96,7 +96,7 @@ class S3Bucket:
             if replaces:
                 self._put(name, data)
             else:
-                # The same bytes from another process, or what was erased since: it stays.
+                # An existing file has the same bytes, or was replaced by an erasure since.
                 self.create(name, data)
 
     @contextlib.contextmanager
@@ -115,15 +115,15 @@ class S3Bucket:
             except WriteConflict:
                 continue
             raise StoreError(
-                f"What keeps {self.root} does not heed If-None-Match and If-Match, by which two "
-                "runs keep out of each other's way. Set `store` to a folder, or to an S3 that does."
+                f"The S3 service of {self.root} does not support If-None-Match and If-Match, which "
+                "keep two runs apart. Set `store` to a folder, or to an S3 service that does."
             )
 
     def create(self, name: str, data: bytes) -> bool:
         try:
             self._put(name, data, new=True)
         except WriteConflict:
-            # Of ours too, when the answer to a first attempt was lost on the way.
+            # It may be our own, when the answer to a first attempt was lost.
             return self.read_bytes(name) == data
         return True
 
@@ -148,10 +148,10 @@ class S3Bucket:
         return None
 
     def sweep(self) -> int:
-        """Abort uploads in several pieces that nobody finished in a day.
+        """Abort multipart uploads that were not finished within a day.
 
-        None are ours, but what copies a store begins them, and their pieces cost room unseen. Who
-        may not list them leaves that to a rule of the bucket.
+        None are ours, but tools that copy a store start them, and their pieces take up space
+        unseen. Without the right to list them, that is left to a lifecycle rule of the bucket.
         """
         long_ago, aborted = datetime.now(UTC) - timedelta(seconds=FORGOTTEN_SECONDS), 0
         with contextlib.suppress(PermissionError):
@@ -163,7 +163,7 @@ class S3Bucket:
 
     @contextlib.contextmanager
     def lock(self, name: str, timeout: float) -> Iterator[None]:
-        with S3Lock(self.root, self._objects, name).held(timeout):
+        with S3Lock(self.root, self._objects, name).acquire(timeout):
             yield
 
     def is_locked(self, name: str) -> bool:
@@ -177,7 +177,7 @@ class S3Bucket:
 
 
 class Snapshot(S3Bucket):
-    """The same objects, but those alone that stood when this was made, by one listing."""
+    """The objects that existed when this was made, by one listing."""
 
     def __init__(self, root: str):
         super().__init__(root)
@@ -185,7 +185,7 @@ class Snapshot(S3Bucket):
 
     @property
     def filesystem(self) -> PartsOnS3:
-        """What DuckDB reads through, so that it needs no extension; for one connection."""
+        """A file system for one DuckDB connection, which then needs no extension."""
         return PartsOnS3(self._objects, self._listed)
 
     def _all_below(self, below: str) -> Iterator[str]:

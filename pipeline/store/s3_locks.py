@@ -1,55 +1,49 @@
-"""Locks on S3: one object each, which its holder writes again and again while it lives.
+"""Locks on S3: one object per lock, which its holder rewrites as a heartbeat.
 
-Whoever takes or leaves a lock replaces exactly the object it has read (If-Match) or makes a new one
-(If-None-Match), so of two that try at once one succeeds. A holder that has not written for a minute
-has ended; one of this machine whose process is gone has ended already. A holder that was stopped
-for so long finds that out before it writes anything else.
+Taking or releasing a lock replaces exactly the object that was read (If-Match) or creates a new one
+(If-None-Match), so of two processes that try at once one succeeds. A holder without a heartbeat for
+a minute counts as ended, and one of this machine at once when its process is gone. A holder that
+was suspended for so long notices before it writes anything else.
 """
 
 import contextlib
-import hashlib
 import json
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
 from filelock import Timeout
 
 from pipeline.errors import StoreError
+from pipeline.process_id import ProcessId
 from pipeline.s3 import Facts, Prefix, WriteConflict
-from pipeline.store.local_folder import process_start
 
 BEAT_SECONDS = 10.0
-ANSWER_SECONDS = 10.0  # for a request; a later answer is as good as none
+ANSWER_SECONDS = 10.0  # per request; a later answer is not used
 STALE_SECONDS = 60.0  # by the clock of S3
-SURE_SECONDS = 45.0  # by ours: after a beat so long ago another may be about to take the lock
+SURE_SECONDS = 45.0  # by our clocks: after this age another process may take the lock soon
 LOOK_SECONDS = 0.2
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _held: set["S3Lock"] = set()  # by this process
-_left: dict[tuple[str, str], str] = {}  # ETags of locks as this process has left them
+_released: dict[tuple[str, str], str] = {}  # ETags of locks as this process released them
 
 
 class S3Lock:
-    """One lock of one store. Its object says who holds it, and is never the same twice."""
+    """One lock of one store. Its object names the holder and differs in every write."""
 
     def __init__(self, store: str, objects: Prefix, name: str):
         self._store, self._objects, self._name = store, objects, name
         self._us = secrets.token_hex(8)
-        self._etag: str | None = None  # of what we have read or written last
+        self._etag: str | None = None  # of the last read or write
         self._tried = self._lost = False
 
     @contextlib.contextmanager
-    def held(self, timeout: float) -> Iterator[None]:
-        """Hold the lock; filelock's Timeout when another does for `timeout` seconds."""
+    def acquire(self, timeout: float) -> Iterator[None]:
+        """Hold the lock; filelock's Timeout when it stays taken for `timeout` seconds."""
         began = time.monotonic()
-        while not (self._taken_blindly() or self._taken()):
+        while not (self._take_without_reading() or self._take()):
             if 0 <= timeout <= time.monotonic() - began:
                 raise Timeout(self._name)
             time.sleep(LOOK_SECONDS)
@@ -63,41 +57,41 @@ class S3Lock:
             ending.set()
             beating.join()
             _held.discard(self)
-            with contextlib.suppress(WriteConflict, OSError):  # else it ends by itself
+            with contextlib.suppress(WriteConflict, OSError):  # otherwise it expires
                 self._write(held=False)
-                _left[self._store, self._name] = self._etag
+                _released[self._store, self._name] = self._etag
 
     def is_held(self) -> bool:
-        """Whether anybody holds it now."""
+        """Whether any process holds it now."""
         if any(lease._name == self._name and lease.is_valid for lease in _held_of(self._store)):
-            return True  # we do
+            return True  # this process does
         state, facts = self._read()
         return _is_alive(state, facts)
 
     @property
     def is_valid(self) -> bool:
-        """Whether no other can hold it, as far as our clocks tell."""
+        """Whether no other process can hold it yet, by our clocks."""
         return not self._lost and self._written.seconds_ago < SURE_SECONDS
 
-    def _taken_blindly(self) -> bool:
-        """Take a lock that is new, or still as we have left it: one request instead of two."""
+    def _take_without_reading(self) -> bool:
+        """Take a lock that is new or unchanged since our release: one request instead of two."""
         if self._tried:
             return False
         self._tried = True
-        self._etag = _left.pop((self._store, self._name), None)
-        return self._written_or_ours()
+        self._etag = _released.pop((self._store, self._name), None)
+        return self._write_as_holder()
 
-    def _taken(self) -> bool:
+    def _take(self) -> bool:
         state, facts = self._read()
         if _is_alive(state, facts):
             return False
         self._etag = facts.etag if facts else None
-        return self._written_or_ours()
+        return self._write_as_holder()
 
-    def _written_or_ours(self) -> bool:
-        """Write the lock as held; False when another was faster.
+    def _write_as_holder(self) -> bool:
+        """Write the lock as held; False when another process was faster.
 
-        What is in our way may be our own writing, whose answer was lost: then it is replaced.
+        The conflicting object may be our own write whose answer was lost; then it is replaced.
         """
         for _ in range(2):
             try:
@@ -121,11 +115,11 @@ class S3Lock:
             return {}, facts
 
     def _write(self, held: bool) -> None:
-        """Replace what was read or written last, or create it. Raises WriteConflict."""
+        """Replace the object last read or written, or create it. Raises WriteConflict."""
         begun = ServerTime.now()
-        # Equal bytes have equal ETags, by which one beat could not be told from the next.
+        # Equal bytes have equal ETags, so two heartbeats could not be distinguished.
         token = f"{self._us}.{secrets.token_hex(8)}"
-        state = {"held": held, "token": token, "writer": _this_process()}
+        state = {"held": held, "token": token, "writer": str(ProcessId.this())}
         new = self._etag is None
         self._etag = self._objects.put(
             self._name, json.dumps(state).encode(), new, self._etag, ANSWER_SECONDS
@@ -135,16 +129,16 @@ class S3Lock:
     def _beat(self, ending: threading.Event) -> None:
         while not ending.wait(BEAT_SECONDS):
             try:
-                if not self._written_or_ours():
+                if not self._write_as_holder():
                     self._lost = True
                     return
             except OSError:
-                continue  # S3 may answer at the next beat
+                continue  # S3 may answer at the next heartbeat
 
 
 @dataclass(frozen=True)
 class ServerTime:
-    """A moment by two clocks: one stands still while a machine sleeps, the other may be set."""
+    """A moment by two clocks: one stops while the machine sleeps, the other can be adjusted."""
 
     monotonic: float
     wall: float
@@ -159,11 +153,11 @@ class ServerTime:
 
 
 def require_held(store: str) -> None:
-    """Raise StoreError when this process has lost a lock of the store, so may not write to it."""
+    """Raise StoreError when this process has lost a lock of the store and may not write to it."""
     if not all(lease.is_valid for lease in _held_of(store)):
         raise StoreError(
-            f"This process was held up, or cut off from {store}, for so long that another may work "
-            "there now, so it writes nothing more. Run the same command again."
+            f"This process was suspended, or cut off from {store}, for so long that another may "
+            "work there now, so it writes nothing more. Run the same command again."
         )
 
 
@@ -174,18 +168,4 @@ def _held_of(store: str) -> list["S3Lock"]:
 def _is_alive(state: dict, facts: Facts | None) -> bool:
     if facts is None or not state.get("held") or facts.age > STALE_SECONDS:
         return False
-    machine, pid, started = [*str(state.get("writer")).split("."), "", ""][:3]
-    gone = machine == _machine() and pid.isdigit() and process_start(int(pid)) != started
-    return not gone
-
-
-def _this_process() -> str:
-    return f"{_machine()}.{os.getpid()}.{process_start(os.getpid())}"
-
-
-def _machine() -> str:
-    """What tells machines apart, and containers that have process numbers of their own."""
-    boot = BOOT.read_text() if BOOT.exists() else str(psutil.boot_time())
-    space = Path("/proc/self/ns/pid")
-    inside = os.readlink(space) if space.exists() else ""
-    return hashlib.sha256(f"{socket.gethostname()} {boot} {inside}".encode()).hexdigest()[:16]
+    return not ProcessId.parse(str(state.get("writer"))).has_ended

@@ -1,7 +1,7 @@
 """The tables of a store: where their parts are, their schemas, and which parts are missing.
 
 The same part number means the same delivered files in every table. Paths and columns are those of
-`schemas.TABLES`; nothing else builds or takes apart the name of a part.
+`schemas.TABLES`; nothing else builds or parses the name of a part.
 """
 
 import contextlib
@@ -17,15 +17,15 @@ from pipeline import schemas
 from pipeline.store import parts
 from pipeline.store.base import Store
 
-# Kinds of tables, each after those that it is made from; what is derived is removed first, so in
-# the opposite order. `reference` belongs to the models and has no parts.
+# Kinds of tables, each after those that it is made from. Removal goes in the opposite order.
+# `reference` belongs to the models and has no parts.
 KINDS = tuple(kind for kind in schemas.TABLES if kind != "reference")
-PERSONAL_COLUMNS = {"scan_id", "crop_id", "patient_key"}  # which tell whose a row is
-NUMBER = r"(?P<number>\d{5,11})"  # of a part; twelve digits may end the name of a reviewer's labels
+PERSONAL_COLUMNS = {"scan_id", "crop_id", "patient_key"}  # that identify whose a row is
+NUMBER = r"(?P<number>\d{5,11})"  # of a part; a reviewer's labels may end in twelve digits
 
 
 class PartName(NamedTuple):
-    """What the name of a part tells; `key` and `batch` are empty for a table without them."""
+    """The parts of a part's name; `key` and `batch` are empty for a table without them."""
 
     kind: str
     key: str  # recipe, trunk, head, novelty model or reference
@@ -194,7 +194,7 @@ def keys(store: Store, kind: str) -> list[str]:
 def personal_names(store: Store) -> list[str]:
     """Every Parquet file with rows about people, except the ledger's; the most derived first.
 
-    The lists of models, of whom and what they learned from, come last.
+    The lists of what models learned from come last.
     """
     kinds = [kind for kind in reversed(KINDS) if kind != "scans" and _is_personal(kind)]
     found = [name for kind in (*kinds, "models") for name in store.names(kind)]
@@ -216,8 +216,8 @@ def parts_of_batch(store: Store, batch: str) -> Iterator[tuple[str, PartName]]:
 def schema_of(name: str) -> pa.Schema | None:
     """The schema of the part `name`; None for tables whose schema depends on the recipe or trunk.
 
-    Parquet calls the items of lists otherwise than Arrow does, so a part that is read and written
-    again needs the schema it was written with to have the same bytes.
+    Parquet names the items of lists differently than Arrow, so a part that is read and written
+    again has the same bytes only with the schema it was first written with.
     """
     kind = name.partition("/")[0]
     return _schema(kind) if kind in KINDS and not _is_wide(kind) else None

@@ -1,4 +1,4 @@
--- A model of novelty scores every crop once.
+-- A novelty model scores every crop once.
 select
     novelty,
     crop_id,

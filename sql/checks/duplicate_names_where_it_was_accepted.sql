@@ -1,4 +1,4 @@
--- A duplicate names the batch where the same bytes were accepted; no other scan names one.
+-- A duplicate names the batch in which the same bytes were accepted; no other scan names one.
 with accepted as (
     select
         scan_id,

@@ -1,5 +1,5 @@
--- Where a part has both, its features are of exactly its crops. A missing crops part is no fault:
--- crops are a cache.
+-- Where a part has both, features and crops are of the same crops. A missing crops part is not an
+-- error, since crops are a cache.
 with crop_parts as (
     select distinct
         recipe,

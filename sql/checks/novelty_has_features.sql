@@ -1,4 +1,4 @@
--- Every score of novelty was made from a stored embedding of its trunk.
+-- Every novelty score was made from a stored embedding of its trunk.
 select
     novelty.novelty,
     novelty.batch,

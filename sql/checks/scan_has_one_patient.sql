@@ -1,4 +1,4 @@
--- Crops of one scan belong to one patient, or the scan would be on two sides of a split.
+-- Crops of one scan belong to one patient; otherwise the scan would be on two sides of the split.
 select
     scan_id,
     count(distinct patient_key) as patients

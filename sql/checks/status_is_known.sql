@@ -1,4 +1,4 @@
--- A scan is accepted, duplicate or rejected; who is not rejected has an id.
+-- A scan is accepted, duplicate or rejected, and has an id unless it is rejected.
 select
     batch,
     part,

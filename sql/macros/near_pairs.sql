@@ -1,8 +1,9 @@
--- Pairs of deliveries whose scans' likeness differs in at most `most` of 64 bits, each pair once.
--- With a batch, pairs of which one is of it: all pairs grow with the square of the store.
+-- Pairs of deliveries whose perceptual hashes differ in at most `most` of 64 bits, each pair once.
+-- With a batch, only pairs with a scan of it: the number of all pairs grows with the square of the
+-- store.
 --
--- Exact without comparing all with all: cut into most + 1 bands, two likenesses that differ in at
--- most `most` bits agree in at least one band. Blank scans have no likeness and are left out.
+-- Exact without comparing every pair: in most + 1 bands, two hashes that differ in at most `most`
+-- bits agree in at least one band. Blank scans have no hash and are left out.
 create or replace macro near_pairs(most, about) as table
 
 with deliveries as (
@@ -15,7 +16,7 @@ with deliveries as (
             scan_id,
             batch,
             patient_key,
-            patient_from <> 'scan' as is_patient_said,
+            patient_from <> 'scan' as is_patient_known,
             status = 'accepted' as is_accepted,
             ('0x' || likeness)::ubigint as bits
 
@@ -38,7 +39,7 @@ bands as (
     cross join (select unnest(range(most + 1)) as band)
 ),
 
-asked as (
+chosen as (
     select *
     from bands
     where about is null or batch = about
@@ -50,7 +51,7 @@ pairs as (
         greatest(one.number, other.number) as other,
         bit_count(xor(one.bits, other.bits))::integer as distance
 
-    from asked as one
+    from chosen as one
     inner join bands as other
         on
             one.band = other.band
@@ -66,12 +67,12 @@ select
     one.scan_id,
     one.batch,
     one.patient_key,
-    one.is_patient_said,
+    one.is_patient_known,
     one.is_accepted,
     other.scan_id as other_scan_id,
     other.batch as other_batch,
     other.patient_key as other_patient_key,
-    other.is_patient_said as is_other_patient_said,
+    other.is_patient_known as is_other_patient_known,
     other.is_accepted as is_other_accepted
 
 from pairs

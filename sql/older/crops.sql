@@ -1,4 +1,4 @@
--- Crops of several versions; what a part was written without is null.
+-- Crops of several versions; columns that a part lacks are null.
 create or replace view crops_parts as
 
 select *

@@ -1,4 +1,4 @@
--- Embeddings of several versions; what a part was written without is null.
+-- Embeddings of several versions; columns that a part lacks are null.
 create or replace view features_parts as
 
 select *

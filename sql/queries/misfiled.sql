@@ -15,7 +15,7 @@ select
 
 from near_pairs($distance::integer, $batch::varchar)
 where
-    is_patient_said
-    and is_other_patient_said
+    is_patient_known
+    and is_other_patient_known
     and patient_key <> other_patient_key
 order by distance, scan_id, other_scan_id, batch, other_batch

@@ -6,7 +6,7 @@
 -- $trunk = null
 --
 -- Finds the embedding to compare with; the catalog hands it to pipeline/store/neighbours.py, which
--- compares it with all others in half the time that DuckDB takes.
+-- compares it with all others in less time and memory than DuckDB takes.
 select
     features.crop_id,
     features.trunk,

@@ -1,10 +1,10 @@
 -- One row per delivered file: its last attempt.
 --
--- A file that comes again unchanged is a duplicate of itself. That must not hide that it was
--- accepted, so its accepted row takes the place of the later one.
+-- A file that is delivered again unchanged is a duplicate of itself. That must not hide that it was
+-- accepted, so the accepted row replaces the later one.
 create or replace view scans_now as
 
-with standing as (
+with ranked as (
     select
         *,
         greatest(
@@ -14,15 +14,15 @@ with standing as (
                     max(attempt) filter (where status = 'duplicate')
                     over (partition by batch, file_key, scan_id)
             end
-        ) as stands_at
+        ) as effective_attempt
 
     from scans
 )
 
-select * exclude (stands_at)
-from standing
+select * exclude (effective_attempt)
+from ranked
 qualify
     row_number() over (
         partition by batch, file_key
-        order by stands_at desc, (status = 'accepted') desc, part desc, "row" desc
+        order by effective_attempt desc, (status = 'accepted') desc, part desc, "row" desc
     ) = 1

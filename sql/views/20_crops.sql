@@ -1,4 +1,4 @@
--- Crops without their pixels, with the number of the part they stand in.
+-- Crops without their pixels, with the number of the part they are in.
 create or replace view crops as
 
 select

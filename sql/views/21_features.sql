@@ -1,4 +1,4 @@
--- One embedding row per crop and trunk, with the number of the part it stands in.
+-- One embedding row per crop and trunk, with the number of the part it is in.
 create or replace view features as
 
 select

@@ -1,4 +1,4 @@
--- What every head said about every crop.
+-- The prediction of every head for every crop.
 create or replace view predictions as
 
 select * exclude (filename)

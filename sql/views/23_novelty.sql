@@ -1,4 +1,4 @@
--- What every model of novelty said about every crop.
+-- The novelty scores of every model for every crop.
 create or replace view novelty as
 
 select * exclude (filename)

@@ -1,4 +1,4 @@
--- What models that had not seen a crop said about the label it had when a head was trained.
+-- Labels in force when a head was trained, judged by models trained without the crop.
 create or replace view out_of_fold as
 
 select * exclude (filename)

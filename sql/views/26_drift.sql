@@ -1,4 +1,4 @@
--- How every batch, as it is now, compares with each reference: one row per modality and fact.
+-- The latest comparison of every batch with each reference: one row per modality and fact.
 create or replace view drift as
 
 select * exclude (filename)

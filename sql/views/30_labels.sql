@@ -1,4 +1,4 @@
--- Every label ever given; rows are only ever added.
+-- Every label ever given; rows are only appended.
 create or replace view labels as
 
 select * exclude (filename)

@@ -3,7 +3,7 @@
 -- A reviewer's label beats a delivered one, then the newest wins; null withdraws.
 create or replace view labels_now as
 
-with last_words as (
+with latest as (
     select
         crop_id,
         scan_id,
@@ -16,11 +16,11 @@ with last_words as (
     qualify
         row_number() over (
             partition by crop_id
-            -- The last two keys only make ties come out the same way every time.
+            -- The last two keys only make the order of ties deterministic.
             order by (source <> 'delivered') desc, labelled_at desc, batch desc, label
         ) = 1
 )
 
 select *
-from last_words
+from latest
 where label is not null

@@ -1,4 +1,4 @@
--- What the champion said about every crop.
+-- The champion's prediction for every crop.
 create or replace view predictions_now as
 
 select predictions.*

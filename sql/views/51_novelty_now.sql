@@ -1,4 +1,4 @@
--- What the newest model of novelty of every trunk said about every crop.
+-- The novelty scores of the newest model of every trunk for every crop.
 create or replace view novelty_now as
 
 with newest as (

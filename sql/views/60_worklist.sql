@@ -1,9 +1,9 @@
--- What to look at, in this order: unseen in training first, then the likeliest abnormal. What shows
--- the tooth of a likelier place again comes after all that is new. Crops of the audit stand among
--- the first of their batch, whatever their score: one after every third.
+-- Crops to look at: those of patients unseen in training first, then by probability of abnormal.
+-- Repeats, which show the tooth of a more probable place again, come after all others. Crops of the
+-- audit are among the first of their batch, whatever their score: one after every third.
 --
--- What a reviewer has labelled has left the list. A delivered label takes nothing off it: it came
--- with the scan and may be wrong, and where everything came labelled nothing would be left.
+-- A reviewer's label takes a crop off the list. A delivered label does not: it came with the scan
+-- and may be wrong, and where every scan is delivered with labels nothing would be left.
 create or replace view worklist as
 
 with places as (
@@ -53,13 +53,13 @@ numbered as (
     from listed
 ),
 
--- Behind which crop of its batch a crop of the audit stands; the others stand for themselves.
-standing as (
+-- The sort keys of a crop: of the crop that an audit crop follows, else its own.
+placed as (
     select
         numbered.*,
-        coalesce(before.seen, numbered.seen) as stands_seen,
-        coalesce(before.again, numbered.again) as stands_again,
-        coalesce(before.p_abnormal, numbered.p_abnormal) as stands_at
+        coalesce(before.seen, numbered.seen) as sort_seen,
+        coalesce(before.again, numbered.again) as sort_again,
+        coalesce(before.p_abnormal, numbered.p_abnormal) as sort_p_abnormal
 
     from numbered
     left join numbered as before
@@ -73,24 +73,24 @@ standing as (
 select
     row_number() over (
         order by
-            standing.stands_seen,
-            standing.stands_again,
-            standing.stands_at desc,
-            standing.audit,
-            standing.crop_id
+            placed.sort_seen,
+            placed.sort_again,
+            placed.sort_p_abnormal desc,
+            placed.audit,
+            placed.crop_id
     ) as rank,
-    standing.batch,
-    standing.crop_id,
-    standing.scan_id,
-    standing.patient_key,
+    placed.batch,
+    placed.crop_id,
+    placed.scan_id,
+    placed.patient_key,
     places.* exclude (crop_id),
-    standing.predicted,
-    standing.p_abnormal,
-    standing.flagged,
-    standing.seen,
-    standing.again,
-    standing.audit,
-    standing.label
+    placed.predicted,
+    placed.p_abnormal,
+    placed.flagged,
+    placed.seen,
+    placed.again,
+    placed.audit,
+    placed.label
 
-from standing
-left join places on standing.crop_id = places.crop_id
+from placed
+left join places on placed.crop_id = places.crop_id

@@ -9,7 +9,7 @@ from pipeline.ingest import list_files
 from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
 from pipeline.ingest.labels.annotations import Annotations
 from pipeline.ingest.list_files import list_batch
-from pipeline.ingest.private_folder import _machine, open_private_folder
+from pipeline.ingest.private_folder import open_private_folder
 
 
 @pytest.fixture
@@ -167,15 +167,3 @@ def test_only_earlier_parts_with_a_file_of_the_same_size_can_hold_the_same_scan(
         [0],
         [0, 1],
     ]
-
-
-def test_a_temporary_file_of_another_machine_is_kept_until_it_is_old(private):
-    ours = private.root / f".list.{_machine()}.99999999.00000000"
-    theirs = private.root / ".list.00000000.99999999.00000000"
-    for path in (ours, theirs):
-        path.touch()
-    private.sweep()
-    assert (ours.exists(), theirs.exists()) == (False, True)
-    os.utime(theirs, (0, 0))
-    private.sweep()
-    assert not theirs.exists()

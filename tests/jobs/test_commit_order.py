@@ -39,7 +39,7 @@ class Received:
             path.touch()
 
 
-def test_a_part_waits_for_an_earlier_one_that_somebody_works_on(run):
+def test_a_part_waits_for_an_earlier_one_in_progress(run):
     receive = Received(run)
     turns = CommitOrder(run, lambda number: range(number), receive)
     with acquire_lock(run, "parts-b/00000", timeout=0):
@@ -52,13 +52,13 @@ def test_a_part_waits_for_an_earlier_one_that_somebody_works_on(run):
     assert receive.order == [0, 1]
 
 
-def test_an_earlier_part_that_nobody_works_on_is_received_by_the_one_that_waits(run):
+def test_an_earlier_part_without_a_process_is_received_by_the_waiting_one(run):
     receive = Received(run)
     CommitOrder(run, lambda number: range(number), receive).take(3)
     assert receive.order == [0, 1, 2, 3]
 
 
-def test_a_part_that_failed_is_not_waited_for_and_not_tried_by_others_again(run):
+def test_a_failed_part_is_neither_waited_for_nor_tried_again(run):
     receive = Received(run, broken=(0,))
     turns = CommitOrder(run, lambda number: range(number), receive)
     with pytest.raises(OSError, match="hiccups"):
@@ -68,19 +68,19 @@ def test_a_part_that_failed_is_not_waited_for_and_not_tried_by_others_again(run)
     assert receive.order == [1]
 
 
-def test_parts_without_files_of_the_same_length_wait_for_nobody(run):
+def test_parts_without_files_of_equal_length_do_not_wait(run):
     receive = Received(run)
     CommitOrder(run, lambda number: [], receive).take(3)
     assert receive.order == [3]
 
 
-def test_a_process_of_a_run_has_one_handle_of_the_store(tmp_path):
+def test_a_process_has_one_store_handle_per_run(tmp_path):
     resources = Resources(job_for("run", "b", small_store(tmp_path), None))
     assert resources.opened.store is resources.store
     assert resources.receiver(lambda _: None).opened.store is resources.store
 
 
-def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
+def test_neither_the_key_nor_the_private_folder_can_be_pickled(tmp_path):
     store = small_store(tmp_path)
     key = (store.private.root / "key").read_bytes().strip()
     work = Receive(job_for("run", "b", store, None))
@@ -91,18 +91,18 @@ def test_neither_the_key_nor_the_private_folder_itself_can_travel(tmp_path):
             pickle.dumps(held_back)
 
 
-def test_a_worker_with_another_version_does_nothing_and_says_so(tmp_path, monkeypatch):
+def test_a_worker_with_another_version_refuses_the_part(tmp_path, monkeypatch):
     work = Receive(job_for("run", "b", small_store(tmp_path), None))
     monkeypatch.setattr("pipeline.jobs.part_work.made_with", lambda: "another")
     found = attempt_elsewhere(work, 0)
     assert found.failed
-    assert "another version of this pipeline" in found.words
+    assert "another version of this pipeline" in found.message
 
 
 def test_a_worker_that_does_not_see_the_lock_of_the_run_writes_nothing(tmp_path):
     store = small_store(tmp_path)
     found = attempt_elsewhere(Receive(job_for("run", "b", store, None)), 0)
     assert found.failed
-    assert found.words is None  # they stand in the private messages of the worker
+    assert found.message is None  # they stand in the private messages of the worker
     assert "does not pass locks" in (store.private.root / "messages.log").read_text()
     assert store.store.names("scans") == []

@@ -53,7 +53,7 @@ def test_a_dicom_of_two_frames_is_one_scan_with_two_crops_and_its_facts(tmp_path
     assert read_table(store.store, "crops")["region"].tolist() == ["f0000-whole", "f0001-whole"]
 
 
-def test_every_file_comes_out_once_usable_or_not(tmp_path):
+def test_every_file_becomes_one_row_usable_or_not(tmp_path):
     store, again = small_store(tmp_path), scan()
     folder = write_files(
         tmp_path / "in", a_png=scan(), b_png=again, c_png=again, d_png=b"no picture", e_tif=scan()
@@ -102,7 +102,7 @@ def test_a_file_renamed_or_delivered_in_another_batch_is_a_duplicate(tmp_path):
     assert len(read_table(store.store, "features")) == 1
 
 
-def test_what_another_trunk_embedded_is_no_progress_of_this_run(tmp_path, monkeypatch):
+def test_parts_embedded_by_another_trunk_do_not_count_as_progress(tmp_path, monkeypatch):
     use_fakes(monkeypatch)
     folder = write_files(tmp_path / "in", **{f"{name}_png": scan() for name in "abcd"})
     process_folder(small_store(tmp_path), folder)
@@ -128,7 +128,7 @@ def test_a_scan_delivered_again_with_other_labels_adds_labels_and_new_boxes(tmp_
     assert now["label"].tolist() == ["caries", "caries"]
 
 
-def test_a_corrected_label_file_is_taken_in_by_the_next_run(tmp_path):
+def test_a_corrected_label_file_is_read_by_the_next_run(tmp_path):
     store, folder = (
         small_store(tmp_path),
         write_files(tmp_path / "in", a_png=scan(), t_csv="file,label\na.png,x"),
@@ -181,7 +181,7 @@ def test_deleted_crops_are_cut_again_only_when_they_are_needed(tmp_path):
     assert stored_bytes(store.store, "crops", "features") == before
 
 
-def test_scans_that_are_gone_when_crops_are_cut_again_are_told(tmp_path):
+def test_scans_missing_when_crops_are_cut_again_are_noted(tmp_path):
     store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan(), b_png=scan())
     process_folder(store, folder)
     for name in store.store.names("crops") + store.store.names("features"):
@@ -192,7 +192,7 @@ def test_scans_that_are_gone_when_crops_are_cut_again_are_told(tmp_path):
     assert len(read_table(store.store, "features")) == 1
 
 
-def test_another_recipe_cuts_and_embeds_beside_the_first(tmp_path):
+def test_another_recipe_gets_its_own_crops_and_features(tmp_path):
     store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=panoramic())
     process_folder(store, folder)
     other = small_store(tmp_path, recipe={"side": 32, "panoramic_share": 0.5})
@@ -202,13 +202,13 @@ def test_another_recipe_cuts_and_embeds_beside_the_first(tmp_path):
     assert len({name.split("/")[1] for name in store.store.names("features")}) == 2
 
 
-def test_a_batch_that_is_being_worked_on_is_refused(tmp_path):
+def test_a_batch_held_by_another_run_is_refused(tmp_path):
     store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
     with batch_lock(store.store, "b"), pytest.raises(BatchBusy, match="Batch b is being worked on"):
         process_folder(store, folder)
 
 
-def test_too_little_disk_is_said_before_the_work_starts(tmp_path, monkeypatch):
+def test_too_little_disk_space_is_an_error_before_any_work(tmp_path, monkeypatch):
     store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan())
     monkeypatch.setattr(plan, "BYTES_PER_SCAN", 10**18)
     with pytest.raises(StoreError, match="1 new scans may need"):
@@ -274,7 +274,7 @@ def test_a_first_head_is_trained_and_predicts_once_there_is_enough_to_learn(tmp_
     assert ranked["p_abnormal"][~ranked["seen"]].is_monotonic_decreasing
 
 
-def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
+def test_too_few_labels_are_noted_with_counts_and_features_are_written(tmp_path):
     store = small_store(tmp_path)
     summary = process_folder(store, labelled_batch(tmp_path / "in", patients(3)))
     assert summary.head is None
@@ -283,7 +283,9 @@ def test_too_few_labels_are_told_in_numbers_and_features_are_there(tmp_path):
 
 
 @pytest.mark.parametrize("before", ["train_head", "judge_labels", "promote"])
-def test_a_crash_between_embedding_and_promotion_is_made_good(before, tmp_path, monkeypatch):
+def test_a_run_after_a_crash_between_embedding_and_promotion_finishes(
+    before, tmp_path, monkeypatch
+):
     store, folder = (
         small_store(tmp_path, part_size=100),
         labelled_batch(tmp_path / "in", patients(40)),
@@ -297,7 +299,7 @@ def test_a_crash_between_embedding_and_promotion_is_made_good(before, tmp_path, 
     assert len(store.store.names("out_of_fold")) == 1
 
 
-def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
+def test_a_film_with_two_patient_ids_is_noted_at_the_end(tmp_path):
     store, film = small_store(tmp_path), panoramic()
     table_of = "file,patient\na.png,p1\nb.png,p2\nc.png,p2\n"
     darker = (film * 0.8).astype(np.uint8)
@@ -312,7 +314,7 @@ def test_one_film_said_to_be_of_two_patients_is_told_at_the_end(tmp_path):
     assert "1 pairs of accepted scans look alike" in page
 
 
-def test_a_patient_who_is_named_after_the_scan_was_taken_is_told_with_what_to_do(tmp_path):
+def test_a_patient_id_that_comes_after_the_scan_is_noted_with_what_to_do(tmp_path):
     store, folder = small_store(tmp_path), write_files(tmp_path / "in", a_png=scan(), b_png=scan())
     process_folder(store, folder)
     write_files(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
@@ -344,7 +346,7 @@ def test_one_film_under_two_names_and_patients_is_misfiled_and_no_correction(tmp
     assert not any("`dental undo`" in note for note in summary.notes)
 
 
-def test_new_boxes_of_a_scan_stay_with_the_patient_as_whose_it_was_accepted(tmp_path):
+def test_new_boxes_of_a_scan_belong_to_the_patient_it_was_accepted_for(tmp_path):
     store, same = small_store(tmp_path), panoramic()
     boxes = "file,label,x,y,w,h,patient\na.png,healthy,40,20,10,10,\n"
     process_folder(store, write_files(tmp_path / "one", a_png=same, t_csv=boxes))

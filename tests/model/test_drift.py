@@ -23,7 +23,7 @@ def sample(random, patients, scans=4, shift=0.0, name="p", rejected=0.0):
     )
 
 
-def test_unchanged_batches_alarm_as_rarely_as_they_may_though_patients_bring_many_scans():
+def test_the_false_alarm_rate_holds_with_several_scans_per_patient():
     random = np.random.default_rng(0)
     least = [
         compare(sample(random, 40), sample(random, 10, name="q"), 199, seed)[0].p_value
@@ -33,7 +33,7 @@ def test_unchanged_batches_alarm_as_rarely_as_they_may_though_patients_bring_man
     assert sum(p_value <= 0.05 for p_value in least) < 19
 
 
-def test_what_changed_is_found_first_and_by_how_much():
+def test_the_changed_fact_comes_first_with_its_size():
     random = np.random.default_rng(1)
     reference, batch = sample(random, 60), sample(random, 20, name="q")
     batch.numbers["sharpness"][:] -= 2
@@ -45,7 +45,7 @@ def test_what_changed_is_found_first_and_by_how_much():
     assert min(each.p_value for each in found[1:]) > 0.01
 
 
-def test_embeddings_that_moved_together_are_found_though_no_fact_changed():
+def test_shifted_embeddings_are_found_though_no_fact_changed():
     random = np.random.default_rng(2)
     reference, batch = sample(random, 60), sample(random, 30, name="q")
     batch.embeddings["embeddings"][:] += 1
@@ -53,7 +53,7 @@ def test_embeddings_that_moved_together_are_found_though_no_fact_changed():
     assert (found[0].fact, found[0].p_value <= 0.001) == ("embeddings", True)
 
 
-def test_two_words_with_a_patient_a_file_make_fishers_test():
+def test_two_categories_with_one_file_per_patient_give_fishers_exact_test():
     def of(name, good, bad):
         words = np.array(["accepted"] * good + ["rejected"] * bad)
         return Sample(
@@ -65,7 +65,7 @@ def test_two_words_with_a_patient_a_file_make_fishers_test():
     assert (found.word, found.was, found.now) == ("accepted", 0.9, 0.55)
 
 
-def test_who_stands_in_both_counts_in_the_batch_alone():
+def test_a_patient_in_both_samples_counts_only_in_the_batch():
     random = np.random.default_rng(3)
     reference, batch = sample(random, 30), sample(random, 10, name="q")
     both = sample(random, 5, shift=9, name="q")
@@ -93,7 +93,7 @@ def test_facts_that_are_the_same_or_unknown_for_all_raise_no_alarm():
     assert {each.p_value for each in found} == {1.0}
 
 
-def test_a_map_is_described_the_same_whatever_it_comes_with():
+def test_the_description_of_a_map_does_not_depend_on_its_slice():
     maps = np.random.default_rng(0).random((5, 4, 4, 3)).astype(np.float16)
     found = describe(maps)
     assert {name: rows.shape for name, rows in found.items()} == {

@@ -10,7 +10,7 @@ from pipeline.report.summary import (
 from tests.builders.stores import small_store
 
 
-def test_records_of_one_second_stand_in_the_order_in_which_they_were_written(tmp_path):
+def test_records_of_one_second_are_listed_in_the_order_they_were_written(tmp_path):
     store = small_store(tmp_path).store
     for number in range(20):
         write_record(store, Summary("batch", "recipe", "trunk", notes=[str(number)]))

@@ -30,7 +30,7 @@ def drawn(store, last, count=5):
     return pd.read_parquet(store.store.local_path(name))["crop_id"].tolist()
 
 
-def test_any_process_draws_the_same_crops_and_later_parts_get_their_own(rows):
+def test_any_process_draws_the_same_crops_and_later_parts_get_their_own_draw(rows):
     first, second = drawn(rows, 0), drawn(rows, 1)
     assert len(set(first)) == len(set(second)) == 5
     assert {crop_id.split("-")[1] for crop_id in first} == {"0"}
@@ -40,7 +40,7 @@ def test_any_process_draws_the_same_crops_and_later_parts_get_their_own(rows):
     assert drawn(rows, 0, count=9) == first  # drawn is drawn, whatever the setting says now
 
 
-def test_a_longer_draw_begins_with_the_shorter_and_none_may_be_asked_for(rows):
+def test_a_larger_draw_extends_a_smaller_one_and_zero_is_allowed(rows):
     first = drawn(rows, 0)
     rows.store.remove(tables.AUDITS.part("night", 0))
     assert drawn(rows, 0, count=9)[:5] == first
@@ -48,7 +48,7 @@ def test_a_longer_draw_begins_with_the_shorter_and_none_may_be_asked_for(rows):
     assert drawn(rows, 0, count=0) == []
 
 
-def test_every_crop_is_drawn_as_often_as_another(tmp_path):
+def test_every_crop_is_equally_likely_to_be_drawn(tmp_path):
     store, places = small_store(tmp_path), []
     for number in range(120):
         write_embeddings(store, np.zeros((20, 512)), [None] * 20, ["p"] * 20, number=number)
@@ -88,7 +88,7 @@ def review(stored, labels):
     write_labels(stored.store, labels, source="r1")
 
 
-def test_every_fourth_row_of_a_batch_is_of_the_audit_until_there_is_none_left(judged):
+def test_every_fourth_row_of_a_batch_is_an_audit_crop_while_there_are_any(judged):
     for batch in ("b0", "b1"):
         found = ask(judged, batch=batch)
         assert found["audit"].tolist()[:20] == [False, False, False, True] * NIGHT
@@ -105,7 +105,7 @@ def test_a_small_batch_shows_its_audit_too(judged):
     assert found["audit"].all()
 
 
-def test_what_a_reviewer_labelled_leaves_the_list_and_delivered_labels_stay(judged):
+def test_reviewed_crops_leave_the_list_and_crops_with_delivered_labels_stay(judged):
     before = ask(judged)["crop_id"].tolist()
     assert len(before) == 120  # all have a delivered label
     review(judged, {before[0]: "healthy", before[5]: "caries"})
@@ -139,7 +139,7 @@ def test_half_a_reviewed_night_does_not_count(judged):
     assert found["prevalence"] == 1
 
 
-def test_a_flag_is_that_of_the_newest_head_which_had_not_learned_from_the_patient(judged):
+def test_flags_are_of_the_newest_head_that_was_not_trained_on_the_patient(judged):
     review(judged, dict.fromkeys(ask(judged, audit=True)["crop_id"], "caries"))
     before = ask(judged, "audit")
     judged.add_head("h1", -1.0).promote("h1", number=2)

@@ -64,7 +64,7 @@ def sample_file(root):
     return path
 
 
-def test_the_first_batch_is_the_reference_and_one_like_it_is_told_to_be_so(made):
+def test_the_first_batch_is_the_reference_and_a_similar_one_raises_no_alert(made):
     _, summaries = made
     notes = {batch: summary.notes for batch, summary in summaries.items()}
     assert "Drift: other part of the reference; files part of the reference." in notes["first"]
@@ -72,7 +72,7 @@ def test_the_first_batch_is_the_reference_and_one_like_it_is_told_to_be_so(made)
     assert summaries["first"].alerts == summaries["like"].alerts == []
 
 
-def test_another_batch_raises_an_alert_in_words_wherever_people_look(made):
+def test_a_changed_batch_raises_an_alert_on_terminal_report_and_record(made):
     root, summaries = made
     scans, files = summaries["unlike"].alerts
     assert "brightness fell from" in scans
@@ -89,7 +89,7 @@ def test_another_batch_raises_an_alert_in_words_wherever_people_look(made):
     assert set(rows(root, batch="like")["state"]) == {"compared"}
 
 
-def test_a_second_run_tells_the_alert_again_and_does_nothing(copied, made):
+def test_a_second_run_repeats_the_alert_and_does_nothing(copied, made):
     summary = run(copied, "unlike")
     assert summary.nothing_to_do
     assert summary.alerts == made[1]["unlike"].alerts
@@ -104,13 +104,13 @@ def test_a_comparison_made_again_has_the_same_bytes_and_the_reference_stays(copi
     assert sample_file(copied).read_bytes() == frozen
 
 
-def test_parts_that_came_after_the_reference_are_compared_with_it(copied):
+def test_parts_added_after_the_reference_are_compared_with_it(copied):
     write_files(copied / "first", **{f"z{n:02d}_png": scan(seed=300 + n) // 3 for n in range(10)})
     summary = run(copied, "first")
     assert any("brightness fell" in alert for alert in summary.alerts)
 
 
-def test_too_few_patients_are_told_and_raise_no_alarm(copied):
+def test_too_few_patients_are_noted_and_raise_no_alert(copied):
     write_files(copied / "few", **{f"s{n:02d}_png": scan(seed=400 + n) // 3 for n in range(5)})
     summary = run(copied, "few")
     assert summary.alerts == []
@@ -142,7 +142,7 @@ def test_nothing_of_a_forgotten_patient_stays_in_the_reference(copied):
     assert erase.traces_left(files, found.traces, lambda _: None) == []
 
 
-def test_a_reference_goes_with_a_batch_that_is_taken_back_and_is_made_again(copied):
+def test_undoing_a_batch_of_the_reference_removes_the_reference_which_is_made_again(copied):
     store = store_at(copied)
     undo.undo(store, "first")
     assert store.store.names("models/drift") == []

@@ -18,7 +18,7 @@ def put(store, number, *rows):
     write_part(store, tables.SCANS.part("b", number), table, schemas.SCANS)
 
 
-def test_scans_as_long_as_a_delivered_file_are_known_with_their_boxes(store):
+def test_scans_with_the_length_of_a_delivered_file_are_known_with_their_boxes(store):
     place, later = (1, 2, 3, 4), (5, 6, 7, 8)
     accepted = AcceptedInStore(store, {100})
     put(store, 0, scan("one", 100, boxes=[place]), scan(None, None, "rejected"))

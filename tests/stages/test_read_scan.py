@@ -36,7 +36,7 @@ def test_found_places_come_from_left_to_right_with_their_own_crops(read):
     np.testing.assert_array_equal(found.crops, list(cut_alike(pixels, squares, RECIPE.side)))
 
 
-def test_the_background_follows_the_boxes_and_each_crop_is_that_of_its_region(read):
+def test_background_comes_after_boxes_and_each_crop_is_of_its_region(read):
     both, pixels = read(BOXES), panoramic(seed=1)
     kinds = [region.kind for region in both.regions]
     assert kinds == ["box"] * 2 + ["background"] * (len(kinds) - 2)

@@ -19,14 +19,14 @@ def without(stored, name):
     return {key: value for key, value in stored.items() if key != name}
 
 
-def test_what_a_card_holds_comes_back():
+def test_settings_of_a_card_are_read_back():
     learn = Learn(epochs=3, labels=False)
     trunk = Trunk(weights="random", seed=4, channels=1)
     for settings in (RECIPE, trunk, learn):
         assert settings_from_card(type(settings), card_of(settings), HOME) == settings
 
 
-def test_a_setting_that_a_card_lacks_is_of_its_time_and_not_todays_default(monkeypatch):
+def test_a_setting_missing_from_a_card_has_the_value_of_its_time_not_todays_default(monkeypatch):
     monkeypatch.setitem(OF_ITS_TIME, "recipe.other_share", 0.9)
     monkeypatch.setitem(OF_ITS_TIME, "trunk.layers.padding", "valid")
     found = settings_from_card(Recipe, without(card_of(RECIPE), "other_share"), HOME)
@@ -37,7 +37,7 @@ def test_a_setting_that_a_card_lacks_is_of_its_time_and_not_todays_default(monke
     assert {layer.padding for layer in layers} == {"valid"}
 
 
-def test_cards_from_before_borders_were_blacked_blacken_none():
+def test_cards_without_mask_border_mask_no_border():
     assert (
         settings_from_card(Recipe, without(card_of(RECIPE), "mask_border"), HOME).mask_border == 0
     )

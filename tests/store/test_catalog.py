@@ -91,11 +91,11 @@ def test_every_query_and_check_of_an_empty_store_has_no_rows(store):
         assert catalog.check(con) == []
 
 
-def test_a_sound_store_fails_no_check(full):
+def test_a_valid_store_passes_every_check(full):
     assert failed_checks(full) == {}
 
 
-def test_a_batch_named_like_a_number_stays_text(store):
+def test_a_batch_name_of_digits_stays_text(store):
     write_table(store, "scans", [scan_row(0, A, batch="20261123")], batch="20261123")
     assert view(store, "scans", "batch") == ["20261123"]
 
@@ -123,7 +123,7 @@ def again(attempt, scan_id, status, **more):
         ([(None, "rejected"), (None, "rejected"), (A, "accepted")], (A, "accepted")),
     ],
 )
-def test_a_file_that_comes_again_unchanged_stays_accepted(store, history, counts):
+def test_a_file_delivered_again_unchanged_stays_accepted(store, history, counts):
     for attempt, (scan_id, status) in enumerate(history, 1):
         write_table(store, "scans", [again(attempt, scan_id, status)], number=attempt - 1)
     found = [
@@ -133,7 +133,7 @@ def test_a_file_that_comes_again_unchanged_stays_accepted(store, history, counts
     assert found == [counts]
 
 
-def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
+def test_the_label_in_force_is_the_newest_and_reviewers_come_before_deliveries(store):
     write_table(
         store, "labels", [label(A, "healthy", day=2), label(B, "healthy"), label(C, "healthy")]
     )
@@ -167,7 +167,9 @@ def test_the_label_in_force_is_the_newest_and_a_reviewers_first(store):
         ([("healthy", "delivered")], [], False),
     ],
 )
-def test_a_label_is_new_when_another_is_in_force_than_was_then(store, before, after, counts):
+def test_a_label_counts_as_new_when_the_label_in_force_has_changed_since(
+    store, before, after, counts
+):
     write_table(store, "features", [feature_row(A)])
     write_table(store, "features", [feature_row(A, trunk="t1")])
     given = [(5 - len(before) + day, *said) for day, said in enumerate(before)]
@@ -191,13 +193,13 @@ def test_the_newest_promotion_is_the_champion(full):
     assert view(full, "predictions_now", "head") == ["h1"]
 
 
-def test_a_damaged_promotion_is_told_in_words(store):
+def test_a_damaged_promotion_is_an_error_that_names_the_file(store):
     store.create("models/promotions/00001.json", b'{"recipe": "r0"}')
     with pytest.raises(ArtifactError, match=r"00001.json cannot be read .*expected JSON"):
         catalog.open_store(store)
 
 
-def test_the_worklist_shows_unseen_crops_first_then_the_likeliest_abnormal(full):
+def test_the_worklist_shows_unseen_crops_first_then_the_most_probably_abnormal(full):
     columns = ["rank", "scan_id", "p_abnormal", "flagged", "seen", "label", "box_x", "region_x"]
     rows = sorted(view(full, "worklist", *columns))
     assert [row[:5] for row in rows] == [
@@ -216,7 +218,7 @@ def found(name, x, p_abnormal, **more):
     return feature_row(A, **place), prediction_row(A, p_abnormal, crop_id=place["crop_id"], **more)
 
 
-def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_are_new(store):
+def test_a_repeated_place_is_ranked_behind_all_others(store):
     places = [
         found("tooth-0", 0, 0.9),
         found("tooth-99", 99, 0.8),
@@ -241,7 +243,7 @@ def test_a_place_that_shows_a_likelier_ones_tooth_again_stands_behind_all_that_a
     ]
 
 
-def test_a_prediction_of_another_trunks_crop_is_listed_once(full):
+def test_a_crop_with_features_of_two_trunks_is_listed_once(full):
     write_table(full, "features", [feature_row(each, trunk="t1") for each in (A, B, C)])
     assert len(view(full, "worklist", "crop_id")) == 3
 
@@ -251,7 +253,7 @@ def ask(store, name, **given):
         return catalog.query(con, name, **given)
 
 
-def test_batches_counts_what_became_of_the_files(full):
+def test_batches_counts_files_by_status(full):
     write_table(full, "scans", [scan_row(0, D, batch="later")], batch="later")
     assert ask(full, "batches").to_numpy().tolist() == [
         ["b", 5, 3, 1, 1, 3, 3, 3, 0],
@@ -282,7 +284,7 @@ def test_flagged_and_worklist_keep_the_order_and_the_limit(full):
 
 
 @pytest.mark.parametrize("name", ["labelled", "labelled_facts"])
-def test_labelled_crops_are_those_of_one_trunk_the_champions_unless_told(store, name):
+def test_labelled_crops_are_of_the_champions_trunk_by_default(store, name):
     write_table(store, "labels", [label(each, "healthy") for each in (A, B, C)])
     write_table(store, "features", [feature_row(each) for each in (A, B)])
     write_table(store, "features", [feature_row(each, trunk="t1") for each in (B, C)])
@@ -298,7 +300,7 @@ def test_labelled_crops_are_those_of_one_trunk_the_champions_unless_told(store, 
     assert listed(trunk="t0") == "ab"
 
 
-def test_a_doubtful_label_that_came_again_with_another_batch_stays_in_the_crops_own(full):
+def test_a_doubtful_label_delivered_again_is_listed_under_the_batch_of_its_crop(full):
     judged = {"head": "h0", "trunk": "t0", "crop_id": f"{B}:whole", "label": "abnormal"}
     write_table(full, "out_of_fold", [judged | {"self_confidence": 0.25, "suggested": "healthy"}])
     write_table(full, "features", [feature_row(B, trunk="t1")])
@@ -350,7 +352,7 @@ def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
         assert found == sorted(each for each in apart if each <= distance)
 
 
-def test_a_batchs_near_duplicates_are_those_of_all_that_it_is_part_of(store):
+def test_near_duplicates_of_a_batch_are_all_pairs_with_a_scan_of_it(store):
     for batch, ids in (("b", (A, B)), ("c", (C, D)), ("d", (E, F))):
         rows = [alike(row, each, 1 << row, "p", batch=batch) for row, each in enumerate(ids)]
         write_table(store, "scans", rows, batch=batch)
@@ -362,7 +364,7 @@ def test_a_batchs_near_duplicates_are_those_of_all_that_it_is_part_of(store):
         assert asked.to_numpy().tolist() == mine.to_numpy().tolist()
 
 
-def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):
+def test_similar_or_equal_scans_with_different_patient_ids_are_misfiled(store):
     twice = {"status": "duplicate", "duplicate_of": "b"}
     nobody = {"patient_from": "scan"}
     rows = [alike(0, A, 0, "p"), alike(1, B, 1, "q"), alike(2, C, 0, "r", **nobody)]
@@ -378,7 +380,7 @@ def test_alike_or_equal_scans_of_patients_said_to_differ_are_misfiled(store):
     ]
 
 
-def test_quality_counts_flags_and_what_they_rejected(store):
+def test_quality_counts_flags_and_rejections_by_flag(store):
     refused = {"reason": "quality", "detail": "blurred: sharpness is 3"}
     blurred = scan_row(0, A, quality_flags=["blurred"])
     both = scan_row(1, B, "rejected", quality_flags=["blurred", "dark"], **refused)
@@ -389,7 +391,7 @@ def test_quality_counts_flags_and_what_they_rejected(store):
     ]
 
 
-def test_trunks_tells_the_champions(full):
+def test_trunks_marks_the_champions_trunk(full):
     write_table(full, "features", [feature_row(A, trunk="t1")])
     assert ask(full, "trunks").to_numpy().tolist() == [
         ["t0", 3, 1, 3, True],
@@ -440,12 +442,12 @@ def test_every_query_has_a_description_and_declares_its_parameters():
         ("was given bins=-1, expected 0 or more", "score_histogram", {"bins": "-1"}),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_told_in_words(full, says, name, given):
+def test_a_wrong_query_or_parameter_is_an_error_that_says_what_to_give(full, says, name, given):
     with pytest.raises(ConfigError, match=says):
         ask(full, name, **given)
 
 
-def test_opening_a_folder_that_is_not_there_is_told(tmp_path):
+def test_opening_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"no store at .*nowhere, expected a folder"):
         catalog.open_store(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
@@ -484,7 +486,7 @@ VIOLATIONS = {
             prediction_row(D, p_abnormal=float("nan")),
         ],
     ),
-    "rejected_alone_has_a_reason": (
+    "only_rejected_scans_have_a_reason": (
         "scans",
         [later(0, D, reason="blurred"), later(1, None, "rejected", reason=None)],
     ),
@@ -504,11 +506,11 @@ def test_every_check_finds_its_violations(full, name):
     assert len(failed_checks(full)[name]) == len(rows)
 
 
-def test_no_check_goes_without_a_violation():
+def test_every_check_is_tested_with_a_violation():
     assert {*VIOLATIONS, "features_match_crops"} == set(CHECKS)
 
 
-def test_features_of_other_crops_than_the_parts_are_found(full):
+def test_features_that_do_not_match_the_crops_are_found(full):
     write_table(full, "scans", [later(0, D)], number=1)
     write_table(full, "crops", [crop_row(D)], number=1)
     assert failed_checks(full) == {}  # a part that is not embedded yet

@@ -49,7 +49,7 @@ def label(store, batch, labels, source="delivered", day=1):
     write_labels(store, of_crops, source, day, batch)
 
 
-def test_all_rows_come_with_their_embeddings(features):
+def test_all_rows_are_loaded_with_their_embeddings(features):
     frame, embeddings = load_features(features)
     assert (frame.shape, embeddings.shape) == ((4 * ROWS, len(SCHEMA) - 1), (4 * ROWS, WIDTH))
     assert embeddings.dtype == np.float16
@@ -60,7 +60,7 @@ def test_all_rows_come_with_their_embeddings(features):
 
 
 @pytest.mark.parametrize("batch", ["20261123", BATCHES[1:]])
-def test_batches_are_chosen_by_name(features, batch):
+def test_batches_are_selected_by_name(features, batch):
     frame, embeddings = load_features(features.root, batch=batch)
     assert len(frame) == len(embeddings) == 2 * ROWS
     assert set(frame["batch"]) == ({batch} if isinstance(batch, str) else set(batch))
@@ -71,13 +71,13 @@ def test_an_empty_list_of_batches_is_refused(features):
         load_features(features, batch=[])
 
 
-def test_columns_and_type_are_as_asked(features):
+def test_columns_and_dtype_are_as_requested(features):
     frame, embeddings = load_features(features, columns=["batch", "tooth"], dtype=np.float32)
     assert frame.columns.tolist() == ["batch", "tooth"]
     assert embeddings.dtype == np.float32
 
 
-def test_the_label_in_force_decides_and_is_told(features):
+def test_rows_are_selected_by_the_label_in_force_which_is_returned(features):
     label(features, BATCHES[0], {300: "healthy", 301: "abnormal", 302: "healthy", 899: "healthy"})
     label(features, BATCHES[0], {300: "abnormal", 302: None}, day=2)
     label(features, BATCHES[0], {301: "healthy"}, source="r1", day=1)
@@ -97,7 +97,7 @@ def test_a_crop_without_a_label_in_force_has_none(features):
     assert load_features(features)[0]["label"].isna().all()
 
 
-def test_the_champion_decides_which_trunk(features):
+def test_the_default_trunk_is_the_champions(features):
     rows = part_rows("b", 0, 3, trunk="t1")
     parts.write_part(features, tables.features("t1", WIDTH).part("b", 0), rows, SCHEMA)
     with pytest.raises(ConfigError, match=r"several trunks and no champion.*t0, t1"):
@@ -117,12 +117,14 @@ def test_the_champion_decides_which_trunk(features):
         ("column `crop_ids`. Did you mean `crop_id`", {"columns": ["crop_ids"]}),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(features, says, choice):
+def test_unknown_trunks_batches_labels_and_columns_are_errors_that_name_the_known_ones(
+    features, says, choice
+):
     with pytest.raises(ConfigError, match=says):
         load_features(features, **choice)
 
 
-def test_part_by_part_gives_the_same_rows(features):
+def test_iter_features_gives_the_same_rows(features):
     label(features, BATCHES[0], {300: "healthy", 301: "abnormal", 899: "healthy"})
     for choice in ({}, {"label": "healthy"}, {"batch": BATCHES[1:], "columns": ["crop_id"]}):
         frames, arrays = zip(*iter_features(features, **choice, dtype=np.float32), strict=True)
@@ -134,7 +136,7 @@ def test_part_by_part_gives_the_same_rows(features):
     assert [len(each) for each, _ in iter_features(features, label="healthy")] == [1, 1]
 
 
-def test_part_by_part_reads_a_part_when_its_turn_comes(features):
+def test_iter_features_reads_a_part_only_when_it_is_next(features):
     pieces = iter_features(features)
     assert len(next(pieces)[0]) == ROWS
     features.remove(tables.features("t0", WIDTH).part(BATCHES[0], 1))
@@ -142,7 +144,7 @@ def test_part_by_part_reads_a_part_when_its_turn_comes(features):
         list(pieces)
 
 
-def test_a_store_without_features_or_without_folder_is_told(store, tmp_path):
+def test_a_store_without_features_or_folder_is_an_error(store, tmp_path):
     with pytest.raises(ConfigError, match="no features yet; run a batch"):
         load_features(store)
     with pytest.raises(ConfigError, match=r"no store at .*nowhere"):
@@ -185,7 +187,7 @@ def by_polars_lazily(folder):
 @pytest.mark.parametrize(
     "read", [by_pandas, by_pandas_with_filters, by_duckdb, by_polars, by_polars_lazily]
 )
-def test_plain_readers_see_finished_parts_alone_and_batches_as_text(features, read):
+def test_pandas_duckdb_and_polars_read_only_finished_parts_and_batches_as_text(features, read):
     folder = str(features.local_path("features/t0"))
     name = tables.features("t0", WIDTH).part(BATCHES[0], 2)
     with parts.part_writer(features, name, SCHEMA) as part:

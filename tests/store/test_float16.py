@@ -3,7 +3,7 @@ import numpy as np
 from pipeline.store.float16 import to_float32
 
 
-def test_every_finite_value_comes_out_as_numpy_has_it():
+def test_every_finite_value_is_converted_as_by_numpy():
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     halves = halves[np.isfinite(halves)].reshape(-1, 2)  # more than one block of rows
     wide = np.empty(halves.shape, np.float32)

@@ -32,7 +32,7 @@ def sleep_long():
     time.sleep(60)
 
 
-def test_a_batch_is_worked_on_by_one_run_at_a_time(store):
+def test_only_one_run_at_a_time_holds_a_batch(store):
     with locks.batch_lock(store, "b"):
         with locks.batch_lock(store, "another"):
             pass
@@ -70,14 +70,14 @@ def test_a_child_does_not_keep_the_lock_of_its_parent(store):
         child.join()
 
 
-def test_an_exception_frees_the_lock(store):
+def test_an_exception_releases_the_lock(store):
     with pytest.raises(ZeroDivisionError), locks.batch_lock(store, "b"):
         raise ZeroDivisionError
     with locks.batch_lock(store, "b"):
         pass
 
 
-def test_busy_without_a_known_owner_is_still_told(store):
+def test_a_busy_lock_without_a_known_owner_is_an_error_too(store):
     with locks.batch_lock(store, "b"):
         store.remove(".locks/batch-b.json")
         with pytest.raises(BatchBusy, match="by another process"), locks.batch_lock(store, "b"):
@@ -103,7 +103,7 @@ def test_commits_wait_for_each_other(store):
     assert most == [1] * 12
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_words(tmp_path):
+def test_a_folder_that_cannot_be_locked_is_an_error_that_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("no folder")
     store = Store(str(tmp_path / "file" / "store"))
     says = rf"{re.escape(store.root)} cannot be locked .* permissions"

@@ -46,7 +46,7 @@ def by_hand(embeddings, asked, own_patient=False):
 
 
 @pytest.mark.parametrize("memory", [2**30, ROWS * WIDTH * 2, 0])
-def test_the_nearest_come_exactly_however_much_is_kept(store, embeddings, memory):
+def test_neighbours_are_exact_whatever_the_memory_limit(store, embeddings, memory):
     like = Neighbours(store, memory=memory)
     for asked in (10, 899, 10):  # the first time, and with what was kept
         assert like.of(CROPS[asked], k=20)["crop_id"].tolist() == by_hand(embeddings, asked)[:20]
@@ -54,7 +54,7 @@ def test_the_nearest_come_exactly_however_much_is_kept(store, embeddings, memory
         assert everyone == by_hand(embeddings, asked, own_patient=True)[:20]
 
 
-def test_the_answer_is_that_of_the_named_query(store, embeddings):
+def test_neighbours_and_the_named_query_give_the_same_rows(store, embeddings):
     rows = Neighbours(store).of(CROPS[10], k=3)
     with catalog.open_store(store) as con:
         asked = catalog.query(con, "nearest", crop_id=CROPS[10], k=3)
@@ -74,14 +74,14 @@ def test_no_part_is_read_twice_while_there_is_room(store, embeddings):
     assert like.of(CROPS[10]).equals(first)
 
 
-def test_a_part_that_is_gone_is_told_when_it_was_not_kept(store, embeddings):
+def test_a_missing_part_that_was_not_kept_is_an_error(store, embeddings):
     like = Neighbours(store, memory=0)
     store.remove(tables.features("t0", WIDTH).part("c", 0))
     with pytest.raises(ArtifactError, match=r"features/t0/c/part-00000\.parquet is missing"):
         like.of(CROPS[10])
 
 
-def test_a_crop_or_trunk_that_is_not_there_is_told(store, embeddings):
+def test_an_unknown_crop_or_trunk_is_an_error(store, embeddings):
     with pytest.raises(ConfigError, match=r"Trunk t0 has no embedding of crop `x:whole`\. Give"):
         Neighbours(store).of("x:whole")
     with pytest.raises(ConfigError, match=r"trunk `t1`\. Known: t0"):

@@ -35,7 +35,7 @@ def guesses(store):
     return [dict(zip(names, row, strict=True))["tooth_guess"] for row in rows]
 
 
-def test_an_older_part_reads_with_nulls_where_columns_came_later(store):
+def test_an_older_part_is_read_with_nulls_for_columns_added_later(store):
     name = put(store, "old", older=True)
     whole = parts.read_part(store, name, schemas.features(WIDTH))
     assert whole.schema.names == schemas.features(WIDTH).names
@@ -59,7 +59,7 @@ def test_features_of_both_versions_load_together(store):
     ("old", "new", "expected"),
     [(True, False, [None]), (False, True, [46]), (True, True, [46, None])],
 )
-def test_questions_are_answered_on_stores_of_either_version_and_of_both(store, old, new, expected):
+def test_queries_work_on_stores_of_either_version_and_of_both(store, old, new, expected):
     if old:
         put(store, "old", older=True)
     if new:
@@ -76,7 +76,7 @@ def test_a_champion_that_outlives_a_version_has_parts_of_both_in_any_order(store
     assert sorted(guesses(store), key=str) == [46, None]
 
 
-def test_only_columns_that_came_later_may_lack(store):
+def test_only_columns_added_later_may_be_missing(store):
     schema = pa.schema([field for field in schemas.features(WIDTH) if field.name != "tooth"])
     table = schema.empty_table()
     parts.write_part(store, "features/t/b/part-00000.parquet", table, schema)

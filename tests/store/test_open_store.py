@@ -31,7 +31,7 @@ def test_a_new_store_gets_a_key_that_only_its_owner_can_read(tmp_path):
     assert private.root == tmp_path / "store.private"
 
 
-def test_the_key_stays_and_stands_nowhere_in_the_store(tmp_path):
+def test_the_key_is_kept_and_is_nowhere_in_the_store(tmp_path):
     first, second = opened(tmp_path).private, opened(tmp_path).private
     assert first.patient_key("Ann") == second.patient_key("Ann")
     key = (first.root / "key").read_text().strip()
@@ -39,14 +39,14 @@ def test_the_key_stays_and_stands_nowhere_in_the_store(tmp_path):
         assert not path.is_file() or key.encode() not in path.read_bytes()
 
 
-def test_a_patient_is_the_same_however_the_id_was_typed(tmp_path):
+def test_a_patient_id_is_the_same_trimmed_and_normalised(tmp_path):
     private = opened(tmp_path).private
     assert private.patient_key(" Ａnn ") == private.patient_key("Ann")
     assert private.patient_key("Ann") != private.patient_key("Bob")
     assert private.keyed("scan", "Ann") != private.patient_key("Ann")
 
 
-def test_half_a_character_in_a_patients_id_is_keyed_like_any_other(tmp_path):
+def test_a_lone_surrogate_in_a_patient_id_is_keyed(tmp_path):
     private = opened(tmp_path).private
     keys = {private.patient_key(patient) for patient in ("\ud800", "\udfff", "\ud800x", "x", "?")}
     assert len(keys) == 5
@@ -60,7 +60,7 @@ def test_the_key_of_another_store_is_refused(tmp_path):
         opened(tmp_path / "one", private=tmp_path / "two" / "store.private")
 
 
-def test_a_lost_key_is_told_and_never_replaced(tmp_path):
+def test_a_lost_key_is_an_error_and_never_replaced(tmp_path):
     key = opened(tmp_path).private.root / "key"
     key.unlink()
     with pytest.raises(StoreError, match=r"The key of this store is missing.*backup"):
@@ -78,7 +78,9 @@ def test_a_key_that_is_put_back_makes_the_store_usable_again(tmp_path):
     assert opened(tmp_path).private.patient_key("Ann") == private.patient_key("Ann")
 
 
-def test_lost_delivery_lists_are_told_and_another_name_takes_the_batch(tmp_path, monkeypatch):
+def test_lost_delivery_lists_are_an_error_and_the_batch_can_be_delivered_under_another_name(
+    tmp_path, monkeypatch
+):
     use_fakes(monkeypatch)
     store, folder = opened(tmp_path), write_files(tmp_path / "in", a_png=scan())
     run_batch(store, deliver(folder, "b", store))
@@ -91,7 +93,7 @@ def test_lost_delivery_lists_are_told_and_another_name_takes_the_batch(tmp_path,
     assert summary.broken_checks == []
 
 
-def test_a_damaged_key_is_told(tmp_path):
+def test_a_damaged_key_is_an_error(tmp_path):
     key = opened(tmp_path).private.root / "key"
     key.write_text("no key")
     with pytest.raises(StoreError, match="cannot be used"):
@@ -103,14 +105,14 @@ def test_a_private_folder_inside_the_store_is_refused(tmp_path):
         opened(tmp_path, private=tmp_path / "store" / "private")
 
 
-def test_a_store_that_is_a_file_is_told(tmp_path):
+def test_a_store_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "store").write_text("no folder")
     with pytest.raises(StoreError, match="cannot be written"):
         opened(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_store_is_told(tmp_path):
+def test_a_read_only_store_is_an_error(tmp_path):
     opened(tmp_path)
     (tmp_path / "store").chmod(0o500)
     with pytest.raises(StoreError, match="cannot be written"):
@@ -128,7 +130,7 @@ def test_a_read_only_store_is_told(tmp_path):
         ("DENTAL_CONFIG", "missing.toml", "names missing.toml, which is no file"),
     ],
 )
-def test_a_wrong_variable_is_told(monkeypatch, variable, value, says):
+def test_a_wrong_variable_is_an_error(monkeypatch, variable, value, says):
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=says):
         config.load()
@@ -144,7 +146,7 @@ def test_a_wrong_variable_is_told(monkeypatch, variable, value, says):
         ("workers = 'many'", "Setting `workers` is 'many'"),
     ],
 )
-def test_a_typing_error_in_the_settings_file_is_told(tmp_path, monkeypatch, text, says):
+def test_a_typing_error_in_the_settings_file_is_an_error(tmp_path, monkeypatch, text, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dental.toml").write_text(text)
     with pytest.raises(ConfigError, match=says):

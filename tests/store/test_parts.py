@@ -1,8 +1,6 @@
 import errno
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import schemas
+from pipeline import atomic_files, schemas
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.store import local_folder, parts, tables
+from pipeline.store import parts, tables
 from pipeline.store.parts import Store
 from tests.builders.tables import features_table
 
@@ -48,7 +46,7 @@ with Store({store.root!r}).unfinished("scans/b/part-00000.parquet") as file:
     return process
 
 
-def test_a_part_comes_back_as_it_went_in(store):
+def test_a_part_is_read_back_as_written(store):
     table = features(5)
     assert parts.write_part(store, NAME, table, SCHEMA) == NAME
     assert parts.read_part(store, NAME, SCHEMA) == table.cast(SCHEMA)
@@ -70,7 +68,7 @@ def test_the_same_rows_give_the_same_bytes_in_whatever_slices_they_come(store):
         assert store.read_bytes(name) == store.read_bytes(NAME)
 
 
-def test_slices_of_a_part_are_as_long_as_asked(store):
+def test_slices_of_a_part_have_the_requested_length(store):
     parts.write_part(store, NAME, features(300), SCHEMA)
     slices = list(parts.iter_part(store, NAME, SCHEMA, rows=128, columns=["embedding"]))
     assert [len(each) for each in slices] == [128, 128, 44]
@@ -111,7 +109,7 @@ def test_a_full_disk_leaves_the_part_that_was_there(store, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(local_folder.os, "fsync", full)
+    monkeypatch.setattr(atomic_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         parts.write_part(store, NAME, features(2), SCHEMA)
     assert all_files(store) == [store.local_path(NAME)]
@@ -119,7 +117,7 @@ def test_a_full_disk_leaves_the_part_that_was_there(store, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 70000])
-def test_embeddings_that_are_no_numbers_are_refused(store, value):
+def test_embeddings_that_are_not_finite_are_refused(store, value):
     with np.errstate(over="ignore"):
         bad = features(1, values=[0, 1, 2, value, 4, 5, 6, 7])
     with pytest.raises(ArtifactError, match=r"with 1 embedding values .* trunk's weights"):
@@ -161,7 +159,7 @@ def test_a_part_of_other_columns_is_not_read(store):
         next(parts.iter_part(store, NAME, schemas.SCANS))
 
 
-def test_a_missing_and_a_damaged_part_are_told_in_words(store):
+def test_a_missing_or_damaged_part_is_an_error_that_says_what_to_do(store):
     with pytest.raises(ArtifactError, match=r"part-00000.parquet is missing.*run its batch"):
         parts.read_part(store, NAME, SCHEMA)
     store.write_bytes(NAME, b"PAR1 and then nothing")
@@ -169,7 +167,7 @@ def test_a_missing_and_a_damaged_part_are_told_in_words(store):
         parts.read_part(store, NAME, SCHEMA)
 
 
-def test_names_lists_files_below_but_nothing_hidden(store):
+def test_names_lists_all_files_below_except_hidden_ones(store):
     for name in ("a/b/c", "a/d", "a/.hidden/e", "a/.f"):
         store.write_bytes(name, b"x")
     assert store.names("a") == ["a/b/c", "a/d"]
@@ -183,7 +181,7 @@ def test_a_name_cannot_leave_the_store(store, name):
         store.write_bytes(name, b"x")
 
 
-def test_a_store_elsewhere_is_refused_in_words():
+def test_a_store_with_an_unknown_scheme_is_refused():
     with pytest.raises(ConfigError, match="gs://bucket/store; expected a folder or s3://"):
         Store("gs://bucket/store")
 
@@ -195,14 +193,14 @@ def test_write_bytes_replaces_and_keeps_the_mode(store):
     assert store.local_path("reports/b.html").stat().st_mode & 0o777 == 0o600
 
 
-def test_create_lets_the_first_one_win(store):
+def test_only_the_first_create_of_a_name_succeeds(store):
     assert store.create("models/promotions/00001.json", b"first")
     assert not store.create("models/promotions/00001.json", b"second")
     assert store.read_bytes("models/promotions/00001.json") == b"first"
     assert all_files(store) == [store.local_path("models/promotions/00001.json")]
 
 
-def test_remove_is_content_with_what_is_gone(store):
+def test_removing_a_missing_file_is_no_error(store):
     store.write_bytes("a/b", b"x")
     store.remove("a/b")
     store.remove("a/b")
@@ -210,7 +208,7 @@ def test_remove_is_content_with_what_is_gone(store):
     assert store.names("a") == []
 
 
-def test_free_bytes_is_known_before_the_store_exists(tmp_path):
+def test_free_bytes_works_before_the_store_exists(tmp_path):
     assert Store(str(tmp_path / "not" / "yet")).free_bytes() > 0
 
 
@@ -235,23 +233,7 @@ def test_sweep_leaves_what_a_living_process_writes(store):
     assert store.sweep() == 1
 
 
-def test_sweep_tells_a_process_from_an_older_one_of_the_same_number(store):
-    older = local_folder.Writer.this()._replace(started="1")
-    store.write_bytes(f".tmp/{older}.aaaa", b"")
-    assert store.sweep() == 1
-
-
-def test_sweep_gives_another_machine_a_day(store):
-    elsewhere = local_folder.Writer.this()._replace(host="0" * 8, pid=2**22 + 1)
-    for token in ("new", "old"):
-        store.write_bytes(f".tmp/{elsewhere}.{token}", b"")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(store.local_path(f".tmp/{elsewhere}.old"), (two_days_ago, two_days_ago))
-    assert store.sweep() == 1
-    assert [path.suffix for path in all_files(store)] == [".new"]
-
-
-def test_rows_are_found_by_a_key_wherever_they_stand(store, s3_store):
+def test_rows_are_found_by_key_in_any_row_group(store, s3_store):
     for each in (store, s3_store):
         parts.write_part(each, NAME, features(600), SCHEMA)
         ids = parts.read_part(each, NAME, SCHEMA, ["crop_id"])["crop_id"].to_pylist()

@@ -10,13 +10,13 @@ from pipeline.store.prefetch import prefetch
 PATIENCE = 10  # seconds
 
 
-def test_things_come_in_their_order():
+def test_items_come_in_order():
     assert list(prefetch(iter(range(5)))) == [0, 1, 2, 3, 4]
     assert list(prefetch(iter([]))) == []
     assert list(prefetch(iter([None, None]))) == [None, None]
 
 
-def test_the_next_one_is_made_while_one_is_used_and_no_more_than_that():
+def test_only_the_next_item_is_made_while_one_is_used():
     made = [threading.Event() for _ in range(4)]
 
     def things():
@@ -33,7 +33,7 @@ def test_the_next_one_is_made_while_one_is_used_and_no_more_than_that():
     assert not made[3].is_set()
 
 
-def test_an_error_is_raised_where_the_thing_would_have_come():
+def test_an_error_is_raised_at_the_items_place():
     def things():
         yield "good"
         raise ValueError("bad")
@@ -44,7 +44,7 @@ def test_an_error_is_raised_where_the_thing_would_have_come():
         next(coming)
 
 
-def test_what_is_abandoned_makes_no_more_and_leaves_no_thread():
+def test_an_abandoned_prefetch_stops_and_leaves_no_thread():
     made, before = [], threading.active_count()
 
     def things():

@@ -21,7 +21,7 @@ def puts(server, key=""):
     return [each for each in server.requests if each.method == "PUT" and each.key.endswith(key)]
 
 
-def test_bytes_come_back_as_they_went(s3_store):
+def test_bytes_are_read_back_as_written(s3_store):
     s3_store.write_bytes("a/b", b"one")
     s3_store.write_bytes("a/b", b"two")
     s3_store.write_bytes("a/.hidden/c", b"")
@@ -38,7 +38,7 @@ def test_bytes_come_back_as_they_went(s3_store):
     assert s3_store.free_bytes() is None
 
 
-def test_more_names_than_one_answer_holds_are_listed(s3_store, monkeypatch):
+def test_listings_longer_than_one_page_are_complete(s3_store, monkeypatch):
     for number in range(5):
         s3_store.write_bytes(f"a/{number}", b"x")
     assert [each.name for each in OBJECTS.list("store/a/", most=2)] == [
@@ -48,7 +48,7 @@ def test_more_names_than_one_answer_holds_are_listed(s3_store, monkeypatch):
     assert s3_store.everything() == []
 
 
-def test_of_many_who_create_one_wins(s3_store):
+def test_of_many_concurrent_creates_one_succeeds(s3_store):
     won = []
 
     def create(number):
@@ -102,7 +102,7 @@ def test_an_exception_in_the_middle_publishes_nothing(s3_store):
     assert list(OBJECTS.uploads()) == []
 
 
-def test_orphan_uploads_are_swept_when_they_are_old(s3_store, monkeypatch):
+def test_old_unfinished_uploads_are_swept(s3_store, monkeypatch):
     from pipeline.s3 import filesystem
     from pipeline.store import s3_bucket
 
@@ -145,7 +145,7 @@ def test_features_and_queries_answer_as_in_a_folder(s3_store, store, s3):
     assert len(pd.read_parquet("s3://bucket/store/features/t0")) == 240
 
 
-def test_one_question_costs_few_requests(s3_store, s3):
+def test_one_query_takes_few_requests(s3_store, s3):
     SyntheticStore(s3_store).add_trunk().add_head("h0", 0.8).promote("h0")
     s3.reset()
     with catalog.open_store(s3_store) as con:
@@ -170,7 +170,7 @@ def test_large_parts_are_read_in_ranges(s3_store, s3, monkeypatch):
             con.sql("select sum(embedding[1]) from features").fetchall()
 
 
-def test_a_missing_and_a_damaged_part_are_told_in_words(s3_store):
+def test_a_missing_or_damaged_part_is_an_error_that_says_what_to_do(s3_store):
     name = tables.features("t", WIDTH).part("b", 0)
     with pytest.raises(ArtifactError, match=r"part-00000.parquet is missing"):
         parts.read_part(s3_store, name, schemas.features(WIDTH), ["crop_id"])

@@ -27,7 +27,7 @@ def claim(**changes):
     OBJECTS.put(LOCK, json.dumps(state).encode())
 
 
-def test_a_batch_is_worked_on_by_one_run_at_a_time(s3_store):
+def test_only_one_run_at_a_time_holds_a_batch(s3_store):
     with locks.batch_lock(s3_store, "b"):
         with locks.batch_lock(s3_store, "another"):
             pass
@@ -40,7 +40,7 @@ def test_a_batch_is_worked_on_by_one_run_at_a_time(s3_store):
         pass
 
 
-def test_of_many_who_want_a_lock_one_has_it_at_a_time(s3_store):
+def test_only_one_of_many_threads_holds_a_lock_at_a_time(s3_store):
     inside, most = [], []
 
     def commit():
@@ -59,34 +59,34 @@ def test_of_many_who_want_a_lock_one_has_it_at_a_time(s3_store):
     assert most == [1] * 6
 
 
-def test_a_heart_that_beats_writes_the_lock_again_and_again(s3_store, monkeypatch):
+def test_the_heartbeat_rewrites_the_lock(s3_store, monkeypatch):
     monkeypatch.setattr(s3_locks, "BEAT_SECONDS", 0.02)
-    with lease().held(timeout=0):
+    with lease().acquire(timeout=0):
         beats, deadline = set(), time.monotonic() + 10
         while len(beats) < 3:
             assert time.monotonic() < deadline
             data, facts = OBJECTS.get(LOCK)
             beats.add(facts.etag)
             assert json.loads(data)["held"]
-        with pytest.raises(Timeout), lease().held(timeout=0):
+        with pytest.raises(Timeout), lease().acquire(timeout=0):
             pass
     assert not lease().is_held()
 
 
-def test_the_lock_of_another_machine_is_free_when_its_heart_has_stopped(s3_store, monkeypatch):
+def test_the_lock_of_another_machine_is_free_once_its_heartbeat_stops(s3_store, monkeypatch):
     claim()
-    with pytest.raises(Timeout), lease().held(timeout=0):
+    with pytest.raises(Timeout), lease().acquire(timeout=0):
         pass
     monkeypatch.setattr(s3_locks, "STALE_SECONDS", -1)  # as if it had been as long ago
     assert not lease().is_held()
-    with lease().held(timeout=0):
+    with lease().acquire(timeout=0):
         assert json.loads(OBJECTS.get(LOCK)[0])["token"] != "theirs"
 
 
 def test_the_lock_of_a_killed_process_of_this_machine_is_free_at_once(s3_store):
     script = (
         "import time; from pipeline.s3 import Prefix; from pipeline.store.s3_locks import S3Lock\n"
-        f"with S3Lock('s3://bucket/store', Prefix('bucket', 'store/'), {LOCK!r}).held(0):\n"
+        f"with S3Lock('s3://bucket/store', Prefix('bucket', 'store/'), {LOCK!r}).acquire(0):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
@@ -96,13 +96,13 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_free_at_once(s3_store):
     finally:
         process.kill()
         process.communicate()
-    with lease().held(timeout=0):
+    with lease().acquire(timeout=0):
         pass
 
 
-def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatch):
+def test_a_process_that_lost_its_lock_writes_nothing_more(s3_store, monkeypatch):
     monkeypatch.setattr(s3_locks, "BEAT_SECONDS", 0.1)
-    with lease().held(timeout=0):
+    with lease().acquire(timeout=0):
         s3_store.write_bytes("a", b"x")
         claim()  # as another does after a minute without a beat
         deadline = time.monotonic() + 5
@@ -115,7 +115,7 @@ def test_who_lost_its_lock_writes_nothing_more_to_the_store(s3_store, monkeypatc
     assert json.loads(OBJECTS.get(LOCK)[0])["token"] == "theirs"
 
 
-def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
+def test_a_lock_survives_a_lost_response(s3_store, monkeypatch):
     """The client asks again when an answer is lost, and hears that the object is there by now."""
     real, errors, asked = Prefix.put, iter([WriteConflict(), None, OSError()]), []
 
@@ -128,26 +128,26 @@ def test_no_lock_is_lost_with_an_answer(s3_store, monkeypatch):
 
     monkeypatch.setattr(Prefix, "put", put)
     monkeypatch.setattr(s3_locks, "BEAT_SECONDS", 0.05)
-    with lease().held(timeout=0):
+    with lease().acquire(timeout=0):
         deadline = time.monotonic() + 10
         while len(asked) < 5:  # twice to take it; a beat without an answer, and others
             assert time.monotonic() < deadline
             time.sleep(0.02)
         [mine] = s3_locks._held
         assert mine.is_valid
-        with pytest.raises(Timeout), lease().held(timeout=0):
+        with pytest.raises(Timeout), lease().acquire(timeout=0):
             pass
 
 
-def test_who_was_stopped_too_long_writes_nothing_more(s3_store, monkeypatch):
-    with lease().held(timeout=0):
+def test_a_process_suspended_too_long_writes_nothing_more(s3_store, monkeypatch):
+    with lease().acquire(timeout=0):
         monkeypatch.setattr(s3_locks, "SURE_SECONDS", 0)
         with pytest.raises(StoreError, match="Run the same command again"):
             s3_store.create("a", b"x")
     assert s3_store.names(".") == []
 
 
-def test_a_bucket_that_is_not_there_is_told_in_words(s3):
+def test_a_missing_bucket_is_an_error_that_says_what_to_do(s3):
     from pipeline.store.base import Store
 
     says = r"s3://no-such-bucket/x cannot be locked \(.*S3 returned NoSuchBucket\)"

@@ -48,7 +48,7 @@ def test_a_store_of_another_version_is_neither_written_nor_read(settings, schema
             ask()
 
 
-def test_a_newer_store_is_named_as_such_before_its_key_is_missed(settings):
+def test_a_newer_store_is_reported_before_its_missing_key(settings):
     rewrite(settings, schema=schemas.VERSION + 1)
     (settings.private_folder / "key").unlink()
     with pytest.raises(StoreError, match="newer version"):

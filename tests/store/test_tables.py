@@ -42,7 +42,7 @@ def test_the_name_of_a_part_is_its_path_and_is_parsed_back(name, expected):
         "store.json",
     ],
 )
-def test_other_names_are_no_parts(name):
+def test_other_names_are_not_parts(name):
     assert tables.parse(name) is None
 
 

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import schemas
+from pipeline import atomic_files, schemas
 from pipeline.cli import upkeep as upkeep_commands
 from pipeline.cli.app import commands
 from pipeline.errors import BatchBusy
 from pipeline.stages.plan import deliver
-from pipeline.store import catalog, local_folder, tables
+from pipeline.store import catalog, tables
 from pipeline.store.locks import batch_lock
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import write_patients
@@ -289,7 +289,7 @@ class Killed(BaseException):
 def test_forget_continues_after_a_kill_at_any_write(example, monkeypatch, step):
     store = example.opened()
     found, steps = find_traces.find_patient(store, PATIENT), iter(range(step + 1))
-    real = local_folder.os.replace
+    real = atomic_files.os.replace
 
     def replace(*arguments):
         if next(steps, None) is None:
@@ -297,7 +297,7 @@ def test_forget_continues_after_a_kill_at_any_write(example, monkeypatch, step):
         real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(local_folder.os, "replace", replace)
+        patched.setattr(atomic_files.os, "replace", replace)
         try:
             forget.forget(store, found)
         except Killed:

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from pipeline import atomic_files
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.delivery_lists import DeliveryLists
-from pipeline.store import local_folder
 from pipeline.store.registry import write_patients
 from pipeline.upkeep import undo
 from pipeline.upkeep.find_traces import UNLISTED
@@ -96,7 +96,7 @@ class Killed(BaseException):
 def test_undo_continues_after_a_kill(two, monkeypatch, step):
     store, root = two
     calls = iter(range(step))
-    real = {name: getattr(local_folder.os, name) for name in ("replace", "unlink")}
+    real = {name: getattr(atomic_files.os, name) for name in ("replace", "unlink")}
 
     def counted(name):
         def call(*arguments, **named):
@@ -108,7 +108,7 @@ def test_undo_continues_after_a_kill(two, monkeypatch, step):
 
     with monkeypatch.context() as patched:
         for name in real:
-            patched.setattr(local_folder.os, name, counted(name))
+            patched.setattr(atomic_files.os, name, counted(name))
         with pytest.raises(Killed):
             undo.undo(store, "one")
     if "one" in {path.name for path in (store.private.root / "deliveries").iterdir()}:

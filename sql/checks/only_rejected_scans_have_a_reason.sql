@@ -1,4 +1,4 @@
--- A rejected scan says why, in a code and in words; no other scan has a reason.
+-- A rejected scan has a reason code and a detail; no other scan has.
 select
     batch,
     part,
