@@ -2,6 +2,6 @@
 
 # Worker processes import this module too: anything slow is imported in the parent alone.
 if __name__ == "__main__":
-    from benchmarks.session import main
+    from benchmarks.run_all import main
 
     main()

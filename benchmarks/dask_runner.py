@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks import scans
+from benchmarks import sample_scans
 from benchmarks.comparison import clocked
 from flows import prefect_server
 from flows.prefect_environment import set_prefect_environment
@@ -57,7 +57,7 @@ def main() -> None:
         set_prefect_environment(opened.settings)
         prefect_server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
-            folder = scans.periapicals(Path(root), pool, SCANS)
+            folder = sample_scans.periapicals(Path(root), pool, SCANS)
         compare_workers(Path(root), folder, loopback.address)
         prefect_server.wait()
         for runner in ("threads", "dask"):

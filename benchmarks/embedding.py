@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.comparison import Comparison, clocked, rates, sizes
-from benchmarks.stores import BATCH, fresh_store, planned_parts
+from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
 from pipeline import schemas
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.workers.pool import WorkerPool

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from benchmarks.comparison import Comparison, clocked, rates
-from benchmarks.stores import BATCH, fresh_store, planned_parts
+from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.list_files import list_batch
 from pipeline.ingest.workers.pool import WorkerPool

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import scans, table
+from benchmarks import result_table, sample_scans
 from benchmarks.comparison import Comparison, clocked, rates
-from benchmarks.stores import BATCH, planned_parts
+from benchmarks.temporary_stores import BATCH, planned_parts
 from pipeline import config
 from pipeline.ingest.batch_folder import folder_at
 from pipeline.ingest.workers.pool import WorkerPool
@@ -39,13 +39,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, S3Server() as server:
             os.environ.update(server.environment)
             with multiprocessing.get_context("spawn").Pool() as pool:
-                put_on_s3(scans.panoramics(Path(root), pool, SCANS)["png"])
+                put_on_s3(sample_scans.panoramics(Path(root), pool, SCANS)["png"])
             opened = store_at(Path(root))
             rows = [receiving(opened, workers, server), embedding(opened, workers, server)]
-            table.show(rows)
+            result_table.show(rows)
     finally:
         workers.close()
-    print(table.machine(count))
+    print(result_table.machine(count))
 
 
 def put_on_s3(folder: Path) -> None:

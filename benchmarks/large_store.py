@@ -19,8 +19,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import questions
-from benchmarks.questions import Answer, Question, ask, freshly
+from benchmarks import store_queries
+from benchmarks.store_queries import Answer, Question, ask, freshly
 
 LEAST_SCANS, BYTES_PER_SCAN, BYTES_PER_EMBEDDING = 200_000, 1_000, 20_000
 REPEATS = 3  # of the two ways to load everything; they take turns
@@ -38,23 +38,23 @@ class Row:
 
 
 ROWS = [
-    Row("facts of one batch, pandas: its folder", questions.facts_of_night, 0.5),
-    Row("  the whole ledger, filtered, folders named", questions.facts_by_folder, 0.5),
-    Row("  the whole ledger, filtered by statistics", questions.facts_by_filter),
-    Row("facts of one batch's crops, by statistics", questions.crops_by_filter, 0.5),
-    Row("10,000 unchanged files: plan and receive", questions.delivered_again, 2),
-    Row("duplicates: look 1,000 scans up", questions.duplicates),
-    Row("load_features of one batch", questions.embeddings_of_night),
-    Row("all embeddings part by part", questions.streamed),
-    Row("one crop's pixels", questions.one_crop),
-    Row("nearest of one crop: first question", questions.nearest_first, 20),
-    Row("  second question", questions.nearest_again, 2),
-    Row("  each question, nothing kept", questions.nearest_streamed),
-    Row("  the named query", questions.nearest_query, 20),
-    Row("catalog: open", questions.catalog_opened),
-    Row("catalog: count every batch", questions.batches_query),
-    Row("catalog: look-alikes of one batch", questions.look_alikes),
-    Row("catalog: all checks", questions.all_checks),
+    Row("facts of one batch, pandas: its folder", store_queries.facts_of_night, 0.5),
+    Row("  the whole ledger, filtered, folders named", store_queries.facts_by_folder, 0.5),
+    Row("  the whole ledger, filtered by statistics", store_queries.facts_by_filter),
+    Row("facts of one batch's crops, by statistics", store_queries.crops_by_filter, 0.5),
+    Row("10,000 unchanged files: plan and receive", store_queries.delivered_again, 2),
+    Row("duplicates: look 1,000 scans up", store_queries.duplicates),
+    Row("load_features of one batch", store_queries.embeddings_of_night),
+    Row("all embeddings part by part", store_queries.streamed),
+    Row("one crop's pixels", store_queries.one_crop),
+    Row("nearest of one crop: first question", store_queries.nearest_first, 20),
+    Row("  second question", store_queries.nearest_again, 2),
+    Row("  each question, nothing kept", store_queries.nearest_streamed),
+    Row("  the named query", store_queries.nearest_query, 20),
+    Row("catalog: open", store_queries.catalog_opened),
+    Row("catalog: count every batch", store_queries.batches_query),
+    Row("catalog: look-alikes of one batch", store_queries.look_alikes),
+    Row("catalog: all checks", store_queries.all_checks),
 ]
 
 
@@ -75,9 +75,9 @@ def main(scans: int = 1_000_000, embeddings: int = 100_000) -> None:
 
 def made(root: Path, scans: int, embeddings: int) -> float:
     """Imports TensorFlow, which the process that asks must not: its memory would be inherited."""
-    from benchmarks import synthetic
+    from benchmarks import large_store_data
 
-    return synthetic.make(root, scans, embeddings)
+    return large_store_data.make(root, scans, embeddings)
 
 
 def require(scans: int, embeddings: int) -> None:
@@ -122,9 +122,9 @@ def words(answer: Answer) -> tuple[str, str]:
 def loaded(root: Path) -> Table:
     """`load_features` beside a plain script, in turns."""
     ways = {
-        "pd.read_parquet and np.stack": questions.pandas_embeddings,
-        "load_features, float16": questions.embeddings16,
-        "load_features, float32": questions.embeddings32,
+        "pd.read_parquet and np.stack": store_queries.pandas_embeddings,
+        "load_features, float16": store_queries.embeddings16,
+        "load_features, float32": store_queries.embeddings32,
     }
     answers: dict[str, list[Answer]] = {way: [] for way in ways}
     for _ in range(REPEATS):

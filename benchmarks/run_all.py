@@ -8,7 +8,7 @@ import time
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from benchmarks import processes, receiving, scans, table
+from benchmarks import receiving, result_table, sample_scans, worker_processes
 from benchmarks.comparison import Comparison
 from pipeline import config
 from pipeline.ingest.workers.pool import WorkerPool
@@ -30,21 +30,21 @@ def main() -> None:
             measure(Path(root), workers, pool)
     finally:
         workers.close()
-    print(table.machine(count))
+    print(result_table.machine(count))
     print(f"Measured in {time.monotonic() - started:.0f} s. Phantoms are synthetic pictures.")
 
 
 def measure(root: Path, workers: WorkerPool, pool: Pool) -> None:
     """All rows, in the order of the pipeline."""
     tell("drawing phantoms")
-    folders = scans.panoramics(root, pool, PANORAMICS)
-    periapicals = scans.periapicals(root, pool, PERIAPICALS)
+    folders = sample_scans.panoramics(root, pool, PANORAMICS)
+    periapicals = sample_scans.periapicals(root, pool, PERIAPICALS)
     rows = receive(root, folders, workers, pool)
 
     # TensorFlow's threads would only be in the way before.
     tell("importing TensorFlow")
     from benchmarks import embedding
-    from benchmarks.flow import Flow
+    from benchmarks.whole_flow import Flow
 
     tell("embedding")
     with embedding.stored_crops(root, folders["png"], workers) as (opened, chosen):
@@ -53,8 +53,8 @@ def measure(root: Path, workers: WorkerPool, pool: Pool) -> None:
     tell("whole flow")
     flow = Flow(periapicals, root, workers)
     rows += [flow.compare(REPEATS), size]
-    table.show(rows)
-    table.show_stages(flow.where())
+    result_table.show(rows)
+    result_table.show_stages(flow.where())
 
 
 def receive(
@@ -62,10 +62,10 @@ def receive(
 ) -> list[Comparison]:
     """The rows on receiving: phantoms, and real scans when there are any."""
     batches = [(f"receive: phantoms as {form}", folder) for form, folder in folders.items()]
-    if real := scans.real_panoramics():
+    if real := sample_scans.real_panoramics():
         batches.append(("receive: real panoramics with boxes", real))
     else:
-        tell(f"no real scans: {scans.REAL} names no folder with a sub-folder opg")
+        tell(f"no real scans: {sample_scans.REAL} names no folder with a sub-folder opg")
     rows = []
     for what, folder in batches:
         tell(what)
@@ -73,7 +73,7 @@ def receive(
     for form, folder in folders.items():
         what = f"worker processes: phantoms as {form}"
         tell(what)
-        rows.append(processes.compare(what, folder, workers, REPEATS))
+        rows.append(worker_processes.compare(what, folder, workers, REPEATS))
     return rows
 
 

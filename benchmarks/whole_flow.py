@@ -8,8 +8,8 @@ has everything else: listing, ledger, hashes, crops, features, checks, report.
 from pathlib import Path
 
 from benchmarks.comparison import Comparison, clocked, rates
-from benchmarks.script import plain_model, plain_script
-from benchmarks.stores import BATCH, fresh_store
+from benchmarks.plain_script import plain_model, plain_script
+from benchmarks.temporary_stores import BATCH, fresh_store
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.jobs.process_batch import BatchRun
 from pipeline.stages.parts_loop import one_by_one

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.finder import Scan, annotated, found_teeth, interval
+from benchmarks.tooth_finder import Scan, annotated, found_teeth, interval
 from pipeline.imaging import tooth_finder
 from pipeline.imaging.downscale import averaged, shrink
 from pipeline.imaging.tooth_finder import (

@@ -26,8 +26,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import numbering
-from benchmarks.places import at_random, between_gaps, tiled
+from benchmarks import tooth_numbering
+from benchmarks.place_baselines import at_random, between_gaps, tiled
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.tooth_finder import MOST, find_teeth, middles, tooth_map
 from pipeline.imaging.tooth_numbering import guess_teeth
@@ -129,7 +129,7 @@ def main() -> None:
         table.add_row(name, *row(method, measured))
     console = Console(width=200)
     console.print(table)
-    for guesses in numbering.tables():
+    for guesses in tooth_numbering.tables():
         console.print(guesses)
     console.print(costs([scan.file.read_bytes() for scan in measured]))
     print(

@@ -17,9 +17,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import questions, scans
-from benchmarks.questions import Answer, ask, freshly
-from benchmarks.store import tell
+from benchmarks import sample_scans, store_queries
+from benchmarks.large_store import tell
+from benchmarks.store_queries import Answer, ask, freshly
 
 PERIAPICALS, PANORAMICS = 128, 32
 SIZES = (50_000, 250_000)  # scans of the two stores whose difference tells the price of a part
@@ -32,11 +32,11 @@ NIGHT_OBJECTS = 4  # report, run record, audit, drift
 GPU_MULTIPLY_ADDS = 1e12
 # Whatever the batch, asked by every run that finds something new.
 LOOKING = {
-    "duplicates": questions.duplicates,
-    "open the catalog": questions.catalog_opened,
-    "count batches": questions.batches_query,
-    "look-alikes": questions.look_alikes,
-    "checks": questions.all_checks,
+    "duplicates": store_queries.duplicates,
+    "open the catalog": store_queries.catalog_opened,
+    "count batches": store_queries.batches_query,
+    "look-alikes": store_queries.look_alikes,
+    "checks": store_queries.all_checks,
 }
 
 
@@ -74,8 +74,8 @@ def per_scan(root: Path) -> list[PerScan]:
     tell("drawing phantoms")
     with get_context("spawn").Pool() as pool:
         folders = {
-            "periapical, JPEG": scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
-            "panoramic, PNG": scans.panoramics(root, pool, PANORAMICS)["png"],
+            "periapical, JPEG": sample_scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
+            "panoramic, PNG": sample_scans.panoramics(root, pool, PANORAMICS)["png"],
         }
     workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     try:
@@ -89,7 +89,7 @@ def per_scan(root: Path) -> list[PerScan]:
 
 def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
     """Receive and embed one folder, which makes one part."""
-    from benchmarks.stores import BATCH, fresh_store, planned_parts
+    from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
     from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.model.architecture import describe, total
     from pipeline.stages.duplicates import AcceptedInStore
@@ -160,7 +160,7 @@ def per_part(root: Path) -> PerPart:
         freshly(made, place, size)
     files = [list((place / "store" / "scans").rglob("*.parquet")) for place in roots]
     more, found = len(files[1]) - len(files[0]), {}
-    for what, question in {**LOOKING, "listing": questions.ledger_listed}.items():
+    for what, question in {**LOOKING, "listing": store_queries.ledger_listed}.items():
         tell(what)
         few, many = (ask(question, place) for place in roots)
         found[what] = Answer(
@@ -172,9 +172,9 @@ def per_part(root: Path) -> PerPart:
 
 
 def made(root: Path, size: int) -> float:
-    from benchmarks import synthetic
+    from benchmarks import large_store_data
 
-    return synthetic.make(root, size, 1)
+    return large_store_data.make(root, size, 1)
 
 
 def costs(kinds: list[PerScan]) -> Table:

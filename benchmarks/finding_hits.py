@@ -21,7 +21,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.places import between_gaps, tiled
+from benchmarks.place_baselines import between_gaps, tiled
 from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
 from pipeline.imaging.tooth_finder import MOST, find_teeth

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks import embedding, scans
-from benchmarks.stores import BATCH, default_settings
+from benchmarks import embedding, sample_scans
+from benchmarks.temporary_stores import BATCH, default_settings
 from pipeline import schemas
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.embed import embed_part
@@ -80,8 +80,8 @@ def sizes_of(scan_count: int) -> list[int]:
 def through_the_pipeline(root: Path, opened: OpenStore) -> tuple[Templates, ModelChoice]:
     """Receive and embed phantoms in a store of their own, and give `opened` their trunk."""
     with get_context("spawn").Pool() as pool:
-        folder = scans.panoramics(root / "phantoms", pool, PANORAMICS)["jpeg"]
-        for path in scans.periapicals(root / "phantoms", pool, PERIAPICALS).iterdir():
+        folder = sample_scans.panoramics(root / "phantoms", pool, PANORAMICS)["jpeg"]
+        for path in sample_scans.periapicals(root / "phantoms", pool, PERIAPICALS).iterdir():
             path.rename(folder / f"whole-{path.name}")
     workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     with embedding.stored_crops(root, folder, workers) as (small, chosen):
@@ -212,6 +212,6 @@ def deliver_again(root: Path, opened: OpenStore) -> None:
     for number in range(BIG):
         path = folder / f"{number:05d}.png"
         path.write_bytes(b"%d" % number)
-        os.utime(path, (scans.LONG_AGO, scans.LONG_AGO))
+        os.utime(path, (sample_scans.LONG_AGO, sample_scans.LONG_AGO))
     deliver(folder, AGAIN, opened)
     plan_batch(AGAIN, opened)

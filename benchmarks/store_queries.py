@@ -91,7 +91,7 @@ def crops_by_filter(root: Path):
 
 def delivered_again(root: Path):
     """Plan and receive the folder of 10,000 files, of which none is new."""
-    from benchmarks.stores import default_settings
+    from benchmarks.temporary_stores import default_settings
     from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.stages.plan import plan_batch
