@@ -1,7 +1,7 @@
-"""What a large store costs to ask: `make bench-store [SCANS=1000000 EMBEDDINGS=100000]`.
+"""`make bench-store [SCANS=1000000 EMBEDDINGS=100000]`: queries of a large store.
 
-Makes a synthetic store of that size and one of a tenth, puts every question to both in fresh
-processes, and prints times and greatest resident memory side by side, with the bars.
+Makes a synthetic store of that size and one of a tenth, runs every query on both in new processes,
+and prints times and peak memory with their targets.
 """
 
 import importlib.metadata
@@ -20,68 +20,69 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import store_queries
-from benchmarks.store_queries import Answer, Question, ask, freshly
+from benchmarks.progress import log_step
+from benchmarks.store_queries import Measurement, Query, in_new_process, measure
 
 LEAST_SCANS, BYTES_PER_SCAN, BYTES_PER_EMBEDDING = 200_000, 1_000, 20_000
-REPEATS = 3  # of the two ways to load everything; they take turns
+REPEATS = 3  # of the ways to load everything, which alternate
 RATIO_BAR = 1.8
 VERSIONS = ("numpy", "pandas", "pyarrow", "duckdb")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A question, and the seconds that it may take in the large store."""
+    """A query, and its target in seconds on the large store."""
 
     what: str
-    question: Question
+    query: Query
     bar: float | None = None
 
 
 ROWS = [
-    Row("facts of one batch, pandas: its folder", store_queries.facts_of_night, 0.5),
-    Row("  the whole ledger, filtered, folders named", store_queries.facts_by_folder, 0.5),
-    Row("  the whole ledger, filtered by statistics", store_queries.facts_by_filter),
-    Row("facts of one batch's crops, by statistics", store_queries.crops_by_filter, 0.5),
-    Row("10,000 unchanged files: plan and receive", store_queries.delivered_again, 2),
-    Row("duplicates: look 1,000 scans up", store_queries.duplicates),
-    Row("load_features of one batch", store_queries.embeddings_of_night),
-    Row("all embeddings part by part", store_queries.streamed),
-    Row("one crop's pixels", store_queries.one_crop),
-    Row("nearest of one crop: first question", store_queries.nearest_first, 20),
-    Row("  second question", store_queries.nearest_again, 2),
-    Row("  each question, nothing kept", store_queries.nearest_streamed),
+    Row("ledger of one batch, pandas: its folder", store_queries.ledger_of_batch, 0.5),
+    Row("  the whole ledger, filtered by folder", store_queries.ledger_filtered_by_folder, 0.5),
+    Row("  the whole ledger, filtered by statistics", store_queries.ledger_filtered),
+    Row("facts of one batch's crops, by statistics", store_queries.crops_filtered, 0.5),
+    Row("10,000 unchanged files: plan and receive", store_queries.redeliver, 2),
+    Row("duplicates: look up 1,000 scans", store_queries.find_duplicates),
+    Row("load_features of one batch", store_queries.load_batch),
+    Row("all embeddings part by part", store_queries.iterate_embeddings),
+    Row("one crop's pixels", store_queries.read_crop),
+    Row("nearest of one crop: first search", store_queries.nearest_first, 20),
+    Row("  second search", store_queries.nearest_again, 2),
+    Row("  each search, nothing kept in memory", store_queries.nearest_streamed),
     Row("  the named query", store_queries.nearest_query, 20),
-    Row("catalog: open", store_queries.catalog_opened),
+    Row("catalog: open", store_queries.open_catalog),
     Row("catalog: count every batch", store_queries.batches_query),
-    Row("catalog: look-alikes of one batch", store_queries.look_alikes),
+    Row("catalog: look-alikes of one batch", store_queries.misfiled_query),
     Row("catalog: all checks", store_queries.all_checks),
 ]
 
 
 def main(scans: int = 1_000_000, embeddings: int = 100_000) -> None:
-    """Make the stores, ask, and print. Takes some minutes on two cores."""
+    """Make the stores, measure, and print. Takes some minutes on two cores."""
     require(scans, embeddings)
     with tempfile.TemporaryDirectory(prefix="dental-store-") as home:
         roots = [Path(home, "tenth"), Path(home, "full")]
         for root, share in zip(roots, (10, 1), strict=True):
             root.mkdir()
-            tell(f"making a store of {scans // share:,} scans")
-            seconds = freshly(made, root, scans // share, embeddings // share)
-            tell(f"  {seconds:.0f} s, {told(root)}")
+            log_step(f"making a store of {scans // share:,} scans")
+            seconds = in_new_process(make_store, root, scans // share, embeddings // share)
+            log_step(f"  {seconds:.0f} s, {describe_store(root)}")
         print(title(scans, embeddings))
-        Console(width=120).print(asked(roots))
-        Console(width=120).print(loaded(roots[1]))
+        Console(width=120).print(time_queries(roots))
+        Console(width=120).print(compare_loading(roots[1]))
 
 
-def made(root: Path, scans: int, embeddings: int) -> float:
-    """Imports TensorFlow, which the process that asks must not: its memory would be inherited."""
+def make_store(root: Path, scans: int, embeddings: int) -> float:
+    """Make a store, in a process of its own: importing TensorFlow takes memory."""
     from benchmarks import large_store_data
 
     return large_store_data.make(root, scans, embeddings)
 
 
 def require(scans: int, embeddings: int) -> None:
-    """Leave with a word when the sizes or the disk will not do."""
+    """Exit with a message when the sizes are too small or the disk is."""
     if scans < LEAST_SCANS or embeddings < 10:
         sys.exit(
             f"SCANS is {scans} and EMBEDDINGS is {embeddings}, expected {LEAST_SCANS} and 10 or "
@@ -92,66 +93,66 @@ def require(scans: int, embeddings: int) -> None:
         sys.exit(f"{free / 1e9:.1f} GB are free, about {needed / 1e9:.1f} needed; set TMPDIR.")
 
 
-def told(root: Path) -> str:
+def describe_store(root: Path) -> str:
     """Files and bytes of every table."""
-    words = []
+    texts = []
     for table in ("scans", "crops", "features", "labels"):
         sizes = [path.stat().st_size for path in Path(root, "store", table).rglob("*.parquet")]
-        words.append(f"{table} {len(sizes):,} parts of {sum(sizes) / 1e6:,.0f} MB")
-    return ", ".join(words)
+        texts.append(f"{table} {len(sizes):,} parts of {sum(sizes) / 1e6:,.0f} MB")
+    return ", ".join(texts)
 
 
-def asked(roots: list[Path]) -> Table:
-    """Every question at both sizes."""
-    table = Table(box=SIMPLE, title="Seconds, and greatest resident memory of the process in MB")
-    for heading in ("question", "a tenth", "MB", "full", "MB", "bar", ""):
-        table.add_column(heading, justify="left" if heading in ("question", "") else "right")
+def time_queries(roots: list[Path]) -> Table:
+    """The time and memory of every query at both sizes."""
+    table = Table(box=SIMPLE, title="Seconds, and peak memory of the process in MB")
+    for heading in ("query", "a tenth", "MB", "full", "MB", "bar", ""):
+        table.add_column(heading, justify="left" if heading in ("query", "") else "right")
     for row in ROWS:
-        tell(row.what.strip())
-        small, full = (ask(row.question, root) for root in roots)
+        log_step(row.what.strip())
+        small, full = (measure(row.query, root) for root in roots)
         met = row.bar is None or full.seconds < row.bar
         bar = "" if row.bar is None else f"< {row.bar:g} s"
-        table.add_row(row.what, *words(small), *words(full), bar, "" if met else "MISSED")
+        table.add_row(row.what, *cells(small), *cells(full), bar, "" if met else "MISSED")
     return table
 
 
-def words(answer: Answer) -> tuple[str, str]:
-    return f"{answer.seconds:.2f}", f"{answer.peak_mb:,.0f}"
+def cells(measured: Measurement) -> tuple[str, str]:
+    return f"{measured.seconds:.2f}", f"{measured.peak_mb:,.0f}"
 
 
-def loaded(root: Path) -> Table:
-    """`load_features` beside a plain script, in turns."""
+def compare_loading(root: Path) -> Table:
+    """`load_features` and a simple script, measured alternately."""
     ways = {
-        "pd.read_parquet and np.stack": store_queries.pandas_embeddings,
-        "load_features, float16": store_queries.embeddings16,
-        "load_features, float32": store_queries.embeddings32,
+        "pd.read_parquet and np.stack": store_queries.load_with_pandas,
+        "load_features, float16": store_queries.load_float16,
+        "load_features, float32": store_queries.load_float32,
     }
-    answers: dict[str, list[Answer]] = {way: [] for way in ways}
+    measured: dict[str, list[Measurement]] = {way: [] for way in ways}
     for _ in range(REPEATS):
-        for way, question in ways.items():
-            tell(way)
-            answers[way].append(ask(question, root))
+        for way, query in ways.items():
+            log_step(way)
+            measured[way].append(measure(query, root))
     table = Table(
         "all embeddings", "s", "MB", "times as fast", "bar", "", box=SIMPLE, title="Medians"
     )
-    plain = answers["pd.read_parquet and np.stack"]
-    for way, mine in answers.items():
+    plain = measured["pd.read_parquet and np.stack"]
+    for way, mine in measured.items():
         pairs = zip(plain, mine, strict=True)
         ratio = median(theirs.seconds / ours.seconds for theirs, ours in pairs)
-        barred = way.endswith("float16")
+        has_bar = way.endswith("float16")
         table.add_row(
             way,
             f"{median(each.seconds for each in mine):.2f}",
             f"{median(each.peak_mb for each in mine):,.0f}",
             f"{ratio:.2f}",
-            f"≥ {RATIO_BAR}" if barred else "",
-            "MISSED" if barred and ratio < RATIO_BAR else "",
+            f"≥ {RATIO_BAR}" if has_bar else "",
+            "MISSED" if has_bar and ratio < RATIO_BAR else "",
         )
     return table
 
 
 def title(scans: int, embeddings: int) -> str:
-    """What it was measured on."""
+    """A description of the stores and of this machine."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
     return (
         f"{scans:,} scans and {embeddings:,} embeddings, synthetic, files in the page cache. "
@@ -160,11 +161,6 @@ def title(scans: int, embeddings: int) -> str:
     )
 
 
-def tell(doing: str) -> None:
-    """Say what takes so long, apart from the results."""
-    print(f"… {doing}", file=sys.stderr, flush=True)
-
-
-# Fresh processes import this module too.
+# New processes import this module too.
 if __name__ == "__main__":
     typer.run(main)

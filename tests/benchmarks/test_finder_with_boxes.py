@@ -71,8 +71,8 @@ def test_learning_begins_with_the_finder_of_the_package(monkeypatch):
     monkeypatch.setattr(benchmark, "LEARNING_RATE", 0.0)
     phantom = benchmark.draw(7)
     scan = Scan(Path("a.jpg"), "a", phantom.pixels, phantom.teeth)
-    model = benchmark.learned(
-        benchmark.WAYS[-1],
+    model = benchmark.fine_tuned(
+        benchmark.VARIANTS[-1],
         *[list(benchmark.examples(scan, np.random.default_rng(0)))] * 2,
     )
     places = tooth_finder.find_teeth(scan.pixels)
@@ -87,11 +87,11 @@ def test_no_panoramic_is_measured_by_a_finder_that_learned_from_its_group(monkey
 
     monkeypatch.setattr(benchmark, "examples", lambda scan, random: [scan])
     monkeypatch.setattr(benchmark, "of_phantom", lambda seed, random: [])
-    monkeypatch.setattr(benchmark, "learned", lambda way, real, phantoms: real)
+    monkeypatch.setattr(benchmark, "fine_tuned", lambda variant, real, phantoms: real)
     monkeypatch.setattr(benchmark, "found_by", found_by)
     scans = [Scan(Path(), group, np.zeros((8, 16), np.uint8), BOX) for group in "aabcddef"]
-    for way in benchmark.WAYS:
-        found = benchmark.compared(scans, 3)[way.name]
+    for variant in benchmark.VARIANTS:
+        found = benchmark.compare(scans, 3)[variant.name]
         assert [chr(int(places[0, 0])) for places in found] == list("aabcddef")
 
 
