@@ -105,18 +105,18 @@ bench-drift: $(VENV)/dev-ready ## measure how small a change of how many scans d
 	@$(RUN) -m benchmarks.drift
 
 bench-finder: $(VENV)/dev-ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/ [FOLDS=5]
-	@$(RUN) -m benchmarks.finder
-	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.boxes,:)
+	@$(RUN) -m benchmarks.tooth_finder
+	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.finder_with_boxes,:)
 
 bench-hits: $(VENV)/dev-ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
-	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.hits
+	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.finding_hits
 
 bench-store: $(VENV)/dev-ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
-	@$(RUN) -m benchmarks.store $(if $(SCANS),--scans $(SCANS)) \
+	@$(RUN) -m benchmarks.large_store $(if $(SCANS),--scans $(SCANS)) \
 		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
 bench-scale: $(VENV)/dev-ready ## measure what a scan costs, and estimate 1, 10 and 100 million
-	@$(RUN) -m benchmarks.scale
+	@$(RUN) -m benchmarks.cost_per_scan
 
 # Modules whose functions users import; the API pages are made of them.
 API := pipeline.store.features pipeline.store.neighbours pipeline.store.catalog

@@ -1,5 +1,6 @@
-"""How fast and how small, as ratios against plain references measured within the same run.
+"""Benchmarks of speed and size, as ratios to simple references measured in the same run.
 
-Times of different machines and hours do not compare; ratios of two things that took turns on the
-same machine do. Nothing here asserts: a row under its bar is marked, and the exit status stays 0.
+Times from different machines or hours cannot be compared; ratios of two alternating measurements on
+one machine can. Nothing here asserts: a result that misses its target is marked, and the exit
+status stays 0.
 """

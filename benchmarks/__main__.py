@@ -1,7 +1,7 @@
-"""`python -m benchmarks`: measure everything and print one table. `make bench` does that."""
+"""`make bench`: measure receiving, embedding and the whole flow, and print one table."""
 
-# Worker processes import this module too: anything slow is imported in the parent alone.
+# Worker processes import this module too, so slow imports happen in the parent only.
 if __name__ == "__main__":
-    from benchmarks.session import main
+    from benchmarks.run_all import main
 
     main()

@@ -1,7 +1,7 @@
-"""Two ways of doing the same work, taking turns, and how they compare.
+"""Compare two ways of doing the same work, measured alternately.
 
-Noise that lasts longer than a pair hits both sides of it, so the ratio is taken pair by pair and
-its median counts.
+Noise that lasts longer than a pair affects both of its sides, so ratios are taken pair by pair, and
+their median is reported.
 """
 
 import gc
@@ -13,7 +13,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """The values of some repeats."""
+    """The values of several repeats."""
 
     values: tuple[float, ...]
 
@@ -32,7 +32,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table."""
+    """One row of the table: what was measured, for ours and for the reference."""
 
     what: str
     unit: str
@@ -44,8 +44,8 @@ class Comparison:
     met: bool
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """How many seconds `work` takes."""
+def seconds_of(work: Callable[[], object]) -> float:
+    """The seconds that `work` takes."""
     gc.collect()
     started = time.perf_counter()
     work()
@@ -60,10 +60,10 @@ def rates(
     bar: float,
     repeats: int,
 ) -> Comparison:
-    """Compare things done per second; the median ratio should reach `bar`.
+    """Compare rates; the median ratio of ours to the reference should reach `bar`.
 
-    `count` is how many things one repeat does, and their name. Both sides return the seconds of
-    one repeat, so that each leaves its own preparation out.
+    `count` is the number of items in one repeat and their name. `ours` and the reference return the
+    seconds of one repeat, so that each can exclude its own preparation.
     """
     number, things = count
     against, theirs = reference
@@ -84,7 +84,7 @@ def rates(
 def sizes(
     what: str, unit: str, ours: float, reference: tuple[str, Sequence[float]], bar: float
 ) -> Comparison:
-    """Compare sizes, which do not vary: ours should stay within `bar`, of the unit itself."""
+    """Compare sizes, which do not vary; ours should be at most `bar` units."""
     against, theirs = reference
     return Comparison(
         what,

@@ -1,7 +1,7 @@
-"""What a Dask cluster costs per part, and what a second worker gives: `make bench-dask`.
+"""`make bench-dask`: the overhead of a Dask cluster per part, and the gain of a second worker.
 
-Scheduler and workers are of this machine, so two workers share its cores with each other: each has
-one decoding process and one thread for the network.
+Scheduler and workers run on this machine and share its cores; each worker has one decoding process
+and one thread for the network.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks import scans
-from benchmarks.comparison import clocked
+from benchmarks import sample_scans
+from benchmarks.comparison import seconds_of
 from flows import prefect_server
 from flows.prefect_environment import set_prefect_environment
 from pipeline import config
@@ -34,13 +34,13 @@ from pipeline.store.open_store import OpenStore, open_for_writing
 
 SCANS, PART_SIZE, REPEATS, EMPTY_PARTS = 480, 30, 3, 40
 ONE_CORE = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-SERVER_WRITES_SECONDS = 5  # what Prefect's server was told, before its database is removed
+SERVER_WRITES_SECONDS = 5  # Prefect's server finishes writing before its database is removed
 LOOPBACK = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 
 
 @dataclass(frozen=True)
 class Nothing(PartWork):
-    """A part without work, so that all of its time is the scheduler's."""
+    """A part without work, so that all of its time is overhead."""
 
     stage, needs = "nothing", ""
 
@@ -49,7 +49,7 @@ class Nothing(PartWork):
 
 
 def main() -> None:
-    """Measure, and print some lines. Takes some minutes on two cores."""
+    """Measure and print. Takes some minutes on two cores."""
     with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, Loopback() as loopback:
         loopback.add_worker("ONE=1 BOTH=1")
         loopback.add_worker("BOTH=1")
@@ -57,7 +57,7 @@ def main() -> None:
         set_prefect_environment(opened.settings)
         prefect_server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
-            folder = scans.periapicals(Path(root), pool, SCANS)
+            folder = sample_scans.periapicals(Path(root), pool, SCANS)
         compare_workers(Path(root), folder, loopback.address)
         prefect_server.wait()
         for runner in ("threads", "dask"):
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def compare_workers(root: Path, folder: Path, address: str) -> None:
-    """Print what two workers take against one, in turns; in a first turn both import."""
+    """Print the times of one and of two workers, measured alternately after a warm-up."""
     seconds(root / "warm", folder, address, "BOTH")
     pairs = [
         tuple(seconds(root / f"{number}-{who}", folder, address, who) for who in ("ONE", "BOTH"))
@@ -77,12 +77,12 @@ def compare_workers(root: Path, folder: Path, address: str) -> None:
     for stage in ("receive", "embed"):
         one, both = ([turn[who][stage] for turn in pairs] for who in (0, 1))
         ratio = median(first / second for first, second in zip(one, both, strict=True))
-        words = f"{median(one):.1f} s by one worker, {median(both):.1f} s by two"
-        print(f"  {stage} {words}: {ratio:.2f} times as fast", flush=True)
+        times = f"{median(one):.1f} s by one worker, {median(both):.1f} s by two"
+        print(f"  {stage} {times}: {ratio:.2f} times as fast", flush=True)
 
 
 class Loopback:
-    """A scheduler of this machine alone, and its workers."""
+    """A scheduler that listens on this machine only, and its workers."""
 
     def __enter__(self) -> "Loopback":
         with socket.socket() as free:
@@ -107,9 +107,9 @@ class Loopback:
             process_.wait()
 
 
-def store_at(root: Path, runner: str, address: str, takes: str = "") -> OpenStore:
-    """A store for one run, whose parts take one of what a worker offers."""
-    resources = {takes: 1.0} if takes else {}
+def store_at(root: Path, runner: str, address: str, resource: str = "") -> OpenStore:
+    """A store for one run, whose parts need a resource that workers offer."""
+    resources = {resource: 1.0} if resource else {}
     settings = config.load(
         store=str(root / "store"),
         private=root / "private",
@@ -122,9 +122,9 @@ def store_at(root: Path, runner: str, address: str, takes: str = "") -> OpenStor
     return open_for_writing(settings)
 
 
-def seconds(root: Path, folder: Path, address: str, takes: str) -> dict[str, float]:
+def seconds(root: Path, folder: Path, address: str, resource: str) -> dict[str, float]:
     """Seconds by stage of one run."""
-    opened = store_at(root, "dask", address, takes)
+    opened = store_at(root, "dask", address, resource)
     map = partial(without_prefect, opened.settings)
     summary = run_batch(opened, deliver(folder, "bench", opened), map)
     if summary.failures:
@@ -135,7 +135,7 @@ def seconds(root: Path, folder: Path, address: str, takes: str) -> dict[str, flo
 def without_prefect(
     settings: config.Settings, stage: str, work: StageRun, numbers: Sequence[int]
 ) -> list[object]:
-    """The map of the flows without Prefect's tasks."""
+    """Map over parts as the flows do, without Prefect's tasks."""
     from flows.part_tasks import executor_of
 
     with executor_of(settings, work) as (do, at_once), ThreadPoolExecutor(at_once) as pool:
@@ -143,7 +143,7 @@ def without_prefect(
 
 
 def overhead(opened: OpenStore, runner: str, address: str) -> float:
-    """Seconds that one part without work takes as a task of a flow; the first ones are left out."""
+    """Seconds of one part without work as a task of a flow, after a warm-up."""
     from prefect import flow
 
     from flows.part_tasks import as_tasks
@@ -153,7 +153,7 @@ def overhead(opened: OpenStore, runner: str, address: str) -> float:
     @flow(name="nothing")
     def empty() -> float:
         as_tasks("nothing", work, range(5))
-        return clocked(lambda: as_tasks("nothing", work, range(EMPTY_PARTS))) / EMPTY_PARTS
+        return seconds_of(lambda: as_tasks("nothing", work, range(EMPTY_PARTS))) / EMPTY_PARTS
 
     with environment(DENTAL_RUNNER=runner, DENTAL_DASK__ADDRESS=address):
         return empty()

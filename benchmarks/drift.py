@@ -1,15 +1,14 @@
-"""`make bench-drift`: how often drift is found, by what changed and in how many scans.
+"""`make bench-drift`: how often drift is detected, by kind of change and number of scans.
 
-Periapical phantoms of one patient each are drawn once, as they are and changed, and embedded with
-the trunk of your settings. References and batches are drawn from them again and again, never the
-same phantom on both sides; the row "nothing" is the false-alarm rate.
+Periapical phantoms, one per patient, are drawn once, unchanged and changed, and embedded with the
+trunk of your settings. References and batches are sampled from them repeatedly, never with the same
+phantom on both sides; the row "nothing" is the false-alarm rate.
 
-Nothing measured on phantoms says how well anything works on real radiographs.
+Results on phantoms are no evidence of how well this works on real radiographs.
 """
 
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
+from benchmarks.progress import log_step
 from pipeline import config
 from pipeline.imaging.crops import cut
 from pipeline.imaging.frame import Frame
@@ -43,7 +43,7 @@ REPEATS, UNCHANGED_REPEATS = 100, 500
 
 
 def contrast(share: float) -> Callable[[np.ndarray], np.ndarray]:
-    """That of the middle greys. Black and white stay: their vanishing alone would tell."""
+    """Change the contrast of the middle greys only: missing black or white is easily detected."""
     grey = np.arange(256) / 255
     curve = grey - (share - 1) * np.sin(2 * np.pi * grey) / (2 * np.pi)
     levels = np.rint(255 * curve).astype(np.uint8)
@@ -51,7 +51,7 @@ def contrast(share: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def blur(share: float) -> Callable[[np.ndarray], np.ndarray]:
-    """A Gaussian whose deviation is a share of the width."""
+    """Blur by a Gaussian whose standard deviation is a share of the width."""
     return lambda pixels: cv2.GaussianBlur(pixels, (0, 0), share * pixels.shape[1])
 
 
@@ -66,7 +66,7 @@ RATES = {"findings 20 % → 60 %": 0.6, "findings 20 % → 100 %": 1.0}
 
 
 def drawn(seed: int, recipe: config.Recipe) -> list[tuple[np.ndarray, dict[str, float]]]:
-    """One phantom under every change: the crop, uint8 (side, side), and its quality facts."""
+    """One phantom with every change: the crop, uint8 (side, side), and its quality measures."""
     phantom = draw_periapical(seed, HEIGHT, abnormal=is_abnormal(seed))
     pixels, found = to_eight_bits(phantom.pixels, BITS), []
     for change in CHANGES.values():
@@ -82,12 +82,12 @@ def is_abnormal(seed: int) -> bool:
 
 
 def populations(pool: Pool, settings: config.Settings) -> dict[str, Sample]:
-    """All phantoms under every change, as drift compares them."""
-    tell(f"drawing {PHANTOMS} phantoms")
+    """All phantoms with every change, as samples for the comparison."""
+    log_step(f"drawing {PHANTOMS} phantoms")
     orders = [(seed, settings.recipe) for seed in range(PHANTOMS)]
     phantoms = pool.starmap(drawn, orders, 8)
-    tell("embedding")
-    # TensorFlow's threads would only be in the way before.
+    log_step("embedding")
+    # Imported this late because TensorFlow's threads would slow the drawing.
     from pipeline.model.network import Embedder, build
 
     embed = Embedder(build(settings.trunk, settings.recipe.side)).embed
@@ -104,12 +104,12 @@ def populations(pool: Pool, settings: config.Settings) -> dict[str, Sample]:
 def reference_and_batch(
     found: dict[str, Sample], name: str, size: int, random: np.random.Generator
 ) -> tuple[Sample, Sample]:
-    """A reference as it always is, and a batch under a change, of other phantoms."""
+    """An unchanged reference, and a batch of other phantoms with a change."""
     order = random.permutation(PHANTOMS)
-    ill, well = order[order % 2 == 1], order[order % 2 == 0]
+    abnormal, normal = order[order % 2 == 1], order[order % 2 == 0]
     usual, now = round(ABNORMAL * REFERENCE), round(RATES.get(name, ABNORMAL) * size)
-    reference = np.concatenate([ill[:usual], well[: REFERENCE - usual]])
-    batch = np.concatenate([ill[usual:][:now], well[REFERENCE - usual :][: size - now]])
+    reference = np.concatenate([abnormal[:usual], normal[: REFERENCE - usual]])
+    batch = np.concatenate([abnormal[usual:][:now], normal[REFERENCE - usual :][: size - now]])
     population = found.get(name, found["nothing"])
     return _rows(found["nothing"], reference), _rows(population, batch)
 
@@ -119,15 +119,11 @@ def _rows(sample: Sample, numbers: np.ndarray) -> Sample:
 
 
 def alarms(found: dict[str, Sample], name: str, size: int, repeats: int) -> int:
-    """How many of so many batches raise an alarm."""
+    """How many of `repeats` batches raise an alarm."""
     random = np.random.default_rng(size)
     pairs = (reference_and_batch(found, name, size, random) for _ in range(repeats))
     least = (compare(*pair, DEALS, seed)[0].p_value for seed, pair in enumerate(pairs))
     return sum(p_value <= ALARM_RATE for p_value in least)
-
-
-def tell(doing: str) -> None:
-    print(f"… {doing}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -141,7 +137,7 @@ def main() -> None:
         table.add_column(f"{size} scans", justify="right")
     unchanged = 0
     for name in (*CHANGES, *RATES):
-        tell(name)
+        log_step(name)
         repeats = UNCHANGED_REPEATS if name == "nothing" else REPEATS
         counts = [alarms(found, name, size, repeats) for size in SIZES]
         unchanged = sum(counts) if name == "nothing" else unchanged
@@ -151,8 +147,8 @@ def main() -> None:
     low, high = binomtest(unchanged, total).proportion_ci(0.95, "wilson")
     print(
         f"False alarms: {unchanged} of {total}, {unchanged / total:.2%} ({low:.2%} to {high:.2%}). "
-        f"References of {REFERENCE} patients. Phantoms are synthetic pictures and no evidence of "
-        f"anything. Measured in {time.monotonic() - started:.0f} s."
+        f"References of {REFERENCE} patients. Phantoms are synthetic images and no "
+        f"evidence about real ones. Measured in {time.monotonic() - started:.0f} s."
     )
 
 

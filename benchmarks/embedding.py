@@ -1,7 +1,7 @@
-"""Embedding a stored part against the bare trunk, and what a stored row takes on the disk.
+"""Compare embedding a stored part with calling the trunk only, and the size of stored rows.
 
 Ours reads the crops part, embeds, checks, packs and writes the features part; the reference calls
-the same traced network on the same crops in memory and throws the result away.
+the same traced network on the same crops in memory and discards the result.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.comparison import Comparison, clocked, rates, sizes
-from benchmarks.stores import BATCH, fresh_store, planned_parts
+from benchmarks.comparison import Comparison, rates, seconds_of, sizes
+from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
 from pipeline import schemas
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.workers.pool import WorkerPool
@@ -33,7 +33,7 @@ EMBEDDING_BAR, BYTES_BAR = 0.85, 12_000
 def stored_crops(
     root: Path, folder: Path, workers: WorkerPool
 ) -> Iterator[tuple[OpenStore, ModelChoice]]:
-    """A store that has received the batch in `folder`, one part, and embedded nothing."""
+    """A store in which the batch in `folder` was received as one part and not embedded."""
     with fresh_store(root, folder) as opened:
         chosen = choose_models(opened.settings, opened.store)
         planned_parts(opened)
@@ -43,22 +43,24 @@ def stored_crops(
 
 
 def compare(opened: OpenStore, chosen: ModelChoice, repeats: int) -> Comparison:
-    """Crops embedded per second; the features of the last repeat stay in the store."""
+    """Crops embedded per second; the features of the last repeat remain in the store."""
     store, ready = opened.store, embedder(opened.store, chosen)
     crops = pixels_of(opened, chosen)
-    # Padded before the clock starts: another batch size would be another trace.
+    # Padded before timing: another batch size would be traced again.
     padded = np.pad(crops, [(0, -len(crops) % ROWS), (0, 0), (0, 0), (0, 0)])
 
     def ours() -> float:
         store.remove(chosen.features.part(BATCH, PART))
-        return clocked(lambda: embed_part(store, BATCH, PART, chosen, ready.embed, lambda _: None))
+        return seconds_of(
+            lambda: embed_part(store, BATCH, PART, chosen, ready.embed, lambda _: None)
+        )
 
-    def bare() -> None:
+    def call_trunk() -> None:
         for start in range(0, len(padded), ROWS):
             ready.model.predict_on_batch(padded[start : start + ROWS])
 
     def reference() -> float:
-        return clocked(bare)
+        return seconds_of(call_trunk)
 
     ours(), reference()
     return rates(
@@ -81,10 +83,10 @@ def pixels_of(opened: OpenStore, chosen: ModelChoice) -> np.ndarray:
 
 
 def compare_sizes(opened: OpenStore, chosen: ModelChoice, root: Path) -> Comparison:
-    """Bytes of a stored features row, beside what pandas makes of the same vectors as float32."""
+    """Bytes of a stored features row, and of the same vectors written by pandas as float32."""
     name = chosen.features.part(BATCH, PART)
     ids = read_part(opened.store, name, schemas.features(chosen.width), ["crop_id"])["crop_id"]
-    # From the network itself: values read back from float16 would pack better than a script's.
+    # Embedded again: values read back from float16 compress better than those of a script.
     model, crops = embedder(opened.store, chosen).model, pixels_of(opened, chosen)
     vectors = np.concatenate(list(in_batches(model, crops)))
     plain = pd.DataFrame({"crop_id": ids.to_pylist(), "embedding": list(vectors)})
@@ -92,4 +94,4 @@ def compare_sizes(opened: OpenStore, chosen: ModelChoice, root: Path) -> Compari
     plain.to_parquet(file)
     ours = opened.store.local_path(name).stat().st_size / len(plain)
     reference = "pandas, float32 lists", [file.stat().st_size / len(plain)]
-    return sizes("features row on the disk", "bytes", ours, reference, BYTES_BAR)
+    return sizes("features row on disk", "bytes", ours, reference, BYTES_BAR)

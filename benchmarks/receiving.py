@@ -1,7 +1,7 @@
-"""Receiving a batch against decoding its files and doing nothing else.
+"""Compare receiving a batch with decoding its files only.
 
-Ours reads, hashes, decodes, cuts the crops and stores all of it; the reference reads the bytes and
-decodes them in as many processes, and returns nothing. Both pools are warm.
+Ours reads, hashes, decodes, crops and stores; the reference reads and decodes in as many processes
+and returns nothing. Both pools are warmed up.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.comparison import Comparison, clocked, rates
-from benchmarks.stores import BATCH, fresh_store, planned_parts
+from benchmarks.comparison import Comparison, rates, seconds_of
+from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.list_files import list_batch
 from pipeline.ingest.workers.pool import WorkerPool
@@ -27,7 +27,7 @@ BAR = 0.75
 def compare(
     what: str, folder: Path, root: Path, pools: tuple[WorkerPool, Pool], repeats: int
 ) -> Comparison:
-    """Scans received per second, of the batch in `folder`."""
+    """Scans of the batch in `folder` received per second."""
     workers, pool = pools
     files = [os.path.join(os.fsencode(folder), scan.path) for scan in list_batch(folder).scans]
 
@@ -35,14 +35,14 @@ def compare(
         return received(folder, root, workers)
 
     def reference() -> float:
-        return clocked(lambda: pool.map(bare_decode, files, chunksize=1))
+        return seconds_of(lambda: pool.map(bare_decode, files, chunksize=1))
 
-    ours(), reference()  # warms both pools and the disk's cache
+    ours(), reference()  # warms up both pools and the page cache
     return rates(what, (len(files), "scans"), ours, (AGAINST, reference), BAR, repeats)
 
 
 def received(folder: Path, root: Path, workers: WorkerPool) -> float:
-    """Seconds to receive every part of the batch; planning is left out."""
+    """Seconds to receive every part of the batch, without planning."""
     with fresh_store(root, folder) as opened:
         parts = planned_parts(opened)
         receiver = Receiver(
@@ -53,11 +53,11 @@ def received(folder: Path, root: Path, workers: WorkerPool) -> float:
             AcceptedInStore(opened.store, DeliveryLists(opened.private, BATCH).file_sizes()),
             lambda _: None,
         )
-        return clocked(lambda: [receiver.receive_part(number) for number in parts])
+        return seconds_of(lambda: [receiver.receive_part(number) for number in parts])
 
 
 def one_thread() -> None:
-    """What the pipeline's own workers do, so that both pools use the cores alike."""
+    """Do as the pipeline's workers do, so that both pools use the cores in the same way."""
     cv2.setNumThreads(1)
 
 

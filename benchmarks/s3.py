@@ -1,7 +1,7 @@
-"""Receiving and embedding on S3 with 50 ms more per request, against the same without: `bench-s3`.
+"""`make bench-s3`: receiving and embedding on S3 with 50 ms per request and without.
 
-Inbox and store lie on a real S3 API on the loopback, in a process that shares this machine's cores.
-A whole part is fetched, worked on and written as in a run, locks and fences included.
+Inbox and store are on a real S3 API on the loopback, in a process that shares this machine's cores.
+A whole part is fetched, processed and written as in a run, with its locks.
 """
 
 import multiprocessing
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import scans, table
-from benchmarks.comparison import Comparison, clocked, rates
-from benchmarks.stores import BATCH, planned_parts
+from benchmarks import result_table, sample_scans
+from benchmarks.comparison import Comparison, rates, seconds_of
+from benchmarks.temporary_stores import BATCH, planned_parts
 from pipeline import config
 from pipeline.ingest.batch_folder import folder_at
 from pipeline.ingest.workers.pool import WorkerPool
@@ -39,24 +39,24 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, S3Server() as server:
             os.environ.update(server.environment)
             with multiprocessing.get_context("spawn").Pool() as pool:
-                put_on_s3(scans.panoramics(Path(root), pool, SCANS)["png"])
+                put_on_s3(sample_scans.panoramics(Path(root), pool, SCANS)["png"])
             opened = store_at(Path(root))
             rows = [receiving(opened, workers, server), embedding(opened, workers, server)]
-            table.show(rows)
+            result_table.show(rows)
     finally:
         workers.close()
-    print(table.machine(count))
+    print(result_table.describe_machine(count))
 
 
 def put_on_s3(folder: Path) -> None:
-    """The scans of a folder, in the inbox."""
+    """Copy the scans of a folder to the inbox."""
     objects = folder_at(INBOX).objects
     for path in sorted(folder.iterdir()):
         objects.put(path.name, path.read_bytes())
 
 
 def store_at(root: Path) -> OpenStore:
-    """A store on S3 to which the inbox was delivered, one part, with the default settings."""
+    """A store on S3 with the inbox as its batch of one part, with the default settings."""
     groups = {"recipe": config.Recipe(), "trunk": config.Trunk(), "head": config.Head()}
     settings = config.load(store=f"s3://{BUCKET}/store", private=root / "private", **groups)
     opened = open_for_writing(settings)
@@ -73,7 +73,7 @@ def receiving(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Compa
             opened.store.remove_all(folder)
         return of_one_part(Receive, opened, workers)
 
-    received()  # warms the workers
+    received()  # warms up the workers
     return compared("receive: phantom panoramics", (SCANS, "scans"), received, server)
 
 
@@ -93,7 +93,7 @@ def embedding(opened: OpenStore, workers: WorkerPool, server: S3Server) -> Compa
 def compared(
     what: str, count: tuple[int, str], work: Callable[[], float], server: S3Server
 ) -> Comparison:
-    """The same work with and without the delay, in turns."""
+    """Compare work with and without the delay, alternately."""
 
     def delayed() -> float:
         server.control(f"delay/{DELAY}")
@@ -106,23 +106,23 @@ def compared(
 
 
 def of_one_part(work: type[PartWork], opened: OpenStore, workers: WorkerPool) -> float:
-    """Seconds that a run's work on its only part takes; what a run makes once is left out."""
+    """Seconds of the work on the only part, without what a run prepares once."""
     with one_run(opened, workers) as tools:
-        return clocked(lambda: work(tools.job)(0, lambda _: None))
+        return seconds_of(lambda: work(tools.job)(0, lambda _: None))
 
 
 @contextmanager
 def one_run(opened: OpenStore, workers: WorkerPool) -> Iterator[Resources]:
-    """What a run has made by the time it works on a part."""
+    """The resources that a run has prepared when it works on a part."""
     chosen = choose_models(opened.settings, opened.store)
     with batch_lock(opened.store, BATCH):
         job = job_for(begin_run(opened.store, BATCH), BATCH, opened, chosen)
         tools = resources_for(job, opened)
         tools.workers = workers
         if opened.store.names("crops"):
-            assert tools.embed  # the trunk, read and tried
+            assert tools.embed  # the trunk, loaded and checked
         yield tools
-        del tools.workers  # they serve the next run too
+        del tools.workers  # used by the next run, too
         release_resources(job)
 
 

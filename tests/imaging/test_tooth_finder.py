@@ -106,7 +106,7 @@ def test_the_teeth_of_an_augmented_view_move_with_its_pixels():
 
 @pytest.mark.skipif(DATA is None, reason="DENTAL_TEST_DATA names no folder with opg/")
 def test_nine_of_ten_annotated_teeth_of_real_panoramics_are_found():
-    from benchmarks.finder import found_teeth, scans
+    from benchmarks.tooth_finder import found_teeth, scans
 
     found = [
         found_teeth(scan, tooth_finder.find_teeth(scan.pixels)) for scan in scans(Path(DATA, "opg"))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.numbering import guessed
+from benchmarks.tooth_numbering import guessed
 from pipeline.imaging import tooth_finder, tooth_numbering
 from pipeline.phantoms import draw_panoramic
 from pipeline.phantoms.views import drawn

@@ -1,7 +1,7 @@
-"""Reading scans in worker processes against the same work in as many threads of one process.
+"""Compare reading scans in worker processes with the same work in as many threads.
 
-What the processes cost is the way of the crops from one memory into another.
-Threads cost nothing of the kind, and one crash or hang among them ends everything.
+Processes pay for copying crops from one memory to another. Threads do not, but one that crashes or
+hangs ends the run.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.comparison import Comparison, clocked, rates
+from benchmarks.comparison import Comparison, rates, seconds_of
 from pipeline.config import Quality, Recipe, Settings
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import list_batch
@@ -22,17 +22,17 @@ BAR = 0.9
 
 
 def compare(what: str, folder: Path, workers: WorkerPool, repeats: int) -> Comparison:
-    """Scans read and cut per second, of the batch in `folder`; nothing is stored."""
+    """Scans of the batch in `folder` read and cropped per second; nothing is stored."""
     orders, threads = orders_for(folder), ThreadPoolExecutor(workers.count)
-    cv2.setNumThreads(1)  # as in the workers, so that both use the cores alike
+    cv2.setNumThreads(1)  # as in the workers, so that both use the cores in the same way
 
     def ours() -> float:
-        return clocked(lambda: count_crops(workers.map(read_scan, orders)))
+        return seconds_of(lambda: count_crops(workers.map(read_scan, orders)))
 
     def reference() -> float:
-        return clocked(lambda: count_crops(threads.map(read_scan, orders)))
+        return seconds_of(lambda: count_crops(threads.map(read_scan, orders)))
 
-    # Decoders are listened to on standard error, which several threads at once leave elsewhere.
+    # Reading captures standard error by redirecting it, and parallel threads leave it redirected.
     terminal = os.dup(2)
     with threads:
         ours(), reference()
@@ -43,7 +43,7 @@ def compare(what: str, folder: Path, workers: WorkerPool, repeats: int) -> Compa
 
 
 def orders_for(folder: Path) -> list[Order]:
-    """Every scan of a batch, with the default settings."""
+    """What to read: every scan of a batch, with the default settings."""
     settings = Settings()
     limits = settings.pixel_limit, settings.scan_memory_mb * 2**20 // 4, False
     scans = list_batch(folder).scans
@@ -51,5 +51,5 @@ def orders_for(folder: Path) -> list[Order]:
 
 
 def count_crops(reads) -> int:
-    """Take in results as they come, keeping none, as a stage does."""
+    """Consume results one by one without keeping them, as a stage does."""
     return sum(len(read.crops) for read in reads if isinstance(read, Read))

@@ -1,15 +1,15 @@
-"""One run of all measurements."""
+"""Measure receiving, worker processes, embedding and the whole flow, one after the other."""
 
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from benchmarks import processes, receiving, scans, table
+from benchmarks import receiving, result_table, sample_scans, worker_processes
 from benchmarks.comparison import Comparison
+from benchmarks.progress import log_step
 from pipeline import config
 from pipeline.ingest.workers.pool import WorkerPool
 
@@ -30,53 +30,48 @@ def main() -> None:
             measure(Path(root), workers, pool)
     finally:
         workers.close()
-    print(table.machine(count))
-    print(f"Measured in {time.monotonic() - started:.0f} s. Phantoms are synthetic pictures.")
+    print(result_table.describe_machine(count))
+    print(f"Measured in {time.monotonic() - started:.0f} s. Phantoms are synthetic images.")
 
 
 def measure(root: Path, workers: WorkerPool, pool: Pool) -> None:
-    """All rows, in the order of the pipeline."""
-    tell("drawing phantoms")
-    folders = scans.panoramics(root, pool, PANORAMICS)
-    periapicals = scans.periapicals(root, pool, PERIAPICALS)
+    """Print all rows, in the order of the pipeline."""
+    log_step("drawing phantoms")
+    folders = sample_scans.panoramics(root, pool, PANORAMICS)
+    periapicals = sample_scans.periapicals(root, pool, PERIAPICALS)
     rows = receive(root, folders, workers, pool)
 
-    # TensorFlow's threads would only be in the way before.
-    tell("importing TensorFlow")
+    # Imported this late because TensorFlow's threads would disturb what is measured before.
+    log_step("importing TensorFlow")
     from benchmarks import embedding
-    from benchmarks.flow import Flow
+    from benchmarks.whole_flow import Flow
 
-    tell("embedding")
+    log_step("embedding")
     with embedding.stored_crops(root, folders["png"], workers) as (opened, chosen):
         rows.append(embedding.compare(opened, chosen, REPEATS))
         size = embedding.compare_sizes(opened, chosen, root)
-    tell("whole flow")
+    log_step("whole flow")
     flow = Flow(periapicals, root, workers)
     rows += [flow.compare(REPEATS), size]
-    table.show(rows)
-    table.show_stages(flow.where())
+    result_table.show(rows)
+    result_table.show_stages(flow.seconds_by_stage())
 
 
 def receive(
     root: Path, folders: dict[str, Path], workers: WorkerPool, pool: Pool
 ) -> list[Comparison]:
-    """The rows on receiving: phantoms, and real scans when there are any."""
+    """The rows about receiving: phantoms, and real scans if available."""
     batches = [(f"receive: phantoms as {form}", folder) for form, folder in folders.items()]
-    if real := scans.real_panoramics():
+    if real := sample_scans.real_panoramics():
         batches.append(("receive: real panoramics with boxes", real))
     else:
-        tell(f"no real scans: {scans.REAL} names no folder with a sub-folder opg")
+        log_step(f"no real scans: set {sample_scans.REAL} to a folder with a sub-folder opg")
     rows = []
     for what, folder in batches:
-        tell(what)
+        log_step(what)
         rows.append(receiving.compare(what, folder, root, (workers, pool), REPEATS))
     for form, folder in folders.items():
         what = f"worker processes: phantoms as {form}"
-        tell(what)
-        rows.append(processes.compare(what, folder, workers, REPEATS))
+        log_step(what)
+        rows.append(worker_processes.compare(what, folder, workers, REPEATS))
     return rows
-
-
-def tell(doing: str) -> None:
-    """Say what takes so long, apart from the results."""
-    print(f"… {doing}", file=sys.stderr, flush=True)

@@ -1,14 +1,13 @@
-"""`make bench-finder`: how many annotated teeth the finder proposes, and what a scan costs.
+"""`make bench-finder`: how many annotated teeth the finder proposes, and its time per scan.
 
-Below stands how often the tooth guessed for a place is right, on phantoms, and what finding and
-guessing take beside decoding, on one core. Both begin with the overview that is made to judge a
-scan's quality.
+Prints also how often the tooth guessed for a place is right, on phantoms, and the time of finding
+and guessing relative to decoding, on one core. Both start from the overview that is made to measure
+a scan's quality.
 
-The boxes of the panoramics in DENTAL_TEST_DATA/opg are hidden from every method. A tooth is hit
-when a place lies in its box, and met when a place is within a quarter of a crop's edge of the box's
-middle. No method learned from these scans. Teeth without a box are unlabelled, so places on them
-are neither right nor wrong and only their number counts. Intervals are over groups of pictures
-that show the same film.
+No method sees the boxes of the panoramics in DENTAL_TEST_DATA/opg or learned from these scans. A
+tooth counts as found when a place lies in its box, or, by the second number, within a quarter of a
+crop's edge of the box's middle. Teeth without a box are unlabelled, so places on them are neither
+right nor wrong. Intervals are over groups of images that show the same film.
 """
 
 import csv
@@ -26,16 +25,16 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import numbering
-from benchmarks.places import at_random, between_gaps, tiled
+from benchmarks import tooth_numbering
+from benchmarks.place_baselines import at_random, between_gaps, tiled
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.tooth_finder import MAX_PLACES, find_teeth, tooth_centres, tooth_map
 from pipeline.imaging.tooth_numbering import guess_teeth
 from pipeline.phantoms import draw_panoramic
 from pipeline.phantoms.files import encode
 
-QUARTER = 0.25  # of the decoding, which finding and guessing may take
-DRAWN, LEAST = 4, 24  # phantoms of 2900 × 1400 pixels; times that a median is taken of
+QUARTER = 0.25  # the target: time of finding and guessing, relative to decoding
+DRAWN, LEAST = 4, 24  # phantoms of 2900 × 1400 pixels; least number of repeats
 
 METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "chance": at_random,
@@ -44,7 +43,7 @@ METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "gaps between teeth": between_gaps,
     "finder": find_teeth,
 }
-COUNTS = (24, 32, 40, 48)  # places that are looked at
+COUNTS = (24, 32, 40, 48)  # numbers of first places
 NEAR = 0.07  # of a panoramic's height, a quarter of the square that is cut
 RESAMPLED = 2000
 
@@ -60,7 +59,7 @@ class Scan:
 
 
 def scans(folder: Path) -> list[Scan]:
-    """The panoramics of `folder` that have boxes; the group is that of GROUPS.csv."""
+    """The panoramics of `folder` with boxes, grouped by GROUPS.csv."""
     with (folder / "GROUPS.csv").open(newline="") as file:
         groups = {row["image_id"]: row["group"] for row in csv.DictReader(file)}
     found = []
@@ -76,7 +75,7 @@ def decoded(data: bytes) -> np.ndarray:
 
 
 def found_teeth(scan: Scan, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which boxes (n,) have a place inside, and which have one near their middle."""
+    """Which boxes (n,) have a place inside, and which have one near the middle."""
     height, width = scan.pixels.shape
     away = np.abs(places[np.newaxis] - scan.boxes[:, np.newaxis, :2])
     inside = (away <= scan.boxes[:, np.newaxis, 2:] / 2).all(axis=2).any(axis=1)
@@ -85,7 +84,7 @@ def found_teeth(scan: Scan, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def interval(found: Sequence[np.ndarray], groups: Sequence[str]) -> tuple[float, float, float]:
-    """Share of teeth found and its 95 % interval over groups."""
+    """The share of teeth found and its 95 % interval over groups."""
     names = sorted(set(groups))
     hits = np.zeros(len(names))
     teeth = np.zeros(len(names))
@@ -98,7 +97,7 @@ def interval(found: Sequence[np.ndarray], groups: Sequence[str]) -> tuple[float,
 
 
 def milliseconds(work: Callable, pictures: Sequence) -> float:
-    """Median time per picture, after one that warms up."""
+    """Median time per image, after a warm-up."""
     work(pictures[0])
     times = []
     for pixels in pictures:
@@ -112,7 +111,9 @@ def annotated() -> list[Scan]:
     """The panoramics of DENTAL_TEST_DATA."""
     data = os.environ.get("DENTAL_TEST_DATA")
     if data is None:
-        sys.exit("DENTAL_TEST_DATA names no folder with real scans; name one that has opg/.")
+        sys.exit(
+            "DENTAL_TEST_DATA is not set; set it to a folder whose sub-folder opg has panoramics."
+        )
     return scans(Path(data, "opg"))
 
 
@@ -129,7 +130,7 @@ def main() -> None:
         table.add_row(name, *row(method, measured))
     console = Console(width=200)
     console.print(table)
-    for guesses in numbering.tables():
+    for guesses in tooth_numbering.tables():
         console.print(guesses)
     console.print(costs([scan.file.read_bytes() for scan in measured]))
     print(
@@ -139,8 +140,8 @@ def main() -> None:
 
 
 def costs(real: Sequence[bytes]) -> Table:
-    """Median times per scan of decoding, and of finding and guessing what was decoded."""
-    table = Table(title=f"Finding and guessing beside decoding: at most {QUARTER} of it")
+    """Median times per scan of decoding, finding and guessing."""
+    table = Table(title=f"Finding and guessing, relative to decoding: at most {QUARTER}")
     for heading in ("scans", "pixels", "decode, ms", "find, ms", "guess, ms", "share"):
         table.add_column(heading, justify="left" if heading == "scans" else "right")
     drawn = [draw_panoramic(seed) for seed in range(DRAWN)]
@@ -164,7 +165,7 @@ def costs(real: Sequence[bytes]) -> Table:
 
 
 def row(method: Callable[[np.ndarray], np.ndarray], measured: Sequence[Scan]) -> list[str]:
-    """Cells of one method."""
+    """The table cells of one method."""
     proposed = [method(scan.pixels) for scan in measured]
     groups = [scan.group for scan in measured]
     cells = [

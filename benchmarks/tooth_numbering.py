@@ -1,8 +1,8 @@
-"""How often the tooth guessed for a found place is right, on phantoms that nothing learned from.
+"""How often the tooth guessed for a found place is right, on phantoms not used for learning.
 
-Each is looked at as it was drawn and in other poses and exposures, which go further than one would
-believe of real films. A guess is right when the place lies in the box of that tooth. Real
-panoramics with numbered teeth are not among the test data.
+Each is shown as drawn and in other poses and exposures, which vary more than those of real films. A
+guess is right when the place lies in the box of that tooth. The test data have no real panoramics
+with numbered teeth.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ MIRRORED = {1: 2, 2: 1, 3: 4, 4: 3}
 
 
 class Guess(NamedTuple):
-    """What was guessed for one place, 0 for nothing, and whose box it lies in, 0 for nobody's."""
+    """The tooth guessed for a place and the tooth whose box it lies in; 0 is none."""
 
     tooth: int
     confidence: float
@@ -31,7 +31,7 @@ class Guess(NamedTuple):
 
 
 def guessed(seed: int, views: int = 0) -> Iterator[Guess]:
-    """Guesses for one phantom, or for so many views of it."""
+    """Guesses for one phantom as drawn, or for `views` views of it."""
     phantom = draw_panoramic(seed, 300)
     scan, numbers = drawn(phantom), np.array([tooth.tooth for tooth in phantom.teeth])
     if not views:
@@ -40,7 +40,7 @@ def guessed(seed: int, views: int = 0) -> Iterator[Guess]:
     for _ in range(views):
         pixels, teeth = view(scan, random)
         right = np.isin(numbers // 10, (1, 4))
-        if teeth[right, 0].mean() > teeth[~right, 0].mean():  # the view is a mirrored one
+        if teeth[right, 0].mean() > teeth[~right, 0].mean():  # the view is mirrored
             seen = np.array([10 * MIRRORED[each // 10] + each % 10 for each in numbers])
         else:
             seen = numbers
@@ -58,7 +58,7 @@ def _guesses(pixels: np.ndarray, teeth: np.ndarray, numbers: np.ndarray) -> Iter
 
 
 def reliability(guesses: Sequence[Guess]) -> Iterator[list[str]]:
-    """Per bin of confidence: guesses, share that is right, share whose quadrant is right."""
+    """By confidence: number of guesses, share that is right, share with the right quadrant."""
     for low, high in pairwise(BINS):
         some = [guess for guess in guesses if guess.tooth and low <= guess.confidence < high]
         right = np.mean([guess.tooth == guess.truth for guess in some]) if some else np.nan
@@ -67,14 +67,12 @@ def reliability(guesses: Sequence[Guess]) -> Iterator[list[str]]:
 
 
 def tables() -> Iterator[Table]:
-    """As drawn, and in other poses and exposures."""
-    for words, views in (("as drawn", 0), ("in other poses and exposures", 2)):
+    """A table for phantoms as drawn, and one for other poses and exposures."""
+    for how, views in (("as drawn", 0), ("in other poses and exposures", 2)):
         guesses = [guess for seed in SEEDS for guess in guessed(seed, views)]
         teeth = [guess for guess in guesses if guess.truth]
         share = np.mean([guess.tooth > 0 for guess in teeth])
-        table = Table(
-            title=f"Guessed teeth of {len(SEEDS)} phantoms, {words}: {share:.0%} of places"
-        )
+        table = Table(title=f"Guessed teeth of {len(SEEDS)} phantoms, {how}: {share:.0%} of places")
         for heading in ("confidence", "guesses", "right", "right quadrant"):
             table.add_column(heading, justify="right")
         for cells in reliability(guesses):

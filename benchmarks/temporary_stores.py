@@ -1,4 +1,4 @@
-"""Fresh stores for one repeat each, with the default settings whatever the machine's are."""
+"""Temporary stores for one repeat each, with the default settings whatever the user's are."""
 
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ BATCH = "bench"
 
 @contextmanager
 def fresh_store(root: Path, folder: Path) -> Iterator[OpenStore]:
-    """An empty store below `root` to which `folder` was delivered; gone when the block ends."""
+    """A new store below `root` with `folder` as its batch; removed when the block ends."""
     with tempfile.TemporaryDirectory(dir=root, prefix="store-") as home:
         opened = open_for_writing(default_settings(Path(home)))
         deliver(folder, BATCH, opened)
@@ -23,7 +23,7 @@ def fresh_store(root: Path, folder: Path) -> Iterator[OpenStore]:
 
 
 def default_settings(home: Path) -> config.Settings:
-    """The defaults, with store and private folder in `home`."""
+    """The default settings, with the store and the private folder in `home`."""
     return config.load(
         store=f"{home}/store",
         private=home / "private",
@@ -35,6 +35,6 @@ def default_settings(home: Path) -> config.Settings:
 
 
 def planned_parts(opened: OpenStore) -> list[int]:
-    """Plan the delivered batch; the numbers of its parts."""
+    """Plan the batch; the numbers of its parts."""
     plan_batch(BATCH, opened)
     return DeliveryLists(opened.private, BATCH).parts()

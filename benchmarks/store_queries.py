@@ -1,7 +1,8 @@
-"""What people and the pipeline ask of a store, each as something to clock in a fresh process.
+"""Queries that people and the pipeline make, each timed in a process of its own.
 
-A question takes the folder that `synthetic` made, imports and finds what it needs, and returns the
-work to be clocked. Imports stand inside, so that no question pays for another's in memory.
+A query is a function that takes the folder that `large_store_data` made, imports and prepares what
+it needs, and returns the work to time. Imports are inside, so that no query is charged with the
+memory of another's.
 """
 
 import resource
@@ -13,37 +14,36 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-NIGHT, AGAIN = "20240101", "again"  # a batch with embeddings, and the folder that comes again
-Question = Callable[[Path], Callable[[], object]]
+NIGHT, AGAIN = "20240101", "again"  # a batch with embeddings, and the batch that is delivered again
+Query = Callable[[Path], Callable[[], object]]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one question took."""
+class Measurement:
+    """What one query took."""
 
     seconds: float
-    peak_mb: float  # the greatest resident memory of the process, imports and all
+    peak_mb: float  # peak resident memory of the process, with its imports
 
 
-def ask(question: Question, root: Path) -> Answer:
-    """Ask in a fresh process of the store in `root`."""
-    return freshly(answer, question, root)
+def measure(query: Query, root: Path) -> Measurement:
+    """Measure a query of the store in `root` in a process of its own."""
+    return in_new_process(_measure_here, query, root)
 
 
-def freshly(work: Callable, *arguments):
+def in_new_process(work: Callable, *arguments):
     """The result of `work` in a process of its own, which may start others."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
-def answer(question: Question, root: Path) -> Answer:
-    """Ask in this process."""
-    work = question(root)
+def _measure_here(query: Query, root: Path) -> Measurement:
+    work = query(root)
     started = time.perf_counter()
     work()
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Answer(seconds, peak / (2**20 if sys.platform == "darwin" else 2**10))
+    return Measurement(seconds, peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def store_of(root: Path) -> str:
@@ -54,44 +54,44 @@ def trunk_of(root: Path) -> str:
     return next(Path(root, "store", "features").iterdir()).name
 
 
-def facts_of_night(root: Path):
-    """The ledger of one batch in plain pandas: its folder."""
+def ledger_of_batch(root: Path):
+    """The ledger of one batch, read by pandas from its folder."""
     import pandas as pd
 
     return lambda: pd.read_parquet(f"{store_of(root)}/scans/{NIGHT}")
 
 
-def facts_by_filter(root: Path):
-    """The same out of the whole table: pandas opens every part for its statistics."""
+def ledger_filtered(root: Path):
+    """The same from the whole table: pandas opens every part for its statistics."""
     import pandas as pd
 
-    wanted = [("batch", "==", NIGHT)]
-    return lambda: pd.read_parquet(f"{store_of(root)}/scans", filters=wanted)
+    filters = [("batch", "==", NIGHT)]
+    return lambda: pd.read_parquet(f"{store_of(root)}/scans", filters=filters)
 
 
-def facts_by_folder(root: Path):
-    """The same with folders named as what they are, so that no other part is opened."""
+def ledger_filtered_by_folder(root: Path):
+    """The same with the folders declared as batches, so that no other part is opened."""
     import pandas as pd
     import pyarrow as pa
     from pyarrow.dataset import partitioning
 
-    folders, wanted = partitioning(pa.schema([("batch", pa.string())])), [("batch", "==", NIGHT)]
+    folders, filters = partitioning(pa.schema([("batch", pa.string())])), [("batch", "==", NIGHT)]
     table = f"{store_of(root)}/scans"
-    return lambda: pd.read_parquet(table, filters=wanted, partitioning=folders)
+    return lambda: pd.read_parquet(table, filters=filters, partitioning=folders)
 
 
-def crops_by_filter(root: Path):
-    """Facts of one batch's crops out of all embeddings, by statistics."""
+def crops_filtered(root: Path):
+    """Facts about one batch's crops from all features, filtered by statistics."""
     import pandas as pd
 
-    folder, wanted = f"{store_of(root)}/features/{trunk_of(root)}", [("batch", "==", NIGHT)]
+    folder, filters = f"{store_of(root)}/features/{trunk_of(root)}", [("batch", "==", NIGHT)]
     columns = ["crop_id", "patient_key", "region_kind", "tooth", "label"]
-    return lambda: pd.read_parquet(folder, filters=wanted, columns=columns)
+    return lambda: pd.read_parquet(folder, filters=filters, columns=columns)
 
 
-def delivered_again(root: Path):
-    """Plan and receive the folder of 10,000 files, of which none is new."""
-    from benchmarks.stores import default_settings
+def redeliver(root: Path):
+    """Plan and receive the folder of 10,000 files, none of them new."""
+    from benchmarks.temporary_stores import default_settings
     from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.stages.duplicates import AcceptedInStore
     from pipeline.stages.plan import plan_batch
@@ -113,8 +113,8 @@ def delivered_again(root: Path):
     return work
 
 
-def duplicates(root: Path):
-    """Look up every scan of one night, as a run does that receives them again."""
+def find_duplicates(root: Path):
+    """Look up every scan of one batch, as a run does that receives them again."""
     import pandas as pd
 
     from pipeline.stages.duplicates import AcceptedInStore
@@ -130,8 +130,8 @@ def duplicates(root: Path):
     return work
 
 
-def pandas_embeddings(root: Path):
-    """All embeddings as a plain script has them."""
+def load_with_pandas(root: Path):
+    """All embeddings, read by a simple script."""
     import numpy as np
     import pandas as pd
 
@@ -139,25 +139,25 @@ def pandas_embeddings(root: Path):
     return lambda: np.stack(pd.read_parquet(folder)["embedding"])
 
 
-def embeddings16(root: Path):
+def load_float16(root: Path):
     from pipeline.store.features import load_features
 
     return lambda: load_features(store_of(root))
 
 
-def embeddings32(root: Path):
+def load_float32(root: Path):
     from pipeline.store.features import load_features
 
     return lambda: load_features(store_of(root), dtype="float32")
 
 
-def embeddings_of_night(root: Path):
+def load_batch(root: Path):
     from pipeline.store.features import load_features
 
     return lambda: load_features(store_of(root), batch=NIGHT)
 
 
-def one_crop(root: Path):
+def read_crop(root: Path):
     """The pixels of one crop, by its id and batch."""
     import pyarrow.parquet as pq
 
@@ -183,7 +183,7 @@ def a_crop(root: Path) -> str:
 
 
 def nearest_query(root: Path):
-    """The named query, as `dental query nearest` asks it."""
+    """The named query, as `dental query nearest` runs it."""
     from pipeline.store import catalog
 
     crop_id = a_crop(root)
@@ -196,7 +196,7 @@ def nearest_query(root: Path):
 
 
 def nearest_first(root: Path):
-    """Among all embeddings, in a process that asks for the first time."""
+    """Among all embeddings, as the first search of a process."""
     from pipeline.store.neighbours import Neighbours
 
     crop_id = a_crop(root)
@@ -204,38 +204,38 @@ def nearest_first(root: Path):
 
 
 def nearest_again(root: Path):
-    """Another crop, in the same process."""
+    """As a later search of the same process."""
     from pipeline.store.neighbours import Neighbours
 
-    like = Neighbours(store_of(root))
-    found = like.of(a_crop(root))
-    return lambda: like.of(found["crop_id"].iloc[-1])
+    neighbours = Neighbours(store_of(root))
+    found = neighbours.of(a_crop(root))
+    return lambda: neighbours.of(found["crop_id"].iloc[-1])
 
 
 def nearest_streamed(root: Path):
-    """The same with nothing kept between questions."""
+    """The same with nothing kept in memory between searches."""
     from pipeline.store.neighbours import Neighbours
 
-    like = Neighbours(store_of(root), memory=0)
-    found = like.of(a_crop(root))
-    return lambda: like.of(found["crop_id"].iloc[-1])
+    neighbours = Neighbours(store_of(root), memory=0)
+    found = neighbours.of(a_crop(root))
+    return lambda: neighbours.of(found["crop_id"].iloc[-1])
 
 
-def streamed(root: Path):
-    """All embeddings, part by part."""
+def iterate_embeddings(root: Path):
+    """All embeddings, read part by part."""
     from pipeline.store.features import iter_features
 
     return lambda: sum(len(embeddings) for _, embeddings in iter_features(store_of(root)))
 
 
-def ledger_listed(root: Path):
-    """Names of all ledger parts: before every part that is received, and again to commit it."""
+def list_ledger(root: Path):
+    """List all ledger parts, as a run does before and after it receives a part."""
     from pipeline.store.base import Store
 
     return lambda: Store(store_of(root)).names("scans")
 
 
-def catalog_opened(root: Path):
+def open_catalog(root: Path):
     from pipeline.store import catalog
 
     return lambda: catalog.open_store(store_of(root))
@@ -248,8 +248,8 @@ def batches_query(root: Path):
     return lambda: catalog.query(con, "batches")
 
 
-def look_alikes(root: Path):
-    """Films of one batch that may be filed under the wrong patient; every run asks this."""
+def misfiled_query(root: Path):
+    """Films of one batch that may be filed under the wrong patient; part of every run."""
     from pipeline.store import catalog
 
     con = catalog.open_store(store_of(root))

@@ -1,7 +1,7 @@
-"""What a scan costs, and what 1, 10 and 100 million would: `make bench-scale`.
+"""`make bench-scale`: the cost of a scan, and estimates for 1, 10 and 100 million.
 
-Measures on this machine what every scan and crop takes, and what a run pays for every part that the
-store holds already; the rest is arithmetic. docs/scale.md says what follows from it.
+Measures on this machine what a scan and a crop take, and what a run pays for every part that is
+already in the store; the rest is arithmetic. docs/scale.md draws the conclusions.
 """
 
 import os
@@ -17,32 +17,32 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import questions, scans
-from benchmarks.questions import Answer, ask, freshly
-from benchmarks.store import tell
+from benchmarks import sample_scans, store_queries
+from benchmarks.progress import log_step
+from benchmarks.store_queries import Measurement, in_new_process, measure
 
 PERIAPICALS, PANORAMICS = 128, 32
-SIZES = (50_000, 250_000)  # scans of the two stores whose difference tells the price of a part
+SIZES = (50_000, 250_000)  # scans of two stores; their difference gives the cost of a part
 MILLIONS = (1, 10, 100)
 SCANS_PER_PART, SCANS_PER_NIGHT = 128, 1000
-PART_TABLES = 5  # ledger, crops, features, predictions, novelty; labels where they are delivered
+PART_TABLES = 5  # ledger, crops, features, predictions, novelty; labels if delivered
 NIGHT_OBJECTS = 4  # report, run record, audit, drift
-# Assumed, not measured: a card that does 1e13 multiply-adds a second in float32, used to a tenth,
+# Assumed, not measured: a GPU with 1e13 multiply-adds a second in float32 of which a tenth is used,
 # since convolutions of 4 to 32 channels leave most of it idle.
 GPU_MULTIPLY_ADDS = 1e12
-# Whatever the batch, asked by every run that finds something new.
-LOOKING = {
-    "duplicates": questions.duplicates,
-    "open the catalog": questions.catalog_opened,
-    "count batches": questions.batches_query,
-    "look-alikes": questions.look_alikes,
-    "checks": questions.all_checks,
+# Made by every run with something new, whatever its batch.
+LOOKUPS = {
+    "duplicates": store_queries.find_duplicates,
+    "open the catalog": store_queries.open_catalog,
+    "count batches": store_queries.batches_query,
+    "look-alikes": store_queries.misfiled_query,
+    "checks": store_queries.all_checks,
 }
 
 
 @dataclass(frozen=True)
 class PerScan:
-    """What one kind of scan costs, a scan or a crop."""
+    """The cost of one kind of scan, per scan or per crop."""
 
     what: str
     crops: float
@@ -57,30 +57,30 @@ class PerScan:
 def main() -> None:
     """Measure, and print the tables. Takes some minutes on two cores."""
     with tempfile.TemporaryDirectory(prefix="dental-scale-") as home:
-        kinds = freshly(per_scan, Path(home))
+        kinds = in_new_process(per_scan, Path(home))
         part = per_part(Path(home))
     print(
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}. "
-        "CPU seconds of all processes together; phantoms are synthetic pictures."
+        "CPU seconds of all processes together; phantoms are synthetic images."
     )
     console = Console(width=120)
-    console.print(costs(kinds), looking(part), *extrapolated(kinds, part))
+    console.print(costs(kinds), lookups(part), *extrapolated(kinds, part))
 
 
 def per_scan(root: Path) -> list[PerScan]:
-    """The two ends: a small JPEG of one crop, a large PNG of 48."""
+    """The two extremes: a small JPEG with one crop and a large PNG with 48."""
     from pipeline.ingest.workers.pool import WorkerPool
 
-    tell("drawing phantoms")
+    log_step("drawing phantoms")
     with get_context("spawn").Pool() as pool:
         folders = {
-            "periapical, JPEG": scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
-            "panoramic, PNG": scans.panoramics(root, pool, PANORAMICS)["png"],
+            "periapical, JPEG": sample_scans.periapicals(root, pool, PERIAPICALS, "jpeg"),
+            "panoramic, PNG": sample_scans.panoramics(root, pool, PANORAMICS)["png"],
         }
     workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     try:
-        for folder in folders.values():  # what starts once is not of a scan
-            tell("warming up")
+        for folder in folders.values():  # without what is started once
+            log_step("warming up")
             measured("", folder, root, workers)
         return [measured(what, folder, root, workers) for what, folder in folders.items()]
     finally:
@@ -88,8 +88,8 @@ def per_scan(root: Path) -> list[PerScan]:
 
 
 def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
-    """Receive and embed one folder, which makes one part."""
-    from benchmarks.stores import BATCH, fresh_store, planned_parts
+    """Receive and embed one folder as one part."""
+    from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
     from pipeline.ingest.delivery_lists import DeliveryLists
     from pipeline.model.architecture import describe, total
     from pipeline.stages.duplicates import AcceptedInStore
@@ -125,7 +125,7 @@ def measured(what: str, folder: Path, root: Path, workers) -> PerScan:
 
 
 def spent(work: Callable[[], object]) -> float:
-    """CPU seconds that `work` takes, in this process and its children."""
+    """CPU seconds of `work` in this process and its children."""
     before = cpu_seconds()
     work()
     return cpu_seconds() - before
@@ -139,31 +139,31 @@ def cpu_seconds() -> float:
 
 @dataclass(frozen=True)
 class PerPart:
-    """What every ledger part costs that the store holds already."""
+    """What a run pays for every ledger part that is already in the store."""
 
-    looking: dict[str, Answer]  # seconds and MB of each thing that a run looks up
+    lookups: dict[str, Measurement]
     listing: float  # seconds
     row: float  # bytes of the ledger for a scan
 
     @property
     def seconds(self) -> float:
-        """Of everything that a run looks up."""
-        return sum(each.seconds for each in self.looking.values())
+        """Of all lookups."""
+        return sum(each.seconds for each in self.lookups.values())
 
 
 def per_part(root: Path) -> PerPart:
-    """The difference of two stores, part by part."""
+    """The difference between two stores, per part."""
     roots = [root / f"store-{size}" for size in SIZES]
     for place, size in zip(roots, SIZES, strict=True):
-        tell(f"making a store of {size:,} scans")
+        log_step(f"making a store of {size:,} scans")
         place.mkdir()
-        freshly(made, place, size)
+        in_new_process(make_store, place, size)
     files = [list((place / "store" / "scans").rglob("*.parquet")) for place in roots]
     more, found = len(files[1]) - len(files[0]), {}
-    for what, question in {**LOOKING, "listing": questions.ledger_listed}.items():
-        tell(what)
-        few, many = (ask(question, place) for place in roots)
-        found[what] = Answer(
+    for what, query in {**LOOKUPS, "listing": store_queries.list_ledger}.items():
+        log_step(what)
+        few, many = (measure(query, place) for place in roots)
+        found[what] = Measurement(
             (many.seconds - few.seconds) / more, (many.peak_mb - few.peak_mb) / more
         )
     listing = found.pop("listing").seconds
@@ -171,15 +171,15 @@ def per_part(root: Path) -> PerPart:
     return PerPart(found, listing, row)
 
 
-def made(root: Path, size: int) -> float:
-    from benchmarks import synthetic
+def make_store(root: Path, size: int) -> float:
+    from benchmarks import large_store_data
 
-    return synthetic.make(root, size, 1)
+    return large_store_data.make(root, size, 1)
 
 
 def costs(kinds: list[PerScan]) -> Table:
-    """What was measured of a scan."""
-    table = Table("of a scan", *(kind.what for kind in kinds), box=SIMPLE)
+    """The costs of a scan."""
+    table = Table("per scan", *(kind.what for kind in kinds), box=SIMPLE)
     rows = {
         "crops": lambda kind: f"{kind.crops:.0f}",
         "delivered": lambda kind: f"{kind.delivered / 1e3:,.0f} KB",
@@ -194,21 +194,23 @@ def costs(kinds: list[PerScan]) -> Table:
     return table
 
 
-def looking(part: PerPart) -> Table:
-    """What a run with something new pays for every part that is there."""
+def lookups(part: PerPart) -> Table:
+    """What a run with something new pays for every part in the store."""
     table = Table("for every ledger part in the store", "ms", "KB of memory", box=SIMPLE)
-    for what, each in part.looking.items():
+    for what, each in part.lookups.items():
         table.add_row(what, f"{1e3 * each.seconds:.2f}", f"{1e3 * max(0, each.peak_mb):,.0f}")
-    table.add_row("together, once a run", f"{1e3 * part.seconds:.2f}", "")
-    table.add_row("list it, twice a part received", f"{1e3 * part.listing:.4f}", "")
+    table.add_row("total, once a run", f"{1e3 * part.seconds:.2f}", "")
+    table.add_row("list parts, twice per part received", f"{1e3 * part.listing:.4f}", "")
     return table
 
 
 def extrapolated(kinds: list[PerScan], part: PerPart) -> list[Table]:
-    """Hours, bytes and objects of whole stores; then what grows with the parts alone."""
+    """Hours and bytes of whole stores; then what grows with the number of parts."""
     heads = ("scans", "kind", "receive CPU h", "embed CPU h", "or GPU h", "crops", "features")
     work = Table(*heads, box=SIMPLE)
-    parts = Table("scans", "ledger", "objects", "parts", "a run looks", "all listing", box=SIMPLE)
+    parts = Table(
+        "scans", "ledger", "objects", "parts", "lookups of a run", "all listing", box=SIMPLE
+    )
     for millions in MILLIONS:
         count = millions * 1_000_000
         for kind in kinds:
@@ -219,24 +221,24 @@ def extrapolated(kinds: list[PerScan], part: PerPart) -> list[Table]:
                 f"{count * kind.receive / 3600:,.0f}",
                 f"{crops * kind.embed / 3600:,.0f}",
                 f"{crops * kind.multiply_adds / GPU_MULTIPLY_ADDS / 3600:,.2f}",
-                in_bytes(crops * kind.crop),
-                in_bytes(crops * kind.features),
+                format_bytes(crops * kind.crop),
+                format_bytes(crops * kind.features),
             )
         number = count / SCANS_PER_PART
         objects = number * PART_TABLES + count / SCANS_PER_NIGHT * NIGHT_OBJECTS
         parts.add_row(
             f"{millions} M",
-            in_bytes(count * part.row),
+            format_bytes(count * part.row),
             f"{objects:,.0f}",
             f"{number:,.0f}",
             f"{number * part.seconds:,.0f} s",
-            # Of n parts that are there n are listed, twice for each that comes: their square.
+            # All n parts are listed twice for each that is received: n² in total.
             f"{number**2 * part.listing / 3600:,.1f} h",
         )
     return [work, parts]
 
 
-def in_bytes(size: float) -> str:
+def format_bytes(size: float) -> str:
     return f"{size / 1e12:,.1f} TB" if size >= 1e12 else f"{size / 1e9:,.1f} GB"
 
 

@@ -1,6 +1,7 @@
-"""Places on a panoramic that the finder of teeth has to beat, in shares of its width and height.
+"""Simple methods that propose places on a panoramic, as baselines of the tooth finder.
 
-Each takes uint8 (height, width) and returns float (n, 2), the places to look at first coming first.
+Each takes uint8 (height, width) and returns x and y as shares of width and height, float (n, 2),
+the places to look at first coming first.
 """
 
 import cv2
@@ -18,13 +19,13 @@ CROWNS = np.arange(4, 24)  # pixels from the bite over which a row of teeth is a
 
 
 def at_random(pixels: np.ndarray) -> np.ndarray:
-    """Anywhere in the arch."""
+    """Random places in the area of the dental arch."""
     random = np.random.default_rng(int(pixels[::16, ::16].sum()))
     return random.uniform([ARCH_LEFT, ARCH_TOP], [ARCH_RIGHT, ARCH_BOTTOM], (MAX_PLACES, 2))
 
 
 def tiled(pixels: np.ndarray, steps: int | None = None) -> np.ndarray:
-    """Two rows of tiles along the band of the teeth, in random order since none comes first."""
+    """Two rows of tiles along the band of the teeth, in random order."""
     height, width = pixels.shape
     steps = steps or round((ARCH_RIGHT - ARCH_LEFT) * width / (TILE_STEP * TILE * height)) + 1
     x = np.linspace(ARCH_LEFT, ARCH_RIGHT, steps)
@@ -63,7 +64,7 @@ def small(pixels: np.ndarray) -> np.ndarray:
 
 
 def _along(grey: np.ndarray, line: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Greys at `offsets` below a line (one y per column): (offsets, columns)."""
+    """Grey levels at `offsets` below a line (one y per column): (offsets, columns)."""
     across = np.tile(np.arange(WIDTH, dtype=np.float32), (len(offsets), 1))
     down = (line + offsets[:, np.newaxis]).astype(np.float32)
     return cv2.remap(grey, across, down, cv2.INTER_LINEAR)

@@ -1,11 +1,11 @@
-"""`make bench-hits STORE=…`: with the boxes hidden, is a finding among the places looked at first?
+"""`make bench-hits STORE=…`: is a finding among the first places of a scan, without its boxes?
 
-The store holds panoramics with boxes, and `make cross-validate` was run on it with a trunk learned
-from it: the trunks of its folds are used again. On each panoramic of a fold's test side every
-method proposes places, trunk and head of the fold rank them, and a place hits when it lies in the
-box of an annotated abnormal tooth. As in the work-list, a place that shows the tooth of a likelier
-one again comes after all others. Teeth without a box are unlabelled, so some misses may be
-findings that nobody drew. Intervals are over patients.
+The store has panoramics with boxes, and `dental cross-validate` was run on it with a trunk learned
+from it; the trunks of its folds are used again. On each test panoramic of a fold every method
+proposes places, the fold's trunk and head rank them, and a place is a hit when it lies in the box
+of an annotated abnormal tooth. As in the work-list, a further place on the tooth of a likelier one
+is ranked last. Teeth without a box are unlabelled, so some misses may be findings that were not
+annotated. Intervals are over patients.
 """
 
 import os
@@ -21,7 +21,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.places import between_gaps, tiled
+from benchmarks.place_baselines import between_gaps, tiled
 from pipeline import config, schemas
 from pipeline.imaging.crops import cut_alike, square_around
 from pipeline.imaging.tooth_finder import MAX_PLACES, find_teeth
@@ -44,41 +44,41 @@ METHODS = {
     "gaps between teeth": between_gaps,
     "blind tiles": lambda pixels: tiled(pixels, MAX_PLACES // 2),
 }
-FIRST = (1, 3, 5)  # places that are looked at
+FIRST = (1, 3, 5)  # numbers of first places
 SHUFFLES = 100
-FALSE = (1, 2, 4, 8)  # places off every abnormal box that are put up with, per panoramic
+FALSE = (1, 2, 4, 8)  # false positives per panoramic: places in no abnormal box
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What one method found on one panoramic."""
+class Ranked:
+    """The ranked places of one method on one panoramic."""
 
     patient: str
     method: str
-    inside: np.ndarray  # boolean (places, abnormal boxes), in the order in which they are looked at
+    inside: np.ndarray  # boolean (places, abnormal boxes), in ranked order
     scores: np.ndarray  # (places,)
-    shuffled: np.ndarray  # boolean (SHUFFLES, places): whether inside any, were scores random
+    shuffled: np.ndarray  # boolean (SHUFFLES, places): in any box, for random scores
 
     def hit(self, first: int) -> bool:
         """Whether one of the first places lies in an abnormal box."""
         return bool(self.inside[:first].any())
 
     def by_chance(self, first: int) -> float:
-        """The same for the same places with random scores."""
+        """The same for random scores of the same places."""
         return float(self.shuffled[:, :first].any(axis=1).mean())
 
 
-def looked_at(
+def rank_all(
     store: Store, settings: config.Settings, chosen: ModelChoice, folds: int
-) -> list[Looked]:
-    """Every panoramic with boxes, by trunk and head that never saw its patient."""
+) -> list[Ranked]:
+    """Rank the places of every panoramic with boxes, by models trained without its patient."""
     how = learn_settings_of(store, chosen)
     if how is None:
-        sys.exit("The store's trunk was not learned from it. Learn one: make learn-trunk")
+        sys.exit("The store's trunk was not learned from it. Learn one: dental learn-trunk")
     rows = labelled_rows(store, chosen, settings)
-    dealt = split_into_folds(rows, folds)
-    run, parts, found = run_of(rows, chosen, settings, dealt), parts_of(store), []
-    for number, sides in enumerate(dealt, start=1):
+    folds_sides = split_into_folds(rows, folds)
+    run, parts, found = run_of(rows, chosen, settings, folds_sides), parts_of(store), []
+    for number, sides in enumerate(folds_sides, start=1):
         print(f"… fold {number} of {folds}", flush=True)
         here = replace(rows, sides=sides)
         anew = refit_trunk(store, chosen, here, how, f"{run}/fold-{number}")
@@ -93,12 +93,12 @@ def looked_at(
         for (scan_id, batch), boxes in test.groupby(["scan_id", "batch"]):
             [pixels] = read_source_scan(settings, scan_id, batch, parts[scan_id])
             abnormal = boxes[rows.truth[boxes.index] > 0]
-            found += looks(pixels, abnormal, boxes["patient_key"].iloc[0], chances, chosen)
+            found += rank_places(pixels, abnormal, boxes["patient_key"].iloc[0], chances, chosen)
     return found
 
 
 def parts_of(store: Store) -> dict[str, int]:
-    """The part with which each accepted scan came."""
+    """The part number of each accepted scan."""
     frames = [
         read_part(store, name, schemas.SCANS, ["scan_id", "part", "status"]).to_pandas()
         for name in store.names("scans")
@@ -107,10 +107,10 @@ def parts_of(store: Store) -> dict[str, int]:
     return scans[scans["status"] == "accepted"].set_index("scan_id")["part"].to_dict()
 
 
-def looks(
+def rank_places(
     pixels: np.ndarray, abnormal: pd.DataFrame, patient: str, chances, chosen: ModelChoice
-) -> Iterator[Looked]:
-    """What every method finds on one panoramic."""
+) -> Iterator[Ranked]:
+    """The ranked places of every method on one panoramic."""
     height, width = pixels.shape
     left, top, w, h = (abnormal[f"region_{side}"].to_numpy() for side in "xywh")
     for method, propose in METHODS.items():
@@ -123,11 +123,11 @@ def looks(
         drawn = np.random.default_rng(0).random((SHUFFLES, len(scores)))
         order, *others = in_order(x, y, height, np.vstack([scores, drawn]))
         shuffled = inside.any(axis=1)[np.stack(others)]
-        yield Looked(patient, method, inside[order], scores[order], shuffled)
+        yield Ranked(patient, method, inside[order], scores[order], shuffled)
 
 
 def in_order(x: np.ndarray, y: np.ndarray, height: int, scores: np.ndarray) -> Iterator[np.ndarray]:
-    """Numbers of the places as the work-list orders them, for each row of `scores` (n, places)."""
+    """The order of the places in the work-list, for each row of `scores` (n, places)."""
     count, places = scores.shape
     found = pd.DataFrame(
         {
@@ -151,7 +151,7 @@ def in_order(x: np.ndarray, y: np.ndarray, height: int, scores: np.ndarray) -> I
 
 @cache
 def database() -> duckdb.DuckDBPyConnection:
-    """A database with the view `repeated_places` over found places that are registered later."""
+    """A database with the work-list's view of repeated places, over the places given here."""
     con = duckdb.connect()
     columns = ("crop_id", "scan_id", "frame", "x", "y", "height", "p_abnormal")
     con.register("found_places", pd.DataFrame(columns=columns))
@@ -160,41 +160,44 @@ def database() -> duckdb.DuckDBPyConnection:
 
 
 def with_interval(values: np.ndarray, patients: list[str]) -> str:
-    """A mean and its 95 % interval over patients."""
+    """A mean with its 95 % interval over patients."""
     means = [each for weights in draws(patients) for each in weights @ values / weights.sum(axis=1)]
     low, high = np.percentile(means, [2.5, 97.5])
     return f"{values.mean():.2f} ({low:.2f}-{high:.2f})"
 
 
-def found_at(looked: list[Looked], per_scan: float) -> float:
-    """Share of abnormal boxes with a place, when so many places off them are put up with."""
-    missed = np.sort(np.concatenate([each.scores[~each.inside.any(axis=1)] for each in looked]))[
+def sensitivity_at(ranked: list[Ranked], per_scan: float) -> float:
+    """Share of abnormal boxes with a place, at `per_scan` false positives per panoramic."""
+    missed = np.sort(np.concatenate([each.scores[~each.inside.any(axis=1)] for each in ranked]))[
         ::-1
     ]
-    threshold = missed[min(len(missed) - 1, round(per_scan * len(looked)))]
+    threshold = missed[min(len(missed) - 1, round(per_scan * len(ranked)))]
     hit = sum(
-        (each.inside & (each.scores > threshold)[:, np.newaxis]).any(0).sum() for each in looked
+        (each.inside & (each.scores > threshold)[:, np.newaxis]).any(0).sum() for each in ranked
     )
-    return hit / sum(each.inside.shape[1] for each in looked)
+    return hit / sum(each.inside.shape[1] for each in ranked)
 
 
-def table(looked: list[Looked]) -> Table:
+def table(ranked: list[Ranked]) -> Table:
     """A row for each method."""
-    shown = Table(box=SIMPLE, title="Panoramics with a finding among the first places (by chance)")
+    shown = Table(
+        box=SIMPLE,
+        title="Panoramics with a finding among the first places (by chance)",
+    )
     headings = [f"first {count}" for count in FIRST]
-    headings += [f"found, {count} false" for count in FALSE]
+    headings += [f"found, {count} FP" for count in FALSE]
     for heading in ("method", *headings):
         shown.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for method in METHODS:
-        mine = [each for each in looked if each.method == method]
-        ill = [each for each in mine if each.inside.shape[1]]
-        patients = [each.patient for each in ill]
+        mine = [each for each in ranked if each.method == method]
+        abnormal = [each for each in mine if each.inside.shape[1]]
+        patients = [each.patient for each in abnormal]
         cells = [
-            with_interval(np.array([each.hit(count) for each in ill], float), patients)
-            + f" ({np.mean([each.by_chance(count) for each in ill]):.2f})"
+            with_interval(np.array([each.hit(count) for each in abnormal], float), patients)
+            + f" ({np.mean([each.by_chance(count) for each in abnormal]):.2f})"
             for count in FIRST
         ]
-        cells += [f"{found_at(mine, count):.2f}" for count in FALSE]
+        cells += [f"{sensitivity_at(mine, count):.2f}" for count in FALSE]
         shown.add_row(method, *cells)
     return shown
 
@@ -204,14 +207,14 @@ def main() -> None:
     settings = config.load()
     store = Store(settings.store)
     chosen = choose_models(settings, store)
-    looked = looked_at(store, settings, chosen, int(os.environ.get("FOLDS", "5")))
-    Console(width=200).print(table(looked))
-    every = [each for each in looked if each.method == "finder"]
-    ill = sum(each.inside.shape[1] > 0 for each in every)
+    ranked = rank_all(store, settings, chosen, int(os.environ.get("FOLDS", "5")))
+    Console(width=200).print(table(ranked))
+    every = [each for each in ranked if each.method == "finder"]
+    abnormal = sum(each.inside.shape[1] > 0 for each in every)
     print(
-        f"{len(every)} panoramics, {ill} with {sum(each.inside.shape[1] for each in every)} "
+        f"{len(every)} panoramics, {abnormal} with {sum(each.inside.shape[1] for each in every)} "
         "annotated findings. 95 % intervals over patients. Last columns: share of findings with a "
-        "place, when so many others are looked at per panoramic."
+        "place, at 1 to 8 false positives (FP) per panoramic."
     )
 
 

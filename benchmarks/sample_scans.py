@@ -1,7 +1,7 @@
-"""Folders of scans to measure on: phantoms drawn once per run, and real scans when there are any.
+"""Folders of scans to measure with: phantoms drawn once per run, and real scans if available.
 
-Half of the phantoms are mirror images of the other half: other bytes, so no duplicates, for half
-of the drawing. Files are dated back, since the listing waits for files that may be growing.
+Half of the phantoms are mirror images of the other half, which halves the drawing without making
+duplicates. Files get an old date, because listing waits for files that may still be growing.
 """
 
 import os
@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.phantoms import Phantom, draw_panoramic, draw_periapical
 from pipeline.phantoms.files import SUFFIXES, encode
 
-REAL = "DENTAL_TEST_DATA"  # names a folder; panoramics with boxes lie in its sub-folder `opg`
-LONG_AGO = 1_000_000_000  # seconds; any moment that is long past
+REAL = "DENTAL_TEST_DATA"  # environment variable: a folder whose sub-folder opg has panoramics
+LONG_AGO = 1_000_000_000  # seconds since 1970; any old date
 
 
 def panoramics(root: Path, pool: Pool, count: int) -> dict[str, Path]:
@@ -34,7 +34,7 @@ def periapicals(root: Path, pool: Pool, count: int, form: str = "png") -> Path:
 
 
 def real_panoramics() -> Path | None:
-    """The folder of real panoramics, when there is one."""
+    """The folder of real panoramics, or None."""
     named = os.environ.get(REAL)
     folder = Path(named, "opg") if named else None
     return folder if folder and folder.is_dir() else None
@@ -57,7 +57,7 @@ def _write_periapical(seed: int, form: str, folder: Path) -> None:
 
 def _write(phantom: Phantom, form: str, folder: Path, seed: int) -> None:
     mirrored = replace(phantom, pixels=np.ascontiguousarray(phantom.pixels[:, ::-1]))
-    for name, picture in ((f"{seed:04d}", phantom), (f"{seed:04d}-mirrored", mirrored)):
+    for name, image in ((f"{seed:04d}", phantom), (f"{seed:04d}-mirrored", mirrored)):
         path = folder / (name + SUFFIXES[form])
-        path.write_bytes(encode(picture, form, "", seed))
+        path.write_bytes(encode(image, form, "", seed))
         os.utime(path, (LONG_AGO, LONG_AGO))

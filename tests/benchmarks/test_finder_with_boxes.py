@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import boxes
-from benchmarks.finder import Scan
+from benchmarks import finder_with_boxes as benchmark
+from benchmarks.tooth_finder import Scan
 from pipeline.imaging import tooth_finder
 from pipeline.model.tooth_finder_network import focal_loss, target
 
@@ -19,8 +19,8 @@ def cost(unlabelled, cell=None, logit=4.0, known=None):
     logits = np.full((1, 32, 64, 1), -2, np.float32)
     if cell is not None:
         logits[0, *cell, 0] = logit
-    known = boxes.labelled(BOX, boxes.ARCH) if known is None else known
-    return float(boxes.loss_of(unlabelled)(known[np.newaxis], logits)[0])
+    known = benchmark.labelled(BOX, benchmark.ARCH) if known is None else known
+    return float(benchmark.loss_of(unlabelled)(known[np.newaxis], logits)[0])
 
 
 def test_a_place_on_an_unlabelled_tooth_costs_nothing():
@@ -41,18 +41,18 @@ def test_the_mixture_of_teeth_and_gaps_costs_what_is_above_the_share_of_teeth():
 
 
 def test_a_phantom_costs_what_it_costs_the_finder_of_the_package():
-    hills = target(np.array([[0.5, 0.5, 0.06, 0.2], [0.2, 0.4, 0.05, 0.2]]), boxes.GRID)
+    hills = target(np.array([[0.5, 0.5, 0.06, 0.2], [0.2, 0.4, 0.05, 0.2]]), benchmark.GRID)
     known = np.concatenate([hills, np.ones_like(hills), np.zeros_like(hills)], axis=-1)
     logits = np.random.default_rng(0).normal(size=(1, 32, 64, 1)).astype(np.float32)
     expected = float(focal_loss(hills[np.newaxis], logits)[0])
     for unlabelled in (False, True):
-        found = float(boxes.loss_of(unlabelled)(known[np.newaxis], logits)[0])
+        found = float(benchmark.loss_of(unlabelled)(known[np.newaxis], logits)[0])
         assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_arch_moves_with_the_picture():
     scan, sizes = Scan(Path("a.jpg"), "a", np.zeros((128, 256), np.uint8), BOX), set()
-    for _, known in boxes.examples(scan, np.random.default_rng(0)):
+    for _, known in benchmark.examples(scan, np.random.default_rng(0)):
         hills, labelled, off = np.moveaxis(known, 2, 0)
         assert hills.max() == 1
         assert labelled.any()
@@ -67,15 +67,16 @@ def test_the_arch_moves_with_the_picture():
 
 
 def test_learning_begins_with_the_finder_of_the_package(monkeypatch):
-    monkeypatch.setattr(boxes, "STEPS", 10)
-    monkeypatch.setattr(boxes, "LEARNING_RATE", 0.0)
-    phantom = boxes.draw(7)
+    monkeypatch.setattr(benchmark, "STEPS", 10)
+    monkeypatch.setattr(benchmark, "LEARNING_RATE", 0.0)
+    phantom = benchmark.draw(7)
     scan = Scan(Path("a.jpg"), "a", phantom.pixels, phantom.teeth)
-    model = boxes.learned(
-        boxes.WAYS[-1], *[list(boxes.examples(scan, np.random.default_rng(0)))] * 2
+    model = benchmark.fine_tuned(
+        benchmark.VARIANTS[-1],
+        *[list(benchmark.examples(scan, np.random.default_rng(0)))] * 2,
     )
     places = tooth_finder.find_teeth(scan.pixels)
-    np.testing.assert_allclose(boxes.found_by(model, scan)[:24], places[:24], atol=1e-3)
+    np.testing.assert_allclose(benchmark.found_by(model, scan)[:24], places[:24], atol=1e-3)
 
 
 def test_no_panoramic_is_measured_by_a_finder_that_learned_from_its_group(monkeypatch):
@@ -84,13 +85,13 @@ def test_no_panoramic_is_measured_by_a_finder_that_learned_from_its_group(monkey
         assert scan.group not in {each.group for each in learned_from}
         return np.full((1, 2), ord(scan.group))
 
-    monkeypatch.setattr(boxes, "examples", lambda scan, random: [scan])
-    monkeypatch.setattr(boxes, "of_phantom", lambda seed, random: [])
-    monkeypatch.setattr(boxes, "learned", lambda way, real, phantoms: real)
-    monkeypatch.setattr(boxes, "found_by", found_by)
+    monkeypatch.setattr(benchmark, "examples", lambda scan, random: [scan])
+    monkeypatch.setattr(benchmark, "of_phantom", lambda seed, random: [])
+    monkeypatch.setattr(benchmark, "fine_tuned", lambda variant, real, phantoms: real)
+    monkeypatch.setattr(benchmark, "found_by", found_by)
     scans = [Scan(Path(), group, np.zeros((8, 16), np.uint8), BOX) for group in "aabcddef"]
-    for way in boxes.WAYS:
-        found = boxes.compared(scans, 3)[way.name]
+    for variant in benchmark.VARIANTS:
+        found = benchmark.compare(scans, 3)[variant.name]
         assert [chr(int(places[0, 0])) for places in found] == list("aabcddef")
 
 
@@ -99,8 +100,10 @@ def test_differences_are_paired_by_tooth():
     teeth = np.array([[0.3, 0.5, 0.1, 0.2], [0.7, 0.5, 0.1, 0.2]])
     scans = [Scan(Path(name), name, pixels, teeth) for name in "abc"]
     one, both = teeth[:1, :2], teeth[:, :2]
-    assert boxes.row(scans, [both] * 3, [one] * 3)[0] == "1.000 +0.500 (+0.500 to +0.500)"
-    cells = boxes.row(scans, [one] * 3, [both] * 3)
+    assert benchmark.row(scans, [both] * 3, [one] * 3)[0] == "1.000 +0.500 (+0.500 to +0.500)"
+    cells = benchmark.row(scans, [one] * 3, [both] * 3)
     assert cells == ["0.500 -0.500 (-0.500 to -0.500)"] * 4
     # What is found anew counts against what is lost.
-    assert "+0.000 (-0.500 to +0.500)" in boxes.row(scans, [both, one, one], [one, both, one])[0]
+    assert (
+        "+0.000 (-0.500 to +0.500)" in benchmark.row(scans, [both, one, one], [one, both, one])[0]
+    )

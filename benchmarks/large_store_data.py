@@ -1,9 +1,9 @@
-"""A store as large as wanted: rows of real phantoms, multiplied under ids of their own.
+"""Make a store of any size by repeating the rows of a few phantoms under new ids.
 
-Some phantoms go through the pipeline; their ledger rows, crops and embeddings are then repeated,
-each embedding with a noise and a gain of its own, and written with the project's writers: nights of
-1,000 scans in parts of 128, every sixth scan a panoramic of 48 crops. The last night is a folder of
-10,000 small files that exists and was planned, so that it can be delivered again unchanged.
+Phantoms go through the pipeline; their ledger rows, crops and embeddings are then repeated, each
+embedding with its own noise and gain, and written by the pipeline's writers: batches of 1,000 scans
+in parts of 128, every sixth scan a panoramic of 48 crops. The last batch is a folder of 10,000
+small files that exists and was planned, so that it can be delivered again unchanged.
 """
 
 import datetime
@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks import embedding, scans
-from benchmarks.stores import BATCH, default_settings
+from benchmarks import embedding, sample_scans
+from benchmarks.temporary_stores import BATCH, default_settings
 from pipeline import schemas
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.stages.embed import embed_part
@@ -29,9 +29,9 @@ from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import ModelChoice, embedder
 
-PART, NIGHT, BIG = 128, 1000, 10_000  # scans of a part, of a night, of the night that comes again
-AGAIN = "again"  # the name of that night
-WITH_CROPS = 1  # so many nights have their crops too
+PART, NIGHT, BIG = 128, 1000, 10_000  # scans of a part, of a batch, of the last batch
+AGAIN = "again"  # the name of the last batch
+WITH_CROPS = 1  # batches that have their crops, too
 PANORAMICS, PERIAPICALS, EVERY_SIXTH = 16, 64, 6
 FIRST = datetime.date(2024, 1, 1)
 LABEL_EVERY = 5  # crops
@@ -39,22 +39,22 @@ LABEL_EVERY = 5  # crops
 
 @dataclass(frozen=True)
 class Templates:
-    """What the pipeline made of the phantoms; row i of `crops` is row i of `embeddings`."""
+    """What the pipeline made of the phantoms; row i of `embeddings` is that of row i of `crops`."""
 
     scans: pa.Table
     crops: pa.Table
     embeddings: np.ndarray  # float32 (crops, width)
-    crops_of: tuple[np.ndarray, ...]  # rows of the crops of every scan
+    crops_of: tuple[np.ndarray, ...]  # for every scan: the rows of its crops
 
 
 def make(root: Path, scan_count: int, embedding_count: int) -> float:
-    """Make a store of so many scans and at least so many embeddings; seconds that it took."""
+    """Make a store of `scan_count` scans and at least `embedding_count` embeddings; the seconds."""
     started = time.monotonic()
     opened = open_for_writing(default_settings(root))
-    templates, chosen = through_the_pipeline(root, opened)
-    deliver_again(root, opened)
+    templates, chosen = process_phantoms(root, opened)
+    deliver_last_batch(root, opened)
     random, made = np.random.default_rng(0), 0
-    for number, (batch, sizes) in enumerate(nights(scan_count)):
+    for number, (batch, sizes) in enumerate(batches(scan_count)):
         for part, size in enumerate(sizes):
             maker = PartMaker(opened, chosen, templates, random, (batch, part, size))
             maker.scans()
@@ -65,7 +65,7 @@ def make(root: Path, scan_count: int, embedding_count: int) -> float:
     return time.monotonic() - started
 
 
-def nights(scan_count: int) -> Iterator[tuple[str, list[int]]]:
+def batches(scan_count: int) -> Iterator[tuple[str, list[int]]]:
     """Names of the batches and the sizes of their parts."""
     for number in range((scan_count - BIG) // NIGHT):
         yield f"{FIRST + datetime.timedelta(days=number):%Y%m%d}", sizes_of(NIGHT)
@@ -77,11 +77,11 @@ def sizes_of(scan_count: int) -> list[int]:
     return [min(PART, scan_count - start) for start in range(0, scan_count, PART)]
 
 
-def through_the_pipeline(root: Path, opened: OpenStore) -> tuple[Templates, ModelChoice]:
-    """Receive and embed phantoms in a store of their own, and give `opened` their trunk."""
+def process_phantoms(root: Path, opened: OpenStore) -> tuple[Templates, ModelChoice]:
+    """Receive and embed phantoms in a temporary store; copy its trunk to `opened`."""
     with get_context("spawn").Pool() as pool:
-        folder = scans.panoramics(root / "phantoms", pool, PANORAMICS)["jpeg"]
-        for path in scans.periapicals(root / "phantoms", pool, PERIAPICALS).iterdir():
+        folder = sample_scans.panoramics(root / "phantoms", pool, PANORAMICS)["jpeg"]
+        for path in sample_scans.periapicals(root / "phantoms", pool, PERIAPICALS).iterdir():
             path.rename(folder / f"whole-{path.name}")
     workers = WorkerPool(os.cpu_count() or 1, 60, 4096)
     with embedding.stored_crops(root, folder, workers) as (small, chosen):
@@ -101,7 +101,7 @@ def through_the_pipeline(root: Path, opened: OpenStore) -> tuple[Templates, Mode
 
 
 class PartMaker:
-    """The rows of one part: some templates, under new ids."""
+    """The rows of one part: templates under new ids."""
 
     def __init__(
         self,
@@ -166,18 +166,18 @@ class PartMaker:
         return count
 
     def crops(self) -> None:
-        """Write the crops, whose pixels are the templates' own."""
+        """Write the crops, with the pixels of the templates."""
         name = self.chosen.crops.part(self.batch, self.part)
         write_part(self.store, name, self._facts(), schemas.crops(self.chosen.recipe.side))
 
     def _labels(self, facts: pa.Table) -> None:
-        told = facts.select(["crop_id", "scan_id", "batch"])
-        told = told.take(np.arange(0, len(facts), LABEL_EVERY))
-        said = self.random.choice(["healthy", "caries"], len(told))
-        told = told.append_column("label", pa.array(said, pa.string()))
-        told = told.append_column("source", pa.array(["delivered"] * len(told)))
-        told = told.append_column("labelled_at", pa.array(np.zeros(len(told), "M8[us]")))
-        write_part(self.store, tables.LABELS.part(self.batch, self.part), told, schemas.LABELS)
+        rows = facts.select(["crop_id", "scan_id", "batch"])
+        rows = rows.take(np.arange(0, len(facts), LABEL_EVERY))
+        labels = self.random.choice(["healthy", "caries"], len(rows))
+        rows = rows.append_column("label", pa.array(labels, pa.string()))
+        rows = rows.append_column("source", pa.array(["delivered"] * len(rows)))
+        rows = rows.append_column("labelled_at", pa.array(np.zeros(len(rows), "M8[us]")))
+        write_part(self.store, tables.LABELS.part(self.batch, self.part), rows, schemas.LABELS)
 
     def _facts(self) -> pa.Table:
         facts = self.templates.crops.take(self.rows)
@@ -205,13 +205,13 @@ def with_columns(table: pa.Table, columns: dict) -> pa.Table:
     return table
 
 
-def deliver_again(root: Path, opened: OpenStore) -> None:
-    """Make the folder of the big night, old enough not to be waited for, and list it."""
+def deliver_last_batch(root: Path, opened: OpenStore) -> None:
+    """Make the folder of the last batch, of old files so that none is waited for, and list it."""
     folder = root / AGAIN
     folder.mkdir()
     for number in range(BIG):
         path = folder / f"{number:05d}.png"
         path.write_bytes(b"%d" % number)
-        os.utime(path, (scans.LONG_AGO, scans.LONG_AGO))
+        os.utime(path, (sample_scans.LONG_AGO, sample_scans.LONG_AGO))
     deliver(folder, AGAIN, opened)
     plan_batch(AGAIN, opened)

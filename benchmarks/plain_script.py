@@ -1,4 +1,4 @@
-"""The same work as a user would write it: folder → model.predict → DataFrame.to_parquet."""
+"""The same work as a simple script: folder → model.predict → DataFrame.to_parquet."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from pipeline.model.network import build
 
 
 def plain_model(side: int) -> keras.Model:
-    """The trunk as the notes have it, three channels, for pictures from 0 to 255."""
+    """The default trunk with three input channels, for images from 0 to 255."""
     return keras.Sequential([keras.layers.Rescaling(1 / 255), build(config.Trunk(), side)])
 
 
 def plain_script(folder: Path, side: int, model: keras.Model, target: Path) -> None:
-    """Embed every picture of `folder` into one Parquet file."""
-    pictures = keras.utils.image_dataset_from_directory(
+    """Embed every image of `folder` into one Parquet file."""
+    images = keras.utils.image_dataset_from_directory(
         folder,
         labels=None,
         color_mode="rgb",
@@ -25,6 +25,6 @@ def plain_script(folder: Path, side: int, model: keras.Model, target: Path) -> N
         batch_size=32,
         verbose=False,
     )
-    embeddings = model.predict(pictures, verbose=0)
-    rows = pd.DataFrame({"file": pictures.file_paths, "embedding": list(embeddings)})
+    embeddings = model.predict(images, verbose=0)
+    rows = pd.DataFrame({"file": images.file_paths, "embedding": list(embeddings)})
     rows.to_parquet(target)
