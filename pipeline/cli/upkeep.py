@@ -157,13 +157,7 @@ def forget(
         found = find_traces.find_patient(opened, patient)
     else:
         found = find_traces.find_scan(opened, _scan_id(opened, scan))
-    values |= {
-        "deliveries": len(found.places),
-        "scans": sorted(found.scan_ids),
-        "batches": found.batches,
-        "rows": found.rows,
-        "models": found.models,
-    }
+    values |= _summary_of(found)
     lines += find_traces.format_traces(found)
     if yes:
         _forget(opened, found, lines, values)
@@ -172,6 +166,16 @@ def forget(
     show(values, as_json, lambda: print("\n".join(lines)))
     if values["left"]:
         raise typer.Exit(1)
+
+
+def _summary_of(found: "ErasureTarget") -> dict:
+    return {
+        "deliveries": len(found.places),
+        "scans": sorted(found.scan_ids),
+        "batches": found.batches,
+        "rows": found.rows,
+        "models": found.models,
+    }
 
 
 def _forget(opened: "OpenStore", found: "ErasureTarget", lines: list[str], values: dict) -> None:

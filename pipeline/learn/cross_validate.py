@@ -157,14 +157,7 @@ def measure_folds(
     kept = inputs.kept
     fold = sum(number * (sides == "test") for number, sides in enumerate(sides_of_folds))[kept]
     abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
-    pooled = {}
-    for method in results[0]:
-        scores, thresholds = np.zeros((2, len(rows.truth)))
-        for sides, found in zip(sides_of_folds, results, strict=True):
-            test = (sides == "test") & (kept if method != "head" else True)
-            scores[test] = found[method]["p_abnormal"]
-            thresholds[test] = found[method]["threshold"]
-        pooled[method] = scores[kept], thresholds[kept]
+    pooled = {method: _pool_folds(method, sides_of_folds, kept, results) for method in results[0]}
     head = pooled["head"][0]
     estimates = {
         method: metrics.two_classes(abnormal, scores, patients, thresholds, fold)
@@ -186,6 +179,18 @@ def measure_folds(
             if method != "head"
         },
     }
+
+
+def _pool_folds(
+    method: str, sides_of_folds: list[np.ndarray], kept: np.ndarray, results: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put the test scores of a method and their thresholds in the order of the kept rows."""
+    scores, thresholds = np.zeros((2, len(kept)))
+    for sides, found in zip(sides_of_folds, results, strict=True):
+        test = (sides == "test") & (kept if method != "head" else True)
+        scores[test] = found[method]["p_abnormal"]
+        thresholds[test] = found[method]["threshold"]
+    return scores[kept], thresholds[kept]
 
 
 def run_of(

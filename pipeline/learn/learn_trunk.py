@@ -176,8 +176,16 @@ def _store(
     if found.above:
         start = start_from(found, crops)
         store.write_bytes(f"{home}/head.npz", start.to_bytes())
-    facts = crops.facts
-    card = {
+    card = _card(chosen, crops, used, found, seconds)
+    write_patients(store, home, crops.patients)
+    write_model(store, home, model, card)
+
+
+def _card(
+    chosen: ModelChoice, crops: CropSource, used, found: LearnedTrunk, seconds: float
+) -> dict:
+    facts, side = crops.facts, chosen.recipe.side
+    return {
         "trunk": chosen.trunk_id,
         "settings": chosen.trunk.model_dump(mode="json", include={"channels", "layers"}),
         "weights": f"learned {'with' if crops.labels else 'without'} labels, seed {used.seed}",
@@ -202,8 +210,6 @@ def _store(
         "seconds": seconds,
         **made_with(),
     }
-    write_patients(store, home, crops.patients)
-    write_model(store, home, model, card)
 
 
 def embed_everything(opened: OpenStore, chosen: ModelChoice, map: PartMap) -> list[str]:
