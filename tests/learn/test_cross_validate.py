@@ -75,7 +75,7 @@ def test_parts_without_a_selected_row_are_not_read(filled):
     store, chosen = filled
     names = store.store.names(f"features/{chosen.trunk_id}")
     numbers = {names[0]: np.arange(20), names[1]: np.full(20, -1)}
-    source = StoredEmbeddings.of(store.store, chosen.width, numbers)
+    source = StoredEmbeddings.of(store.store, chosen.features, numbers)
     assert [len(some) for some, _ in source.blocks(np.arange(20) < 5)] == [5]
     with pytest.raises(ArtifactError, match="replaced while it was read: 7 rows first, then 20"):
         StoredEmbeddings.of(store.store, chosen.width, {names[0]: np.arange(7)})
