@@ -78,7 +78,7 @@ def test_parts_without_a_selected_row_are_not_read(filled):
     source = StoredEmbeddings.of(store.store, chosen.features, numbers)
     assert [len(some) for some, _ in source.blocks(np.arange(20) < 5)] == [5]
     with pytest.raises(ArtifactError, match="replaced while it was read: 7 rows first, then 20"):
-        StoredEmbeddings.of(store.store, chosen.width, {names[0]: np.arange(7)})
+        StoredEmbeddings.of(store.store, chosen.features, {names[0]: np.arange(7)})
 
 
 def test_every_row_is_tested_once_and_no_patient_is_on_two_sides(rows):
