@@ -137,8 +137,8 @@ def format_head_score(card: dict) -> list[str]:
     lines = [f"{line}; best baseline, {METHODS[best]}: {format_estimate(measured[best])}."]
     if head["value"] < measured[best]["value"]:
         lines.append(
-            "The head is behind that baseline: label more patients, or learn a trunk from your own "
-            "scans with `dental learn-trunk`."
+            "The head is behind that baseline: label more patients, or learn a trunk "
+            "from your own scans, unless this one was: `dental learn-trunk`."
         )
     return lines
 
