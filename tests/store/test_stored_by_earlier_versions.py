@@ -26,6 +26,8 @@ from tests.builders.scans import scan, write_files
 from tests.builders.stores import process_folder, stored_bytes
 from tests.fixtures.make_stores import INBOX
 
+# scikit-learn's, of a few dozen labels in folds.
+pytestmark = pytest.mark.filterwarnings("ignore:The least populated class")
 STORES = Path(__file__).parents[1] / "fixtures" / "stores"
 BATCH = "20261123"
 PATIENT = "PHANTOM-0008"
@@ -181,7 +183,6 @@ def test_a_patient_is_forgotten_and_stays_forgotten(copy):
     assert len(copy.query("crop_labels")) == left
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class")  # in a few dozen labels
 def test_another_head_is_trained_and_judged_against_the_champion(copy, tmp_path):
     before = champion(copy.opened().store)
     crops = copy.query("worklist")["crop_id"].head(3)
