@@ -1,8 +1,8 @@
-"""`python -m tests.fuzz`: thousands of damaged files through the real workers; `make fuzz` does it.
+"""`make fuzz`: read thousands of damaged files in real worker processes.
 
-Every file is a seed of one of the formats, damaged by a seeded generator, so that a run can be
-repeated to the byte. What must hold: every file comes out once, as a scan or as a rejection with a
-reason; nothing but ScanRejected is raised; the run ends; no process grows.
+Every file is a small file of one of the formats, damaged by a seeded generator, so that a run can
+be repeated exactly. Every file must come out once, as a scan or as a rejection with a reason; only
+ScanRejected may be raised; the run must end, and no process may grow.
 """
 
 import io
@@ -30,16 +30,16 @@ from pipeline.stages.read_scan import Order, read_scan
 
 FILES, SHARE, SEED = 20_000, 2_000, 0
 SECONDS, MEMORY_MB, MAX_PIXELS, SIDE = 20, 1024, 2_000_000, 32
-LONG_AGO = 10**9  # the listing waits for files that may be growing
-LARGEST_SEED = 60_000  # bytes: damage should hit headers and tables, not only pixels
-# Of resident memory, from the second share of files to the last: the first loads the decoders.
+LONG_AGO = 10**9  # seconds since 1970: listing waits for recent files, which may be growing
+LARGEST_SEED = 60_000  # bytes; damage should hit headers and tables, not only pixels
+# Limit of the growth of resident memory from the second share of files to the last.
 GROWTH = 1.2
-# Numbers that overflow, turn negative or ask for everything.
+# Numbers that overflow, become negative or request all memory.
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def seeds() -> list[bytes]:
-    """Small files of every format; cut from real scans when DENTAL_TEST_DATA names some."""
+    """Small files of every format, cut from real scans if DENTAL_TEST_DATA is set."""
     made = [data for picture in pictures() for data in in_all_formats(picture)]
     return made + dicom_seeds()
 
@@ -98,7 +98,7 @@ def dicom_seeds() -> list[bytes]:
 
 
 def damaged(files: list[bytes], number: int) -> bytes:
-    """The file of this number: a seed with one to four things done to it."""
+    """File number `number`: one of `files` with one to four kinds of damage."""
     rng = np.random.default_rng((SEED, number))
     data = bytearray(files[number % len(files)])
     for _ in range(rng.integers(1, 5)):
@@ -107,7 +107,7 @@ def damaged(files: list[bytes], number: int) -> bytes:
 
 
 def place(data: bytearray, rng) -> int:
-    """Somewhere, half of the time near the beginning, where sizes and tables stand."""
+    """A random place, half of the time near the beginning, where sizes and tables are."""
     end = len(data) if rng.random() < 0.5 else min(len(data), 400)
     return int(rng.integers(0, max(end, 1)))
 
@@ -153,8 +153,8 @@ DAMAGES = (flip, flip, set_number, set_number, overwrite, cut_short, cut_out, re
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a worker says of one file."""
+class FileResult:
+    """What a worker made of one file."""
 
     outcome: str  # accepted, a reason, or BUG
     process: int
@@ -162,8 +162,8 @@ class Seen:
     bug: str = ""
 
 
-def read_and_tell(order: Order) -> Seen:
-    """Read one file in a worker process; a bug is told and does not end the run."""
+def read_one(order: Order) -> FileResult:
+    """Read one file in a worker process; a bug is reported and does not end the run."""
     try:
         read = read_scan(order)
         outcome, bug = read.rejection.reason if read.rejection else "accepted", ""
@@ -174,17 +174,17 @@ def read_and_tell(order: Order) -> Seen:
         raise
     except Exception:
         outcome, bug = "BUG", traceback.format_exc()
-    return Seen(outcome, os.getpid(), resident(), bug)
+    return FileResult(outcome, os.getpid(), resident(), bug)
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Resident memory of this process in bytes."""
     return psutil.Process().memory_info().rss
 
 
 @dataclass
 class Result:
-    """What a run found."""
+    """The result of a run."""
 
     outcomes: Counter = field(default_factory=Counter)
     bugs: Counter = field(default_factory=Counter)
@@ -194,7 +194,7 @@ class Result:
     lost: int = 0
 
     def violations(self) -> list[str]:
-        """What must not be, in words."""
+        """Messages about what must not happen."""
         found = [f"{count} × {bug}" for bug, count in self.bugs.items()]
         if self.lost:
             found.append(f"{self.lost} files came out more or less than once")
@@ -204,7 +204,7 @@ class Result:
         return found
 
 
-def fuzz(count: int, share: int, workers: WorkerPool, tell=lambda words: None) -> Result:
+def fuzz(count: int, share: int, workers: WorkerPool, log=lambda message: None) -> Result:
     """Damage and read `count` files, `share` of them at a time."""
     files, result, done = seeds(), Result(), 0
     while done < count:
@@ -213,7 +213,7 @@ def fuzz(count: int, share: int, workers: WorkerPool, tell=lambda words: None) -
             read_share(Path(home), [damaged(files, number) for number in numbers], workers, result)
         done += len(numbers)
         came_to = ", ".join(f"{number} {what}" for what, number in result.outcomes.most_common())
-        tell(f"{done} of {count} files, workers at {result.workers[-1] >> 20} MB: {came_to}")
+        log(f"{done} of {count} files, workers at {result.workers[-1] >> 20} MB: {came_to}")
     return result
 
 
@@ -225,15 +225,15 @@ def read_share(folder: Path, files: list[bytes], workers: WorkerPool, result: Re
     how, limits = (Recipe(side=SIDE), Quality()), (MAX_PIXELS, 2**30, False)
     orders = (Order(folder, e, Annotation(), *how, *limits) for e in list_batch(folder).scans)
     outcomes, highest = Counter(), 0
-    for seen in workers.map(read_and_tell, orders):
-        if isinstance(seen, ScanRejected):
-            outcomes[seen.reason] += 1
+    for found in workers.map(read_one, orders):
+        if isinstance(found, ScanRejected):
+            outcomes[found.reason] += 1
             continue
-        outcomes[seen.outcome] += 1
-        result.processes.add(seen.process)
-        highest = max(highest, seen.resident)
-        if seen.bug:
-            result.bugs[seen.bug] += 1
+        outcomes[found.outcome] += 1
+        result.processes.add(found.process)
+        highest = max(highest, found.resident)
+        if found.bug:
+            result.bugs[found.bug] += 1
     result.lost += abs(len(files) - outcomes.total())
     result.outcomes += outcomes
     result.workers.append(highest)
@@ -241,10 +241,10 @@ def read_share(folder: Path, files: list[bytes], workers: WorkerPool, result: Re
 
 
 def main() -> int:
-    """Fuzz, print outcomes by reason, and fail when something was found."""
+    """Fuzz, print outcomes by reason; the exit status is 1 if something was found."""
     began, workers = time.monotonic(), WorkerPool(os.cpu_count() or 1, SECONDS, MEMORY_MB)
     try:
-        result = fuzz(FILES, SHARE, workers, lambda words: print("…", words, file=sys.stderr))
+        result = fuzz(FILES, SHARE, workers, lambda message: print("…", message, file=sys.stderr))
     finally:
         workers.close()
     for outcome, number in result.outcomes.most_common():
@@ -262,7 +262,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Under its own name: what is written in `__main__` cannot be found by the workers.
-    from tests import fuzz as under_its_own_name
+    # Imported by name, because workers cannot unpickle functions of `__main__`.
+    from tests import fuzz as module
 
-    sys.exit(under_its_own_name.main())
+    sys.exit(module.main())

@@ -1,4 +1,4 @@
-"""The wheel carries what the code reads, and works outside the clone."""
+"""The wheel contains every file that the code reads, and works outside the clone."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_the_wheel_carries_sql_templates_types_and_licence(installed):
+def test_the_wheel_contains_sql_templates_types_and_licence(installed):
     names = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     assert "pipeline/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)

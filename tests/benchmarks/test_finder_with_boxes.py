@@ -1,4 +1,4 @@
-"""Learning from boxes takes teeth without a box for neither teeth nor gaps."""
+"""Fine-tuning the tooth finder on boxes ignores teeth that have none."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ IN_BOX, NEXT_TOOTH, OFF_ARCH = (16, 32), (16, 40), (2, 2)
 
 
 def cost(unlabelled, cell=None, logit=4.0, known=None):
-    """What a picture costs when the finder is unsure everywhere but in one cell."""
+    """The loss of an image when the finder is unsure in every cell but one."""
     logits = np.full((1, 32, 64, 1), -2, np.float32)
     if cell is not None:
         logits[0, *cell, 0] = logit
@@ -23,24 +23,24 @@ def cost(unlabelled, cell=None, logit=4.0, known=None):
     return float(benchmark.loss_of(unlabelled)(known[np.newaxis], logits)[0])
 
 
-def test_a_place_on_an_unlabelled_tooth_costs_nothing():
+def test_a_place_on_an_unlabelled_tooth_has_no_loss():
     assert cost(False, NEXT_TOOTH) == pytest.approx(cost(False), rel=1e-5)
     assert cost(False, IN_BOX) < cost(False)
     assert cost(False, OFF_ARCH) > cost(False)
 
 
-def test_beside_its_middle_a_box_holds_no_other_tooth():
+def test_a_second_place_in_a_box_has_a_loss():
     row, column = IN_BOX
     assert cost(False, (row + 2, column + 1)) > cost(False)
 
 
-def test_the_mixture_of_teeth_and_gaps_costs_what_is_above_the_share_of_teeth():
+def test_the_loss_of_unlabelled_cells_is_that_above_the_share_of_teeth():
     # As likely as the labelled tooth in 26 times as many cells: all of it is expected.
     assert cost(True, IN_BOX, 1.0) == pytest.approx(cost(False, IN_BOX, 1.0), rel=1e-5)
     assert cost(True, NEXT_TOOTH, 9.0) > cost(False, NEXT_TOOTH, 9.0) + 0.1
 
 
-def test_a_phantom_costs_what_it_costs_the_finder_of_the_package():
+def test_the_loss_of_a_phantom_is_that_of_the_finder_of_the_package():
     hills = target(np.array([[0.5, 0.5, 0.06, 0.2], [0.2, 0.4, 0.05, 0.2]]), benchmark.GRID)
     known = np.concatenate([hills, np.ones_like(hills), np.zeros_like(hills)], axis=-1)
     logits = np.random.default_rng(0).normal(size=(1, 32, 64, 1)).astype(np.float32)
@@ -50,7 +50,7 @@ def test_a_phantom_costs_what_it_costs_the_finder_of_the_package():
         assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_arch_moves_with_the_picture():
+def test_the_arch_is_transformed_with_the_image():
     scan, sizes = Scan(Path("a.jpg"), "a", np.zeros((128, 256), np.uint8), BOX), set()
     for _, known in benchmark.examples(scan, np.random.default_rng(0)):
         hills, labelled, off = np.moveaxis(known, 2, 0)
@@ -66,7 +66,7 @@ def test_the_arch_moves_with_the_picture():
     assert 31 <= min(widths) <= max(widths) <= 64
 
 
-def test_learning_begins_with_the_finder_of_the_package(monkeypatch):
+def test_fine_tuning_starts_from_the_weights_of_the_package(monkeypatch):
     monkeypatch.setattr(benchmark, "STEPS", 10)
     monkeypatch.setattr(benchmark, "LEARNING_RATE", 0.0)
     phantom = benchmark.draw(7)
@@ -79,7 +79,7 @@ def test_learning_begins_with_the_finder_of_the_package(monkeypatch):
     np.testing.assert_allclose(benchmark.found_by(model, scan)[:24], places[:24], atol=1e-3)
 
 
-def test_no_panoramic_is_measured_by_a_finder_that_learned_from_its_group(monkeypatch):
+def test_no_panoramic_is_measured_by_a_finder_trained_on_its_group(monkeypatch):
     def found_by(learned_from, scan):
         assert len(learned_from) >= 4
         assert scan.group not in {each.group for each in learned_from}
@@ -103,7 +103,7 @@ def test_differences_are_paired_by_tooth():
     assert benchmark.row(scans, [both] * 3, [one] * 3)[0] == "1.000 +0.500 (+0.500 to +0.500)"
     cells = benchmark.row(scans, [one] * 3, [both] * 3)
     assert cells == ["0.500 -0.500 (-0.500 to -0.500)"] * 4
-    # What is found anew counts against what is lost.
+    # Teeth that are gained cancel those that are lost.
     assert (
         "+0.000 (-0.500 to +0.500)" in benchmark.row(scans, [both, one, one], [one, both, one])[0]
     )

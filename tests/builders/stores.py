@@ -55,3 +55,10 @@ def failed_checks(store: Store) -> dict[str, int]:
     """The checks that find rows, and how many."""
     with catalog.open_store(store) as con:
         return dict(catalog.check(con))
+
+
+def unfinished_files(root: Path) -> list[str]:
+    """Names of temporary files in the store below `root` and in its private folder."""
+    folders = (root / "store" / ".tmp", root / "store.private")
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if path.parent.name == ".tmp" or path.name[0] == "."]

@@ -1,6 +1,6 @@
-"""Faults on purpose: runs that are killed, starved of disk or raced, and what must be left then.
+"""Fault injection: runs are killed, run out of disk or compete, and are then run to the end.
 
-`make chaos` (`python -m tests.chaos`) does all of it and prints a table; a short form is in
-`tests/test_killed.py`. The rule is one: after a final run, every table equals that of a run that
-nobody disturbed, byte for byte.
+`make chaos` (`python -m tests.chaos`) does all of it and prints a table; a short form is
+`tests/end_to_end/test_killed.py`. After a final run, every table must equal that of an undisturbed
+run, byte for byte.
 """

@@ -1,4 +1,4 @@
-"""Real disks that are full or read-only: small memory disks, which only root may mount."""
+"""Full and read-only disks: small disks in memory, which only root can mount."""
 
 import contextlib
 import os
@@ -6,17 +6,17 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.chaos.victims import DONE, FAILED, REFUSED, process_batch, run
+from tests.chaos.forked_runs import DONE, FAILED, REFUSED, process_batch, run
 
 
 def can_mount() -> bool:
-    """Whether this process may make a small disk."""
+    """Whether this process can mount a small disk."""
     return os.name == "posix" and os.geteuid() == 0 and Path("/proc/mounts").exists()
 
 
 @contextlib.contextmanager
 def disk(place: Path, kilobytes: int) -> Iterator[None]:
-    """A disk of so many kilobytes at `place`."""
+    """Mount a disk of this size at `place`."""
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", place], check=True)
     try:
@@ -31,24 +31,24 @@ def remount(place: Path, options: str) -> None:
 
 
 def full_disks(trials, sizes: Iterator[int]) -> Iterator[str]:
-    """The disk fills up somewhere in the run; with more room the run goes on and ends well."""
+    """The disk fills up during the run; with more space the next run completes it."""
     for kilobytes in sizes:
         root, what = trials.home / f"disk-{kilobytes}", f"a disk of {kilobytes} KB"
         with disk(root, kilobytes):
             status = run(lambda root=root: process_batch(root, trials.folder, "b")).status
             assert status in (DONE, REFUSED, FAILED), f"{what}: status {status}"
             remount(root, "size=64m")
-            trials.make_good(root, what, keep=True)
+            trials.check_recovery(root, what, keep=True)
         yield what
 
 
 def read_only_disk(trials) -> Iterator[str]:
-    """A store that may not be written is refused in words, and nothing happens to it."""
+    """A store on a read-only disk is refused with an error and stays unchanged."""
     root, what = trials.home / "read-only", "a read-only disk"
     with disk(root, 65536):
         assert run(lambda: process_batch(root, trials.folder, "b")).status == DONE
         remount(root, "ro")
         assert run(lambda: process_batch(root, trials.folder, "b")).status == REFUSED, what
         remount(root, "rw")
-        trials.make_good(root, what, keep=True)
+        trials.check_recovery(root, what, keep=True)
     yield what

@@ -1,8 +1,8 @@
-"""Every moment at which a process changes the disk, and striking at one of them.
+"""Inject a fault at any moment at which a process changes the disk.
 
-A moment is just before or just after a file is made, synced, renamed, linked or removed, or a
-folder is made. Between two moments nothing on the disk changes but the content of files that have
-no name in the store yet, so striking at every moment tries every state that a kill can leave.
+A moment is just before or just after a file is created, synced, renamed, linked or removed, or a
+folder is created. Between two moments nothing on the disk changes except the content of files that
+are not yet in the store, so faults at every moment cover every state that a kill can leave.
 """
 
 import os
@@ -13,14 +13,13 @@ OPERATIONS = ("open", "fsync", "replace", "link", "unlink", "mkdir")
 
 
 class Moments:
-    """Counts the moments of this process from now on and calls `strike` at the one numbered `at`.
+    """Counts the moments of this process and its threads, and calls `fault` at number `at`.
 
-    Counted are the process and what it does in threads; it is meant for a forked child, which
-    never takes it back.
+    Meant for a forked child: the patched functions are never restored.
     """
 
-    def __init__(self, at: int | None = None, strike: Callable[[str], None] | None = None):
-        self.count, self._at, self._strike = 0, at, strike
+    def __init__(self, at: int | None = None, fault: Callable[[str], None] | None = None):
+        self.count, self._at, self._fault = 0, at, fault
         for name in OPERATIONS:
             setattr(os, name, self._watched(name, getattr(os, name)))
 
@@ -39,19 +38,19 @@ class Moments:
     def _pass(self, moment: str) -> None:
         number, self.count = self.count, self.count + 1
         if number == self._at:
-            self._strike(moment)
+            self._fault(moment)
 
 
 def kill(moment: str) -> None:
-    """`kill -9` of the process itself."""
+    """Kill this process by `kill -9`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def failing(code: int) -> Callable[[str], None]:
-    """A strike after which the operation fails with this errno, as a bad or full disk makes it."""
+    """A fault that makes the operation fail with this errno, as on a bad or full disk."""
 
-    def strike(moment: str) -> None:
+    def fail(moment: str) -> None:
         if moment.startswith("before") and not moment.endswith("unlink"):
             raise OSError(code, os.strerror(code))
 
-    return strike
+    return fail

@@ -1,4 +1,4 @@
-"""`kill -9` of the whole flow under Prefect, its server included, with the real trunk."""
+"""Kill the whole flow under Prefect, including its server, with the real trunk."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.builders.stores import KEY
-from tests.chaos.victims import batch, contents, slay
+from tests.chaos.forked_runs import contents, kill_tree, write_batch
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -22,8 +22,8 @@ SMALL = {
 
 
 def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
-    """Kill the flow `times` times on its way through one batch, then let it end."""
-    folder, root, moments = batch(home / "in"), home / "flow", random.Random(seed)
+    """Kill the flow `times` times within one batch, then run it to the end."""
+    folder, root, moments = write_batch(home / "in"), home / "flow", random.Random(seed)
     (root / "store.private").mkdir(parents=True, mode=0o700)
     (root / "store.private" / "key").write_text(KEY)
     for number in range(times):
@@ -33,7 +33,7 @@ def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
             assert time.monotonic() < deadline, "the flow made no part in four minutes"
             time.sleep(0.05)
         time.sleep(moments.uniform(0, 1.5))
-        slay(process.pid)
+        kill_tree(process.pid)
         process.wait()
         yield f"flow killed for the {number + 1}. time"
     final = _flow(folder, root)
@@ -42,7 +42,7 @@ def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
     for name in after:
         (root / "store" / name).unlink()
     assert _flow(folder, root).wait() in (0, 2)
-    assert contents(root) == after, "killed flows left other bytes than an undisturbed one"
+    assert contents(root) == after, "killed flows left other bytes than an undisturbed flow"
 
 
 def _flow(folder: Path, root: Path) -> subprocess.Popen:

@@ -1,6 +1,7 @@
-"""What is done to runs, and what must hold afterwards. Each trial returns how many faults it tried.
+"""Trials: inject faults into runs and check the store afterwards.
 
-A trial raises AssertionError with the fault's name when something was lost, doubled or changed.
+A trial yields the name of every fault that it injected, and raises AssertionError if something was
+lost, doubled or changed.
 """
 
 import errno
@@ -15,134 +16,135 @@ from pathlib import Path
 
 from pipeline.store import catalog
 from pipeline.store.base import Store
-from tests.chaos import victims
+from tests.builders.stores import unfinished_files
+from tests.chaos import forked_runs
+from tests.chaos.forked_runs import DONE, FAILED, REFUSED
 from tests.chaos.moments import failing, kill
-from tests.chaos.victims import DONE, FAILED, REFUSED
 
 
 class Trials:
-    """Trials over one batch in `home`, all held against one undisturbed run."""
+    """Trials with one batch, in `home`, all compared with one undisturbed run."""
 
     def __init__(self, home: Path):
         self.home = home
-        self.folder = victims.batch(home / "in")
+        self.folder = forked_runs.write_batch(home / "in")
         self._numbers = itertools.count()
-        self.calm = self._root()
-        self.moments = self._run(self.calm).moments
-        self.expected = victims.contents(self.calm)
+        undisturbed = self._root()
+        self.moments = self._run(undisturbed).moments
+        self.expected = forked_runs.contents(undisturbed)
         assert len(self.expected) >= 10, "the undisturbed run made no parts"
 
     def _root(self) -> Path:
-        """A new place for a store."""
+        """A new folder for a store."""
         root = self.home / f"trial-{next(self._numbers):04d}"
         root.mkdir()
         return root
 
     def _work(self, root: Path, **more):
-        return lambda: victims.process_batch(root, self.folder, "b", **more)
+        return lambda: forked_runs.process_batch(root, self.folder, "b", **more)
 
-    def _run(self, root: Path, at: int | None = None, strike=None, **more) -> victims.Ended:
-        return victims.run(self._work(root, **more), at, strike)
+    def _run(self, root: Path, at: int | None = None, fault=None, **more) -> forked_runs.Outcome:
+        return forked_runs.run(self._work(root, **more), at, fault)
 
-    def make_good(self, root: Path, what: str, keep: bool = False) -> None:
-        """A final run, after which everything is as if nothing had happened."""
+    def check_recovery(self, root: Path, what: str, keep: bool = False) -> None:
+        """Run once more, and check that everything is as after an undisturbed run."""
         final = self._run(root)
         assert final.status == DONE, f"{what}: the final run ended with {final.status}"
-        found = victims.contents(root)
+        found = forked_runs.contents(root)
         wrong = sorted(
             name
             for name in found.keys() | self.expected
             if found.get(name) != self.expected.get(name)
         )
         assert not wrong, f"{what}: other bytes in {wrong}"
-        assert not (left := victims.left_over(root)), f"{what}: left over {left}"
+        assert not (left := unfinished_files(root)), f"{what}: unfinished files {left}"
         if not keep:
             shutil.rmtree(root)
 
     def killed_at_every_moment(self, step: int = 1) -> Iterator[str]:
-        """`kill -9` at every `step`-th moment at which the run changes the disk."""
+        """Kill at every `step`-th moment at which the run changes the disk."""
         for at in range(0, self.moments, step):
             root, what = self._root(), f"killed at moment {at} of {self.moments}"
             assert self._run(root, at, kill).status == -signal.SIGKILL, what
-            self.make_good(root, what)
+            self.check_recovery(root, what)
             yield what
 
-    def killed_again_and_again(self, times: int, seed: int = 0) -> Iterator[str]:
-        """One store whose every run is killed at a random moment, until one gets through."""
+    def killed_repeatedly(self, times: int, seed: int = 0) -> Iterator[str]:
+        """Kill every run in one store at a random moment, then run to the end."""
         moments, root = random.Random(seed), self._root()
         for number in range(times):
             self._run(root, moments.randrange(self.moments), kill)
             yield f"killed for the {number + 1}. time"
-        self.make_good(root, f"killed {times} times in a row")
+        self.check_recovery(root, f"killed {times} times in a row")
 
     def killed_at_random(self, times: int, seed: int = 0) -> Iterator[str]:
-        """`kill -9` of run and worker processes together, at random times, scans being decoded."""
+        """Kill the run and its worker processes together, at random times during decoding."""
         moments = random.Random(seed)
         for number in range(times):
             root, what = self._root(), f"random kill {number}"
-            pid, reader = victims.start(self._work(root, real_workers=True))
+            pid, reader = forked_runs.start(self._work(root, real_workers=True))
             time.sleep(moments.uniform(0.5, 4.0))
-            victims.slay(pid)
-            victims.ended(pid, reader)
-            self.make_good(root, what)
+            forked_runs.kill_tree(pid)
+            forked_runs.wait(pid, reader)
+            self.check_recovery(root, what)
             yield what
 
     def failing_disk(self, step: int = 1) -> Iterator[str]:
-        """An I/O error and a full disk at every `step`-th moment: told, and made good later."""
+        """An I/O error and a full disk at every `step`-th moment: reported, and recovered from."""
         for code in (errno.EIO, errno.ENOSPC):
             for at in range(0, self.moments, step):
                 root, what = self._root(), f"{errno.errorcode[code]} at moment {at}"
                 status = self._run(root, at, failing(code)).status
                 assert status in (DONE, REFUSED, FAILED), f"{what}: status {status}"
-                self.make_good(root, what)
+                self.check_recovery(root, what)
                 yield what
 
     def two_runs_of_one_batch(self, times: int) -> Iterator[str]:
-        """One does the work, the other is refused in words or comes after it."""
+        """One run does the work; the other is refused or runs after it."""
         for number in range(times):
             root, what = self._root(), f"two runs of one batch, {number}"
-            pairs = [victims.start(self._work(root)) for _ in range(2)]
-            statuses = sorted(victims.ended(*pair).status for pair in pairs)
+            pairs = [forked_runs.start(self._work(root)) for _ in range(2)]
+            statuses = sorted(forked_runs.wait(*pair).status for pair in pairs)
             assert statuses in ([DONE, DONE], [DONE, REFUSED]), f"{what}: {statuses}"
-            self.make_good(root, what)
+            self.check_recovery(root, what)
             yield what
 
     def two_batches_at_once(self, times: int) -> Iterator[str]:
-        """Two batches with the same scans: every scan is accepted once, whichever came first."""
+        """Two batches with the same scans: every scan is accepted once, in either order."""
         for number in range(times):
             root, what = self._root(), f"two batches at once, {number}"
             pairs = [
-                victims.start(
-                    lambda root=root, name=name: victims.process_batch(root, self.folder, name)
+                forked_runs.start(
+                    lambda root=root, name=name: forked_runs.process_batch(root, self.folder, name)
                 )
                 for name in ("b", "c")
             ]
-            statuses = [victims.ended(*pair).status for pair in pairs]
+            statuses = [forked_runs.wait(*pair).status for pair in pairs]
             assert statuses == [DONE, DONE], f"{what}: {statuses}"
-            assert victims.run(lambda root=root: sound(root)).status == DONE, what
+            assert forked_runs.run(lambda root=root: check_store(root)).status == DONE, what
             shutil.rmtree(root)
             yield what
 
     def live_and_stale_locks(self) -> Iterator[str]:
-        """A stopped run keeps its batch, which is told; a killed one gives it free at once."""
+        """A stopped run keeps the lock of its batch; that of a killed run is free at once."""
         root, what = self._root(), "a live lock"
-        pid, reader = victims.start(self._work(root), self.moments // 2, _stop)
+        pid, reader = forked_runs.start(self._work(root), self.moments // 2, _stop)
         os.waitpid(pid, os.WUNTRACED)
         assert self._run(root).status == REFUSED, what
         yield what
         os.kill(pid, signal.SIGKILL)
-        victims.ended(pid, reader)
-        self.make_good(root, "a stale lock")
+        forked_runs.wait(pid, reader)
+        self.check_recovery(root, "a stale lock")
         yield "a stale lock"
 
 
-def sound(root: Path) -> None:
-    """Checks of the store, and every good scan accepted exactly once in all batches."""
+def check_store(root: Path) -> None:
+    """Check the store: its own checks, and every good scan accepted once in both batches."""
     with catalog.open_store(Store(str(root / "store"))) as con:
         broken = catalog.check(con)
         counts = catalog.query(con, "batches")
     if broken or counts["accepted"].sum() != 10 or counts["duplicate"].sum() != 12:
-        raise victims.StageFailure(f"{broken} {counts.to_dict()}")
+        raise forked_runs.StageFailure(f"{broken} {counts.to_dict()}")
 
 
 def _stop(moment: str) -> None:

@@ -23,8 +23,7 @@ from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, night_lock
 from tests.builders.fakes import FakeTrunk, freeze_delivery_times, use_fakes
 from tests.builders.scans import scan, write_files
-from tests.builders.stores import small_store, stored_bytes
-from tests.chaos.victims import left_over
+from tests.builders.stores import small_store, stored_bytes, unfinished_files
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels")
@@ -92,7 +91,7 @@ def test_ten_disturbed_nights_leave_the_store_of_undisturbed_ones(night, tmp_pat
         found, expected = contents(night.root), contents(tmp_path / "calm")
         assert found.keys() == expected.keys()
         assert not [name for name in expected if found[name] != expected[name]]
-        assert not left_over(night.root)
+        assert not unfinished_files(night.root)
         return len(expected)
 
     def arrives(name, *files):

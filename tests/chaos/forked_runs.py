@@ -1,7 +1,7 @@
-"""Runs that may be struck, each in a forked process, so that a strike costs no new start.
+"""Runs in forked processes into which a fault can be injected, without the cost of a start.
 
 The parent has imported everything and has never started a thread, which makes forking safe. The
-trunk and the head are stand-ins: importing TensorFlow hundreds of times would take hours.
+trunk is a fake: importing TensorFlow hundreds of times would take hours.
 """
 
 import contextlib
@@ -37,13 +37,13 @@ TABLES = (
     "audits",
     "drift",
 )
-DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a victim
-PATIENCE = 120.0  # seconds; a victim that takes longer hangs
+DONE, REFUSED, FAILED, BROKEN = 0, 3, 4, 70  # exit statuses of a forked run
+TIMEOUT = 120.0  # seconds
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a victim ended: its exit status, negative when a signal ended it, and what it counted."""
+class Outcome:
+    """The exit status of a run, negative for a signal, and the number of its moments."""
 
     status: int
     moments: int
@@ -52,7 +52,7 @@ class Ended:
 def process_batch(
     root: Path, folder: Path, batch: str, real_workers: bool = False, **settings
 ) -> None:
-    """What is struck: one batch from its folder to its report. Raises what the stages raise."""
+    """Process one batch from its folder to its report. Raises what the stages raise."""
     list_files.SECOND_LOOK_SECONDS = 0
     delivery_lists.datetime.datetime = FrozenClock
     resources.embedder = lambda store, chosen: FakeTrunk
@@ -65,11 +65,11 @@ def process_batch(
 
 
 class StageFailure(Exception):
-    """Parts that failed, told by the run itself."""
+    """Parts that failed, as reported by the run."""
 
 
-def start(work: Callable[[], None], at: int | None = None, strike=None) -> tuple[int, int]:
-    """Fork a victim that does `work` and is struck at moment `at`; its pid and a pipe to read."""
+def start(work: Callable[[], None], at: int | None = None, fault=None) -> tuple[int, int]:
+    """Fork a run of `work` with `fault` at moment `at`; its process id and a pipe to read."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
@@ -80,50 +80,50 @@ def start(work: Callable[[], None], at: int | None = None, strike=None) -> tuple
     silence = os.open(os.devnull, os.O_RDWR)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    moments = Moments(at, strike)
-    os._exit(_told(work, moments, writer))
+    moments = Moments(at, fault)
+    os._exit(_run_and_report(work, moments, writer))
 
 
-def _told(work: Callable[[], None], moments: Moments, writer: int) -> int:
-    """Do the work; the exit status, after telling the parent what there is to tell."""
-    status, words = DONE, ""
+def _run_and_report(work: Callable[[], None], moments: Moments, writer: int) -> int:
+    """Do the work and report to the parent; the exit status."""
+    status, message = DONE, ""
     try:
         work()
     except PipelineError as error:
-        status, words = REFUSED, str(error)
+        status, message = REFUSED, str(error)
     except (OSError, StageFailure) as error:
-        status, words = FAILED, repr(error)
+        status, message = FAILED, repr(error)
     except BaseException:
-        status, words = BROKEN, traceback.format_exc()
-    os.write(writer, f"{moments.count}\n{words}".encode()[:60_000])
+        status, message = BROKEN, traceback.format_exc()
+    os.write(writer, f"{moments.count}\n{message}".encode()[:60_000])
     return status
 
 
-def ended(pid: int, reader: int) -> Ended:
-    """Wait for a victim; a traceback of ours or a hang is an error of the test itself."""
-    deadline = time.monotonic() + PATIENCE
+def wait(pid: int, reader: int) -> Outcome:
+    """Wait for a forked run; an unexpected exception or a timeout is an AssertionError."""
+    deadline = time.monotonic() + TIMEOUT
     while not (found := os.waitpid(pid, os.WNOHANG))[0]:
         if time.monotonic() > deadline:
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            raise AssertionError(f"a run hung for {PATIENCE:.0f} seconds")
+            raise AssertionError(f"a run hung for {TIMEOUT:.0f} seconds")
         time.sleep(0.002)
     with open(reader, encoding="utf-8", errors="replace") as pipe:
-        moments, _, words = pipe.read().partition("\n")
+        moments, _, message = pipe.read().partition("\n")
     status = os.waitstatus_to_exitcode(found[1])
     if status == BROKEN:
-        print(words, file=sys.stderr)
-        raise AssertionError("a run ended with an error that is none of ours")
-    return Ended(status, int(moments or 0))
+        print(message, file=sys.stderr)
+        raise AssertionError("a run ended with an unexpected exception")
+    return Outcome(status, int(moments or 0))
 
 
-def run(work: Callable[[], None], at: int | None = None, strike=None) -> Ended:
-    """Fork, strike, wait."""
-    return ended(*start(work, at, strike))
+def run(work: Callable[[], None], at: int | None = None, fault=None) -> Outcome:
+    """Fork a run and wait for it."""
+    return wait(*start(work, at, fault))
 
 
-def slay(pid: int) -> None:
-    """`kill -9` of a process and of all that it started."""
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that it started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         for each in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -131,22 +131,12 @@ def slay(pid: int) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every part of every table, by its name."""
+    """The bytes of every part, by name."""
     return stored_bytes(Store(str(root / "store")), *TABLES)
 
 
-def left_over(root: Path) -> list[str]:
-    """Unfinished files that nobody will ever finish."""
-    places = (root / "store" / ".tmp", root / "store.private")
-    return [path.name for place in places for path in place.rglob("*") if _unfinished(path)]
-
-
-def _unfinished(path: Path) -> bool:
-    return path.is_file() and (path.parent.name == ".tmp" or path.name.startswith("."))
-
-
-def batch(folder: Path) -> Path:
-    """Scans with boxes, classes, patients, a duplicate and two that cannot be used."""
+def write_batch(folder: Path) -> Path:
+    """Write a batch with boxes, classes, patients, a duplicate and two files that are rejected."""
     same = scan(seed=1)
     pictures = {f"s{number:02d}_png": scan(seed=10 + number) for number in range(8)}
     pictures["s08_png"] = panoramic(seed=18)  # with a box, so it has a background too
