@@ -282,7 +282,7 @@ def test_too_few_labels_are_noted_with_counts_and_features_are_written(tmp_path)
     assert summary.counts["features"] == 3
 
 
-@pytest.mark.parametrize("before", ["train_head", "judge_labels", "promote"])
+@pytest.mark.parametrize("before", ["train_head", "write_label_errors", "promote"])
 def test_a_run_after_a_crash_between_embedding_and_promotion_finishes(
     before, tmp_path, monkeypatch
 ):
@@ -320,7 +320,7 @@ def test_a_patient_id_that_comes_after_the_scan_is_noted_with_what_to_do(tmp_pat
     write_files(folder, t_csv="file,patient\na.png,ann\nb.png,ann\n")
     summary = process_folder(store, folder)
     [note] = [note for note in summary.notes if "`dental undo`" in note]
-    assert note.startswith("2 scans were accepted before their patient was named")
+    assert note.startswith("2 scans were accepted before their patient was known")
     assert "take b back" in note
     undo(store, "b")
     assert not any("`dental undo`" in note for note in process_folder(store, folder).notes)
