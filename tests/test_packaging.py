@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from tests.cli.test_app import dental
+from tests.builders.commands import run_dental
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +39,7 @@ def test_the_wheel_contains_sql_templates_types_and_licence(installed):
 
 
 def test_the_wheel_works_outside_the_clone(installed, tmp_path):
-    asked = dental("query", cwd=tmp_path, PYTHONPATH=str(installed))
+    asked = run_dental("query", cwd=tmp_path, PYTHONPATH=str(installed))
     assert "batches" in asked.stdout, asked.stderr
     where = subprocess.run(
         [sys.executable, "-c", "import pipeline; print(pipeline.__file__)"],

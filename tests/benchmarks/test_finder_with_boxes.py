@@ -10,6 +10,8 @@ from benchmarks.tooth_finder import Scan
 from pipeline.imaging import tooth_finder
 from pipeline.model.tooth_finder_network import focal_loss, target
 
+pytestmark = pytest.mark.slow
+
 BOX = np.array([[0.5, 0.5, 0.06, 0.2]])
 IN_BOX, NEXT_TOOTH, OFF_ARCH = (16, 32), (16, 40), (2, 2)
 

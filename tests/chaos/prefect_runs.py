@@ -8,17 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.builders.commands import ROOT, SMALL_SETTINGS
 from tests.builders.stores import KEY
 from tests.chaos.forked_runs import contents, kill_tree, write_batch
 
-ROOT = Path(__file__).parents[2]
-SMALL = {
-    "DENTAL_RECIPE__SIDE": "32",
-    "DENTAL_TRUNK__WEIGHTS": "random",
-    "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
-    "DENTAL_WORKERS": "2",
-    "DENTAL_PART_SIZE": "4",
-}
+SETTINGS = {**SMALL_SETTINGS, "DENTAL_PART_SIZE": "4"}
 
 
 def killed_flows(home: Path, times: int, seed: int = 0) -> Iterator[str]:
@@ -50,7 +44,7 @@ def _flow(folder: Path, root: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [*command, "--store", str(root / "store"), "--name", "b"],
         cwd=ROOT,
-        env={**os.environ, **SMALL},
+        env={**os.environ, **SETTINGS},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

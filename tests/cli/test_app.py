@@ -1,30 +1,23 @@
 """The `dental` command, as a person types it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
+from tests.builders.commands import run_dental
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
 
 def dental(*arguments, cwd=ROOT, **variables):
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "160", **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """Run `dental …` on a terminal of 160 columns."""
+    return run_dental(*arguments, cwd=cwd, **{"COLUMNS": "160", **variables})
 
 
 @pytest.fixture(scope="module")

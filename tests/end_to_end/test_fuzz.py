@@ -1,7 +1,11 @@
 """A short run of `make fuzz`: 800 damaged files decoded by real workers."""
 
+import pytest
+
 from pipeline.ingest.workers.pool import WorkerPool
 from tests import fuzz
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_damaged_file_is_accepted_or_rejected():

@@ -19,6 +19,8 @@ from tests.builders.fakes import FakeTrunk
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store, stored_bytes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
 KILLS = 4

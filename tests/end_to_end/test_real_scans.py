@@ -12,9 +12,12 @@ from pipeline.store import catalog
 from tests.builders.stores import small_store
 
 DATA = os.environ.get("DENTAL_TEST_DATA")
-pytestmark = pytest.mark.skipif(
-    DATA is None, reason="DENTAL_TEST_DATA names no folder with real scans (opg/, dicom/)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        DATA is None, reason="DENTAL_TEST_DATA names no folder with real scans (opg/, dicom/)"
+    ),
+]
 
 
 def test_real_panoramics_give_a_crop_and_an_embedding_for_every_box(tmp_path):

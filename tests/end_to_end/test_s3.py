@@ -20,6 +20,8 @@ from tests.builders.fakes import freeze_delivery_times, use_fakes
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import KEY, small_store
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("scans", "crops", "features", "labels", "audits", "drift")
 
 

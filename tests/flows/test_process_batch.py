@@ -1,38 +1,22 @@
 """Real Prefect runs of real flows, started by the `dental` command."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.builders.commands import SMALL_SETTINGS, run_dental
 from tests.builders.identifiers import files_with_identifiers, identifier_batch, identifier_pattern
 
-ROOT = Path(__file__).parents[2]
-SMALL = {
-    "DENTAL_RECIPE__SIDE": "32",
-    "DENTAL_TRUNK__LAYERS": '[{"filters": 4, "kernel": 3}, {"filters": 8, "kernel": 3}]',
-    "DENTAL_TRUNK__WEIGHTS": "random",
-    "DENTAL_WORKERS": "2",
-    "DENTAL_PART_SIZE": "2",
-}
+pytestmark = pytest.mark.slow
+
+SETTINGS = {**SMALL_SETTINGS, "DENTAL_PART_SIZE": "2"}
 
 
 def dental(*arguments, module="pipeline.cli", **variables):
-    """Run `dental …` in the clone; returns the finished process."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, **SMALL, **variables},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    """Run `dental …` with small parts."""
+    return run_dental(*arguments, module=module, **{**SETTINGS, **variables})
 
 
 @pytest.fixture(scope="module")

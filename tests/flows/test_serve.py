@@ -17,6 +17,8 @@ from pipeline.report.night_record import last_night
 from tests.builders.scans import write_files
 from tests.builders.stores import small_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds; it takes 15 to 30
 

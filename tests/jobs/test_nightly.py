@@ -25,6 +25,8 @@ from tests.builders.fakes import FakeTrunk, freeze_delivery_times, use_fakes
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store, stored_bytes, unfinished_files
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TABLES = ("scans", "crops", "features", "labels")
 KILLED = """

@@ -17,6 +17,8 @@ from pipeline.store.registry import choose_models
 from tests.builders.scans import labelled_batch, scan
 from tests.builders.stores import HEAD, process_folder, small_store
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = 24
 
 

@@ -28,6 +28,8 @@ from pipeline.upkeep.find_traces import models_of
 from tests.builders.scans import labelled_batch, scan
 from tests.builders.stores import process_folder, small_store
 
+pytestmark = pytest.mark.slow
+
 LEARN = config.Learn(epochs=2, batch_size=16)
 # What two convolutions make of maps of 8 × 8, so that it can begin with the trunk's own network.
 HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, taught=2, min_patients=2)

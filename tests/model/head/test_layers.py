@@ -9,6 +9,8 @@ from pipeline.model import network
 from pipeline.model.head import layers, learner, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
+pytestmark = pytest.mark.slow
+
 GRID = (6, 5, 3)  # odd and even sides: padding differs
 SETTINGS = config.Head(
     units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, learning_rate=1e-2, taught=0

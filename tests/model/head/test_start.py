@@ -10,6 +10,8 @@ from pipeline.model import network
 from pipeline.model.head import layers, learner, start, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
+pytestmark = pytest.mark.slow
+
 ROWS = np.random.default_rng(1).standard_normal((90, 90)).astype(np.float16)
 GRID = (6, 5, 3)
 SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16, taught=0)

@@ -15,6 +15,8 @@ from pipeline.model.head.calibration import fit_temperature
 from pipeline.model.head.learner import Learner
 from pipeline.model.head.rows import Background, HeadData, InMemoryEmbeddings, Standardisation
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 6
 SETTINGS = config.Head(units=(64, 32), epochs=10, batch_size=32, learning_rate=3e-3, dropout=0)
 NAMES = ("healthy", "caries", "abscess")

@@ -10,6 +10,8 @@ from pipeline.model.head import dense, layers, learner, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 from tests.builders.embeddings import three_classes
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 40
 SETTINGS = config.Head(
     units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1, taught=5

@@ -11,6 +11,8 @@ from pipeline.model import network
 from pipeline.model.trunk import augment, train, trainable
 from pipeline.model.trunk.objectives import Labelled
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 TRUNK = config.Trunk(
     weights="random",
