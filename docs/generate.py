@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline import config, schemas
 from pipeline.config import GROUPS
+from pipeline.ingest.labels import problems
 from pipeline.model import architecture
 from pipeline.store import catalog
 
@@ -188,6 +189,14 @@ def _query_row(name: str, query: catalog.Query) -> list[str]:
         for each, value in query.parameters.items()
     ]
     return [f"`{name}`", " ".join(parameters), one_line(query.description)]
+
+
+@block
+def label_problems() -> str:
+    """The kinds of problems of label files."""
+    kinds = problems.PROBLEMS | problems.NOTICES
+    rows = [[f"`{kind}`", one_line(meaning)] for kind, meaning in kinds.items()]
+    return table(["kind", "meaning"], rows)
 
 
 @block

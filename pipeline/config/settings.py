@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     """The label that means no finding."""
     class_folders: tuple[Label, ...] = ()
     """Sub-folders of a batch that are classes, in addition to those in its `classes.txt`."""
+    empty_is_normal: bool = False
+    """Scans whose YOLO file is empty get the label `normal_class`, as a whole. Otherwise they have
+    no label."""
     classes: tuple[Label, ...] = ()
     """Labels a reviewer may use, in addition to those that were ever delivered."""
     part_size: int = Field(128, ge=1)
@@ -114,6 +117,11 @@ class Settings(BaseSettings):
     def pixel_limit(self) -> int:
         """Pixels of one scan, as many as both `max_pixels` and `scan_memory_mb` admit."""
         return min(self.max_pixels, self.scan_memory_mb * 2**20 // BYTES_PER_PIXEL)
+
+    @property
+    def label_of_empty_files(self) -> str | None:
+        """The label of scans whose YOLO file is empty; None if they have none."""
+        return self.normal_class if self.empty_is_normal else None
 
     @classmethod
     def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **_):

@@ -27,7 +27,8 @@ NEARLY_IDENTICAL = 0.9  # intersection over union from which two boxes count as 
 TEETH = 28
 NEAR_BOX = 1.5  # times a box's size around its centre are not background
 NO_GUESS = None, None  # tooth and confidence
-TOLERANCE = 0.01  # share of the image's size by which a box may overshoot; it is clipped
+TOLERANCE = 0.01  # share of the image's size by which a box may overshoot without a problem
+CLIPPED_BOX = "clipped_box"
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,9 @@ def place_boxes(
 ) -> tuple[list[Annotated], list[tuple[str, str, str]]]:
     """Delivered boxes in whole pixels of a scan, and their problems as (kind, where, what).
 
-    Boxes outside the scan are left out. Of boxes at exactly the same place one is kept, without a
-    label if their classes differ. Nearly identical boxes with different classes are reported.
+    Boxes that extend beyond the scan are clipped; those whose middle lies outside are left out.
+    Of boxes at exactly the same place one is kept, without a label if their classes differ. Nearly
+    identical boxes with different classes are reported.
     """
     placed: dict[Place, Annotated] = {}
     withdrawn: set[Place] = set()  # their classes differ
@@ -159,12 +161,14 @@ def place_boxes(
         left, top = box.x * across, box.y * down
         right, bottom = (box.x + box.w) * across, (box.y + box.h) * down
         if not _fits(left, right, width) or not _fits(top, bottom, height):
+            is_used = 0 <= left + right < 2 * width and 0 <= top + bottom < 2 * height
             what = (
-                f"the box from ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}) does not "
-                f"fit a scan {width} wide and {height} high; it was not used"
+                f"the box from ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}) does not fit "
+                f"a scan {width} wide and {height} high; {'clipped' if is_used else 'not used'}"
             )
-            problems.append(("box_outside", box.where, what))
-            continue
+            problems.append((CLIPPED_BOX if is_used else "box_outside", box.where, what))
+            if not is_used:
+                continue
         # A sliver of the last pixel may round to the one after it.
         x, y = min(max(0, round(left)), width - 1), min(max(0, round(top)), height - 1)
         place = Place(x, y, min(width, round(right)) - x, min(height, round(bottom)) - y)

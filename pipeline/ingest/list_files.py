@@ -20,7 +20,6 @@ from pipeline.ingest.batch_folder import BatchFolder, S3Folder, state_of
 NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
 ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
-IMAGES = b"images", b"Images", b"IMAGES"  # folders whose label files are in labels/, Labels/ …
 # A file modified in the last seconds may still be being written: it is checked twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
 # Nested folders. Opening component by component costs the square of the depth, and an archive can
@@ -252,42 +251,31 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
 
 def _separate_labels(entries: list[Entry], listing: FileList) -> None:
     """Label files are CSV, JSON, YAML and classes.txt files, and .txt files of images."""
-    stems = {comparable(entry.stem) for entry in entries if suffix(entry) not in LABEL_SUFFIXES}
+    names = set()
+    for entry in entries:
+        if suffix(entry) not in LABEL_SUFFIXES:
+            paths = entry.path, entry.stem  # for x.jpg, x.txt and some tools' x.jpg.txt
+            names.update(comparable(os.path.basename(path)).casefold() for path in paths)
     folders = {
-        comparable(os.path.dirname(entry.path))
+        os.path.dirname(entry.path)
         for entry in entries
         if os.path.basename(entry.path).lower() == b"classes.txt"
     }
-    # A .txt in labels/ whose image is missing from images/ is a label file too: it is reported.
-    scan_folders = {os.path.dirname(stem) for stem in stems}
     for entry in entries:
-        is_label = entry.kind == "file" and _is_label(entry, stems, scan_folders, folders)
+        is_label = entry.kind == "file" and _is_label(entry, names, folders)
         (listing.labels if is_label else listing.scans).append(entry)
 
 
-def _is_label(entry: Entry, stems: set, scan_folders: set, class_folders: set) -> bool:
-    """Whether a file is a label file, given the scans and the folders that have a classes.txt."""
+def _is_label(entry: Entry, names: set[str], class_folders: set[bytes]) -> bool:
+    """Whether a file is a label file, given all names of images and the folders of classes.txt.
+
+    A .txt in labels/ without an image, or beside classes.txt, is one too: it is reported.
+    """
     if suffix(entry) != b".txt":
         return suffix(entry) in ALWAYS_LABELS
-    same_folder, *in_images = map(comparable, picture_stems(entry))
-    return (
-        same_folder in stems
-        or os.path.dirname(same_folder) in class_folders
-        or any(stem in stems or os.path.dirname(stem) in scan_folders for stem in in_images)
-    )
-
-
-def picture_stems(entry: Entry) -> list[bytes]:
-    """Paths without suffix of the images that a .txt may belong to.
-
-    In the same folder, or images/x.jpg for labels/x.txt, as training tools arrange them.
-    """
-    parts = entry.stem.split(b"/")
-    for place in reversed(range(len(parts) - 1)):
-        if parts[place].lower() == b"labels":
-            swapped = [[*parts[:place], images, *parts[place + 1 :]] for images in IMAGES]
-            return [entry.stem, *map(b"/".join, swapped)]
-    return [entry.stem]
+    folder, name = os.path.split(entry.stem)
+    in_labels = b"labels" in folder.lower().split(b"/")
+    return in_labels or folder in class_folders or comparable(name).casefold() in names
 
 
 def comparable(path: bytes | str) -> str:

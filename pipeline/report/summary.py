@@ -14,6 +14,12 @@ from pipeline.store.registry import choose_models, head_home, read_card
 from pipeline.store.tables import SCANS
 
 OK, FAILED, MANY_REJECTED = 0, 1, 2
+NOTICES = {
+    "class_folders": "{} folders are not used as classes; if they are classes, list them in the "
+    "setting `class_folders` (their names are in messages.log)",
+    "empty_file": "{} YOLO files are empty: their scans have no label, or the normal class if the "
+    "setting `empty_is_normal` is true",
+}
 
 
 @dataclass
@@ -143,6 +149,8 @@ def _other_files(summary: Summary) -> list[str]:
     if planned.problems:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
         lines.append(f"label lines that could not be used: {kinds} (see messages.log)")
+    notices = planned.notices
+    lines += [text.format(notices[kind]) for kind, text in NOTICES.items() if kind in notices]
     return lines
 
 

@@ -4,14 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.batch_folder import BatchFolder, S3Folder
+from pipeline.ingest.batch_folder import BatchFolder
 from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
 from pipeline.ingest.forgotten_list import ForgottenList
-from pipeline.ingest.labels.annotations import MAX_LABEL_BYTES, Annotation, Annotations
-from pipeline.ingest.labels.coco import read_coco
-from pipeline.ingest.labels.folders import read_folders
-from pipeline.ingest.labels.tables import read_tables
-from pipeline.ingest.labels.yolo import read_yolo
+from pipeline.ingest.labels.annotations import Annotation, Annotations
+from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.store.open_store import OpenStore
@@ -34,6 +31,7 @@ class PlannedBatch:
     growing: int = 0
     forgotten: int = 0  # of the scans, skipped because they were forgotten
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
+    notices: dict[str, int] = field(default_factory=dict)  # what may need a setting, by kind
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
@@ -60,40 +58,29 @@ def plan_batch(
     """
     deliveries = DeliveryLists(opened.private, batch)
     _refuse_lost_lists(deliveries, opened)
-    folder = deliveries.folder
-    listing = list_batch(folder, opened.settings.follow_links)
-    annotations = read_annotations(folder, listing, opened.settings.class_folders)
+    folder, settings = deliveries.folder, opened.settings
+    listing = list_batch(folder, settings.follow_links)
+    annotations = read_annotations(
+        folder, listing, settings.class_folders, settings.label_of_empty_files
+    )
     delivered = len(listing.scans)
     _skip_forgotten(batch, listing, annotations, opened.private)
     planned = PlannedBatch(
         batch,
         scans=delivered,
         forgotten=delivered - len(listing.scans),
-        new=deliveries.add(listing, annotations, opened.settings.part_size, again),
+        new=deliveries.add(listing, annotations, settings.part_size, again),
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
         problems=dict(Counter(problem.kind for problem in annotations.problems)),
+        notices=dict(Counter(notice.kind for notice in annotations.notices)),
     )
     if planned.new:
         _log_problems(annotations, opened.private)
         _refuse_full_disk(planned, opened)
     return planned
-
-
-def read_annotations(
-    folder: BatchFolder, listing: FileList, class_folders: tuple[str, ...] = ()
-) -> Annotations:
-    """The annotations of the batch's label files, and of its folders when they are classes."""
-    annotations = Annotations(listing)
-    if isinstance(folder, S3Folder):
-        folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
-    classes = read_yolo(folder, listing, annotations)
-    read_coco(folder, listing, classes, annotations)
-    read_tables(folder, listing, classes, annotations)
-    read_folders(listing, [*classes, *class_folders], annotations)
-    return annotations
 
 
 def _skip_forgotten(
@@ -111,7 +98,7 @@ def _skip_forgotten(
 
 
 def _log_problems(annotations: Annotations, private: PrivateFolder) -> None:
-    for problem in annotations.problems:
+    for problem in (*annotations.problems, *annotations.notices):
         name = (problem.path or b"no scan").decode("utf-8", "backslashreplace")
         private.log_message(f"{name}: label {problem.kind}: {problem}")
 

@@ -122,6 +122,22 @@ def test_boxes_in_fractions_and_in_pixels_give_the_same_place():
         ]
 
 
+@pytest.mark.parametrize(
+    ("box", "place"),
+    [
+        ((185, 40, 20, 20), (185, 40, 15, 20)),
+        ((189, 40, 20, 20), (189, 40, 11, 20)),
+        ((-10, -5, 40, 20), (0, 0, 30, 15)),
+        ((-50, -50, 300, 200), (0, 0, 200, 100)),
+        ((90, 95, 20, 9), (90, 95, 20, 5)),
+    ],
+)
+def test_a_box_whose_middle_lies_inside_is_clipped_and_reported(box, place):
+    [placed], problems = place_boxes([pixel_box(*box)], 200, 100)
+    assert (placed.place, placed.label) == (Place(*place), "healthy")
+    assert [problem[:2] for problem in problems] == [("clipped_box", "t.csv line 2")]
+
+
 def test_a_box_outside_the_scan_is_reported_and_a_slight_overshoot_is_clipped():
     placed, problems = place_boxes([pixel_box(190, 40, 20, 20)], 200, 100)
     assert placed == []

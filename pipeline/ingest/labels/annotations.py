@@ -1,23 +1,32 @@
 """Annotations of scans (labels, patients, boxes) and the problems found in label files.
 
 Four formats are read, alone or combined: YOLO (yolo.py), COCO (coco.py), tables (tables.py) and one
-folder per class (folders.py). Whatever cannot be used becomes a Problem with its file and line;
-nothing is dropped silently.
+folder per class (folders.py); read_all.py calls them. Whatever cannot be used becomes a Problem
+with its file and line; nothing is dropped silently.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, dataclass, field, fields
 
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
-from pipeline.ingest.list_files import Entry, FileList, comparable, open_below
+from pipeline.ingest.labels.find_scan import Found, ScanFinder
+from pipeline.ingest.labels.label_file import LabelFile
+from pipeline.ingest.labels.problems import Problem
+from pipeline.ingest.list_files import Entry, FileList, open_below
 
 MAX_LABEL_BYTES = 50_000_000  # of a label file; it is read whole, outside the workers
 FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
     10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
 }
+
+
+# In every digest, even when they are not set: those of the first version.
+FIRST_FIELDS = {"label", "patient", "tooth", "bits", "problems"}
+FIRST_BOX_FIELDS = {"x", "y", "w", "h", "shares", "label", "tooth"}
+NOT_CONTENT = {"boxes", "where"}
 
 
 @dataclass(frozen=True)
@@ -46,40 +55,44 @@ class Annotation:
     problems: int = 0  # lines about this scan that could not be used
 
     def digest(self) -> str:
-        """A hash of the content; moving it to another line of its file does not change it."""
-        fields = asdict(self)
-        for box in fields["boxes"]:
-            del box["where"]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+        """A hash of the content; moving it to another line of its file does not change it.
+
+        Fields that later versions add count only when they are set: otherwise every scan of every
+        batch would be delivered again.
+        """
+        content = _set_fields(self, FIRST_FIELDS) | {
+            "boxes": [_set_fields(box, FIRST_BOX_FIELDS) for box in self.boxes]
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """An entry of a label file that was not used, or only in part.
+def _set_fields(of: Annotation | Box, always: set[str]) -> dict:
+    """The fields of the first version, and the later ones that differ from their default."""
+    return {
+        each.name: value
+        for each in fields(of)
+        if each.name not in NOT_CONTENT
+        and ((value := getattr(of, each.name)) != _default(each) or each.name in always)
+    }
 
-    `where` and `what` may contain file names.
-    """
 
-    kind: str  # a short code; problems are counted by it
-    where: str
-    what: str
-    path: bytes | None = None  # of the scan concerned, if any
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+def _default(of: Field):
+    return of.default if of.default_factory is MISSING else of.default_factory()
 
 
 class Annotations:
-    """Annotations by scan path, filled by the readers, and the problems found."""
+    """Annotations by scan path, filled by the readers, and what the label files contain.
 
-    def __init__(self, listing: FileList):
+    Names in label files never mean a scan of `leave_out`, such as a mask.
+    """
+
+    def __init__(self, listing: FileList, leave_out: Collection[bytes] = frozenset()):
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
-        self._scans = {entry.path for entry in listing.scans}
-        self._names: dict[tuple[str, str], list[bytes]] = {}
-        for entry in listing.scans:
-            for key in _keys_of(entry):
-                self._names.setdefault(key, []).append(entry.path)
+        self.notices: list[Problem] = []  # nothing is lost, but a setting may be meant
+        self.files: list[LabelFile] = []
+        self.empty: list[tuple[bytes, str]] = []  # scans with an empty YOLO file, and its name
+        self.finder = ScanFinder(e.path for e in listing.scans if e.path not in leave_out)
 
     def of(self, path: bytes) -> Annotation:
         """The annotation of a scan, created if missing."""
@@ -90,23 +103,25 @@ class Annotations:
         if path is not None:
             self.of(path).problems += 1
 
-    def find(self, name: str, below: bytes) -> list[bytes]:
-        """Scans that match `name`, as written in a label file in the folder `below`."""
-        name = comparable(name.replace("\\", "/").strip())
-        folder = comparable(below)
-        exact = self._names.get(("path", f"{folder}/{name}" if folder else name))
-        return exact or self._names.get(("name", name), [])
+    def notice(self, kind: str, where: str, what: str) -> None:
+        self.notices.append(Problem(kind, where, what))
 
-    def find_stem(self, stem: bytes) -> list[bytes]:
-        """Scans whose path without suffix is `stem`."""
-        return self._names.get(("stem", comparable(stem)), [])
+    def add_file(self, path: bytes, form: str, files: int = 1) -> LabelFile:
+        """Count a label file, to be filled by its reader."""
+        self.files.append(LabelFile(path, form, files))
+        return self.files[-1]
 
-
-def _keys_of(entry: Entry) -> list[tuple[str, str]]:
-    """The keys by which a scan is found: path, path without suffix, and names without folder."""
-    path, stem = comparable(entry.path), comparable(entry.stem)
-    names = dict.fromkeys([path, os.path.basename(path), os.path.basename(stem)])
-    return [("path", path), ("stem", stem), *(("name", name) for name in names)]
+    def require_scan(self, name: str, found: Found, where: str) -> bytes | None:
+        """The scan that `name` means; None, and a problem, if there is not exactly one."""
+        if found.path is not None:
+            return found.path
+        what = f"there is no scan `{name}` in the batch"
+        if found.count:
+            what = f"`{name}` matches {found.count} scans of the batch; write the path of one"
+        if found.count == 1:
+            what = f"`{name}` and another name may both mean one scan; write its path"
+        self.problem("ambiguous" if found.count else "missing_scan", where, what)
+        return None
 
 
 def read_lines(

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_text
+from pipeline.ingest.labels.find_scan import Found
 from pipeline.ingest.list_files import Entry, FileList, suffix
 from pipeline.labels import clean_label
 
@@ -39,15 +40,18 @@ def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
     name = os.fsdecode(entry.path)
     text = read_text(folder, entry, into.problem)
     if text is None:
+        into.add_file(entry.path, "unknown")
         return None
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
+        into.add_file(entry.path, "unknown")
         into.problem("unreadable", f"{name} line {line}", "is not JSON; its labels are missing")
         return None
     lists = ("images", "annotations")
     if not isinstance(document, dict) or not all(isinstance(document.get(k), list) for k in lists):
+        into.add_file(entry.path, "unknown")
         what = "is not a COCO file, which lists `images` and `annotations`; it was not used"
         into.problem("unusable_line", name, what)
         return None
@@ -59,7 +63,8 @@ class _File:
 
     def __init__(self, document: dict, entry: Entry, classes: list[str], into: Annotations):
         self.document, self.classes, self.into = document, classes, into
-        self.name, self.below = os.fsdecode(entry.path), os.path.dirname(entry.path)
+        self.name, self.path = os.fsdecode(entry.path), entry.path
+        self.file = into.add_file(entry.path, "coco")
         self.names = {
             key: self._named(key) for key in ("categories", *(f"categories_{n}" for n in (1, 2, 3)))
         }
@@ -67,8 +72,11 @@ class _File:
         self.images: dict[int | str, bytes | None] = {}
 
     def read(self) -> None:
-        for place, image in enumerate(self.document["images"], start=1):
-            self._image(image, f"{self.name} image {place}")
+        images = self.document["images"]
+        names = [image["file_name"] for image in images if _is_named(image)]
+        found = self.into.finder.find(names, self.path)
+        for place, image in enumerate(images, start=1):
+            self._image(image, found, f"{self.name} image {place}")
         for place, annotation in enumerate(self.document["annotations"], start=1):
             self._annotation(annotation, f"{self.name} annotation {place}")
 
@@ -81,38 +89,33 @@ class _File:
             if isinstance(item, dict) and _is_id(item.get("id")) and "name" in item
         }
 
-    def _image(self, image, where: str) -> None:
+    def _image(self, image, found: dict[str, Found], where: str) -> None:
         if not isinstance(image, dict) or not _is_id(image.get("id")):
+            self.file.add_entry("an image without `id`", matched=False)
             self.into.problem("unusable_line", where, "has no `id`; it was not used")
             return
-        name = image.get("file_name")
-        scans = self.into.find(name, self.below) if isinstance(name, str) else []
-        scan = scans[0] if len(scans) == 1 else None
-        earlier = self.images.setdefault(image["id"], scan)
-        if earlier != scan:
+        name = str(image.get("file_name"))
+        match = found[name] if _is_named(image) else Found(None, 0)
+        self.file.add_entry(name, match.path is not None)
+        earlier = self.images.setdefault(image["id"], match.path)
+        if earlier != match.path:
             self.images[image["id"]] = None
             what = f"id `{image['id']}` is used by another image too; none of its boxes was used"
-            for path in filter(None, (earlier, scan)):
+            for path in filter(None, (earlier, match.path)):
                 self.into.problem("ambiguous", where, what, path)
             return
-        if scan:
-            return
-        self.into.problem(
-            "ambiguous" if scans else "missing_scan",
-            where,
-            f"`{name}` matches {len(scans)} scans of the batch; write the path in `file_name`"
-            if scans
-            else f"there is no scan `{name}` in the batch",
-        )
+        self.into.require_scan(name, match, where)
 
     def _annotation(self, annotation, where: str) -> None:
         annotation = annotation if isinstance(annotation, dict) else {}
         image = annotation.get("image_id")
         path = self.images.get(image) if _is_id(image) else None
         if path is None:
+            self.file.entries += 1
             if not _is_id(image) or image not in self.images:
                 self.into.problem("missing_scan", where, f"there is no image with id `{image}`")
             return
+        self.file.add_entry("", matched=True)
         bbox = annotation.get("bbox")
         if not _is_box(bbox):
             what = f"bbox is `{bbox}`, not [left, top, width, height] in pixels; it was not used"
@@ -130,7 +133,10 @@ class _File:
                 continue
             name = self.names[names].get(number) if _is_id(number) else None
             label = None if name is None else DENTEX.get(name) or clean_label(name)
-            if label is None or (self.classes and label not in self.classes):
+            if self.classes and label not in self.classes:
+                label = None
+            self.file.add_class(name or str(number), label)
+            if label is None:
                 known = f" of classes.txt ({', '.join(self.classes)})" if self.classes else ""
                 what = f"{key} {number} (`{name}`) is not a class{known}"
                 what += "; the box is cut without a label"
@@ -154,6 +160,10 @@ class _File:
         what = f"quadrant and tooth {numbers} give `{tooth}`, not an FDI number; not used"
         self.into.problem("unusable_line", where, what, path)
         return None
+
+
+def _is_named(image) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("file_name"), str)
 
 
 def _is_id(value) -> bool:

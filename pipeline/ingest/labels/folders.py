@@ -5,11 +5,20 @@ known class: one of classes.txt, of data.yaml or of the setting `class_folders`.
 """
 
 import os
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from pipeline.ingest.labels.annotations import Annotations
 from pipeline.ingest.list_files import FileList
 from pipeline.labels import clean_label
+
+# Folders that arrange a data set; they are neither classes nor patients.
+ARRANGING = re.compile(
+    r"annotations?|data|dataset|images?|imgs?|inputs?|outputs?|labels?|masks?|pictures|radiographs|"
+    r"scans|splits?|test(ing)?|train(ing)?|val(id(ation)?)?|x-?rays?"
+)
+MOST_CLASSES = 30  # more folders are patients or studies
 
 
 def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -> None:
@@ -27,10 +36,38 @@ def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -
                 f"{len(unknown)} are not, such as this one; no folder was used as a class. List "
                 "every folder in classes.txt or in the setting `class_folders`",
             )
+        else:
+            _notice_folders(listing, labels, into)
         return
+    if not folders:
+        return
+    file = into.add_file(b"", "folders")
     for entry in listing.scans:
         if label := labels.get(os.path.dirname(entry.path)):
+            file.add_entry(os.fsdecode(entry.path), matched=True)
+            file.add_class(label, label)
             _label_scan(label, entry.path, into)
+
+
+def _notice_folders(
+    listing: FileList, labels: Mapping[bytes, str | None], into: Annotations
+) -> None:
+    """Report folders that may be classes: named like labels, with scans that nothing labels."""
+    scans: Counter[str] = Counter()
+    for entry in listing.scans:
+        label, about = labels.get(os.path.dirname(entry.path)), into.by_path.get(entry.path)
+        if about and (about.label or about.boxes):
+            return
+        if label and not ARRANGING.fullmatch(label) and any(map(str.isalpha, label)):
+            scans[label] += 1
+    if not 1 < len(scans) <= MOST_CLASSES:
+        return
+    for label, count in scans.items():
+        what = (
+            f"{count} scans are in folders of this name, which is not used. If the names of these "
+            f"{len(scans)} folders are classes, list them in the setting `class_folders`"
+        )
+        into.notice("class_folders", label, what)
 
 
 def _label_scan(label: str, path: bytes, into: Annotations) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_lines
+from pipeline.ingest.labels.label_file import LabelFile
 from pipeline.ingest.list_files import Entry, FileList, suffix
 from pipeline.labels import clean_label
 
@@ -30,15 +31,18 @@ def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotation
     name = os.fsdecode(entry.path)
     lines = read_lines(folder, entry, into.problem)
     if not lines:
+        into.add_file(entry.path, "unknown")
         return
     try:
         table = open_table(lines)
     except csv.Error as error:
+        into.add_file(entry.path, "unknown")
         what = f"is not CSV ({error}); its labels are missing"
         into.problem("unreadable", f"{name} line 1", what)
         return
     column = next((column for column in NAME_COLUMNS if column in table.fieldnames), None)
     if column is None:
+        into.add_file(entry.path, "unknown")
         into.problem(
             "unusable_line", name, "has neither a column `file` nor `image_id`; it was not used"
         )
@@ -47,8 +51,19 @@ def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotation
     def report(line: int, what: str) -> None:
         into.problem("unreadable", f"{name} line {line}", what)
 
-    for line, row in rows_of(table, report):
-        _Row(row, f"{name} line {line}", into).read(column, entry, classes)
+    rows = [(f"{name} line {line}", _trimmed(row)) for line, row in rows_of(table, report)]
+    found = into.finder.find((row[column] for _, row in rows), entry.path)
+    file = into.add_file(entry.path, "csv")
+    for where, row in rows:
+        match = found[row[column]]
+        file.add_entry(row[column], match.path is not None)
+        if path := into.require_scan(row[column], match, where):
+            _Row(row, where, path, into, file).read(classes)
+
+
+def _trimmed(row: dict) -> dict[str, str]:
+    # csv keeps the surplus of a line longer than the header under None.
+    return {key: (value or "").strip() for key, value in row.items() if key is not None}
 
 
 def open_table(lines: list[str]) -> csv.DictReader:
@@ -79,27 +94,13 @@ def rows_of(
 
 
 class _Row:
-    """Reader of one row of a table."""
+    """Reader of one row of a table, about the scan `path`."""
 
-    def __init__(self, row: dict, where: str, into: Annotations):
-        # csv keeps the surplus of a line longer than the header under None.
-        self.row = {key: (value or "").strip() for key, value in row.items() if key is not None}
-        self.where = where
-        self.into = into
+    def __init__(self, row: dict, where: str, path: bytes, into: Annotations, file: LabelFile):
+        self.row, self.where, self.path = row, where, path
+        self.into, self.file = into, file
 
-    def read(self, column: str, entry: Entry, classes: list[str]) -> None:
-        scans = self.into.find(self.row[column], os.path.dirname(entry.path))
-        if len(scans) != 1:
-            name = f"`{self.row[column]}`"
-            self.into.problem(
-                "ambiguous" if scans else "missing_scan",
-                self.where,
-                f"{name} matches {len(scans)} scans of the batch; write the path in a column `file`"
-                if scans
-                else f"there is no scan {name} in the batch",
-            )
-            return
-        self.path = scans[0]
+    def read(self, classes: list[str]) -> None:
         annotation = self.into.of(self.path)
         label, tooth = self._label(classes), self._tooth()
         self._patient()
@@ -121,11 +122,15 @@ class _Row:
 
     def _label(self, classes: list[str]) -> str | None:
         text = self.row.get("label", "")
+        if not text:
+            return None
         label = clean_label(text)
-        if text and (label is None or (classes and label not in classes)):
+        if classes and label not in classes:
+            label = None
+        self.file.add_class(text, label)
+        if label is None:
             known = f"one of classes.txt ({', '.join(classes)})" if classes else "a class name"
             self._problem("unknown_class", f"label `{text}` is not {known}; it was not used")
-            return None
         return label
 
     def _patient(self) -> None:

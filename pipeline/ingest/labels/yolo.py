@@ -1,18 +1,23 @@
 """Read boxes from YOLO files: `NAME.txt` per image, class names in `classes.txt` or `data.yaml`.
 
-NAME.txt is in the image's folder, or is labels/x.txt for images/x.jpg. A line is `class cx cy w h`:
-the class as a number or a name, then the box's centre and size as fractions of the image's width
-and height. A data.yaml holds `names`, as a list or by number, and may state their count as `nc`.
+NAME.txt is in the image's folder, or in `labels` beside `images`, with a split such as `train`
+above or below both. In other layouts its image is looked for by name (find_scan.py). A line is
+`class cx cy w h`: the class as a number or a name, then the box's centre and size as fractions of
+the image's width and height. A data.yaml holds `names`, as a list or by number, and may state their
+count as `nc`.
 """
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from pipeline.ingest.labels.annotations import Annotations, Box, read_lines, read_text
-from pipeline.ingest.list_files import Entry, FileList, picture_stems, suffix
+from pipeline.ingest.labels.find_scan import Match, settle
+from pipeline.ingest.labels.label_file import LabelFile
+from pipeline.ingest.list_files import Entry, FileList, suffix
 from pipeline.labels import clean_label
 
 CLASSES = b"classes.txt"
@@ -42,9 +47,16 @@ def read_yolo(folder: Path, listing: FileList, into: Annotations) -> list[str]:
     for entry in files:
         if os.path.basename(entry.path).lower() == CLASSES:
             declared[os.path.dirname(entry.path)] = _read_classes(folder, entry, into)
-    for entry in files:
-        if os.path.basename(entry.path).lower() != CLASSES:
-            _read_boxes(folder, entry, _classes_for(entry, declared), into)
+    boxes = [entry for entry in files if os.path.basename(entry.path).lower() != CLASSES]
+    scans = _pair(boxes, into)
+    homes: dict[bytes, LabelFile] = {}
+    for entry in boxes:
+        home = os.path.dirname(entry.path)
+        homes[home] = homes.get(home) or into.add_file(home, "yolo", files=0)
+        text = read_text(folder, entry, into.problem)
+        lines = [line.split() for line in (text or "").splitlines()]
+        about = _File(entry, scans[entry.path], _classes_for(entry, declared), homes[home])
+        about.read(lines, is_read=text is not None, into=into)
     return sorted({name for names in declared.values() for name in names if name})
 
 
@@ -120,30 +132,95 @@ def _classes_for(entry: Entry, declared: dict[bytes, list[str | None]]) -> list[
     return declared[folder]
 
 
-def _read_boxes(
-    folder: Path, entry: Entry, classes: list[str | None] | None, into: Annotations
-) -> None:
-    name = os.fsdecode(entry.path)
-    scans = next(filter(None, map(into.find_stem, picture_stems(entry))), [])
-    if not scans:
-        into.problem("missing_scan", name, "there is no scan of this name in the batch")
-        return
-    lines = [line.split() for line in read_lines(folder, entry, into.problem)]
-    if classes is None and any(lines):
-        into.problem(
-            "unknown_class", name, "there is no classes.txt or data.yaml; its boxes have no label"
-        )
-    for number, values in enumerate(lines, start=1):
-        if not values:
-            continue
-        where = f"{name} line {number}"
-        box = _box(values, classes or [], where)
-        for path in scans:
+def _pair(files: list[Entry], into: Annotations) -> dict[bytes, list[bytes]]:
+    """The scans of every YOLO file: all at its place (x.jpg and x.dcm), else one by its name.
+
+    A file whose image folder is there but lacks its image has none; that of another split is not
+    its image.
+    """
+    pairs: dict[bytes, list[bytes]] = {}
+    unpaired: dict[bytes, Match] = {}
+    for entry in files:
+        beside, *in_images = _image_stems(entry)
+        scans = next(filter(None, map(into.finder.at_stem, (beside, *in_images))), [])
+        homes = {os.path.dirname(stem) for stem in in_images or [beside]}
+        if scans:
+            pairs[entry.path] = scans
+        elif any(map(into.finder.has_scans_in, homes)):
+            unpaired[entry.path] = Match([], complete=False)
+        else:
+            unpaired[entry.path] = into.finder.find_beside(_name_of(entry), entry.path)
+    claimed = {scan for scans in pairs.values() for scan in scans}
+    found = settle(unpaired, {path: path for path in unpaired}, claimed)
+    for entry in files:
+        if entry.path in found:
+            where = os.fsdecode(entry.path)
+            scan = into.require_scan(_name_of(entry), found[entry.path], where)
+            pairs[entry.path] = [] if scan is None else [scan]
+    return pairs
+
+
+def _image_stems(entry: Entry) -> list[bytes]:
+    """Paths without suffix of the images that a .txt may belong to.
+
+    In the same folder, or as training tools arrange them: images/train/x.jpg or train/images/x.jpg
+    for labels/train/x.txt and for train/labels/x.txt.
+    """
+    parts = entry.stem.split(b"/")
+    for place in reversed(range(len(parts) - 1)):
+        if parts[place].lower() == b"labels":
+            above, below, images = parts[:place], parts[place + 1 :], [b"images"]
+            stems = [above + images + below]
+            if len(below) > 1:
+                stems.append(above + below[:1] + images + below[1:])
+            if above:
+                stems.append(above[:-1] + images + above[-1:] + below)
+            return [entry.stem, *map(b"/".join, stems)]
+    return [entry.stem]
+
+
+def _name_of(entry: Entry) -> str:
+    """The image of a YOLO file: `train/x` for labels/train/x.txt, else `x`."""
+    parts = os.fsdecode(entry.stem).split("/")
+    folders = [part.lower() for part in parts[:-1]]
+    below = len(parts) - folders[::-1].index("labels") - 1 if "labels" in folders else -1
+    return "/".join(parts[below:])
+
+
+@dataclass
+class _File:
+    """One YOLO file and the scans that it is about."""
+
+    entry: Entry
+    scans: list[bytes]
+    classes: list[str | None] | None  # None if none are declared
+    counts: LabelFile
+
+    def read(self, lines: list[list[str]], is_read: bool, into: Annotations) -> None:
+        name = os.fsdecode(self.entry.path)
+        self.counts.files += 1
+        if is_read and not any(lines):
+            self.counts.empty_files += 1
+            into.notice("empty_file", name, "has no line")
+            into.empty.extend((scan, name) for scan in self.scans)
+        if self.classes is None and any(lines) and self.scans:
+            what = "there is no classes.txt or data.yaml; its boxes have no label"
+            into.problem("unknown_class", name, what)
+        for number, values in enumerate(lines, start=1):
+            if values:
+                self.counts.add_entry(name, bool(self.scans))
+                self._read_line(values, f"{name} line {number}", into)
+
+    def _read_line(self, values: list[str], where: str, into: Annotations) -> None:
+        box = _box(values, self.classes or [], where)
+        if box is not None:
+            self.counts.add_class(values[0], box.label)
+        for path in self.scans:
             if box is None:
                 what = f"`{' '.join(values)}` is not `class cx cy w h` in fractions of the image"
                 into.problem("unusable_line", where, what, path)
                 continue
-            if box.label is None and classes is not None:
+            if box.label is None and self.classes is not None:
                 what = f"class `{values[0]}` is unknown; the box is cut without a label"
                 into.problem("unknown_class", where, what, path)
             into.of(path).boxes.append(box)

@@ -1,12 +1,16 @@
 """Label files of a batch: annotations read from them, and problems reported for the rest."""
 
 import json
+from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from pipeline.ingest.labels.annotations import Annotation, Box
+from pipeline.ingest.labels.problems import NOTICES, PROBLEMS
+from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import list_batch
-from pipeline.stages.plan import read_annotations
 
 
 @pytest.fixture
@@ -439,3 +443,208 @@ def test_a_table_takes_precedence_over_class_folders_listed_in_the_settings(batc
     assert annotations.by_path[b"healthy/a.png"].label == "healthy"
     assert annotations.by_path[b"caries/b.png"].label == "impacted"
     assert kinds(annotations) == ["two_classes"]
+
+
+def test_digests_are_those_of_earlier_versions():
+    """Of scans listed by an earlier version; with others, every one would be delivered again."""
+    assert Annotation().digest() == "320e29fb8e42d089"
+    boxes = [
+        Box(1.0, 2.0, 3.0, 4.0, False, "caries", 36, "t.csv line 2"),
+        Box(0.1, 0.2, 0.3, 0.4, True, None, None, "a.txt line 1"),
+    ]
+    assert Annotation("caries", "ann", 36, 12, boxes, 2).digest() == "e1f5539970c73b5d"
+
+
+def test_a_later_field_changes_a_digest_only_when_it_is_set():
+    @dataclass
+    class Later(Annotation):
+        side: str | None = None
+        outline: list = field(default_factory=list)
+
+    assert Later("caries").digest() == Annotation("caries").digest()
+    digests = {Later().digest(), Later(side="left").digest(), Later(outline=[[1, 2]]).digest()}
+    assert len(digests) == 3
+
+
+def test_dentex_unpacked_whole_is_labelled_completely(batch):
+    kinds_of_dentex = "quadrant", "quadrant_enumeration", "quadrant-enumeration-disease"
+    images = [{"id": n, "file_name": f"train_{n}.png"} for n in range(3)]
+    boxes = [{"image_id": n, "category_id": 1, "bbox": [1, 2, 3, 4 + n]} for n in range(3)]
+    for kind in kinds_of_dentex:
+        home = f"training_data/{kind}"
+        batch.write(**{f"{home}/train_{kind}.json": coco(images=images, annotations=boxes)})
+        batch.write(**{f"{home}/xrays/train_{n}.png": "" for n in range(3)})
+    annotations = batch.read()
+    assert annotations.problems == []
+    assert [len(about.boxes) for about in annotations.by_path.values()] == [1] * 9
+    for path, about in annotations.by_path.items():
+        assert about.boxes[0].h == 4 + int(path[-5:-4])
+        assert about.boxes[0].where.rpartition("/")[0] == path.decode().rpartition("/xrays/")[0]
+    assert [(file.form, file.entries, file.matched) for file in annotations.files] == [
+        ("coco", 6, 6)
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("picture", "labels"),
+    [
+        ("images/train/x.jpg", "labels/train/x.txt"),
+        ("train/images/x.jpg", "train/labels/x.txt"),
+        ("train/images/x.jpg", "labels/train/x.txt"),
+        ("images/train/x.jpg", "train/labels/x.txt"),
+        ("set/images/train/x.jpg", "set/labels/train/x.txt"),
+        ("xrays/train/x.jpg", "labels/train/x.txt"),
+        ("train/x.jpg", "train/labels/x.txt"),
+        ("train/x.jpg", "labels/train/x.txt"),
+        ("train/xrays/x.jpg", "train/annotations/x.txt"),
+        ("images/train/X.JPG", "Labels/Train/x.txt"),
+        ("images/train/x.jpg", "labels/train/x.jpg.txt"),
+        ("images/train/x.y.jpg", "labels/train/x.y.txt"),
+    ],
+)
+def test_yolo_files_find_the_images_of_their_own_split(batch, picture, labels):
+    def other(path):
+        return path.replace("train", "test").replace("Train", "Test")
+
+    batch.write(**{picture: "", other(picture): "", "data.yaml": "names: [caries, healthy]"})
+    batch.write(**{labels: "0 .5 .5 .1 .1", other(labels): "1 .5 .5 .1 .1"})
+    annotations = batch.read()
+    assert annotations.problems == []
+    found = {path.decode(): [b.label for b in a.boxes] for path, a in annotations.by_path.items()}
+    assert found == {picture: ["caries"], other(picture): ["healthy"]}
+
+
+def test_a_yolo_file_without_its_image_does_not_get_that_of_another_split(batch):
+    batch.write(**{"train/images/y.jpg": "", "test/images/x.jpg": "", "data.yaml": "names: [a]"})
+    batch.write(**{"train/labels/x.txt": "0 .5 .5 .1 .1", "test/labels/x.txt": "0 .5 .5 .2 .2"})
+    annotations = batch.read()
+    assert kinds(annotations) == ["missing_scan"]
+    assert [len(about.boxes) for about in annotations.by_path.values()] == [1]
+
+
+def test_two_yolo_files_for_one_image_elsewhere_are_ambiguous(batch):
+    batch.write(**{"pictures/x.jpg": "", "data.yaml": "names: [a]"})
+    batch.write(**{f"{name}/x.txt": "0 .5 .5 .1 .1" for name in ("ann", "bob")})
+    annotations = batch.read()
+    assert kinds(annotations) == ["ambiguous"] * 2
+    assert annotations.by_path == {}
+
+
+@pytest.mark.parametrize("form", ["coco", "csv"])
+def test_train_and_test_with_equal_names_are_kept_apart(batch, form):
+    for split, label in (("train", "caries"), ("test", "healthy")):
+        batch.write(**{f"{split}/1.png": ""})
+        if form == "csv":
+            batch.write(**{f"{split}/labels.csv": f"file,label,x,y,w,h\n1.png,{label},1,2,3,4\n"})
+            continue
+        categories, images = [{"id": 1, "name": label}], [{"id": 7, "file_name": "1.png"}]
+        text = coco(categories=categories, images=images)
+        batch.write(**{f"{split}/_annotations.coco.json": text})
+    annotations = batch.read()
+    assert annotations.problems == []
+    assert annotations.by_path[b"train/1.png"].boxes[0].label == "caries"
+    assert annotations.by_path[b"test/1.png"].boxes[0].label == "healthy"
+
+
+def test_the_problem_of_an_ambiguous_name_has_the_number_of_scans(batch):
+    batch.write(**{f"{n}/a.png": "" for n in range(3)}, t_DOT_csv="file,label\na.png,healthy\n")
+    [problem] = batch.read().problems
+    assert (problem.kind, problem.where) == ("ambiguous", "t.csv line 2")
+    assert "`a.png` matches 3 scans" in problem.what
+
+
+def test_scans_that_are_left_out_are_not_in_the_way_of_names(batch):
+    batch.write(**{"images/a.png": "", "masks/a.png": "", "t.csv": "file,label\na.png,healthy\n"})
+    listing = list_batch(batch.folder)
+    assert kinds(read_annotations(batch.folder, listing)) == ["ambiguous"]
+    annotations = read_annotations(batch.folder, listing, leave_out={b"masks/a.png"})
+    assert annotations.problems == []
+    assert annotations.by_path.keys() == {b"images/a.png"}
+
+
+def test_every_reader_counts_its_entries_its_scans_and_its_classes(batch):
+    batch.write(**dict.fromkeys(("a.png", "b.png", "labels/notes.pdf"), ""))
+    batch.write(**{"a.txt": "0 .5 .5 .1 .1\n1 .5 .5 .2 .2\n7 .1 .1 .1 .1", "b.txt": " \n"})
+    batch.write(**{"gone.txt": "0 .5 .5 .1 .1", "classes.txt": "caries\nhealthy"})
+    rows = "".join(f"gone{n}.png,healthy\n" for n in range(7))
+    batch.write(**{"t.csv": f"file,label\na.png,Caries\nb.png,left side\n{rows}"})
+    images = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "z.png"}]
+    boxes = [{"image_id": n, "category_id": 1, "bbox": [1, 2, 3, 4]} for n in (7, 7, 8, 9)]
+    text = coco(images=images, annotations=boxes, categories=[{"id": 1, "name": "Healthy"}])
+    batch.write(**{"x.json": text, "y.json": "[]", "z.csv": "name,label\na.png,caries\n"})
+    files = {file.path: file for file in batch.read().files}
+    yolo, coco_file, table = files[b""], files[b"x.json"], files[b"t.csv"]
+    assert (yolo.form, yolo.files, yolo.empty_files) == ("yolo", 3, 1)
+    assert (yolo.entries, yolo.matched, yolo.unmatched) == (4, 3, ["gone.txt"])
+    assert (yolo.classes, yolo.unused_classes) == ({"caries": 2, "healthy": 1}, {"7": 1})
+    assert (table.form, table.entries, table.matched) == ("csv", 9, 2)
+    assert table.unmatched == [f"gone{n}.png" for n in range(5)]
+    assert (table.classes, table.unused_classes) == ({"caries": 1}, {"left side": 1})
+    assert (coco_file.form, coco_file.entries, coco_file.matched) == ("coco", 6, 3)
+    assert (coco_file.unmatched, coco_file.classes) == (["z.png"], {"healthy": 2})
+    assert {files[b"y.json"].form, files[b"z.csv"].form} == {"unknown"}
+
+
+def test_class_folders_count_their_scans(batch):
+    batch.write(**{"healthy/a.png": "", "caries/b.png": "", "caries/c.png": ""})
+    annotations = read_annotations(batch.folder, list_batch(batch.folder), ("healthy", "caries"))
+    [file] = annotations.files
+    assert (file.form, file.entries, file.matched) == ("folders", 3, 3)
+    assert file.classes == {"healthy": 1, "caries": 2}
+
+
+def test_folders_that_may_be_classes_are_noticed_with_their_names(batch):
+    batch.write(**{"train/healthy/a.png": "", "train/Deep Caries/b.png": "", "images/c.png": ""})
+    batch.write(**{"test/healthy/d.png": "", "1001/e.png": "", "a.csv": "file,bits\na.png,12\n"})
+    annotations = batch.read()
+    found = {notice.where: notice for notice in annotations.notices}
+    assert found.keys() == {"healthy", "deep_caries"}
+    assert {notice.kind for notice in found.values()} == {"class_folders"}
+    assert "2 scans" in found["healthy"].what
+    assert "`class_folders`" in found["healthy"].what
+    assert annotations.problems == []
+    assert all(about.problems == 0 for about in annotations.by_path.values())
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"train/a.png": "", "valid/b.png": "", "test/c.png": ""},
+        {"healthy/a.png": "", "caries/b.png": "", "t.csv": "file,label\na.png,caries\n"},
+        {f"p{n}/a.png": "" for n in range(40)},
+        {"caries/a.png": ""},
+    ],
+)
+def test_folders_that_are_no_classes_are_not_noticed(batch, files):
+    assert batch.write(**files).read().notices == []
+
+
+def test_empty_yolo_files_are_noticed_and_are_the_normal_class_on_request(batch):
+    batch.write(**{"a.png": "", "a.txt": "", "b.png": "", "b.txt": "\n \n", "gone.txt": ""})
+    batch.write(**{"c.png": "", "c.txt": "0 .5 .5 .1 .1", "classes.txt": "caries"})
+    annotations = batch.read()
+    assert [notice.where for notice in annotations.notices] == ["a.txt", "b.txt", "gone.txt"]
+    assert {notice.kind for notice in annotations.notices} == {"empty_file"}
+    assert not any(about.label for about in annotations.by_path.values())
+    annotations = read_annotations(batch.folder, list_batch(batch.folder), empty_label="healthy")
+    labels = {path: about.label for path, about in annotations.by_path.items()}
+    assert labels == {b"a.png": "healthy", b"b.png": "healthy", b"c.png": None}
+
+
+def test_an_empty_yolo_file_does_not_make_normal_what_another_file_labels(batch):
+    batch.write(**{"a.png": "", "a.txt": "", "b.png": "", "b.txt": "", "c.png": "", "c.txt": ""})
+    table = "file,label,x,y,w,h\na.png,caries,,,,\nb.png,caries,1,2,3,4\nc.png,,1,2,3,4\n"
+    batch.write(**{"t.csv": table})
+    annotations = read_annotations(batch.folder, list_batch(batch.folder), empty_label="healthy")
+    assert [annotations.by_path[name].label for name in (b"a.png", b"b.png", b"c.png")] == [
+        "caries",
+        None,
+        None,
+    ]
+    assert kinds(annotations) == ["two_classes"] * 2
+
+
+def test_every_kind_of_problem_and_notice_is_documented():
+    text = (Path(__file__).parents[3] / "docs/labels-and-review.md").read_text()
+    for kind in (*PROBLEMS, *NOTICES):
+        assert f"| `{kind}` |" in text

@@ -1,0 +1,38 @@
+"""What one label file contains: its form, how many entries match a scan, and its classes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+EXAMPLES = 5
+
+
+@dataclass
+class LabelFile:
+    """Contents of a label file, as counted by its reader; YOLO files count by folder.
+
+    An entry is a line that names a scan: a row of a table, an image or an annotation of a COCO
+    file, a line of a YOLO file, a scan in a class folder. `path`, `unmatched` and `unused_classes`
+    are delivered names, for a terminal or the private folder only.
+    """
+
+    path: bytes  # relative to the batch folder; a folder for `yolo` and `folders`
+    form: Literal["yolo", "coco", "csv", "folders", "unknown"]
+    files: int = 1
+    empty_files: int = 0  # YOLO files without a line
+    entries: int = 0
+    matched: int = 0  # entries whose scan was found
+    unmatched: list[str] = field(default_factory=list)  # up to five of the other names
+    classes: dict[str, int] = field(default_factory=dict)  # entries by label
+    unused_classes: dict[str, int] = field(default_factory=dict)  # entries by class as written
+
+    def add_entry(self, name: str, matched: bool) -> None:
+        """Count an entry about the scan `name`."""
+        self.entries += 1
+        self.matched += matched
+        if not matched and len(self.unmatched) < EXAMPLES and name not in self.unmatched:
+            self.unmatched.append(name)
+
+    def add_class(self, written: str, label: str | None) -> None:
+        """Count an entry's class; `label` is None if it cannot be used."""
+        counts, key = (self.unused_classes, written) if label is None else (self.classes, label)
+        counts[key] = counts.get(key, 0) + 1
