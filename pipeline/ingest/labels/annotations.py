@@ -75,9 +75,9 @@ class Annotations:
     def __init__(self, listing: FileList):
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
-        self._scans = {entry.path for entry in listing.scans}
+        self._scans = {entry.path for entry in listing.pictures}
         self._names: dict[tuple[str, str], list[bytes]] = {}
-        for entry in listing.scans:
+        for entry in listing.pictures:
             for key in _keys_of(entry):
                 self._names.setdefault(key, []).append(entry.path)
 

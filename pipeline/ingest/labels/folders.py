@@ -15,7 +15,7 @@ from pipeline.labels import clean_label
 def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -> None:
     """Label the scans in class folders that no table labels."""
     known = {label for label in map(clean_label, classes) if label}
-    folders = {os.path.dirname(entry.path) for entry in listing.scans} - {b""}
+    folders = {os.path.dirname(entry.path) for entry in listing.pictures} - {b""}
     labels = {folder: clean_label(os.fsdecode(os.path.basename(folder))) for folder in folders}
     unknown = sorted(folder for folder, label in labels.items() if label not in known)
     if unknown:
@@ -28,7 +28,7 @@ def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -
                 "every folder in classes.txt or in the setting `class_folders`",
             )
         return
-    for entry in listing.scans:
+    for entry in listing.pictures:
         if label := labels.get(os.path.dirname(entry.path)):
             _label_scan(label, entry.path, into)
 
