@@ -61,7 +61,7 @@ SCANS = (
     Column("reason", TEXT, "Short code of the rejection; null unless rejected"),
     Column("detail", TEXT, "The rejection as a sentence, without any delivered name"),
     Column("duplicate_of", TEXT, "Batch in which the same bytes were accepted before; else null"),
-    Column("format", TEXT, "jpeg, png, tiff, bmp or dicom"),
+    Column("format", TEXT, "jpeg, png, tiff, bmp, webp or dicom"),
     Column("bytes", INT64, "Size of the file", "bytes"),
     Column("width", INT32, "Width of the scan", "px"),
     Column("height", INT32, "Height of the scan", "px"),

@@ -90,6 +90,12 @@ class Prefix:
         with explain_errors():
             return sync(filesystem().loop, _body, filesystem(), request)[0]
 
+    def get_start(self, name: str, count: int) -> bytes:
+        """The first `count` bytes of an object that is not empty, fewer if it is shorter."""
+        request = {**self._key(name), "Range": f"bytes=0-{count - 1}"}
+        with explain_errors():
+            return sync(filesystem().loop, _body, filesystem(), request)[0]
+
     def head(self, name: str) -> Facts | None:
         """The facts of an object; None if it does not exist."""
         try:
@@ -138,11 +144,23 @@ class Prefix:
 
     def folders(self) -> Iterator[str]:
         """Names up to their first slash, each once."""
+        for page in self._level():
+            for each in page.get("CommonPrefixes", ()):
+                yield each["Prefix"].removeprefix(self.prefix).rstrip("/")
+
+    def files(self) -> Iterator[str]:
+        """Names without a slash."""
+        for page in self._level():
+            for each in page.get("Contents", ()):
+                if name := each["Key"].removeprefix(self.prefix):  # else the prefix as an object
+                    yield name
+
+    def _level(self) -> Iterator[dict]:
+        """The pages of a listing that ends at slashes."""
         request = {"Bucket": self.bucket, "Prefix": self.prefix, "Delimiter": "/"}
         while True:
             page = self._call("list_objects_v2", **request)
-            for each in page.get("CommonPrefixes", ()):
-                yield each["Prefix"].removeprefix(self.prefix).rstrip("/")
+            yield page
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]

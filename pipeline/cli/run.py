@@ -26,12 +26,14 @@ def run(
     # A folder's name may contain a patient's, so it goes to a terminal alone.
     what = f"batch {name}" if name else folder if sys.stdout.isatty() else "a batch"
     settings = start(f"{what} into", store, as_json)
+    from pipeline.ingest.batch_folder import folder_at
+    from pipeline.stages.plan import deliver, refuse_folder
+
+    refuse_folder(folder_at(folder), settings)
     from flows.run_flow import exit_on_signal, open_with_server
 
     opened = open_with_server(settings)
-    from pipeline.ingest.batch_folder import folder_at
     from pipeline.report.summary import format_progress
-    from pipeline.stages.plan import deliver
 
     batch = deliver(folder_at(folder), name, opened)
     from flows.process_batch import process_batch

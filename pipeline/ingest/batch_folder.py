@@ -7,7 +7,7 @@ where a batch is stored. Files are identified by paths relative to the folder, a
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class S3Folder(os.PathLike):
         """The folders directly below it, sorted by name."""
         return [S3Folder(f"{self}/{name}") for name in sorted(self.objects.folders())]
 
+    def files(self) -> list[str]:
+        """The names of the objects directly below it."""
+        return list(self.objects.files())
+
     def fetch(self, paths: Iterable[bytes]) -> None:
         """Fetch these in parallel and keep each until it is read; a failed one is read then."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -76,6 +80,10 @@ class S3Folder(os.PathLike):
         """Content and state of one object, in one request."""
         data, facts = self.objects.get(path.decode())
         return data, state_of(facts)
+
+    def read_start(self, path: bytes, count: int) -> bytes:
+        """The first `count` bytes of one object, fewer if it is shorter."""
+        return self.objects.get_start(path.decode(), count)
 
     def read_prefetched(self, path: bytes) -> bytes:
         """The content of one object, from what `fetch` kept if it is there."""
@@ -121,6 +129,11 @@ def full_address(address: str) -> bytes:
         return address.encode()
     path = Path(address)
     return os.path.join(os.fsencode(path.absolute().parent.resolve()), os.fsencode(path.name))
+
+
+def full_path(folder: BatchFolder) -> PurePosixPath:
+    """The address of a folder with links resolved, whose parents are those of the folder."""
+    return PurePosixPath(os.fspath(folder.resolve()))
 
 
 def content_at(address: str) -> bytes | None:

@@ -19,7 +19,9 @@ from PIL import Image, ImageSequence
 from pipeline.errors import ScanRejected
 from pipeline.ingest.dicom.decode import decode as decode_dicom
 from pipeline.ingest.dicom.file import is_dicom
+from pipeline.ingest.foreign_formats import FORMAT, foreign_format, unread_compression
 from pipeline.ingest.picture import Picture, to_eight_bits
+from pipeline.ingest.webp import is_webp, read_webp_header
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp", "DIB": "bmp"}
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
@@ -29,6 +31,8 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
     b"BM": "BMP",
 }
 # libjpeg's warnings, on standard error only, when it makes up pixels for missing or damaged data
@@ -68,8 +72,9 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
     """Decode one file. `bits` is the sensor's bit depth, if the delivery states it.
 
     The pages of a TIFF are frames of one scan; of an animated PNG, the default image is used.
-    Raises ScanRejected: empty, not_an_image, too_large, undecodable, mixed_pages, too_bright,
-    unsupported_pixels and, for DICOM, the reasons of `dicom.decode`. Raises MemoryError.
+    Raises ScanRejected: empty, not_an_image, archive, unsupported_format, unsupported_compression,
+    too_large, undecodable, mixed_pages, too_bright, unsupported_pixels and, for DICOM, the reasons
+    of `dicom.decode`. Raises MemoryError.
     """
     if not data:
         raise ScanRejected("empty", "0 bytes; deliver the file again")
@@ -83,7 +88,7 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
             raise MemoryError from None
         frames = []
     if not frames:
-        raise ScanRejected(
+        raise unread_compression(data) or ScanRejected(
             "undecodable",
             f"a {header.format} file of {len(data)} bytes that is truncated or damaged; "
             "deliver it again",
@@ -122,6 +127,8 @@ def _decode_with_stderr(encoded: np.ndarray) -> tuple[np.ndarray | None, bytes]:
 
 def _header(data: bytes, max_pixels: int) -> Header:
     """Read format, size and pages without decoding pixels."""
+    if is_webp(data):
+        return _webp_header(data, max_pixels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about sizes: refuse_large decides
@@ -138,7 +145,22 @@ def _header(data: bytes, max_pixels: int) -> Header:
     return Header(FORMATS[picture.format], picture.width, picture.height, colour, pages)
 
 
+def _webp_header(data: bytes, max_pixels: int) -> Header:
+    found = read_webp_header(data)
+    if found is None:
+        raise _unreadable_header(data)
+    refuse_large(found.width, found.height, max_pixels)
+    if found.animated:
+        raise ScanRejected(FORMAT, "an animated WebP image; export one picture as PNG or TIFF")
+    # WebP has no grey pixels: even a grey scan is stored in colour.
+    return Header("webp", found.width, found.height, True, ())
+
+
 def _unreadable_header(data: bytes) -> ScanRejected:
+    if found := unread_compression(data) or foreign_format(data):
+        return found
+    if is_webp(data):
+        return ScanRejected("undecodable", f"a WebP file of {len(data)} bytes that is damaged")
     for signature, name in SIGNATURES.items():
         if data.startswith(signature):
             return ScanRejected(
@@ -147,7 +169,7 @@ def _unreadable_header(data: bytes) -> ScanRejected:
                 "unsupported kind (such as 12-bit or lossless JPEG); export it again",
             )
     return ScanRejected(
-        "not_an_image", f"{len(data)} bytes that are not JPEG, PNG, TIFF, BMP or DICOM"
+        "not_an_image", f"{len(data)} bytes that are not JPEG, PNG, TIFF, BMP, WebP or DICOM"
     )
 
 

@@ -27,6 +27,7 @@ from pipeline.ingest.private_folder import PrivateFolder
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+LATEST_COLUMNS = ("path", "size", "mtime_ns", "digest", "attempt", "kind")
 FORGOTTEN = "forgotten"  # the kind of an erased entry
 
 SCHEMA = pa.schema(
@@ -66,6 +67,7 @@ class LatestListing:
     mtime_ns: int
     digest: str
     attempt: int
+    kind: str
 
 
 def batch_name(folder: BatchFolder, given: str | None, private: PrivateFolder) -> str:
@@ -147,7 +149,7 @@ class DeliveryLists:
         """The latest listing of every path."""
         latest: dict[bytes, LatestListing] = {}
         for path in self.lists():
-            table = pq.read_table(path, columns=["path", "size", "mtime_ns", "digest", "attempt"])
+            table = pq.read_table(path, columns=list(LATEST_COLUMNS))
             columns = [column.to_pylist() for column in table.columns]
             for name, *facts in zip(*columns, strict=True):
                 latest[name] = LatestListing(*facts)

@@ -1,54 +1,58 @@
 """List a batch folder: scans to receive, label files, and files that are neither.
 
-Paths are relative to the batch folder, as bytes, because names need not be valid text. They may be
-longer than a system call accepts (4,096 bytes on Linux, 1,024 on macOS), so they are opened one
-component at a time, which also keeps every step inside the batch. No file is read here. Objects on
-S3 appear complete or not at all, so only local files can still be growing.
+Names decide, with a look at the first bytes of files whose names speak against a scan. Paths are
+relative to the batch folder, as bytes. Objects on S3 appear complete or not at all, so only local
+files can still be growing.
 """
 
 import os
-import stat
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.ingest.batch_folder import BatchFolder, S3Folder, state_of
+from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, state_of
+from pipeline.ingest.file_kinds import (
+    ALWAYS_LABELS,
+    START_BYTES,
+    is_ignored,
+    is_image,
+    is_text,
+    other_kind,
+)
+from pipeline.ingest.walk_folder import Entry, open_below, walk
 
-NOT_SCANS = {b"thumbs.db", b"desktop.ini"}
-ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
 # A file modified in the last seconds may still be being written: it is checked twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
-# Nested folders. Opening component by component costs the square of the depth, and an archive can
-# hold a hundred thousand levels.
-MAX_DEPTH = 128
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a batch folder."""
-
-    path: bytes
-    size: int  # bytes
-    mtime_ns: int
-    kind: str  # file, link, unreadable (a folder or its entry), deep (a folder) or other
-
-    @property
-    def stem(self) -> bytes:
-        return os.path.splitext(self.path)[0]
+MASK = "mask"  # the kind of an entry that find_masks has found to be one, and its reason
 
 
 @dataclass
 class FileList:
     """The entries of a batch folder, sorted by path."""
 
-    scans: list[Entry] = field(default_factory=list)
+    scans: list[Entry] = field(default_factory=list)  # with masks, once they are known
     labels: list[Entry] = field(default_factory=list)
-    ignored: int = 0  # hidden files, Thumbs.db, desktop.ini
+    # Neither scans nor label files that are read, with their kinds by file_kinds.
+    other: dict[Entry, str] = field(default_factory=dict)
+    ignored: int = 0  # hidden files and what systems and programs leave behind; a folder is one
     growing: int = 0  # still being written, or waiting for such a table; left for the next run
+
+    @property
+    def pictures(self) -> list[Entry]:
+        """The scans that are no masks: those that labels and names of files mean."""
+        return [entry for entry in self.scans if entry.kind != MASK]
+
+    @property
+    def other_counts(self) -> dict[str, int]:
+        """The number of other files by kind."""
+        return dict(sorted(Counter(self.other.values()).items()))
 
 
 def list_batch(folder: BatchFolder, follow_links: bool = False) -> FileList:
@@ -60,26 +64,72 @@ def list_batch(folder: BatchFolder, follow_links: bool = False) -> FileList:
     listing = FileList()
     entries = []
     for entry in _entries_of(folder, follow_links):
-        if _is_ignored(entry):
+        if is_ignored(entry.path):
             listing.ignored += 1
         else:
             entries.append(entry)
     if isinstance(folder, Path):
         entries, listing.growing = _settled(_root(folder), entries, follow_links)
-    _separate_labels(sorted(entries, key=lambda entry: entry.path), listing)
+    entries.sort(key=lambda entry: entry.path)
+    texts = [entry for entry in entries if suffix(entry) == b".txt"]
+    others = _other_files(folder, set(entries) - set(texts), follow_links)
+    labels = _label_files(set(entries) - others.keys())
+    # After labels are known, of which there may be as many as scans: their content is not needed.
+    others |= _other_files(folder, set(texts) - labels, follow_links)
+    for entry in entries:
+        if entry in labels:
+            listing.labels.append(entry)
+        elif entry in others:
+            listing.other[entry] = others[entry]
+        else:
+            listing.scans.append(entry)
     return listing
 
 
 def has_scans(folder: BatchFolder) -> bool:
     """Whether a batch folder holds a scan; stops at the first."""
-    return any(
-        suffix(entry) not in LABEL_SUFFIXES and not _is_ignored(entry)
-        for entry in _entries_of(folder, follow_links=False)
-    )
+    doubtful = []
+    for entry in _entries_of(folder, follow_links=False):
+        if is_ignored(entry.path) or suffix(entry) in ALWAYS_LABELS:
+            continue
+        if _other_kind(entry) is None:
+            return True
+        doubtful.append(entry)
+    return len(_other_files(folder, doubtful, follow_links=False)) < len(doubtful)
+
+
+def _other_kind(entry: Entry) -> str | None:
+    # Those are folders that could not be listed.
+    return None if entry.kind in ("unreadable", "deep") else other_kind(entry.path)
+
+
+def _other_files(
+    folder: BatchFolder, entries: Iterable[Entry], follow_links: bool
+) -> dict[Entry, str]:
+    """The files that are no scans by their names, nor by their content, with their kinds."""
+    kinds = {entry: kind for entry in entries if (kind := _other_kind(entry))}
+    files = [entry for entry in kinds if entry.kind == "file" and entry.size]
+    read = partial(read_start, folder, count=START_BYTES, follow_links=follow_links)
+    with ThreadPoolExecutor(AT_ONCE if isinstance(folder, S3Folder) else 1) as threads:
+        starts = threads.map(read, files)
+        images = {entry for entry, start in zip(files, starts, strict=True) if is_image(start)}
+    return {entry: kind for entry, kind in kinds.items() if entry not in images}
+
+
+def read_start(folder: BatchFolder, entry: Entry, count: int, follow_links: bool) -> bytes:
+    """The first `count` bytes of a file; fewer if it is shorter, none if it cannot be read."""
+    try:
+        if isinstance(folder, S3Folder):
+            return folder.read_start(entry.path, count)
+        descriptor = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links)
+        with open(descriptor, "rb") as file:
+            return file.read(count) or b""
+    except OSError:
+        return b""
 
 
 def _entries_of(folder: BatchFolder, follow_links: bool) -> Iterator[Entry]:
-    return _objects(folder) if isinstance(folder, S3Folder) else _walk(_root(folder), follow_links)
+    return _objects(folder) if isinstance(folder, S3Folder) else walk(_root(folder), follow_links)
 
 
 def _objects(folder: S3Folder) -> Iterator[Entry]:
@@ -104,117 +154,6 @@ def _root(folder: Path) -> bytes:
             "dental run path/to/folder"
         )
     return root
-
-
-def _is_ignored(entry: Entry) -> bool:
-    *folders, name = entry.path.split(b"/")
-    hidden = any(part.startswith(b".") for part in (*folders, name))
-    return hidden or name.lower() in NOT_SCANS
-
-
-def open_below(root: bytes, path: bytes, flags: int, follow_links: bool) -> int:
-    """Open `path` below the folder `root` and return its descriptor. Raises OSError.
-
-    Without `follow_links`, no component may be a link. A listed file may have been replaced since:
-    by a link out of the batch, which is refused, or by a FIFO, at which a blocking open would hang.
-    """
-    safe = os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        *folders, name = path.split(b"/") if path else [b"."]
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | safe, dir_fd=here)
-            os.close(here)
-            here = below
-        return os.open(name, flags | safe, dir_fd=here)
-    finally:
-        os.close(here)
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A folder to list."""
-
-    path: bytes
-    ancestors: frozenset  # identities (device, inode) of the folders above it
-    behind_link: bool
-
-
-def _walk(root: bytes, follow_links: bool) -> Iterator[Entry]:
-    """Every entry but folders that can be opened. Without recursion, whatever the depth."""
-    waiting = [_Folder(b"", frozenset(), False)]
-    while waiting:
-        folder = waiting.pop()
-        if folder.path.count(b"/") >= MAX_DEPTH:
-            yield Entry(folder.path, 0, 0, "deep")
-            continue
-        try:
-            here = open_below(root, folder.path, os.O_RDONLY | os.O_DIRECTORY, follow_links)
-        except FileNotFoundError:
-            continue  # moved away while the batch was being listed
-        except OSError:
-            yield _unreadable(root, folder.path)
-            continue
-        try:
-            yield from _entries(here, folder, follow_links, waiting)
-        finally:
-            os.close(here)
-
-
-def _unreadable(root: bytes, path: bytes) -> Entry:
-    if path:
-        return Entry(path, 0, 0, "unreadable")
-    raise ConfigError(
-        f"The batch folder {os.fsdecode(root)} cannot be read: permission denied. Grant read "
-        "permission, or give another folder."
-    )
-
-
-def _entries(
-    here: int, folder: _Folder, follow_links: bool, waiting: list[_Folder]
-) -> Iterator[Entry]:
-    """The entries of one open folder; its sub-folders are appended to `waiting`."""
-    ancestors = folder.ancestors | {_identity(os.fstat(here))}
-    for name in map(os.fsencode, os.listdir(here)):
-        path = folder.path + b"/" + name if folder.path else name
-        try:
-            facts = os.stat(name, dir_fd=here, follow_symlinks=False)
-            is_link = stat.S_ISLNK(facts.st_mode)
-            if is_link and follow_links:
-                facts = _target(name, here, ancestors, folder.behind_link) or facts
-        except FileNotFoundError:
-            continue  # moved away while the batch was being listed
-        except OSError:
-            yield Entry(path, 0, 0, "unreadable")
-            continue
-        if stat.S_ISDIR(facts.st_mode) and not name.startswith(b"."):
-            waiting.append(_Folder(path, ancestors, folder.behind_link or is_link))
-        else:
-            yield Entry(path, facts.st_size, facts.st_mtime_ns, _kind(facts.st_mode))
-
-
-def _target(name: bytes, here: int, ancestors: frozenset, linked: bool) -> os.stat_result | None:
-    """The target of a link; None if it is broken or must not be followed.
-
-    Links to a folder above them are not followed, nor links from one linked folder to another: ten
-    folders that link to each other would make millions of paths.
-    """
-    try:
-        facts = os.stat(name, dir_fd=here)
-    except OSError:
-        return None
-    refused = linked or _identity(facts) in ancestors
-    return None if stat.S_ISDIR(facts.st_mode) and refused else facts
-
-
-def _identity(facts: os.stat_result) -> tuple[int, int]:
-    return facts.st_dev, facts.st_ino
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISREG(mode):
-        return "file"
-    return "link" if stat.S_ISLNK(mode) else "other"
 
 
 def _settled(root: bytes, entries: list[Entry], follow_links: bool) -> tuple[list[Entry], int]:
@@ -249,7 +188,7 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
     return (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns)
 
 
-def _separate_labels(entries: list[Entry], listing: FileList) -> None:
+def _label_files(entries: Iterable[Entry]) -> set[Entry]:
     """Label files are CSV, JSON, YAML and classes.txt files, and .txt files of images."""
     names = set()
     for entry in entries:
@@ -261,9 +200,7 @@ def _separate_labels(entries: list[Entry], listing: FileList) -> None:
         for entry in entries
         if os.path.basename(entry.path).lower() == b"classes.txt"
     }
-    for entry in entries:
-        is_label = entry.kind == "file" and _is_label(entry, names, folders)
-        (listing.labels if is_label else listing.scans).append(entry)
+    return {entry for entry in entries if entry.kind == "file" and _is_label(entry, names, folders)}
 
 
 def _is_label(entry: Entry, names: set[str], class_folders: set[bytes]) -> bool:
@@ -273,6 +210,8 @@ def _is_label(entry: Entry, names: set[str], class_folders: set[bytes]) -> bool:
     """
     if suffix(entry) != b".txt":
         return suffix(entry) in ALWAYS_LABELS
+    if is_text(entry.path):
+        return False
     folder, name = os.path.split(entry.stem)
     in_labels = b"labels" in folder.lower().split(b"/")
     return in_labels or folder in class_folders or comparable(name).casefold() in names

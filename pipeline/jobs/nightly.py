@@ -10,13 +10,14 @@ import hashlib
 import os
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
-from pipeline.ingest.batch_folder import BatchFolder, S3Folder, folder_at
+from pipeline.ingest.batch_folder import BatchFolder, folder_at
 from pipeline.ingest.delivery_lists import DeliveryLists, batches
+from pipeline.ingest.inbox import batch_folders, count_loose_files
 from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
@@ -105,7 +106,8 @@ class NightRun:
             )
         private = self.opened.private
         known = {DeliveryLists(private, batch).folder: batch for batch in batches(private)}
-        for folder in folders_of(inbox, self.settings.follow_links):
+        self.night.loose_files = count_loose_files(inbox)
+        for folder in batch_folders(inbox, self.settings.follow_links):
             # A batch that was delivered by hand keeps the name that it got then.
             self._take_batch(folder, known.get(folder.resolve()))
 
@@ -206,19 +208,6 @@ class NightRun:
             with catalog.open_store(self.store) as con:
                 summary.counts = catalog.batch_counts(con, summary.batch)
             write_report(self.store, summary)
-
-
-def folders_of(inbox: BatchFolder, follow_links: bool) -> Sequence[BatchFolder]:
-    """The batch folders of an inbox, by name: no hidden ones, links only when followed."""
-    if isinstance(inbox, S3Folder):
-        return [folder for folder in inbox.folders() if not folder.name.startswith(".")]
-    return sorted(
-        path
-        for path in inbox.iterdir()
-        if path.is_dir()
-        and not path.name.startswith(".")
-        and (follow_links or not path.is_symlink())
-    )
 
 
 def training_mark(trunk_id: str) -> str:

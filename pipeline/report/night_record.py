@@ -36,6 +36,7 @@ class NightRecord:
     started_at: str = field(default_factory=lambda: _now().isoformat(timespec="seconds"))
     finished_at: str | None = None
     batches: dict[str, BatchNight] = field(default_factory=dict)
+    loose_files: int = 0  # directly in the inbox, so in no batch
     labels: dict[str, int] = field(default_factory=dict)  # files, appended, unused
     head: str | None = None  # what came of training; None when it was not reached
     promoted: bool = False
@@ -114,6 +115,11 @@ def format_night(night: NightRecord, settings: Settings) -> list[str]:
     quiet = [batch.outcome for batch in night.batches.values()]
     unchanged, empty = quiet.count(UNCHANGED), quiet.count(EMPTY)
     lines.append(f"  {unchanged} batches unchanged, {empty} folders without scans")
+    if night.loose_files:
+        lines.append(
+            f"  note    {night.loose_files} files lie in the inbox itself and belong to no batch; "
+            "put them into a folder of their own"
+        )
     if night.labels:
         appended, files, unused = (night.labels[key] for key in ("appended", "files", "unused"))
         lines.append(f"  labels  {appended} appended from {files} new files, {unused} lines unused")

@@ -2,10 +2,12 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.config import Settings
+from pipeline.ingest.file_kinds import UNREAD_LABELS
 from pipeline.report.next_command import next_command
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.plan import PlannedBatch
@@ -53,10 +55,10 @@ class Summary:
         """0 also with rejected scans up to the set share, 2 above it, 1 for failure."""
         if self.failures or self.broken_checks:
             return FAILED
-        # Forgotten scans are no fault of a delivery.
-        forgotten = self.counts.get("forgotten", 0)
-        delivered = self.counts.get("delivered", 0) - forgotten
-        rejected = self.counts.get("rejected", 0) - forgotten
+        # Forgotten scans and masks are no fault of a delivery.
+        no_scans = self.counts.get("forgotten", 0) + self.counts.get("masks", 0)
+        delivered = self.counts.get("delivered", 0) - no_scans
+        rejected = self.counts.get("rejected", 0) - no_scans
         return MANY_REJECTED if rejected > settings.max_rejected_share * delivered else OK
 
 
@@ -135,10 +137,14 @@ def _head_score(summary: Summary, settings: Settings) -> list[str]:
 def _other_files(summary: Summary) -> list[str]:
     """What the folder held besides scans, if anything."""
     planned, lines = summary.planned, []
+    if masks := summary.counts.get("masks"):
+        lines.append(f"{masks} of the rejected files are masks, which are no fault of the delivery")
     if planned is None:
         return lines
     if planned.label_files or planned.ignored:
         lines.append(f"and {planned.label_files} label files, {planned.ignored} ignored files")
+    if planned.other:
+        lines.append(f"not scans: {format_other_files(planned.other)}")
     if planned.growing:
         lines.append(
             f"{planned.growing} files are still being written, or wait for a table that is; the "
@@ -152,6 +158,17 @@ def _other_files(summary: Summary) -> list[str]:
     notices = planned.notices
     lines += [text.format(notices[kind]) for kind, text in NOTICES.items() if kind in notices]
     return lines
+
+
+def format_other_files(other: Mapping[str, int]) -> str:
+    """The counts of other files by kind; label files that are not read come last, with a remedy."""
+    kinds = {kind: f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in sorted(other.items())}
+    labels = [text for kind, text in kinds.items() if kind in UNREAD_LABELS]
+    texts = [text for kind, text in kinds.items() if kind not in UNREAD_LABELS]
+    if labels:
+        what = "labels in these forms are not read; deliver them as CSV, COCO or YOLO"
+        texts.append(f"{', '.join(labels)} ({what})")
+    return ", ".join(texts)
 
 
 def _next(summary: Summary, settings: Settings) -> str:

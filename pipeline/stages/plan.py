@@ -1,16 +1,20 @@
 """Plan a batch: list what is new in its folder since the last list, in parts."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pipeline.config import Settings
 from pipeline.errors import ConfigError, StoreError
-from pipeline.ingest.batch_folder import BatchFolder
+from pipeline.ingest.batch_folder import BatchFolder, folder_at, full_path
 from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
+from pipeline.ingest.file_kinds import is_system_folder
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation, Annotations
 from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
 from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.stages.find_masks import mark_masks
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS
 
@@ -32,21 +36,49 @@ class PlannedBatch:
     forgotten: int = 0  # of the scans, skipped because they were forgotten
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
     notices: dict[str, int] = field(default_factory=dict)  # what may need a setting, by kind
+    other: dict[str, int] = field(default_factory=dict)  # neither scans nor labels read, by kind
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
     """Name a batch and record where its folder is; flows take only the name.
 
-    Raises ConfigError for a folder that is missing or holds nothing to receive.
+    Raises ConfigError for a folder that is missing, holds nothing to receive or is none of scans.
     """
+    refuse_folder(folder, opened.settings)
     if not has_scans(folder):
         raise ConfigError(
-            f"The batch folder {folder} holds no scans. Put scans into it (JPEG, PNG, TIFF, BMP "
-            "or DICOM), or name another folder: dental run path/to/folder"
+            f"The batch folder {folder} holds no scans. Put scans into it (JPEG, PNG, TIFF, BMP, "
+            "WebP or DICOM), or name another folder: dental run path/to/folder"
         )
     batch = batch_name(folder.resolve(), name, opened.private)
     DeliveryLists(opened.private, batch).set_folder(folder)
     return batch
+
+
+def refuse_folder(folder: BatchFolder, settings: Settings) -> None:
+    """Raise ConfigError for a folder that cannot be a batch, before anything is written.
+
+    That is one that holds the store or its private folder or lies in one of them, and one in which
+    systems keep their own files, such as a recycle bin.
+    """
+    if is_system_folder(os.fsencode(folder.name)):
+        raise ConfigError(
+            f"The batch folder {folder} belongs to an operating system or storage appliance, which "
+            "keeps deleted files or previews in it. Name the folder that holds the scans."
+        )
+    batch = full_path(folder)
+    for what, address in (
+        ("store", settings.store),
+        ("private folder", settings.private_folder),
+    ):
+        place = full_path(folder_at(address))
+        if batch == place or batch in place.parents or place in batch.parents:
+            how = "is" if batch == place else "lies in" if place in batch.parents else "holds"
+            raise ConfigError(
+                f"The batch folder {folder} {how} the {what} {address}, whose files would be taken "
+                "for scans. Name another batch folder, or set `store` or `private` to a folder "
+                "elsewhere."
+            )
 
 
 def plan_batch(
@@ -60,6 +92,7 @@ def plan_batch(
     _refuse_lost_lists(deliveries, opened)
     folder, settings = deliveries.folder, opened.settings
     listing = list_batch(folder, settings.follow_links)
+    mark_masks(folder, listing, deliveries.latest(), settings)
     annotations = read_annotations(
         folder, listing, settings.class_folders, settings.label_of_empty_files
     )
@@ -76,6 +109,7 @@ def plan_batch(
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
         problems=dict(Counter(problem.kind for problem in annotations.problems)),
         notices=dict(Counter(notice.kind for notice in annotations.notices)),
+        other=listing.other_counts,
     )
     if planned.new:
         _log_problems(annotations, opened.private)

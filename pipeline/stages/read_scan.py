@@ -34,10 +34,13 @@ from pipeline.imaging.regions import (
 from pipeline.imaging.thumbnail import thumbnail
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
+from pipeline.ingest.foreign_formats import named_archive
+from pipeline.ingest.icons import is_icon
 from pipeline.ingest.labels.annotations import Annotation
-from pipeline.ingest.list_files import MAX_DEPTH, Entry, open_below
+from pipeline.ingest.list_files import MASK, suffix
 from pipeline.ingest.orientation import turn_upright
 from pipeline.ingest.picture import Picture
+from pipeline.ingest.walk_folder import MAX_DEPTH, Entry, open_below
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def read_scan(order: Order) -> Read:
         data = content(order) if order.data is None else order.data
         read.scan_id = scan_id_of(data)
         read.picture_facts["bytes"] = len(data)
-        picture = decode(data, order.annotation.bits, order.max_pixels)
+        picture = _decoded(data, order)
         # Boxes refer to the pixels as stored, before turning.
         if not order.annotation.boxes:
             picture = turn_upright(picture)
@@ -95,6 +98,28 @@ def read_scan(order: Order) -> Read:
             "this is a real scan",
         )
     return read
+
+
+def _decoded(data: bytes, order: Order) -> Picture:
+    """The picture of a file that may be a scan."""
+    if order.entry.kind == MASK:
+        raise ScanRejected(
+            MASK,
+            "a mask with at most three grey levels that goes with another file; it is no scan and "
+            "does not count as rejected",
+        )
+    try:
+        picture = decode(data, order.annotation.bits, order.max_pixels)
+    except ScanRejected as rejection:
+        archive = rejection.reason == "not_an_image" and named_archive(suffix(order.entry))
+        raise archive or rejection from None
+    if is_icon(data, picture):
+        raise ScanRejected(
+            "icon",
+            f"{picture.width} x {picture.height} coloured pixels, as icons of programs have; take "
+            "it out of the folder",
+        )
+    return picture
 
 
 def scan_id_of(data: bytes) -> str:
@@ -128,10 +153,10 @@ def _with_content(order: Order) -> Order:
 def content(order: Order) -> bytes:
     """The bytes of the file; ScanRejected unless it is still the file that was listed."""
     entry = order.entry
-    if entry.kind != "file":
+    if entry.kind not in ("file", MASK):
         raise ScanRejected(*_not_a_file(entry.kind))
     if entry.size > order.max_bytes:
-        raise ScanRejected(
+        raise named_archive(suffix(entry)) or ScanRejected(
             "too_large",
             f"{entry.size} bytes, at most {order.max_bytes} are taken; raise `scan_memory_mb` if "
             "this is a real scan",

@@ -8,6 +8,7 @@ was slow.
 from dataclasses import dataclass
 
 from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists
+from pipeline.ingest.list_files import MASK
 from pipeline.stages.ledger_rows import REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.base import Store
@@ -45,7 +46,7 @@ def retry(opened: OpenStore, batch: str) -> RetryResult:
 
 
 def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
-    """Return the paths whose last attempt was rejected, except forgotten ones."""
+    """Return the paths whose last attempt was rejected, except forgotten ones and masks."""
     last: dict[bytes, dict | None] = {}
     ledger = _ledger(opened.store, batch)
     for file in DeliveryLists(opened.private, batch).all_files():
@@ -53,7 +54,7 @@ def rejected_now(opened: OpenStore, batch: str) -> frozenset[bytes]:
     return frozenset(
         path
         for path, row in last.items()
-        if row and row["status"] == REJECTED and row["reason"] != FORGOTTEN
+        if row and row["status"] == REJECTED and row["reason"] not in (FORGOTTEN, MASK)
     )
 
 

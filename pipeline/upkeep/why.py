@@ -21,7 +21,13 @@ from pipeline.store.short_ids import find_scan_id
 
 # What to do about a reason; the detail of any other reason says it.
 REMEDIES = {
-    "not_an_image": "deliver it as JPEG, PNG, TIFF, BMP or DICOM, or take it out of the folder",
+    "not_an_image": "deliver it as JPEG, PNG, TIFF, BMP, WebP or DICOM, or take it out of the "
+    "folder",
+    "archive": "unpack it into the batch's folder, delete the archive and run the batch again",
+    "unsupported_format": "deliver the scan as JPEG, PNG, TIFF, BMP, WebP or DICOM, as named above",
+    "unsupported_compression": "export it uncompressed, or with LZW or Deflate",
+    "mask": "nothing; if it is a scan, give it a name that no other file of the batch has",
+    "icon": "take it out of the folder; if it is a scan, deliver it in its full size",
     "undecodable": "copy or export it again; its bytes are incomplete",
     "vanished": "put it back and run dental retry",
     "changed": "nothing: the next run takes it as it is now",
@@ -206,6 +212,8 @@ def _in_folder(
     scans: list[Entry] = [entry for entry in listing.scans if entry.path == path]
     if any(entry.path == path for entry in listing.labels):
         yield f"It is a label file of batch {batch}, not a scan; its labels went to its scans."
+    elif kind := next((kind for entry, kind in listing.other.items() if entry.path == path), None):
+        yield f"By its name it is no scan of batch {batch} but another file, of the kind {kind}."
     elif any(forgotten.has_file(batch, entry) for entry in scans):
         yield f"It was forgotten in batch {batch} and is never taken again; delete the file."
     elif scans:

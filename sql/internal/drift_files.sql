@@ -1,4 +1,4 @@
--- Files of a batch with what drift compares of them; repeated and forgotten ones are left out.
+-- Files of a batch with what drift compares of them, without repeated, forgotten ones and masks.
 -- $batch
 select
     part,
@@ -27,5 +27,5 @@ from scans_now
 where
     batch = $batch
     and status <> 'duplicate'
-    and coalesce(reason, '') not in ('forgotten', 'taken_back')
+    and coalesce(reason, '') not in ('forgotten', 'mask', 'taken_back')
 order by part, "row"

@@ -1,6 +1,6 @@
 -- Files of every batch: delivered, accepted, duplicate and rejected, and the rows made of them.
 -- topic: Deliveries
--- Forgotten files count as rejected too, since every delivered file has its row.
+-- Forgotten files and masks count as rejected too, since every delivered file has its row.
 with files as (
     select
         batch,
@@ -8,7 +8,8 @@ with files as (
         count(*) filter (where status = 'accepted') as accepted,
         count(*) filter (where status = 'duplicate') as duplicate,
         count(*) filter (where status = 'rejected') as rejected,
-        count(*) filter (where reason = 'forgotten') as forgotten
+        count(*) filter (where reason = 'forgotten') as forgotten,
+        count(*) filter (where reason = 'mask') as masks
 
     from scans_now
     group by batch
@@ -50,7 +51,8 @@ select
     coalesce(crop_counts.crop_count, 0) as crops,
     coalesce(feature_counts.feature_count, 0) as features,
     coalesce(prediction_counts.prediction_count, 0) as predictions,
-    files.forgotten
+    files.forgotten,
+    files.masks
 
 from files
 left join crop_counts on files.batch = crop_counts.batch

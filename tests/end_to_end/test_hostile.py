@@ -179,9 +179,9 @@ def test_a_thumbnail_inside_a_tiff_is_not_a_frame():
         ("too_large", jpeg_declaring(height=60000, width=60000), MANY),
         ("undecodable", jpeg_declaring(height=9000, width=9000), MANY),
         ("too_large", png_declaring(50_000, 50_000), MANY),
-        ("not_an_image", zipped(), MANY),
+        ("archive", zipped(), MANY),
         ("not_an_image", b"<!doctype html><title>Not found</title>", MANY),
-        ("not_an_image", b"GIF89a" + bytes(80), MANY),
+        ("unsupported_format", b"GIF89a" + bytes(80), MANY),
         ("not_an_image", bytes(4096), MANY),
     ],
 )  # fmt: skip
@@ -256,7 +256,7 @@ def test_the_format_of_a_scan_is_recognised_by_content_not_by_name(folder):
     put(folder / "c", saved(form="TIFF"))
     put(folder / "d.png", dicom_file(PICTURE))
     put(folder / "e.png", zipped())
-    assert list(outcomes(folder).values()) == ["accepted"] * 4 + ["not_an_image"]
+    assert list(outcomes(folder).values()) == ["accepted"] * 4 + ["archive"]
 
 
 @pytest.fixture

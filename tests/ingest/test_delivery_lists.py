@@ -36,7 +36,7 @@ def delivered(folder, private, part_size=2):
     return deliveries, deliveries.add(found, Annotations(found), part_size)
 
 
-def test_everything_but_hidden_and_label_files_counts_as_a_scan(folder):
+def test_everything_but_hidden_label_and_other_files_counts_as_a_scan(folder):
     put(folder, "a.png", "sub/b.jpg", "notes.pdf", "no_suffix", "strange.txt")
     put(folder, ".hidden", "Thumbs.db", "sub/desktop.ini", "a.txt", "table.csv")
     found = list_batch(folder)
@@ -44,10 +44,10 @@ def test_everything_but_hidden_and_label_files_counts_as_a_scan(folder):
         b"a.png",
         b"no_suffix",
         b"notes.pdf",
-        b"strange.txt",
         b"sub/b.jpg",
     ]
     assert [entry.path for entry in found.labels] == [b"a.txt", b"table.csv"]
+    assert found.other_counts == {"document": 1}
     assert found.ignored == 3
 
 

@@ -8,7 +8,7 @@ with its file and line; nothing is dropped silently.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
@@ -83,16 +83,16 @@ def _default(of: Field):
 class Annotations:
     """Annotations by scan path, filled by the readers, and what the label files contain.
 
-    Names in label files never mean a scan of `leave_out`, such as a mask.
+    Names in label files never mean a mask.
     """
 
-    def __init__(self, listing: FileList, leave_out: Collection[bytes] = frozenset()):
+    def __init__(self, listing: FileList):
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
         self.notices: list[Problem] = []  # nothing is lost, but a setting may be meant
         self.files: list[LabelFile] = []
         self.empty: list[tuple[bytes, str]] = []  # scans with an empty YOLO file, and its name
-        self.finder = ScanFinder(e.path for e in listing.scans if e.path not in leave_out)
+        self.finder = ScanFinder(entry.path for entry in listing.pictures)
 
     def of(self, path: bytes) -> Annotation:
         """The annotation of a scan, created if missing."""

@@ -24,7 +24,7 @@ MOST_CLASSES = 30  # more folders are patients or studies
 def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -> None:
     """Label the scans in class folders that no table labels."""
     known = {label for label in map(clean_label, classes) if label}
-    folders = {os.path.dirname(entry.path) for entry in listing.scans} - {b""}
+    folders = {os.path.dirname(entry.path) for entry in listing.pictures} - {b""}
     labels = {folder: clean_label(os.fsdecode(os.path.basename(folder))) for folder in folders}
     unknown = sorted(folder for folder, label in labels.items() if label not in known)
     if unknown:
@@ -42,7 +42,7 @@ def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -
     if not folders:
         return
     file = into.add_file(b"", "folders")
-    for entry in listing.scans:
+    for entry in listing.pictures:
         if label := labels.get(os.path.dirname(entry.path)):
             file.add_entry(os.fsdecode(entry.path), matched=True)
             file.add_class(label, label)

@@ -16,14 +16,12 @@ def read_annotations(
     listing: FileList,
     class_folders: Collection[str] = (),
     empty_label: str | None = None,
-    leave_out: Collection[bytes] = frozenset(),
 ) -> Annotations:
     """All annotations of the listed scans.
 
-    `empty_label`, if any, is the label of scans whose YOLO file is empty. Names in label files
-    never mean the scans of `leave_out`.
+    `empty_label`, if any, is the label of scans whose YOLO file is empty.
     """
-    annotations = Annotations(listing, leave_out)
+    annotations = Annotations(listing)
     if isinstance(folder, S3Folder):
         folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
     classes = read_yolo(folder, listing, annotations)

@@ -1,7 +1,7 @@
 """Label files of a batch: annotations read from them, and problems reported for the rest."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from pipeline.ingest.labels.annotations import Annotation, Box
 from pipeline.ingest.labels.problems import NOTICES, PROBLEMS
 from pipeline.ingest.labels.read_all import read_annotations
-from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.list_files import MASK, list_batch
 
 
 @pytest.fixture
@@ -553,11 +553,14 @@ def test_the_problem_of_an_ambiguous_name_has_the_number_of_scans(batch):
     assert "`a.png` matches 3 scans" in problem.what
 
 
-def test_scans_that_are_left_out_are_not_in_the_way_of_names(batch):
+def test_masks_are_not_in_the_way_of_names(batch):
     batch.write(**{"images/a.png": "", "masks/a.png": "", "t.csv": "file,label\na.png,healthy\n"})
     listing = list_batch(batch.folder)
     assert kinds(read_annotations(batch.folder, listing)) == ["ambiguous"]
-    annotations = read_annotations(batch.folder, listing, leave_out={b"masks/a.png"})
+    listing.scans = [
+        replace(scan, kind=MASK) if scan.path == b"masks/a.png" else scan for scan in listing.scans
+    ]
+    annotations = read_annotations(batch.folder, listing)
     assert annotations.problems == []
     assert annotations.by_path.keys() == {b"images/a.png"}
 
