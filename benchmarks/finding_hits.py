@@ -82,7 +82,7 @@ def rank_all(
         print(f"… fold {number} of {folds}", flush=True)
         here = replace(rows, sides=sides)
         anew = refit_trunk(store, chosen, here, how, f"{run}/fold-{number}")
-        trained = fit_head(anew.rows, sides, chosen, settings, lambda _: None, anew.start)
+        trained = fit_head(anew.rows, sides, chosen, settings, anew.start)
 
         def chances(crops: np.ndarray, anew=anew, trained=trained) -> np.ndarray:
             outputs = predict(trained.model, anew.embedder.embed(crops))

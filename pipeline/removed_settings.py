@@ -17,6 +17,7 @@ REMOVED = {
     "head.shared": "weights are shared over the map wherever `head.units` allow it",
     "head.shift": "training maps always move by at most one cell",
     "head.mirror": "half of the training maps are always mirrored",
+    "head.taught": "heads are no longer distilled from a support-vector machine",
     "novelty.coreset": "500 patches always represent the normal ones",
 }
 

@@ -146,9 +146,6 @@ class Head(Group):
     """Decoupled weight decay (AdamW)."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of inputs that dropout sets to zero while training."""
-    taught: int = Field(100, ge=0)
-    """Gradient steps in which the head is distilled from the mean of itself and a support-vector
-    machine; 0 leaves it out."""
     seed: int = Field(0, ge=0)
     """Seed of initial weights, of the order of rows and of augmentation."""
     min_patients: int = Field(10, ge=1)

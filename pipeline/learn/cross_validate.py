@@ -124,7 +124,7 @@ class FoldScorer:
             rows, start = refit.rows, refit.start
             embeddings = rows.embeddings_of(inputs.kept)
             inputs = replace(inputs, features={**inputs.features, "embeddings": embeddings})
-        head = fit_head(rows, sides, self.chosen, self.settings, self.report, start)
+        head = fit_head(rows, sides, self.chosen, self.settings, start)
         every = np.ones(len(sides), bool)
         scores = {"head": _test_scores(rows, every, predict_rows(head, rows).p_abnormal)}
         with progress("baselines", len(inputs.usable)) as advance:

@@ -6,7 +6,6 @@ on the same test patients.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,6 @@ from pipeline.model.head.rows import HeadData, over_rows
 from pipeline.model.head.start import InitialWeights, from_bytes
 from pipeline.model.head.train import TrainedHead, train
 from pipeline.model.scores import splits
-from pipeline.model.scores.svm import MOST_ROWS
 from pipeline.progress import progress
 from pipeline.stages.predict import Head
 from pipeline.store.base import Store
@@ -96,7 +94,7 @@ def _train(
     """Train the head, measure it and store it with its card."""
     started = time.monotonic()
     start = start_of(store, chosen.trunk_id)
-    trained = fit_head(rows, rows.sides, chosen, settings, report, start)
+    trained = fit_head(rows, rows.sides, chosen, settings, start)
     training = time.monotonic() - started
     scores, differences = _scores(store, chosen, rows, trained)
     card = {
@@ -133,7 +131,6 @@ def fit_head(
     sides: np.ndarray,
     chosen: ModelChoice,
     settings: Settings,
-    report: Report,
     start: InitialWeights | None = None,
 ) -> TrainedHead:
     """Train a head on the training rows of `sides` (N,), stopped by its validation rows."""
@@ -146,17 +143,8 @@ def fit_head(
         grid=grid(chosen.trunk, chosen.recipe.side),
         background=rows.background and rows.background.for_training(rows.patients, sides),
     )
-    with progress("learn head", settings.head.epochs + settings.head.taught) as advance:
-        trained = train(
-            data, settings.head, start, lambda *_: advance(1), lambda _: nullcontext(advance)
-        )
-    if settings.head.taught and not trained.taught:
-        report(
-            "Not taught by a support-vector machine: the training side has "
-            f"{data.train.sum()} labelled crops, and a machine learns from at most {MOST_ROWS}, "
-            "of both kinds."
-        )
-    return trained
+    with progress("learn head", settings.head.epochs) as advance:
+        return train(data, settings.head, start, lambda *_: advance(1))
 
 
 def predict_rows(trained: TrainedHead, rows: TrainingRows) -> Predictions:
@@ -175,7 +163,6 @@ def _training_facts(rows: TrainingRows, settings: Settings, trained: TrainedHead
         "settings": settings.head.model_dump(mode="json"),
         "learned_as": "shared weights, unrolled" if trained.shared else "dense layers",
         "free_parameters": trained.free_parameters,
-        "taught_steps": trained.taught,  # by itself and a support-vector machine, afterwards
         "background_rows": trained.background,
         # In the last layer already: the probabilities are calibrated on the validation side.
         "temperature": trained.temperature,

@@ -18,7 +18,7 @@ TRUNK = config.Trunk(
     layers=(config.Layer(filters=4, kernel=3), config.Layer(filters=8, kernel=3)),
 )
 GRID = (8, 8, 8)  # rows, columns and channels of an embedding of TRUNK
-HEAD = config.Head(units=(16,), epochs=3, taught=2, min_patients=2)
+HEAD = config.Head(units=(16,), epochs=3, min_patients=2)
 # The key decides which side a patient is on. A random one left a side with one class now and then.
 KEY = "7a" * 32
 

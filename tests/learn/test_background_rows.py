@@ -164,7 +164,7 @@ def test_a_head_separates_background_from_classes_and_is_validated_without_it():
     nothing = np.eye(3)[2].repeat(4) + random.normal(0, 0.2, (40, 12))
     rows, nothing = rows.astype("float16"), nothing.astype("float16")
     learn, names = np.arange(120) < 80, ("healthy", "caries")
-    settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2, taught=5)
+    settings = config.Head(units=(16,), epochs=20, patience=20, learning_rate=1e-2)
     places = Background(InMemoryEmbeddings(nothing), np.arange(40) < 30)
     data = HeadData(InMemoryEmbeddings(rows), classes, names, learn, ~learn, background=places)
     trained = train.train(data, settings)

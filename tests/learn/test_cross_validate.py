@@ -68,7 +68,7 @@ def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, m
     assert len(blocks) == 3  # one row group for each part of 20
     assert sorted(np.concatenate([numbers for numbers, _ in blocks])) == list(range(len(every)))
     sides = np.where(np.arange(len(every)) % 3, "train", "validation")
-    trained = cross_validate.fit_head(streamed, sides, chosen, store.settings, lambda _: None)
+    trained = cross_validate.fit_head(streamed, sides, chosen, store.settings)
     found = cross_validate.predict_rows(trained, streamed)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 LEARN = config.Learn(epochs=2, batch_size=16)
 # What two convolutions make of maps of 8 × 8, so that it can begin with the trunk's own network.
-HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, taught=2, min_patients=2)
+HEAD = config.Head(units=(4 * 4 * 32, 2 * 2 * 64), epochs=1, min_patients=2)
 
 
 def discs(patients=100, labels=True):

@@ -66,7 +66,7 @@ def test_the_threshold_of_a_card_is_chosen_on_the_p_abnormal_of_the_work_list(ma
     stored = predicted(made)
     settings = config.Settings(store=str(made.store.root))
     rows = labelled_rows(made.store, stored_choice(made.store, "t0"), settings)
-    trained = TrainedHead(made.model, CLASSES, (), 1, 1.0, False, 0, 1, 0)
+    trained = TrainedHead(made.model, CLASSES, (), 1, 1.0, False, 1, 0)
     found = predict_rows(trained, rows)
     assert found.p_abnormal.tolist() == stored[rows.facts["crop_id"]].tolist()
     point = evaluate_rows(rows, np.ones(len(rows.truth), bool), *found)["operating_point"]

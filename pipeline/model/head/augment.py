@@ -4,8 +4,9 @@ The cells of an embedding's map lie on a grid over the crop (16 pixels apart for
 so moving the map by whole cells moves the crop by whole steps of that grid. Mirroring the map is
 only nearly mirroring the crop, because kernels have a left and a right.
 
-On the default trunk, over five grouped folds of 601 real crops, it changes little: the AUROC is
-0.819 with moving and mirroring and 0.824 without, a difference of -0.005 (-0.032 to 0.021).
+On the default trunk, over five grouped folds of 601 real crops, the AUROC is 0.819 with both, 0.849
+with moving alone, 0.818 with mirroring alone and 0.824 with neither, one training each; on trunks
+learned with labels, with whose network a head starts, this is not measured.
 """
 
 import numpy as np

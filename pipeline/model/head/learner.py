@@ -1,7 +1,5 @@
 """Training of a head step by step: its network, one epoch after the other, and the dense result."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from pipeline import config
@@ -45,7 +43,6 @@ class Learner:
         self.grid = data.grid if shared else None
         channels = self.grid[-1] if self.grid else None
         self.standardisation = Standardisation.of(source, learn, channels)
-        self.scaling = self.standardisation  # what the network's inputs go through
         self.class_weights = class_weights(classes[learn], self.outputs)
         self.random = np.random.default_rng(settings.seed)
         if self.grid:
@@ -59,7 +56,7 @@ class Learner:
     def warm_start(self, weights: list[np.ndarray]) -> None:
         """Start from weights that were learned on raw embeddings, and go on in small steps."""
         width = self.source.width
-        self.scaling = Standardisation(np.zeros(width), np.ones(width))
+        self.standardisation = Standardisation(np.zeros(width), np.ones(width))
         self.model.set_weights(weights)
         # Calibrated first: else any step that only changes how sure it is lowers the loss.
         temperature = fit_temperature(*self.validation_predictions())
@@ -72,7 +69,7 @@ class Learner:
         """Learn from every training row once; return the mean loss."""
         size, total, count = self.settings.batch_size, 0.0, 0
         for numbers, rows in shuffled_batches(self.source, self.learn, size, self.random):
-            batch = self.scaling(rows)
+            batch = self.standardisation(rows)
             if self.grid:
                 batch = augment(batch, self.grid, self.random)
             classes = self.classes[numbers]
@@ -99,21 +96,16 @@ class Learner:
 
         Given that there is a tooth: a labelled row is never background.
         """
-        return self.predict_proba(self.validation), self.classes_of(self.validation)
+        classes = self.classes[: len(self.validation)][self.validation]
+        return self.predict_proba(self.validation), classes
 
     def predict_proba(self, mask: np.ndarray) -> np.ndarray:
         """Probabilities (n, classes) of the rows of `mask` (N,), in order, before calibration."""
-        outputs = self.map_rows(mask, lambda rows: predict(self.model, self.scaling(rows)))
-        return split_background(outputs, self.class_count)[0]
-
-    def map_rows(self, mask: np.ndarray, function: Callable[[np.ndarray], np.ndarray]):
-        """Apply `function` to the labelled rows of `mask` (N,), in their order."""
         every = np.pad(mask, (0, len(self.classes) - len(mask)))
-        return over_rows(self.source, every, function)
-
-    def classes_of(self, mask: np.ndarray) -> np.ndarray:
-        """Classes of the labelled rows of `mask` (N,)."""
-        return self.classes[: len(mask)][mask]
+        outputs = over_rows(
+            self.source, every, lambda rows: predict(self.model, self.standardisation(rows))
+        )
+        return split_background(outputs, self.class_count)[0]
 
     def to_dense(self, temperature: float) -> keras.Model:
         """Build the head as it is stored: dense layers on raw embeddings, calibrated."""
@@ -121,15 +113,13 @@ class Learner:
         if self.grid:
             weights = layers.unroll(weights, self.grid)
         model = layers.dense_network(self.source.width, self.settings, self.outputs)
-        model.set_weights(self.scaling.folded_into(weights))
+        model.set_weights(self.standardisation.folded_into(weights))
         layers.divide_logits(model, temperature)
         return compile_for_inference(model)
 
 
-def compile_for_training(
-    model: keras.Model, settings: config.Head, steps: int, loss: keras.losses.Loss | None = None
-) -> None:
-    """Compile `model` for `train_on_batch` with class numbers, or with what `loss` takes.
+def compile_for_training(model: keras.Model, settings: config.Head, steps: int) -> None:
+    """Compile `model` for `train_on_batch` with class numbers.
 
     XLA as in `network.compile_for_inference`.
     """
@@ -140,7 +130,7 @@ def compile_for_training(
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
         optimizer=optimizer,
-        loss=loss or keras.losses.SparseCategoricalCrossentropy(),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
         jit_compile=keras.backend.backend() == "jax",
     )
 

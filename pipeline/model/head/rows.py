@@ -185,10 +185,6 @@ class Standardisation:
         mean, scale = self.mean.astype(np.float32), self.scale.astype(np.float32)
         return (rows.astype(np.float32) - mean) * scale
 
-    def inverse(self, rows: np.ndarray) -> np.ndarray:
-        """Return raw embeddings, float32, from standardised ones."""
-        return (rows / self.scale + self.mean).astype(np.float32)
-
     def folded_into(self, weights: list[np.ndarray]) -> list[np.ndarray]:
         """Return weights that do to raw embeddings what `weights` do to standardised ones.
 
@@ -197,9 +193,3 @@ class Standardisation:
         kernel, bias, *others = weights
         kernel = kernel * self.scale[:, np.newaxis]
         return [kernel.astype(np.float32), (bias - self.mean @ kernel).astype(np.float32), *others]
-
-    def folded_out_of(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Return weights that do to standardised rows what `weights` do to raw embeddings."""
-        kernel, bias, *others = weights
-        free = kernel / self.scale[:, np.newaxis]
-        return [free.astype(np.float32), (bias + self.mean @ kernel).astype(np.float32), *others]

@@ -1,14 +1,12 @@
 """Training of a head: a dense network that learns classes from stored embeddings.
 
-Training sees standardised embeddings, because raw ones differ in size from channel to channel. What
-was learned from labels with shared weights is unrolled into dense layers, which are then distilled
-from themselves and a support-vector machine. Standardisation and temperature are folded in, so the
-stored network is the one of the notes (dense, dense, softmax) on raw embeddings. Nothing here
-changes a global seed.
+Training sees standardised embeddings, because raw ones differ in size from channel to channel. A
+network with shared weights is unrolled into dense layers. Standardisation and temperature are
+folded in, so the stored network is the one of the notes (dense, dense, softmax) on raw embeddings.
+Nothing here changes a global seed.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +15,13 @@ from pipeline import config
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.model.backend import keras
 from pipeline.model.head import layers
-from pipeline.model.head.background import NAME, split_background
+from pipeline.model.head.background import NAME
 from pipeline.model.head.calibration import fit_temperature
-from pipeline.model.head.layers import predict
 from pipeline.model.head.learner import Learner
 from pipeline.model.head.rows import HeadData
 from pipeline.model.head.start import InitialWeights
-from pipeline.model.head.teacher import taught, teacher_beside
 
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-def silence(_: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Report no progress."""
-    return nullcontext(lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -42,10 +33,9 @@ class TrainedHead:
     epochs: tuple[dict[str, float], ...]  # loss and accuracy of both sides, per epoch
     best_epoch: int  # from 1; the one whose weights were kept; 0 for the initial weights
     temperature: float  # that the last layer was divided by
-    shared: bool  # whether weights were shared over the map while learning from labels
-    taught: int  # steps in which it then learned from itself and a machine, every weight its own
+    shared: bool  # whether weights were shared over the map in training
     background: int  # background rows it learned from; 0 for a head without that class
-    free_parameters: int  # that learning from labels could change
+    free_parameters: int  # that training could change
 
 
 def train(
@@ -53,14 +43,13 @@ def train(
     settings: config.Head,
     start: InitialWeights | None = None,
     on_epoch: OnEpoch | None = None,
-    teaching: Callable[[int], AbstractContextManager] = silence,
 ) -> TrainedHead:
     """Train a head on labelled embeddings, and on background where there is any.
 
     With background the network has one class more, the last one; it is validated and calibrated
     without it, since labelled rows are never background. It starts from `start` where that fits.
-    `on_epoch(number, losses)` is called after every epoch; `teaching(steps)` gives what is called
-    with 1 after every step. The same arguments give the same head on the same machine.
+    `on_epoch(number, losses)` is called after every epoch. The same arguments give the same head on
+    the same machine.
 
     Raises NotEnoughData when the training rows hold fewer than two classes or there are no
     validation rows, ConfigError when the loss diverges.
@@ -72,15 +61,14 @@ def train(
         names = (*data.class_names, NAME) if data.background else data.class_names
         learner.warm_start(start.for_classes(names))
     history, best = fit(learner, warm, on_epoch)
-    model, temperature, steps = teach(learner, teaching)
+    temperature = fit_temperature(*learner.validation_predictions())
     return TrainedHead(
-        model,
+        learner.to_dense(temperature),
         data.class_names,
         tuple(history),
         best,
         temperature,
         shared=learner.grid is not None,
-        taught=steps,
         background=int(data.background.learn.sum()) if data.background else 0,
         free_parameters=layers.free_parameters(learner.model),
     )
@@ -89,7 +77,7 @@ def train(
 def fit(
     learner: Learner, warm: bool, on_epoch: OnEpoch | None
 ) -> tuple[list[dict[str, float]], int]:
-    """Learn from labels; return the losses of every epoch, and the epoch whose weights are kept.
+    """Train; return the losses of every epoch, and the epoch whose weights are kept.
 
     AdamW on class-balanced cross-entropy; stops after `settings.patience` epochs without a lower
     validation loss. After a `warm` start the initial weights are kept unless the loss falls.
@@ -110,29 +98,6 @@ def fit(
             break
     learner.model.set_weights(best_weights)
     return history, best
-
-
-def teach(
-    learner: Learner, teaching: Callable[[int], AbstractContextManager]
-) -> tuple[keras.Model, float, int]:
-    """The dense head, calibrated, its temperature, and the steps in which it was taught.
-
-    What was learned from labels is unrolled, then taught as `head_teacher` says; every weight is
-    free there. No step is taken when the settings ask for none or there is no teacher.
-    """
-    temperature = fit_temperature(*learner.validation_predictions())
-    model, steps = learner.to_dense(temperature), learner.settings.taught
-    teacher = teacher_beside(model, learner) if steps else None
-    if teacher is None:
-        return model, temperature, 0
-    with teaching(steps) as on_step:
-        model = taught(teacher, learner, steps, on_step)
-    said = learner.map_rows(learner.validation, lambda rows: predict(model, rows))
-    temperature = fit_temperature(
-        split_background(said, learner.class_count)[0], learner.classes_of(learner.validation)
-    )
-    layers.divide_logits(model, temperature)
-    return model, temperature, steps
 
 
 def require_enough(data: HeadData) -> None:

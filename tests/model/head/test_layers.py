@@ -12,9 +12,7 @@ from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 pytestmark = pytest.mark.slow
 
 GRID = (6, 5, 3)  # odd and even sides: padding differs
-SETTINGS = config.Head(
-    units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, learning_rate=1e-2, taught=0
-)
+SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, learning_rate=1e-2)
 
 
 def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():

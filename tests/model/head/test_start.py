@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 ROWS = np.random.default_rng(1).standard_normal((90, 90)).astype(np.float16)
 GRID = (6, 5, 3)
-SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16, taught=0)
+SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 WIDTH = 40
 SETTINGS = config.Head(
-    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1, taught=5
+    units=(16, 8), epochs=25, patience=25, batch_size=32, learning_rate=1e-2, dropout=0.1
 )
 NAMES = ("healthy", "caries", "abscess")
 
@@ -82,7 +82,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     def on_epoch(number, losses):
         seen.append((number, losses))
 
-    settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4, "taught": 0})
+    settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 4})
     trained = learned((embeddings, wrong, learn, validation), settings, on_epoch)
 
     losses = [epoch["validation_loss"] for epoch in trained.epochs]
