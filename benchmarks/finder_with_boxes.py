@@ -24,7 +24,7 @@ from benchmarks.tooth_finder import Scan, annotated, found_teeth, interval
 from pipeline.imaging import tooth_finder
 from pipeline.imaging.downscale import averaged, shrink
 from pipeline.imaging.tooth_finder import (
-    ARCH_MIDDLE,
+    ARCH_CENTRE,
     ARCH_REACH,
     CELL,
     DILATIONS,
@@ -40,7 +40,7 @@ from pipeline.phantoms.views import DRAWN, Drawn, view
 
 COUNTS = (16, 24, 32, 48)  # numbers of first places
 # A box: x and y of the middle, width and height.
-ARCH = np.concatenate([ARCH_MIDDLE, 2 * np.array(ARCH_REACH)])
+ARCH = np.concatenate([ARCH_CENTRE, 2 * np.array(ARCH_REACH)])
 TEETH = 26  # of a panoramic, about; five have a box
 CORE = 0.8  # of a box's edges: no other tooth has its middle in it
 VIEWS = 6  # of every image

@@ -6,6 +6,7 @@ lowest, their files and lines, and how many modules of a room import from which 
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 FOLDERS = sorted({path.parent for path in MODULES})
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
 def relative(path):
     return str(path.relative_to(ROOT))
 
@@ -81,7 +87,7 @@ def imported_names(tree):
 
 
 def imported_rooms(path):
-    rooms = {room_of(name) for name in imported_names(ast.parse(path.read_text()))}
+    rooms = {room_of(name) for name in imported_names(tree_of(path))}
     return rooms - {None, room_of_file(path)}
 
 
@@ -95,7 +101,7 @@ def test_imports_go_down(path):
 
 @each_module
 def test_each_library_is_imported_in_its_rooms_only(path):
-    for name in imported_names(ast.parse(path.read_text())):
+    for name in imported_names(tree_of(path)):
         library, here = name.split(".")[0], room_of_file(path)
         assert here in ROOMS_OF_LIBRARY.get(library, {here}), f"{here} may not import {library}"
 
@@ -108,7 +114,7 @@ def test_importing_the_package_imports_nothing_else():
 
 @each_module
 def test_no_python_file_contains_sql(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = f" {node.value.lower()} "
             assert not any(word in text for word in SQL_WORDS), node.value
@@ -116,9 +122,8 @@ def test_no_python_file_contains_sql(path):
 
 @each_module
 def test_modules_and_functions_are_short(path):
-    text = path.read_text()
-    assert text.count("\n") <= MOST_LINES
-    for node in ast.walk(ast.parse(text)):
+    assert path.read_text().count("\n") <= MOST_LINES
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = node.end_lineno - node.lineno + 1
             assert lines <= MOST_FUNCTION_LINES, f"{node.name} has {lines} lines"
@@ -126,7 +131,7 @@ def test_modules_and_functions_are_short(path):
 
 @each_module
 def test_functions_take_at_most_seven_parameters(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = node.args
             named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
@@ -142,8 +147,8 @@ def test_folders_have_few_files(folder):
 
 @each_module
 def test_every_module_has_a_docstring(path):
-    text = path.read_text()
-    assert ast.get_docstring(ast.parse(text)) or (path.name == "__init__.py" and not text)
+    empty = path.name == "__init__.py" and not path.read_text()
+    assert ast.get_docstring(tree_of(path)) or empty
 
 
 def test_no_module_is_named_for_miscellany():

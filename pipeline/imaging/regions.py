@@ -149,9 +149,8 @@ def place_boxes(
 ) -> tuple[list[Annotated], list[tuple[str, str, str]]]:
     """Delivered boxes in whole pixels of a scan, and their problems as (kind, where, what).
 
-    Boxes that extend beyond the scan are clipped; those whose middle lies outside are left out.
-    Of boxes at exactly the same place one is kept, without a label if their classes differ. Nearly
-    identical boxes with different classes are reported.
+    Boxes beyond the scan are clipped, or left out if their middle is outside. Of equal boxes one is
+    kept, without a label if classes differ; nearly equal ones with two classes are reported.
     """
     placed: dict[Place, Annotated] = {}
     withdrawn: set[Place] = set()  # their classes differ
