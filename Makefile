@@ -85,10 +85,10 @@ bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_
 fuzz: $(VENV)/dev-ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
 	@$(RUN) -m tests.fuzz
 
-chaos: $(VENV)/dev-ready ## kill, starve and race runs some 300 times; nothing may be lost
+chaos: $(VENV)/dev-ready ## inject some 300 faults into runs: kills, full disks, races; nothing may be lost
 	@$(RUN) -m tests.chaos
 
-bench-dask: $(VENV)/dev-ready ## measure what Dask costs per part, and one worker against two
+bench-dask: $(VENV)/dev-ready ## measure the overhead of Dask per part, and one worker against two
 	@$(RUN) -m benchmarks.dask_runner
 
 dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES="SCANS=1 GPU=1"]
@@ -98,24 +98,24 @@ dask-worker: $(VENV)/ready ## work for the Dask scheduler at ADDRESS [RESOURCES=
 bench-s3: $(VENV)/dev-ready ## measure receiving and embedding on S3 with 50 ms more per request
 	@$(RUN) -m benchmarks.s3
 
-bench-novelty: $(VENV)/dev-ready ## measure how small and faint a planted finding novelty finds
+bench-novelty: $(VENV)/dev-ready ## measure how small and faint the findings are that novelty detects
 	@$(RUN) -m benchmarks.novelty
 
-bench-drift: $(VENV)/dev-ready ## measure how small a change of how many scans drift finds
+bench-drift: $(VENV)/dev-ready ## measure which changes drift detects, by the number of scans
 	@$(RUN) -m benchmarks.drift
 
-bench-finder: $(VENV)/dev-ready ## measure how many annotated teeth are found on DENTAL_TEST_DATA's opg/ [FOLDS=5]
+bench-finder: $(VENV)/dev-ready ## measure how many annotated teeth of DENTAL_TEST_DATA's opg/ are found [FOLDS=5]
 	@$(RUN) -m benchmarks.tooth_finder
 	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.finder_with_boxes,:)
 
-bench-hits: $(VENV)/dev-ready ## measure whether findings are looked at first, with the folds of cross-validate in STORE
+bench-hits: $(VENV)/dev-ready ## measure whether findings are ranked first, with the folds of cross-validate in STORE
 	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.finding_hits
 
-bench-store: $(VENV)/dev-ready ## ask a store of SCANS=1000000 and EMBEDDINGS=100000 what people ask
+bench-store: $(VENV)/dev-ready ## time the queries of a store of SCANS=1000000 and EMBEDDINGS=100000
 	@$(RUN) -m benchmarks.large_store $(if $(SCANS),--scans $(SCANS)) \
 		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
-bench-scale: $(VENV)/dev-ready ## measure what a scan costs, and estimate 1, 10 and 100 million
+bench-scale: $(VENV)/dev-ready ## measure the cost of a scan, and estimate 1, 10 and 100 million
 	@$(RUN) -m benchmarks.cost_per_scan
 
 # Modules whose functions users import; the API pages are made of them.
