@@ -256,8 +256,8 @@ def ask(store, name, **given):
 def test_batches_counts_files_by_status(full):
     write_table(full, "scans", [scan_row(0, D, batch="later")], batch="later")
     assert ask(full, "batches").to_numpy().tolist() == [
-        ["b", 5, 3, 1, 1, 3, 3, 3, 0],
-        ["later", 1, 1, 0, 0, 0, 0, 0, 0],
+        ["b", 5, 3, 1, 1, 3, 3, 3, 0, 0],
+        ["later", 1, 1, 0, 0, 0, 0, 0, 0, 0],
     ]
 
 
