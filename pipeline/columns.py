@@ -89,6 +89,11 @@ SCANS = (
     Column("patient_from", TEXT, "Source of the patient ID: dicom, csv, or scan without one"),
     Column("regions", pa.list_(REGION_TYPE), "Boxes as annotated", fields=REGION),
     Column("label_problems", INT32, "Annotations of this file that could not be used"),
+    Column(
+        "box_problems",
+        TEXTS,
+        "Kinds of problems of its boxes, one for each: clipped_box, box_outside, two_classes",
+    ),
 )
 
 CROPS = (

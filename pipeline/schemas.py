@@ -110,7 +110,12 @@ AUDITS = schema_of(columns.AUDITS)
 LABELS = schema_of(columns.LABELS)
 
 # Columns that parts of earlier versions lack; they are read as null.
-LATER = pa.schema([field for field in CROP_FACTS if field[0].startswith("tooth_")])
+LATER = pa.schema(
+    [
+        *(field for field in CROP_FACTS if field[0].startswith("tooth_")),
+        SCANS.field("box_problems"),
+    ]
+)
 
 
 def crops(side: int) -> pa.Schema:

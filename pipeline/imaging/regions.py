@@ -153,18 +153,16 @@ def place_boxes(
     kept, without a label if classes differ; nearly equal ones with two classes are reported.
     """
     placed: dict[Place, Annotated] = {}
-    withdrawn: set[Place] = set()  # their classes differ
-    problems = []
+    withdrawn, problems = set(), []  # places whose classes differ
     for box in boxes:
         across, down = (width, height) if box.shares else (1, 1)
         left, top = box.x * across, box.y * down
         right, bottom = (box.x + box.w) * across, (box.y + box.h) * down
         if not _fits(left, right, width) or not _fits(top, bottom, height):
             is_used = 0 <= left + right < 2 * width and 0 <= top + bottom < 2 * height
-            what = (
-                f"the box from ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}) does not fit "
-                f"a scan {width} wide and {height} high; {'clipped' if is_used else 'not used'}"
-            )
+            what = f"the box from ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}) does not "
+            what += f"fit a scan {width} wide and {height} high; it was "
+            what += "clipped" if is_used else "not used"
             problems.append((CLIPPED_BOX if is_used else "box_outside", box.where, what))
             if not is_used:
                 continue

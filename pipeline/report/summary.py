@@ -155,8 +155,14 @@ def _other_files(summary: Summary) -> list[str]:
     if planned.problems:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
         lines.append(f"label lines that could not be used: {kinds} (see messages.log)")
-    notices = planned.notices
-    lines += [text.format(notices[kind]) for kind, text in NOTICES.items() if kind in notices]
+    clipped, outside = (summary.counts.get(key, 0) for key in ("clipped_boxes", "boxes_outside"))
+    if clipped or outside:
+        lines.append(
+            f"{clipped} boxes extend beyond their scans and were clipped, {outside} lie outside "
+            f"and were not used: dental query box_problems batch={summary.batch}"
+        )
+    found = planned.notices
+    lines += [text.format(found[kind]) for kind, text in NOTICES.items() if kind in found]
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.imaging.regions import Region
+from pipeline.imaging.regions import CLIPPED_BOX, Region
 from pipeline.ingest.delivery_lists import ListedFile
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.stages.duplicates import AcceptedScans
@@ -31,6 +31,8 @@ class RowMaker:
         earlier = accepted.batch_of(read.scan_id)
         status = ACCEPTED if earlier is None else DUPLICATE
         rejection = read.rejection
+        box_problems = [kind for kind, _, _ in read.problems]
+        clipped = box_problems.count(CLIPPED_BOX)  # the rest of these was used
         patient_key, patient_from = self._patient(listed, read)
         return {
             "batch": self.batch,
@@ -54,7 +56,8 @@ class RowMaker:
                 }
                 for box in read.boxes
             ],
-            "label_problems": listed.annotation.problems + len(read.problems),
+            "label_problems": listed.annotation.problems + len(box_problems) - clipped,
+            "box_problems": box_problems,
             **read.picture_facts,
         }
 

@@ -81,7 +81,6 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     if files := store.place.filesystem:
         con.register_filesystem(files)
     con.register("store_root", pa.table({"root": [store.root]}))
-    con.register("later_columns", schemas.LATER.empty_table())
     for table, columns in COLUMNS.items():
         add_parts(con, store, table, columns)
     con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
@@ -119,6 +118,8 @@ def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns:
         parts = con.read_parquet(files, hive_partitioning=False, filename=True, union_by_name=older)
         parts.create_view(f"{table}_written" if older else f"{table}_parts")
         if older:
+            later = [field for field in columns if field.name in schemas.LATER.names]
+            con.register(f"{table}_later", pa.schema(later).empty_table())
             con.execute((SQL / "older" / f"{table}.sql").read_text())
     else:
         empty = columns.append(pa.field("filename", pa.string())).empty_table()

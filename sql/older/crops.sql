@@ -5,4 +5,4 @@ select *
 from crops_written
 union all by name
 select *
-from later_columns
+from crops_later

@@ -5,4 +5,4 @@ select *
 from features_written
 union all by name
 select *
-from later_columns
+from features_later

@@ -15,6 +15,24 @@ with files as (
     group by batch
 ),
 
+box_kinds as (
+    select
+        batch,
+        unnest(box_problems) as kind
+
+    from scans_now
+),
+
+box_counts as (
+    select
+        batch,
+        count(*) filter (where kind = 'clipped_box') as clipped_boxes,
+        count(*) filter (where kind = 'box_outside') as boxes_outside
+
+    from box_kinds
+    group by batch
+),
+
 crop_counts as (
     select
         batch,
@@ -52,9 +70,12 @@ select
     coalesce(feature_counts.feature_count, 0) as features,
     coalesce(prediction_counts.prediction_count, 0) as predictions,
     files.forgotten,
-    files.masks
+    files.masks,
+    coalesce(box_counts.clipped_boxes, 0) as clipped_boxes,
+    coalesce(box_counts.boxes_outside, 0) as boxes_outside
 
 from files
+left join box_counts on files.batch = box_counts.batch
 left join crop_counts on files.batch = crop_counts.batch
 left join feature_counts on files.batch = feature_counts.batch
 left join prediction_counts on files.batch = prediction_counts.batch

@@ -253,11 +253,21 @@ def ask(store, name, **given):
         return catalog.query(con, name, **given)
 
 
+def test_problems_of_boxes_are_counted_by_batch_and_listed_by_scan(store):
+    clipped = scan_row(0, A, box_problems=["clipped_box", "clipped_box", "two_classes"])
+    outside = scan_row(1, B, box_problems=["box_outside"])
+    write_table(store, "scans", [clipped, outside, scan_row(2, C)])
+    counts = ask(store, "batches").iloc[0]
+    assert (counts["clipped_boxes"], counts["boxes_outside"]) == (2, 1)
+    listed = ask(store, "box_problems")[["kind", "scan_id", "boxes"]].to_numpy().tolist()
+    assert listed == [["box_outside", B, 1], ["clipped_box", A, 2], ["two_classes", A, 1]]
+
+
 def test_batches_counts_files_by_status(full):
     write_table(full, "scans", [scan_row(0, D, batch="later")], batch="later")
     assert ask(full, "batches").to_numpy().tolist() == [
-        ["b", 5, 3, 1, 1, 3, 3, 3, 0, 0],
-        ["later", 1, 1, 0, 0, 0, 0, 0, 0, 0],
+        ["b", 5, 3, 1, 1, 3, 3, 3, 0, 0, 0, 0],
+        ["later", 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ]
 
 
