@@ -17,9 +17,9 @@ from pipeline.store.tables import SCANS
 
 OK, FAILED, MANY_REJECTED = 0, 1, 2
 NOTICES = {
-    "class_folders": "{} folders are not used as classes; if they are classes, list them in the "
-    "setting `class_folders` (their names are in messages.log)",
-    "empty_file": "{} YOLO files are empty: their scans have no label, or the normal class if the "
+    "class_folders": "folders not used as classes: {}; if they are classes, list their names in "
+    "the setting `class_folders` (names: messages.log)",
+    "empty_file": "empty YOLO files: {}; their scans have no label, or the normal class if the "
     "setting `empty_is_normal` is true",
 }
 
@@ -158,8 +158,8 @@ def _other_files(summary: Summary) -> list[str]:
     clipped, outside = (summary.counts.get(key, 0) for key in ("clipped_boxes", "boxes_outside"))
     if clipped or outside:
         lines.append(
-            f"{clipped} boxes extend beyond their scans and were clipped, {outside} lie outside "
-            f"and were not used: dental query box_problems batch={summary.batch}"
+            f"boxes beyond their scans: {clipped} clipped, {outside} outside and not used; which: "
+            f"dental query box_problems batch={summary.batch}"
         )
     found = planned.notices
     lines += [text.format(found[kind]) for kind, text in NOTICES.items() if kind in found]

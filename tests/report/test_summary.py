@@ -2,11 +2,15 @@
 
 import json
 
+from pipeline.ingest.labels import problems
 from pipeline.report.summary import (
+    NOTICES,
     Summary,
+    format_summary,
     last_summary,
     write_record,
 )
+from pipeline.stages.plan import PlannedBatch
 from tests.builders.stores import small_store
 
 
@@ -17,3 +21,17 @@ def test_records_of_one_second_are_listed_in_the_order_they_were_written(tmp_pat
     assert last_summary(store, "batch").notes == ["19"]
     notes = [json.loads(store.read_bytes(name))["notes"] for name in store.names("runs/batch")]
     assert notes == [[str(number)] for number in range(20)]
+
+
+def test_notices_and_boxes_beyond_their_scans_are_counted_with_what_to_do(tmp_path):
+    opened = small_store(tmp_path)
+    planned = PlannedBatch("b", notices={"class_folders": 2, "empty_file": 3})
+    counts = {"clipped_boxes": 4, "boxes_outside": 1}
+    summary = Summary("b", "recipe", "trunk", planned=planned, counts=counts)
+    text = "\n".join(format_summary(summary, opened.settings))
+    assert "folders not used as classes: 2; if they are classes, list their names" in text
+    assert "empty YOLO files: 3;" in text
+    assert "4 clipped, 1 outside and not used; which: dental query box_problems batch=b" in text
+    summary = Summary("b", "recipe", "trunk", planned=PlannedBatch("b"))
+    assert "clipped" not in "\n".join(format_summary(summary, opened.settings))
+    assert NOTICES.keys() == problems.NOTICES.keys()
