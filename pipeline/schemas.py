@@ -110,7 +110,10 @@ AUDITS = schema_of(columns.AUDITS)
 LABELS = schema_of(columns.LABELS)
 
 # Columns that parts of earlier versions lack; they are read as null.
-LATER = pa.schema([field for field in CROP_FACTS if field[0].startswith("tooth_")])
+LATER = pa.schema(
+    [field for field in CROP_FACTS if field[0].startswith("tooth_")]
+    + [SCANS.field("likeness_turned")]
+)
 
 
 def crops(side: int) -> pa.Schema:

@@ -4,5 +4,8 @@ create or replace view crops_parts as
 select *
 from crops_written
 union all by name
-select *
+select
+    tooth_guess,
+    tooth_confidence
+
 from later_columns

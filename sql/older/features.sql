@@ -4,5 +4,8 @@ create or replace view features_parts as
 select *
 from features_written
 union all by name
-select *
+select
+    tooth_guess,
+    tooth_confidence
+
 from later_columns
