@@ -86,13 +86,22 @@ SCANS = (
     Column("quality_flags", TEXTS, "Names of the quality bounds it fails, such as blurred"),
     Column("likeness", TEXT, "Perceptual hash, 16 hex digits; null for a blank scan"),
     PATIENT_KEY,
-    Column("patient_from", TEXT, "Source of the patient ID: dicom, csv, or scan without one"),
+    Column(
+        "patient_from",
+        TEXT,
+        "Source of the patient: csv, dicom, folder, name, study, or scan without one",
+    ),
     Column("regions", pa.list_(REGION_TYPE), "Boxes as annotated", fields=REGION),
     Column("label_problems", INT32, "Annotations of this file that could not be used"),
     Column(
         "box_problems",
         TEXTS,
         "Kinds of problems of its boxes, one for each: clipped_box, box_outside, two_classes",
+    ),
+    Column(
+        "likeness_turned",
+        pa.list_(pa.uint64()),
+        "Perceptual hashes of the centre as it is, then mirrored and turned; null for a blank scan",
     ),
 )
 

@@ -4,10 +4,11 @@ A string below a field describes it, as in `groups.py`.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.config.groups import Dask, Drift, Head, Learn, Novelty, Quality, Recipe, Trunk
@@ -24,6 +25,52 @@ BYTES_PER_PIXEL = 26
 Address = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
 ]
+
+PLACEHOLDER_IDS = (
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "anon",
+    "deidentified",
+    "de-identified",
+    "unknown",
+    "unidentified",
+    "none",
+    "null",
+    "nil",
+    "nan",
+    "na",
+    "n/a",
+    "no id",
+    "noid",
+    "no name",
+    "noname",
+    "test",
+    "dummy",
+    "redacted",
+    "removed",
+    "0",
+)
+
+
+def _one_group(text: str) -> str:
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error})") from None
+    if groups != 1:
+        raise ValueError(f"a regular expression with {groups} groups, expected one: the patient")
+    return text
+
+
+def _level_or_pattern(value: object) -> object:
+    """Variables are texts, also those that hold a level."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Pattern = Annotated[str, AfterValidator(_one_group)]
+Level = Annotated[int, Field(ge=1)]
+PatientFolders = Annotated[Level | Pattern, BeforeValidator(_level_or_pattern)]
 
 
 class Settings(BaseSettings):
@@ -49,6 +96,16 @@ class Settings(BaseSettings):
     empty_is_normal: bool = False
     """Scans whose YOLO file is empty get the label `normal_class`, as a whole. Otherwise they have
     no label."""
+    patient_folders: PatientFolders | None = None
+    """Folders that stand for patients where neither a table nor DICOM names one: a level (1 for the
+    folders directly in the batch), or a regular expression with one group, which is searched in
+    the path of a scan's folder below the batch."""
+    patient_names: Pattern | None = None
+    """Regular expression with one group, the patient, which is searched in the name of a scan's
+    file where nothing else names one, such as `^(P[0-9]+)_`."""
+    placeholder_ids: tuple[str, ...] = PLACEHOLDER_IDS
+    """DICOM PatientIDs that name no one and count as none, whatever their case. Also in tables and
+    folders, except for numbers; empty IDs always are."""
     classes: tuple[Label, ...] = ()
     """Labels a reviewer may use, in addition to those that were ever delivered."""
     part_size: int = Field(128, ge=1)

@@ -12,10 +12,15 @@ from pipeline.imaging.picture_area import exposed_area
 THUMBNAIL = 256  # pixels of the longer edge
 
 
-def thumbnail(frame: Frame) -> np.ndarray:
-    """The frame downscaled to at most 256 pixels, then without its collimation border."""
+def whole_thumbnail(frame: Frame) -> np.ndarray:
+    """The frame downscaled to at most 256 pixels."""
     height, width = frame.pixels.shape
     scale = min(1.0, THUMBNAIL / max(height, width))
-    small = shrink(frame.overview, max(1, round(width * scale)), max(1, round(height * scale)))
+    return shrink(frame.overview, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def thumbnail(frame: Frame) -> np.ndarray:
+    """The frame downscaled to at most 256 pixels, then without its collimation border."""
+    small = whole_thumbnail(frame)
     area = exposed_area(small)
     return small[area.y : area.y + area.h, area.x : area.x + area.w]

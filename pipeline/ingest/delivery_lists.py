@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.batch_folder import BatchFolder, folder_at
 from pipeline.ingest.labels.annotations import Annotation, Annotations, Box
 from pipeline.ingest.list_files import Entry, FileList
+from pipeline.ingest.patients import Patient
 from pipeline.ingest.private_folder import PrivateFolder
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -42,6 +43,7 @@ SCHEMA = pa.schema(
         ("patient_key", pa.string()),  # hashed already: a list holds file names, no patient ids
         ("annotation", pa.string()),  # JSON, without the patient
         ("digest", pa.string()),  # of the annotation; when it changes, the scan is listed again
+        ("patient_from", pa.string()),  # null in lists of earlier versions
     ]
 )
 
@@ -57,6 +59,17 @@ class ListedFile:
     patient_key: str | None
     annotation: Annotation
     digest: str
+    patient_from: str | None = None
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to be listed, for the first time or again."""
+
+    entry: Entry
+    annotation: Annotation
+    digest: str
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -165,20 +178,17 @@ class DeliveryLists:
                 return rows, datetime.datetime.fromisoformat(listed_at)
         raise ConfigError(f"Batch `{self.batch}` has no part {number}; run the whole batch again.")
 
-    def add(
+    def unlisted(
         self,
         listing: FileList,
         annotations: Annotations,
-        part_size: int,
+        digest_of: Callable[[Entry], str],
         again: frozenset[bytes] = frozenset(),
-    ) -> int:
-        """List new files, files and annotations that changed, and `again`; return how many."""
-        latest, rows = self.latest(), []
-        first = len(self.parts())
+    ) -> list[NewFile]:
+        """Files that are new, that changed or whose annotation did, and `again`."""
+        latest, new = self.latest(), []
         for entry in listing.scans:
-            annotation = annotations.by_path.get(entry.path, Annotation())
-            digest = annotation.digest()
-            before = latest.get(entry.path)
+            digest, before = digest_of(entry), latest.get(entry.path)
             unchanged = before and (before.size, before.mtime_ns, before.digest) == (
                 entry.size,
                 entry.mtime_ns,
@@ -186,28 +196,32 @@ class DeliveryLists:
             )
             if unchanged and entry.path not in again:
                 continue
+            annotation = annotations.by_path.get(entry.path, Annotation())
+            new.append(NewFile(entry, annotation, digest, before.attempt + 1 if before else 1))
+        return new
+
+    def add(
+        self, files: Sequence[NewFile], patient_of: Callable[[Entry], Patient], part_size: int
+    ) -> None:
+        """List these files under their patients, in parts of `part_size`."""
+        first, rows = len(self.parts()), []
+        for number, file in enumerate(files):
+            patient = patient_of(file.entry)
             rows.append(
                 {
-                    "part": first + len(rows) // part_size,
-                    "row": len(rows) % part_size,
-                    "attempt": before.attempt + 1 if before else 1,
-                    **asdict(entry),
-                    "digest": digest,
-                    **self._stored(annotation),
+                    "part": first + number // part_size,
+                    "row": number % part_size,
+                    "attempt": file.attempt,
+                    **asdict(file.entry),
+                    "patient_key": patient.key,
+                    "annotation": _without_patient(file.annotation),
+                    "digest": file.digest,
+                    "patient_from": patient.source,
                 }
             )
         if rows:
             now = datetime.datetime.now(datetime.UTC).isoformat()
             self._write(rows, f"{len(self.lists()):05d}.parquet", now)
-        return len(rows)
-
-    def _stored(self, annotation: Annotation) -> dict:
-        fields = asdict(annotation)
-        patient = fields.pop("patient")
-        return {
-            "patient_key": self._private.patient_key(patient) if patient else None,
-            "annotation": json.dumps(fields),
-        }
 
     def all_files(self) -> Iterator[ListedFile]:
         """Every listed file, in the order of parts and rows."""
@@ -232,8 +246,8 @@ class DeliveryLists:
         if place not in places:
             return row
         entry = Entry(b"\0%d-%d" % place, 0, 0, FORGOTTEN)  # no file name contains a NUL
-        annotation = {"patient_key": None, **self._stored(Annotation()), "digest": ""}
-        return {**row, **asdict(entry), **annotation}
+        annotation = {"annotation": _without_patient(Annotation()), "digest": ""}
+        return {**row, **asdict(entry), **annotation, "patient_key": None, "patient_from": None}
 
     def _write(self, rows: list[dict], name: str, listed_at: str) -> None:
         schema = SCHEMA.with_metadata({"listed_at": listed_at})
@@ -245,6 +259,12 @@ class DeliveryLists:
 def batches(private: PrivateFolder) -> list[str]:
     """Names of all delivered batches."""
     return sorted(path.parent.name for path in private.root.glob("deliveries/*/folder"))
+
+
+def _without_patient(annotation: Annotation) -> str:
+    fields = asdict(annotation)
+    del fields["patient"]
+    return json.dumps(fields)
 
 
 def _listed(row: dict) -> ListedFile:
@@ -260,4 +280,5 @@ def _listed(row: dict) -> ListedFile:
         row["patient_key"],
         annotation,
         row["digest"],
+        row.get("patient_from"),
     )

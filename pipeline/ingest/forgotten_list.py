@@ -22,6 +22,10 @@ class ForgottenList:
         path = private.root / LIST
         self._hashes = set(path.read_text().split()) if path.exists() else set()
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._hashes
+
     def has_file(self, batch: str, entry: Entry) -> bool:
         return self._has("file", file_text(batch, entry))
 

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import sys
 import unicodedata
@@ -18,6 +19,7 @@ from pipeline.atomic_files import AtomicFiles
 from pipeline.errors import StoreError
 
 KEY_BYTES = 32
+WHOLE_NUMBER = re.compile(r"([0-9]+)(?:[.,]0*)?")
 
 
 class PrivateFolder:
@@ -42,10 +44,25 @@ class PrivateFolder:
         return self.keyed("check", "")
 
     def patient_key(self, patient: str) -> str:
-        """The keyed hash of a patient ID, trimmed and NFKC, so that spellings of it are equal."""
-        normal = unicodedata.normalize("NFKC", patient).strip()
+        """The keyed hash of a patient ID, trimmed and NFKC, so that spellings of it are equal.
+
+        `1001.0` is `1001`: spreadsheets and pandas write whole numbers in this way.
+        """
+        normal = _normal(patient)
+        whole = WHOLE_NUMBER.fullmatch(normal)
+        return self._patient_key(whole[1] if whole else normal)
+
+    def patient_keys(self, patient: str) -> set[str]:
+        """The key of a patient, and those that earlier versions made of its other spellings."""
+        normal = _normal(patient)
+        spellings = {normal}
+        if whole := WHOLE_NUMBER.fullmatch(normal):
+            spellings |= {whole[1], f"{whole[1]}.0", f"{whole[1]},0"}
+        return {self._patient_key(each) for each in spellings}
+
+    def _patient_key(self, spelling: str) -> str:
         # Damaged UTF-7 or JSON text can contain half a surrogate pair.
-        return self.keyed("patient", normal.encode("utf-8", "surrogatepass"))
+        return self.keyed("patient", spelling.encode("utf-8", "surrogatepass"))
 
     def path(self, *names: str) -> Path:
         """A path in the folder; its parent is created, readable by the owner only."""
@@ -112,3 +129,7 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
 
 def _files(root: Path) -> AtomicFiles:
     return AtomicFiles(root, folder_mode=0o700)
+
+
+def _normal(patient: str) -> str:
+    return unicodedata.normalize("NFKC", patient).strip()

@@ -121,7 +121,8 @@ def check_sides(store: Store, trunk_id: str, distance: int) -> Overlap:
         splits.prove_disjoint(scans["patient_key"], sides).replace(" rows", " scans").splitlines()
     )
     hashes = [None if pd.isna(each) else each for each in scans["likeness"]]
-    found = find_overlap(scans["scan_id"], sides, hashes, distance)
+    centres = [None if each is None else list(each) for each in scans["likeness_turned"]]
+    found = find_overlap(scans["scan_id"], sides, hashes, centres, distance)
     return Overlap((*patients, *found.lines), found.left_out)
 
 

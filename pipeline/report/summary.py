@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pipeline.config import Settings
 from pipeline.ingest.file_kinds import UNREAD_LABELS
 from pipeline.report.next_command import next_command
+from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store.base import Store
@@ -95,7 +96,7 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
     """Lines for a terminal: what happened, where results are, time by stage, the next command."""
     counts, store = summary.counts, settings.store
     lines = [f"Batch {summary.batch}"]
-    if summary.nothing_to_do:
+    if summary.nothing_to_do and not (summary.planned and waiting_lines(summary.planned)):
         lines.append("Nothing to do: every scan of this batch is done already.")
     lines.append(
         "  scans       "
@@ -145,11 +146,7 @@ def _other_files(summary: Summary) -> list[str]:
         lines.append(f"and {planned.label_files} label files, {planned.ignored} ignored files")
     if planned.other:
         lines.append(f"not scans: {format_other_files(planned.other)}")
-    if planned.growing:
-        lines.append(
-            f"{planned.growing} files are still being written, or wait for a table that is; the "
-            "next run takes them"
-        )
+    lines += waiting_lines(planned)
     if planned.forgotten:
         lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
     if planned.problems:
@@ -163,7 +160,7 @@ def _other_files(summary: Summary) -> list[str]:
         )
     found = planned.notices
     lines += [text.format(found[kind]) for kind, text in NOTICES.items() if kind in found]
-    return lines
+    return lines + patient_lines(planned)
 
 
 def format_other_files(other: Mapping[str, int]) -> str:

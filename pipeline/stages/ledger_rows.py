@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pipeline.imaging.regions import CLIPPED_BOX, Region
 from pipeline.ingest.delivery_lists import ListedFile
+from pipeline.ingest.patients import DICOM, SCAN, TABLE
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.read_scan import Read
@@ -62,13 +63,17 @@ class RowMaker:
         }
 
     def _patient(self, listed: ListedFile, read: Read) -> tuple[str, str]:
-        """Keyed patient and its source; a scan without a patient ID counts as its own patient."""
+        """Keyed patient and its source; a scan without a patient ID counts as its own patient.
+
+        Delivery lists of earlier versions name no source: their keys come from tables, and without
+        one the file decides.
+        """
         if listed.patient_key:
-            return listed.patient_key, "csv"
-        if read.patient:
-            return self.private.patient_key(read.patient), "dicom"
+            return listed.patient_key, listed.patient_from or TABLE
+        if read.patient and listed.patient_from is None:
+            return self.private.patient_key(read.patient), DICOM
         own = read.scan_id or f"{self.batch}-{listed.part}-{listed.row}"
-        return self.private.keyed("scan", own), "scan"
+        return self.private.keyed("scan", own), SCAN
 
     def crops(self, scan: dict, read: Read, accepted: AcceptedScans) -> Iterator[dict]:
         """Crop rows that this ledger row adds: all of an accepted scan, new boxes of another.

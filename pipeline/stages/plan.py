@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, folder_at, full_path
-from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
+from pipeline.ingest.delivery_lists import DeliveryLists, NewFile, batch_name
 from pipeline.ingest.file_kinds import is_system_folder
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation, Annotations
 from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
+from pipeline.ingest.patients import SCAN, Patients
 from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.ingest.split_folders import count_split_folders
+from pipeline.ingest.unread_tables import scans_waiting, unread_tables
 from pipeline.stages.find_masks import mark_masks
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS
@@ -37,6 +40,13 @@ class PlannedBatch:
     problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
     notices: dict[str, int] = field(default_factory=dict)  # what may need a setting, by kind
     other: dict[str, int] = field(default_factory=dict)  # neither scans nor labels read, by kind
+    patients: int = 0  # of the new scans; one without a patient ID is its own
+    patients_from: dict[str, int] = field(default_factory=dict)  # new scans by `patient_from`
+    placeholders: int = 0  # new scans whose DICOM PatientID is a placeholder
+    shared_ids: int = 0  # DICOM PatientIDs that came with several names, birth dates or sexes
+    unread_tables: int = 0
+    waiting: int = 0  # scans not listed yet that wait for these tables
+    given_sides: dict[str, int] = field(default_factory=dict)  # scans by the side of their folder
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
@@ -96,39 +106,102 @@ def plan_batch(
     annotations = read_annotations(
         folder, listing, settings.class_folders, settings.label_of_empty_files
     )
-    delivered = len(listing.scans)
-    _skip_forgotten(batch, listing, annotations, opened.private)
+    patients = Patients(folder, listing, annotations, opened.private, settings, batch)
     planned = PlannedBatch(
         batch,
-        scans=delivered,
-        forgotten=delivered - len(listing.scans),
-        new=deliveries.add(listing, annotations, settings.part_size, again),
+        scans=len(listing.scans),
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
+        given_sides=count_split_folders(listing.pictures),
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
         problems=dict(Counter(problem.kind for problem in annotations.problems)),
         notices=dict(Counter(notice.kind for notice in annotations.notices)),
         other=listing.other_counts,
     )
-    if planned.new:
+    _hold_back(planned, folder, listing, deliveries, opened.private)
+    _skip_forgotten(planned, listing, annotations, opened.private)
+    new = deliveries.unlisted(listing, annotations, patients.digest, again)
+    patients.read_headers([file.entry for file in new])
+    new = _without_forgotten(planned, new, patients, opened.private)
+    deliveries.add(new, patients.of, settings.part_size)
+    planned.new = len(new)
+    if new:
+        scans = [file.entry for file in new if file.entry.kind == "file"]
+        _count_patients(planned, scans, patients, opened.private)
         _log_problems(annotations, opened.private)
         _refuse_full_disk(planned, opened)
     return planned
 
 
-def _skip_forgotten(
-    batch: str, listing: FileList, annotations: Annotations, private: PrivateFolder
+def _hold_back(
+    planned: PlannedBatch,
+    folder: BatchFolder,
+    listing: FileList,
+    deliveries: DeliveryLists,
+    private: PrivateFolder,
 ) -> None:
-    """Remove forgotten files and files of forgotten patients from the listing."""
+    """Leave scans for a later run while a table that may name their patients cannot be read."""
+    tables = unread_tables(folder, listing)
+    waiting = scans_waiting((e for e in listing.scans if e.path not in tables), tables)
+    for path, reason in tables.items():
+        name = path.decode("utf-8", "backslashreplace")
+        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
+    known = deliveries.latest()
+    planned.unread_tables, planned.waiting = len(tables), len(waiting - known.keys())
+    left_out = waiting | tables.keys()
+    listing.scans = [entry for entry in listing.scans if entry.path not in left_out]
+
+
+def _skip_forgotten(
+    planned: PlannedBatch, listing: FileList, annotations: Annotations, private: PrivateFolder
+) -> None:
+    """Remove forgotten files, and files of patients in tables who were, from the listing."""
     forgotten = ForgottenList(private)
 
     def is_forgotten(entry: Entry) -> bool:
         patient = annotations.by_path.get(entry.path, Annotation()).patient
-        key = private.patient_key(patient) if patient else None
-        return forgotten.has_file(batch, entry) or forgotten.has_patient(key)
+        keys = private.patient_keys(patient) if patient else set()
+        return forgotten.has_file(planned.batch, entry) or any(map(forgotten.has_patient, keys))
 
-    listing.scans = [entry for entry in listing.scans if not is_forgotten(entry)]
+    kept = [entry for entry in listing.scans if not is_forgotten(entry)]
+    planned.forgotten += len(listing.scans) - len(kept)
+    listing.scans = kept
+
+
+def _without_forgotten(
+    planned: PlannedBatch, new: list[NewFile], patients: Patients, private: PrivateFolder
+) -> list[NewFile]:
+    """Leave out new files whose own header, folder or name, or whose source, names a forgotten
+    patient, and copies of forgotten files."""
+    forgotten = ForgottenList(private)
+    if forgotten.is_empty:
+        return new
+
+    def is_forgotten(entry: Entry) -> bool:
+        source = patients.source_of(entry)
+        return any(map(forgotten.has_patient, patients.keys_of(entry))) or (
+            source is not None and forgotten.has_file(planned.batch, source)
+        )
+
+    kept = [file for file in new if not is_forgotten(file.entry)]
+    planned.forgotten += len(new) - len(kept)
+    return kept
+
+
+def _count_patients(
+    planned: PlannedBatch, new: list[Entry], patients: Patients, private: PrivateFolder
+) -> None:
+    """Count whose the new scans are, and by what."""
+    found = [patients.of(entry) for entry in new]
+    keys = {patient.key for patient in found if patient.key}
+    planned.patients = len(keys) + sum(patient.key is None for patient in found)
+    planned.patients_from = dict(Counter(patient.source or SCAN for patient in found))
+    planned.placeholders = sum(map(patients.has_placeholder, new))
+    shared = patients.shared_ids(new)
+    planned.shared_ids = len(shared)
+    for message in shared:
+        private.log_message(message)
 
 
 def _log_problems(annotations: Annotations, private: PrivateFolder) -> None:

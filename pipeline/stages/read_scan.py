@@ -21,7 +21,7 @@ from pipeline.errors import ScanRejected
 from pipeline.imaging.burned_in_text import has_burned_in_text
 from pipeline.imaging.crops import cut, cut_alike
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.perceptual_hash import perceptual_hash
+from pipeline.imaging.perceptual_hash import centre_hashes, perceptual_hash
 from pipeline.imaging.picture_area import is_panoramic
 from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import (
@@ -31,7 +31,7 @@ from pipeline.imaging.regions import (
     find_regions,
     place_boxes,
 )
-from pipeline.imaging.thumbnail import thumbnail
+from pipeline.imaging.thumbnail import thumbnail, whole_thumbnail
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
 from pipeline.ingest.foreign_formats import named_archive
@@ -237,6 +237,7 @@ def _judge(frame: Frame, bounds: Quality, read: Read) -> None:
         "quality_flags": list(found),
         # Blank scans all look alike, so their hash would not identify anything.
         "likeness": None if "blank" in found else perceptual_hash(small),
+        "likeness_turned": None if "blank" in found else centre_hashes(whole_thumbnail(frame)),
     }
     if unwanted := [f"{flag}: {text}" for flag, text in found.items() if flag in bounds.reject]:
         raise ScanRejected("quality", "; ".join(unwanted))

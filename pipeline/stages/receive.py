@@ -113,12 +113,12 @@ def apply_screening(
     file: ListedFile, read: Read, forgotten: ForgottenList, private: PrivateFolder
 ) -> tuple[ListedFile, Read]:
     """The file and what was read of it; of a forgotten file nothing but its place in the list."""
-    in_file = private.patient_key(read.patient) if read.patient else None
+    in_file = private.patient_keys(read.patient) if read.patient else set()
     if (
         file.entry.kind == FORGOTTEN
         or forgotten.has_scan(read.scan_id)
         or forgotten.has_patient(file.patient_key)
-        or forgotten.has_patient(in_file)
+        or any(map(forgotten.has_patient, in_file))
     ):
         return without_facts(file)
     return file, read
@@ -127,7 +127,8 @@ def apply_screening(
 def without_facts(file: ListedFile) -> tuple[ListedFile, Read]:
     """A forgotten file as it appears in the ledger: rejected, without any facts."""
     rejection = ScanRejected(FORGOTTEN, "was forgotten on request and is not taken again")
-    return replace(file, patient_key=None, annotation=Annotation()), Read(rejection=rejection)
+    nameless = replace(file, patient_key=None, patient_from=None, annotation=Annotation())
+    return nameless, Read(rejection=rejection)
 
 
 class _Part:

@@ -90,10 +90,10 @@ def find_patient(opened: OpenStore, patient: str) -> ErasureTarget:
 
     Copies of their scans in other batches, under any name, are included.
     """
-    key = opened.private.patient_key(patient)
-    found = ErasureTarget(patient_keys={key}, banned={key}, patient=patient)
+    keys = opened.private.patient_keys(patient)
+    found = ErasureTarget(patient_keys=set(keys), banned=set(keys), patient=patient)
     found.scan_ids = {
-        row["scan_id"] for row in _ledger(opened) if row["patient_key"] == key and row["scan_id"]
+        row["scan_id"] for row in _ledger(opened) if row["patient_key"] in keys and row["scan_id"]
     }
     return _completed(opened, found)
 

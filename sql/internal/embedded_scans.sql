@@ -3,7 +3,8 @@
 with hashes as (
     select
         scan_id,
-        any_value(likeness) as likeness
+        any_value(likeness) as likeness,
+        any_value(likeness_turned) as likeness_turned
 
     from scans
     where status = 'accepted'
@@ -13,7 +14,8 @@ with hashes as (
 select distinct
     features.scan_id,
     features.patient_key,
-    hashes.likeness
+    hashes.likeness,
+    hashes.likeness_turned
 
 from features
 left join hashes on features.scan_id = hashes.scan_id

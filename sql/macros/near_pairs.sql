@@ -1,9 +1,10 @@
--- Pairs of deliveries whose perceptual hashes differ in at most `most` of 64 bits, each pair once.
--- With a batch, only pairs with a scan of it: the number of all pairs grows with the square of the
--- store.
+-- Pairs of deliveries whose scans look alike, each pair once: their likeness differs in at most `most`
+-- of 64 bits, or the centre of one has, within `most` bits, a hash of the other mirrored or turned.
+-- With a batch, pairs of which one is of it: all pairs grow with the square of the store.
 --
--- Exact without comparing every pair: in most + 1 bands, two hashes that differ in at most `most`
--- bits agree in at least one band. Blank scans have no hash and are left out.
+-- Exact without comparing all with all: cut into most + 1 bands, two hashes that differ in at most
+-- `most` bits agree in at least one band. Blank scans have no hash and are left out; scans stored by
+-- earlier versions have none of their centre.
 create or replace macro near_pairs(most, about) as table
 
 with deliveries as (
@@ -16,50 +17,84 @@ with deliveries as (
             scan_id,
             batch,
             patient_key,
-            patient_from <> 'scan' as is_patient_known,
+            patient_from not in ('scan', 'study') as is_patient_known,
             status = 'accepted' as is_accepted,
-            ('0x' || likeness)::ubigint as bits
+            ('0x' || likeness)::ubigint as bits,
+            likeness_turned
 
         from scans_now
         where status <> 'rejected' and likeness is not null
     )
 ),
 
+-- The whole is compared with the whole; the centre of either scan as it is with all views of the
+-- other's, since a turn that cut off the edges can only be repeated.
+hashes as (
+    select
+        number,
+        batch,
+        'whole' as kind,
+        'whole' as other_kind,
+        bits
+
+    from deliveries
+    union all
+    select
+        number,
+        batch,
+        'centre' as kind,
+        'view' as other_kind,
+        likeness_turned[1] as bits
+
+    from deliveries
+    where likeness_turned is not null
+    union all
+    select
+        number,
+        batch,
+        'view' as kind,
+        'centre' as other_kind,
+        unnest(likeness_turned) as bits
+
+    from deliveries
+),
+
 bands as (
     select
-        deliveries.number,
-        deliveries.batch,
-        deliveries.bits,
+        hashes.*,
         band,
         (bits::uhugeint >> (band * 64 // (most + 1))::uhugeint)
         % (1::uhugeint << ((band + 1) * 64 // (most + 1) - band * 64 // (most + 1))::uhugeint)
             as band_bits
 
-    from deliveries
+    from hashes
     cross join (select unnest(range(most + 1)) as band)
 ),
 
 chosen as (
     select *
     from bands
-    where about is null or batch = about
+    -- Of all pairs, each of a centre and a view is found from the view.
+    where batch = about or (about is null and kind <> 'centre')
 ),
 
 pairs as (
-    select distinct
+    select
         least(one.number, other.number) as one,
         greatest(one.number, other.number) as other,
-        bit_count(xor(one.bits, other.bits))::integer as distance
+        min(bit_count(xor(one.bits, other.bits)))::integer as distance
 
     from chosen as one
     inner join bands as other
         on
-            one.band = other.band
+            one.other_kind = other.kind
+            and one.band = other.band
             and one.band_bits = other.band_bits
             and one.number <> other.number
     where
         bit_count(xor(one.bits, other.bits)) <= most
-        and (about is not null or one.number < other.number)
+        and (about is not null or one.kind = 'view' or one.number < other.number)
+    group by all
 )
 
 select

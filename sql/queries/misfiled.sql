@@ -3,7 +3,8 @@
 -- $batch = null
 -- $distance = 4
 --
--- One of the two may be filed under the wrong person. Scans delivered without a patient are left out.
+-- One of the two may be filed under the wrong person. Scans delivered without a patient, or with one
+-- known by the DICOM study alone, are left out.
 select
     distance,
     scan_id,

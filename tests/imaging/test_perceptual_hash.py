@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline.imaging.frame import Frame
-from pipeline.imaging.perceptual_hash import perceptual_hash
-from pipeline.imaging.thumbnail import thumbnail
+from pipeline.imaging.perceptual_hash import centre_hashes, perceptual_hash
+from pipeline.imaging.thumbnail import thumbnail, whole_thumbnail
 from tests.builders.scans import scan
 
 
@@ -51,6 +51,43 @@ def test_the_bits_are_those_of_imagehash():
     theirs = imagehash.phash(Image.fromarray(square))
     # imagehash leaves its cosines unscaled, which moves the median between two of them.
     assert (bits(film()) ^ int(str(theirs), 16)).bit_count() <= 2
+
+
+def turned(pixels, degrees, grown=False):
+    height, width = pixels.shape
+    turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1)
+    size = width, height
+    if grown:
+        cosine, sine = abs(turn[0, 0]), abs(turn[0, 1])
+        size = round(width * cosine + height * sine), round(width * sine + height * cosine)
+        turn[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
+    return cv2.warpAffine(pixels, turn, size)
+
+
+def centres_apart(one, other):
+    one, other = (centre_hashes(whole_thumbnail(Frame(each))) for each in (one, other))
+    return min((view ^ other[0]).bit_count() for view in one)
+
+
+@pytest.mark.parametrize("degrees", [0, -15, -7.5, 3, 15])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_film_mirrored_or_turned_is_found(degrees, mirrored, grown):
+    source = film()
+    copy = turned(np.ascontiguousarray(source[:, ::-1]) if mirrored else source, degrees, grown)
+    assert min(centres_apart(source, copy), centres_apart(copy, source)) <= 6
+
+
+def test_the_centres_of_other_films_differ_in_many_bits_in_every_view():
+    films = [film(seed) for seed in range(12)]
+    apart = [centres_apart(a, b) for place, a in enumerate(films) for b in films[:place]]
+    assert min(apart) >= 8
+
+
+def test_a_centre_of_one_tone_has_no_hashes():
+    framed = np.full((400, 800), 128, np.uint8)
+    framed[:40] = 7
+    assert centre_hashes(whole_thumbnail(Frame(framed))) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (300, 300), (2000, 700)])

@@ -4,11 +4,13 @@ import os
 
 import pytest
 
+from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.ingest import list_files
 from pipeline.ingest.delivery_lists import DeliveryLists, batch_name
 from pipeline.ingest.labels.annotations import Annotations
 from pipeline.ingest.list_files import list_batch
+from pipeline.ingest.patients import Patients
 from pipeline.ingest.private_folder import open_private_folder
 
 
@@ -32,8 +34,15 @@ def put(folder, *names, text="x"):
 
 def delivered(folder, private, part_size=2):
     found = list_batch(folder)
+    return listed(folder, private, found, Annotations(found), part_size)
+
+
+def listed(folder, private, found, annotations, part_size):
     deliveries = DeliveryLists(private, "b")
-    return deliveries, deliveries.add(found, Annotations(found), part_size)
+    patients = Patients(folder, found, annotations, private, config.load(), "b")
+    new = deliveries.unlisted(found, annotations, patients.digest)
+    deliveries.add(new, patients.of, part_size)
+    return deliveries, len(new)
 
 
 def test_everything_but_hidden_label_and_other_files_counts_as_a_scan(folder):
@@ -134,8 +143,7 @@ def test_a_list_stores_keyed_hashes_instead_of_patient_ids(folder, private):
     found = list_batch(folder)
     annotations = Annotations(found)
     annotations.of(b"a.png").patient = " Ann Smith "
-    deliveries = DeliveryLists(private, "b")
-    deliveries.add(found, annotations, 2)
+    deliveries, _ = listed(folder, private, found, annotations, 2)
     [file] = deliveries.part(0)[0]
     assert file.patient_key == private.patient_key("Ann Smith")
     assert b"Ann" not in deliveries.lists()[0].read_bytes()

@@ -137,9 +137,37 @@ def test_near_duplicates_of_another_side_are_reported_and_left_out(made, before)
 
 
 def test_the_same_bytes_on_two_sides_are_found_without_a_hash():
-    found = overlap.find_overlap(["a", "b", "a"], ["train", "test", "test"], [None] * 3, BITS)
+    found = overlap.find_overlap(
+        ["a", "b", "a"], ["train", "test", "test"], [None] * 3, [None] * 3, BITS
+    )
     assert found.left_out == {"a"}
     assert "test and train share 1 scans" in "\n".join(found.lines)
+
+
+@pytest.mark.parametrize("distance", [0, 3, 4, 11, 63])
+def test_no_view_of_a_scan_on_another_side_is_missed_at_any_distance(distance):
+    draw = np.random.default_rng(0)
+    pool = [int(draw.integers(2**16)) * (2**48 + 2**21 + 1) % 2**64 for _ in range(90)]
+    views = [pool[3 * row : 3 * row + 3] for row in range(30)]
+    sides = ["train", "validation", "test"] * 10
+    ids = [f"{row:02d}" for row in range(30)]
+    found = overlap.find_overlap(ids, sides, [None] * 30, views, distance)
+    close = {
+        ids[one]
+        for one in range(30)
+        for other in range(30)
+        if sides[one] == "test" and sides[other] != "test"
+        if any((view ^ views[other][0]).bit_count() <= distance for view in views[one])
+        or any((view ^ views[one][0]).bit_count() <= distance for view in views[other])
+    }
+    assert found.left_out == close
+
+
+def test_scans_without_hashes_of_their_centre_are_counted():
+    found = overlap.find_overlap(
+        ["a", "b"], ["train", "test"], ["0" * 16, "f" * 16], [None, [1]], 4
+    )
+    assert any(line.startswith("1 scans have no hash of their centre") for line in found.lines)
 
 
 def test_a_label_that_the_head_never_learned_counts_as_abnormal(made, before):

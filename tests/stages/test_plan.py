@@ -96,7 +96,7 @@ def delivered(tmp_path, monkeypatch):
         index_html="<html>",
         a_xml="<annotation/>",
         b_xml="<annotation/>",
-        teeth_xlsx=zipped(),
+        boxes_npz=zipped(),
         icon_png=icon,
         more_zip=zipped(),
         broken_7z=b"not an archive",
@@ -117,7 +117,7 @@ def test_side_files_have_no_row_and_are_counted_by_kind(delivered):
     planned = summary.planned
     assert planned.other == {
         "DICOMDIR file": 1,
-        "Excel file": 1,
+        "NumPy file": 1,
         "XML file": 2,
         "document": 2,
         "program file": 2,
@@ -129,7 +129,7 @@ def test_side_files_have_no_row_and_are_counted_by_kind(delivered):
     assert failed_checks(opened.store) == {}
     text = "\n".join(format_summary(summary, opened.settings))
     assert (
-        "not scans: 1 DICOMDIR file, 2 documents, 2 program files, 1 web page, 1 Excel file, 2 XML "
+        "not scans: 1 DICOMDIR file, 2 documents, 2 program files, 1 web page, 1 NumPy file, 2 XML "
         "files (labels in these forms are not read; deliver them as CSV, COCO or YOLO)"
     ) in text
     again = plan_batch("b", opened)

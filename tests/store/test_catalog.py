@@ -351,6 +351,25 @@ def test_near_duplicates_are_accepted_scans_that_differ_in_few_bits(store):
     assert len(ask(store, "near_duplicates", batch="other")) == 0
 
 
+def test_near_duplicates_are_also_scans_whose_centres_are_alike_in_one_view(store):
+    draw = np.random.default_rng(1)
+    bits = [int(each) for each in draw.integers(2**63, size=5)]
+    views = [[0b1, 0xFFFF], [0xFF, 0b111], [0xFF000000, 0xFF << 40], None, [0xFF00FF, 0xFF000001]]
+    rows = [
+        alike(
+            row, each, bits[row], f"p{row}", likeness_turned=views[row], batch="b" if row else "c"
+        )
+        for row, each in enumerate((A, B, C, D, E))
+    ]
+    write_table(store, "scans", rows[1:])
+    write_table(store, "scans", rows[:1], batch="c")
+    expected = [[1, C, E], [2, A, B]]
+    for batch, found in ((None, expected), ("b", expected), ("c", expected[1:])):
+        pairs = ask(store, "near_duplicates", batch=batch)
+        assert pairs[["distance", "scan_id", "other_scan_id"]].to_numpy().tolist() == found
+    assert len(ask(store, "misfiled")) == 2
+
+
 def test_no_pair_of_near_duplicates_is_missed_at_any_distance(store):
     draw = np.random.default_rng(0)
     bits = [int(draw.integers(2**16)) * (2**48 + 2**21 + 1) % 2**64 for _ in range(60)]

@@ -4,7 +4,6 @@ Only pixels, technical facts and the PatientID leave this module; the caller rep
 its keyed hash at once. pydicom's warnings may quote elements, so they become private notes.
 """
 
-import logging
 import warnings
 
 from pipeline.errors import ScanRejected
@@ -12,9 +11,6 @@ from pipeline.ingest.dicom.file import read, technical_facts
 from pipeline.ingest.dicom.greyscale import Greyscale
 from pipeline.ingest.dicom.pixels import frames_of
 from pipeline.ingest.picture import Picture
-
-# pydicom warns of whatever it logs; its log goes to the terminal and may quote elements.
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
 def decode(data: bytes, max_pixels: int) -> Picture:

@@ -130,13 +130,13 @@ def syntax_name(syntax: UID) -> str:
 
 def technical_facts(dataset: pydicom.FileDataset) -> dict[str, str | float | None]:
     """Technical facts as fields of a Picture; the PatientID is the only free text."""
-    modality = _text(dataset, "Modality")
+    modality = element_text(dataset, "Modality")
     if modality is not None and not MODALITY.fullmatch(modality):
         modality = "OT"
     across, down = _spacing(dataset)
     return {
         "modality": modality,
-        "patient": _text(dataset, "PatientID"),
+        "patient": element_text(dataset, "PatientID"),
         "pixel_spacing_x": across,
         "pixel_spacing_y": down,
         "orientation": _orientation(dataset),
@@ -183,6 +183,7 @@ def _orientation(dataset: pydicom.FileDataset) -> str | None:
     return "/".join(codes) if all(DIRECTION.fullmatch(str(code)) for code in codes) else None
 
 
-def _text(dataset: pydicom.FileDataset, name: str) -> str | None:
+def element_text(dataset: pydicom.Dataset, name: str) -> str | None:
+    """Return an element's value as text; None if it is missing or empty."""
     value = str(dataset.get(name) or "").strip()
     return value or None
