@@ -107,18 +107,7 @@ def plan_batch(
         folder, listing, settings.class_folders, settings.label_of_empty_files
     )
     patients = Patients(folder, listing, annotations, opened.private, settings, batch)
-    planned = PlannedBatch(
-        batch,
-        scans=len(listing.scans),
-        label_files=len(listing.labels),
-        ignored=listing.ignored,
-        growing=listing.growing,
-        given_sides=count_split_folders(listing.pictures),
-        # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
-        problems=dict(Counter(problem.kind for problem in annotations.problems)),
-        notices=dict(Counter(notice.kind for notice in annotations.notices)),
-        other=listing.other_counts,
-    )
+    planned = _counted(batch, listing, annotations)
     _hold_back(planned, folder, listing, deliveries, opened.private)
     _skip_forgotten(planned, listing, annotations, opened.private)
     new = deliveries.unlisted(listing, annotations, patients.digest, again)
@@ -132,6 +121,22 @@ def plan_batch(
         _log_problems(annotations, opened.private)
         _refuse_full_disk(planned, opened)
     return planned
+
+
+def _counted(batch: str, listing: FileList, annotations: Annotations) -> PlannedBatch:
+    """What the folder holds, in counts."""
+    return PlannedBatch(
+        batch,
+        scans=len(listing.scans),
+        label_files=len(listing.labels),
+        ignored=listing.ignored,
+        growing=listing.growing,
+        given_sides=count_split_folders(listing.pictures),
+        # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
+        problems=dict(Counter(problem.kind for problem in annotations.problems)),
+        notices=dict(Counter(notice.kind for notice in annotations.notices)),
+        other=listing.other_counts,
+    )
 
 
 def _hold_back(
