@@ -68,9 +68,18 @@ def _level_or_pattern(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _level_or_one_group(rule: int | str) -> int | str:
+    if isinstance(rule, str):
+        return _one_group(rule)
+    if rule < 1:
+        raise ValueError("a level below 1, which is that of the folders directly in the batch")
+    return rule
+
+
 Pattern = Annotated[str, AfterValidator(_one_group)]
-Level = Annotated[int, Field(ge=1)]
-PatientFolders = Annotated[Level | Pattern, BeforeValidator(_level_or_pattern)]
+PatientFolders = Annotated[
+    int | str, BeforeValidator(_level_or_pattern), AfterValidator(_level_or_one_group)
+]
 
 
 class Settings(BaseSettings):

@@ -32,7 +32,10 @@ class CopySources:
         self._sources: dict[bytes, Entry | None] = {}
         for entry in scans:
             if entry.kind == "file":
-                self._by_name[_name(entry.stem)].append(entry)
+                # DICOM objects often have a UID for a name, whose last number looks like a suffix.
+                names = {entry.stem} if suffix(entry) in PICTURES else {entry.stem, entry.path}
+                for name in {_name(each) for each in names}:
+                    self._by_name[name].append(entry)
                 self._kinds[os.path.dirname(entry.path)].add(suffix(entry) in PICTURES)
 
     def source_of(self, entry: Entry) -> Entry | None:

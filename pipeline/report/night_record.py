@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pipeline.config import Settings
+from pipeline.report.patient_lines import waiting_lines
 from pipeline.report.summary import FAILED, MANY_REJECTED, OK, Summary
 from pipeline.store.base import Store
 
@@ -62,6 +63,8 @@ def of_summary(summary: Summary) -> BatchNight:
     lines += [f"note  {note}" for note in summary.notes]
     lines += [f"FAILED  {failure}" for failure in summary.failures]
     lines += [f"CHECK  {check}" for check in summary.broken_checks]
+    if summary.planned and summary.planned.unread_tables:
+        lines += [f"note  {line}" for line in waiting_lines(summary.planned)]
     if summary.failures or summary.broken_checks:
         outcome = BROKEN
     else:
@@ -110,7 +113,7 @@ def format_night(night: NightRecord, settings: Settings) -> list[str]:
     started = datetime.fromisoformat(night.started_at)
     lines = [f"Night of {started:%Y-%m-%d %H:%M} UTC: {result}"]
     for name, batch in night.batches.items():
-        if batch.outcome not in (UNCHANGED, EMPTY):
+        if batch.lines or batch.outcome not in (UNCHANGED, EMPTY):
             lines += _format_batch(name, batch, settings)
     quiet = [batch.outcome for batch in night.batches.values()]
     unchanged, empty = quiet.count(UNCHANGED), quiet.count(EMPTY)

@@ -104,7 +104,7 @@ def test_a_folder_stands_for_a_patient_by_level_or_pattern(put, patients, privat
 
 @pytest.mark.parametrize("rule", ["(", "no group", "(a)(b)", 0])
 def test_a_rule_that_names_no_patient_is_refused(rule):
-    with pytest.raises(ConfigError, match="patient_folders"):
+    with pytest.raises(ConfigError, match=r"Setting `patient_folders` is .*Correct it"):
         config.load(patient_folders=rule)
     if rule:
         with pytest.raises(ConfigError, match="patient_names"):
@@ -193,10 +193,12 @@ def test_an_export_belongs_to_the_patient_of_its_dicom_object(put, patients, pri
     ann, bob = dicom(PatientID="Ann"), dicom(PatientID="Bob")
     put({"beside/a.dcm": ann, "beside/a.jpg": "1", "dicom/b": bob, "png/b.png": "2"})
     put({"monday/1.dcm": ann, "tuesday/1.dcm": bob, "tuesday/2.dcm": bob, "wednesday/2.png": "3"})
+    put({"beside/1.2.840.7": bob, "beside/1.2.840.7.png": "5"})
     put({"wednesday/x.dcm": ann, "beside/c.txt": "no object", "beside/c.png": "4"})
     found = patients()
     assert found["beside/a.jpg"] == (private.patient_key("Ann"), "dicom")
     assert found["png/b.png"] == (private.patient_key("Bob"), "dicom")
+    assert found["beside/1.2.840.7.png"] == (private.patient_key("Bob"), "dicom")
     # Folders that hold both kinds are visits, not formats: their numbers mean nothing.
     assert found["wednesday/2.png"] == (None, "scan")
     assert found["beside/c.png"] == (None, "scan")
