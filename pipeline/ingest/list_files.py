@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, state_of
 from pipeline.ingest.file_kinds import (
     ALWAYS_LABELS,
+    DICOMDIR,
     START_BYTES,
     is_ignored,
     is_image,
@@ -108,7 +109,8 @@ def _other_files(
 ) -> dict[Entry, str]:
     """The files that are no scans by their names, nor by their content, with their kinds."""
     kinds = {entry: kind for entry in entries if (kind := _other_kind(entry))}
-    files = [entry for entry in kinds if entry.kind == "file" and entry.size]
+    # A DICOMDIR is a DICOM object; the standard fixes its name.
+    files = [e for e, kind in kinds.items() if e.kind == "file" and e.size and kind != DICOMDIR]
     read = partial(read_start, folder, count=START_BYTES, follow_links=follow_links)
     with ThreadPoolExecutor(AT_ONCE if isinstance(folder, S3Folder) else 1) as threads:
         starts = threads.map(read, files)

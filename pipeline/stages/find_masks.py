@@ -44,7 +44,7 @@ LEVELS = 3
 # Lossy compression and smooth edges add levels to a mask, but most of its pixels keep theirs. The
 # three most frequent levels hold at most 0.10 of the pixels of the panoramics in data/opg, and at
 # least 0.85 of those of tooth masks saved as JPEG of quality 75 (128 × 128 to 1316 × 2943 pixels).
-FLAT_SHARE = 0.75
+FLAT_SHARE = 0.8
 
 
 def mark_masks(
