@@ -37,7 +37,7 @@ from pipeline.report.night_record import (
 from pipeline.report.summary import MANY_REJECTED, Summary
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
-from pipeline.stages.plan import deliver
+from pipeline.stages.plan import deliver, refuse_folder
 from pipeline.store import catalog
 from pipeline.store.base import Store
 from pipeline.store.locks import night_lock
@@ -116,6 +116,7 @@ class NightRun:
             f"folder {len(self.night.batches) + 1} of the inbox"  # its name may contain a patient's
         )
         with self._recording(name or place):
+            refuse_folder(folder, self.settings)
             if not has_scans(folder):
                 self.night.batches[name or place] = BatchNight(EMPTY)
                 return

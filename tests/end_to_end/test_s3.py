@@ -1,14 +1,18 @@
 """Whole runs on S3, compared with the same runs in local folders."""
 
+import numpy as np
 import pytest
 
 from pipeline import config
 from pipeline import s3 as s3_module
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import folder_at
+from pipeline.ingest.inbox import batch_folders, count_loose_files
+from pipeline.ingest.list_files import MASK, list_batch
 from pipeline.jobs import process_batch as process_module
 from pipeline.jobs.nightly import nightly
-from pipeline.stages.plan import deliver
+from pipeline.stages.find_masks import mark_masks
+from pipeline.stages.plan import deliver, refuse_folder
 from pipeline.store import catalog
 from pipeline.store.open_store import open_for_writing
 from pipeline.store.registry import write_patients
@@ -17,7 +21,7 @@ from pipeline.upkeep.erase import every_file, traces_left
 from pipeline.upkeep.find_traces import find_scan
 from pipeline.upkeep.why import explain_file
 from tests.builders.fakes import freeze_delivery_times, use_fakes
-from tests.builders.scans import scan, write_files
+from tests.builders.scans import encode, scan, write_files
 from tests.builders.stores import KEY, small_store
 
 pytestmark = pytest.mark.slow
@@ -119,6 +123,37 @@ def test_a_batch_on_s3_gives_the_same_bytes_as_in_a_folder(batch, tmp_path, s3):
     for folder in ("s3://bucket/inbox/20261123", "s3://bucket/inbox/"):
         with pytest.raises(ConfigError, match=f"{folder} is a folder, expected a file"):
             explain_file(there, folder)
+
+
+def test_side_files_on_s3_are_recognised_as_in_a_folder(tmp_path, s3, monkeypatch):
+    monkeypatch.setattr("pipeline.ingest.list_files.SECOND_LOOK_SECONDS", 0)
+    folder = write_files(
+        tmp_path / "in" / "day",
+        a_png=scan(),
+        README_md="x",
+        a_xml="x",
+        copy_part="x",
+        empty_docx="",
+        hidden_txt=encode(scan()),
+    )
+    write_files(folder / "images", b_png=scan())
+    write_files(folder / "masks", b_png=np.eye(60, 50, dtype=np.uint8) * 255)
+    write_files(folder / "@eaDir", a_png=scan())
+    write_files(tmp_path / "in", loose_png=scan())
+    on_s3(tmp_path / "in", "s3://bucket/inbox")
+    here, there = list_batch(folder), list_batch(folder_at("s3://bucket/inbox/day"))
+    names = [[entry.path for entry in found.scans] for found in (here, there)]
+    assert names[0] == names[1] == [b"a.png", b"hidden.txt", b"images/b.png", b"masks/b.png"]
+    assert there.other_counts == here.other_counts == {"XML file": 1, "document": 2}
+    mark_masks(folder_at("s3://bucket/inbox/day"), there, {}, config.load(workers=1))
+    assert [entry.path for entry in there.scans if entry.kind == MASK] == [b"masks/b.png"]
+    inbox = folder_at("s3://bucket/inbox")
+    assert count_loose_files(inbox) == 1
+    assert [each.name for each in batch_folders(inbox, False)] == ["day"]
+    settings = config.load(store="s3://bucket/inbox/store", private=tmp_path / "p")
+    for batch in ("s3://bucket/inbox", "s3://bucket/inbox/store/x"):
+        with pytest.raises(ConfigError, match=r"(holds|lies in) the store s3://bucket/inbox/store"):
+            refuse_folder(folder_at(batch), settings)
 
 
 def test_an_s3_without_conditional_writes_is_refused(tmp_path, s3):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders.commands import SMALL_SETTINGS, run_dental
 from tests.builders.identifiers import files_with_identifiers, identifier_batch, identifier_pattern
+from tests.builders.scans import scan, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +87,15 @@ def test_a_first_mistake_gives_one_sentence_and_status_1(tmp_path, folder, varia
     assert says in run.stderr
     assert "Traceback" not in run.stderr
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_a_batch_that_holds_the_store_is_refused_before_anything_is_written(tmp_path):
+    write_files(tmp_path, a_png=scan())
+    run = dental("run", tmp_path, "--store", tmp_path / "store")
+    assert run.returncode == 1
+    assert "holds the store" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,26 @@ def test_a_batch_delivered_by_hand_keeps_its_name_and_records_name_no_folder(nig
         assert not any(name in text for name in ("Ann", "Bob", "Carl", "Smith"))
 
 
+def test_folders_of_systems_are_no_batches_and_loose_files_are_reported(night):
+    write_files(night.inbox / "2026-11-01", a_png=scan())
+    for folder in ("@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", "__MACOSX"):
+        write_files(night.inbox / folder, a_png=scan())
+    write_files(night.inbox, loose_png=scan(), labels_csv="file,label\n", Thumbs_db="x")
+    found = night()
+    assert outcomes(found) == {"2026-11-01": "new"}
+    assert (found.loose_files, found.exit_status) == (2, 0)
+    text = "\n".join(night_record.format_night(found, at_night(night.root, night.inbox).settings))
+    assert "2 files lie in the inbox itself and belong to no batch" in text
+
+
+def test_a_store_in_the_inbox_is_a_failure_and_stops_no_batch(night):
+    write_files(night.inbox / "2026-11-01", a_png=scan())
+    found = nightly(at_night(night.inbox, night.inbox))
+    assert outcomes(found)["2026-11-01"] == "new"
+    assert sorted(outcomes(found).values()) == ["failed", "failed", "new"]
+    assert {each.split(": ")[1] for each in found.failures} == {"ConfigError"}
+
+
 def test_a_missing_inbox_is_a_failure_and_runs_the_failure_command(night, tmp_path):
     night.inbox.rmdir()
     assert night(on_failure=f"cat > {tmp_path}/heard").failures == ["inbox: ConfigError"]
