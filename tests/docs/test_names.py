@@ -75,7 +75,16 @@ def test_a_name_in_code_type_is_in_the_code(place, name):
 @pytest.mark.parametrize(("place", "path"), cases(r"[a-z_]+/(?:[A-Z]+/)?[\w….-]*"))
 def test_a_path_of_the_store_begins_with_a_folder_of_it(place, path):
     top = path.split("/")[0]
-    assert top in {*schemas.TABLES, *STORE_FOLDERS, *TOP_FOLDERS, "site", "images", "opg", "dicom"}
+    assert top in {
+        *schemas.TABLES,
+        *STORE_FOLDERS,
+        *TOP_FOLDERS,
+        "site",
+        "images",
+        "masks",
+        "opg",
+        "dicom",
+    }
 
 
 def test_the_layout_of_the_store_shows_every_table_and_nothing_else():

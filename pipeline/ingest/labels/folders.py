@@ -54,7 +54,7 @@ def _notice_folders(
 ) -> None:
     """Report folders that may be classes: named like labels, with scans that nothing labels."""
     scans: Counter[str] = Counter()
-    for entry in listing.scans:
+    for entry in listing.pictures:
         label, about = labels.get(os.path.dirname(entry.path)), into.by_path.get(entry.path)
         if about and (about.label or about.boxes):
             return
