@@ -1,12 +1,11 @@
 """`dental evaluate`: how good a head is, on the fixed test side."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
-from pipeline.cli.output import console, show
+from pipeline.cli.output import console, print_csv, show
 
 if TYPE_CHECKING:
     from pipeline.learn.evaluate import HeadEvaluation
@@ -40,7 +39,7 @@ def evaluate(
         opened, head, settings.near_duplicate_bits, prevalence, specificity or SPECIFICITIES
     )
     if csv:
-        as_rows(found).to_csv(sys.stdout, index=False)
+        print_csv(as_rows(found))
         return
     try:
         page = f"Page: {settings.store}/{write_page(opened, found)}"

@@ -1,4 +1,4 @@
-"""Print a result: as text for people, or as JSON for programs."""
+"""Print a result: as text for people, or as CSV or JSON for programs."""
 
 import dataclasses
 import json
@@ -6,9 +6,15 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import date
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Spreadsheets run a cell that begins so as a formula, also one that came with a delivery.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 WIDE = 180  # columns for a file or a pipe, which have no width of their own
 
 
@@ -23,6 +29,18 @@ def show(values: object, as_json: bool, print_text: Callable[[], None]) -> None:
         print(json.dumps(plain(values), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_text()
+
+
+def print_csv(rows: "pd.DataFrame") -> None:
+    """Print rows as CSV; a text that a spreadsheet would take for a formula gets a `'` in front."""
+    texts = [name for name in rows if rows[name].dtype.kind not in "biufM"]
+    rows = rows.assign(**{name: rows[name].astype(object).map(csv_cell) for name in texts})
+    rows.rename(columns=csv_cell).to_csv(sys.stdout, index=False)
+
+
+def csv_cell(value: object) -> object:
+    """A value as it is written to CSV."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def plain(value: object) -> object:

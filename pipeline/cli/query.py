@@ -1,12 +1,11 @@
 """`dental query`: named queries over a store."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
-from pipeline.cli.output import show
+from pipeline.cli.output import print_csv, show
 
 
 @commands.command("query", rich_help_panel=LOOK)
@@ -37,7 +36,7 @@ def query(
     with catalog.open_store(settings_of(store).store) as con:
         rows = catalog.query(con, name, **resolve_parameters(con, given))
     if csv:
-        rows.to_csv(sys.stdout, index=False)
+        print_csv(rows)
         return
     from pipeline.cli.print_table import print_rows
 

@@ -1,12 +1,11 @@
 """`dental worklist`: what to look at first, in the columns that a person reads."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
-from pipeline.cli.output import console, show
+from pipeline.cli.output import console, print_csv, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,7 @@ def worklist(
         more = not all_rows and len(rows) > ROWS
         rows = rows[COLUMNS] if all_rows else rows[COLUMNS].head(ROWS)
         if csv:
-            rows.assign(flags=rows["flags"].map(" ".join)).to_csv(sys.stdout, index=False)
+            print_csv(rows.assign(flags=rows["flags"].map(" ".join)))
             return
         short = shorten_crop_ids(con, list(rows["crop_id"])) if len(rows) and not as_json else []
 

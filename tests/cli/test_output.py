@@ -1,5 +1,7 @@
-"""Results as JSON."""
+"""Results as JSON and as CSV."""
 
+import csv
+import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.__main__ import commands
-from pipeline.cli.output import plain, show
+from pipeline.cli.output import plain, print_csv, show
 from tests.builders.stores import small_store
 from tests.builders.synthetic_store import SyntheticStore
 
@@ -89,3 +91,13 @@ def test_with_json_standard_output_is_json_and_nothing_else(root, arguments):
     done = CliRunner().invoke(commands, [*arguments, *options, "--json"])
     assert done.exit_code in (0, 1), done.output
     assert isinstance(json.loads(done.stdout), list | dict)
+
+
+def test_texts_that_begin_like_formulas_are_escaped_in_csv_and_numbers_are_not(capsys):
+    cells = ["=1+1", "+49", "-x", "@SUM(A1)", "\tx", "a=b", None]
+    numbers = [-1.5] * len(cells)
+    print_csv(pd.DataFrame({"=name": cells, "number": numbers}))
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0] == ["'=name", "number"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+49", "'-x", "'@SUM(A1)", "'\tx", "a=b", ""]
+    assert {row[1] for row in rows[1:]} == {"-1.5"}
