@@ -80,7 +80,7 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
         raise ScanRejected("empty", "0 bytes; deliver the file again")
     if is_dicom(data):
         return decode_dicom(data, max_pixels)
-    header = _header(data, max_pixels)
+    header = read_header(data, max_pixels)
     try:
         frames = _frames(data, header)
     except cv2.error as error:
@@ -125,8 +125,8 @@ def _decode_with_stderr(encoded: np.ndarray) -> tuple[np.ndarray | None, bytes]:
         return pixels, captured.read()
 
 
-def _header(data: bytes, max_pixels: int) -> Header:
-    """Read format, size and pages without decoding pixels."""
+def read_header(data: bytes, max_pixels: int) -> Header:
+    """Read format, size and pages without decoding pixels. Raises ScanRejected."""
     if is_webp(data):
         return _webp_header(data, max_pixels)
     try:

@@ -6,6 +6,7 @@ module.
 
 import io
 import re
+import warnings
 from typing import NamedTuple
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -132,11 +133,13 @@ def unread_compression(data: bytes) -> ScanRejected | None:
     if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return None
     try:
-        directory = ImageFileDirectory_v2(data[: 16 if data[2:4] in (b"+\0", b"\0+") else 8])
-        file = io.BytesIO(data)
-        file.seek(directory.next)
-        directory.load(file)
-        code = directory.get(TIFF_COMPRESSION, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about what is missing
+            directory = ImageFileDirectory_v2(data[: 16 if data[2:4] in (b"+\0", b"\0+") else 8])
+            file = io.BytesIO(data)
+            file.seek(directory.next)
+            directory.load(file)
+            code = directory.get(TIFF_COMPRESSION, 1)
     # Pillow's parsers raise many kinds for malformed files; such a file is damaged.
     except Exception:
         return None

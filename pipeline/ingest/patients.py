@@ -11,7 +11,7 @@ What names a patient stays in memory; keyed hashes leave this module, and messag
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -25,7 +25,7 @@ from pipeline.ingest.dicom.header import FIRST_BYTES, MOST_BYTES, DicomIdentity,
 from pipeline.ingest.labels.annotations import Annotation, Annotations
 from pipeline.ingest.list_files import FileList, read_start
 from pipeline.ingest.placeholder_ids import Placeholders
-from pipeline.ingest.private_folder import PrivateFolder
+from pipeline.ingest.private_folder import Keys
 from pipeline.ingest.walk_folder import Entry, open_below
 
 TABLE, DICOM, FOLDER, NAME, STUDY, SCAN = "csv", "dicom", "folder", "name", "study", "scan"
@@ -52,7 +52,7 @@ class Patients:
         folder: BatchFolder,
         listing: FileList,
         annotations: Annotations,
-        private: PrivateFolder,
+        private: Keys,
         settings: Settings,
         batch: str,
     ):
@@ -65,14 +65,17 @@ class Patients:
         self._dicoms: set[bytes] = set()
         self._patients: dict[bytes, Patient] = {}
 
-    def read_headers(self, entries: Sequence[Entry]) -> None:
-        """Read the headers of these files, many at once."""
+    def read_headers(
+        self, entries: Sequence[Entry], look: Callable[[Entry, bytes], None] = lambda *_: None
+    ) -> None:
+        """Read the headers of these files, many at once; `look` gets the first bytes of each."""
         read = partial(self._start, count=FIRST_BYTES)
         with ThreadPoolExecutor(AT_ONCE, "headers") as threads:
             for first in range(0, len(entries), TOGETHER):
                 some = entries[first : first + TOGETHER]
                 for entry, start in zip(some, threads.map(read, some), strict=True):
                     self._take_header(entry, start)
+                    look(entry, start)
 
     def of(self, entry: Entry) -> Patient:
         """The patient of one scan."""

@@ -22,11 +22,10 @@ KEY_BYTES = 32
 WHOLE_NUMBER = re.compile(r"([0-9]+)(?:[.,]0*)?")
 
 
-class PrivateFolder:
-    """An opened private folder with the store's key."""
+class Keys:
+    """Keyed hashes, by which equal texts are recognised without being stored."""
 
-    def __init__(self, root: Path, key: bytes):
-        self.root = root
+    def __init__(self, key: bytes):
         self._key = key
 
     def __reduce__(self):
@@ -63,6 +62,19 @@ class PrivateFolder:
     def _patient_key(self, spelling: str) -> str:
         # Damaged UTF-7 or JSON text can contain half a surrogate pair.
         return self.keyed("patient", spelling.encode("utf-8", "surrogatepass"))
+
+
+def temporary_keys() -> Keys:
+    """Keys that nothing is stored with, to count patients."""
+    return Keys(secrets.token_bytes(KEY_BYTES))
+
+
+class PrivateFolder(Keys):
+    """An opened private folder with the store's key."""
+
+    def __init__(self, root: Path, key: bytes):
+        super().__init__(key)
+        self.root = root
 
     def path(self, *names: str) -> Path:
         """A path in the folder; its parent is created, readable by the owner only."""

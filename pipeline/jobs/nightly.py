@@ -34,7 +34,7 @@ from pipeline.report.night_record import (
     of_summary,
     write_night,
 )
-from pipeline.report.summary import MANY_REJECTED, Summary
+from pipeline.report.summary import Summary
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver, refuse_folder
@@ -140,8 +140,8 @@ class NightRun:
         self._summaries.append(summary)
         if summary.failures or summary.broken_checks:
             self.night.failures.append(f"batch {batch}: not all of it could be done")
-        if summary.exit_status(self.settings) == MANY_REJECTED:
-            self.night.many_rejected = True
+        self.night.many_rejected |= summary.many_rejected(self.settings)
+        self.night.unmatched_files += summary.unmatched_files
 
     def take_labels(self) -> None:
         """Apply reviewers' tables, the oldest first; those applied before are known by a digest.

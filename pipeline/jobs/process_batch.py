@@ -17,6 +17,8 @@ from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_report import write_report
+from pipeline.report.delivery_lines import format_delivery
+from pipeline.report.format_numbers import plural
 from pipeline.report.summary import Summary, write_record
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
@@ -68,6 +70,9 @@ class BatchRun:
         with self._timed("plan"):
             self.summary.planned = plan_batch(self.batch, self.opened)
             parts = DeliveryLists(self.opened.private, self.batch).parts()
+        if self.summary.planned.new:
+            for line in format_delivery(self.summary.planned, self.opened.settings):
+                log.info(line)
         self._receive(parts)
         self._embed(parts)
         self._novelty(parts)
@@ -194,6 +199,7 @@ class BatchRun:
             if self.summary.nothing_to_do:
                 return
             self._note_patients(con)
+            self._note_labels(con)
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]
@@ -216,6 +222,14 @@ class BatchRun:
                 f"name the patient, take {taken} back with `dental undo`, run it again and give "
                 "reviewers' tables again with `dental feedback`. See them with: dental query "
                 f"patients_corrected batch={self.batch}"
+            )
+
+    def _note_labels(self, con) -> None:
+        """Note delivered labels that no crop has."""
+        if unused := len(catalog.query(con, "unused_labels", batch=self.batch)):
+            self.summary.notes.append(
+                f"{plural(unused, 'label')} of whole panoramics are used on no crop; deliver "
+                f"boxes. See them with: dental query unused_labels batch={self.batch}"
             )
 
     def _report(self) -> None:

@@ -34,6 +34,11 @@ def format_count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """Return a count and its noun, such as `2 crops`."""
+    return f"{format_count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
 def format_counts(counts: Mapping[str, int]) -> str:
     """Return counts on one line, such as `3 box, 1 tooth`."""
     return ", ".join(f"{format_count(count)} {name}" for name, count in counts.items())

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline.config import Settings
 from pipeline.report.patient_lines import waiting_lines
-from pipeline.report.summary import FAILED, MANY_REJECTED, OK, Summary
+from pipeline.report.summary import FAILED, INCOMPLETE, OK, Summary, unmatched_message
 from pipeline.store.base import Store
 
 PAGE = "reports/nightly.txt"
@@ -42,15 +42,16 @@ class NightRecord:
     head: str | None = None  # what came of training; None when it was not reached
     promoted: bool = False
     many_rejected: bool = False  # in a batch that was worked on
+    unmatched_files: int = 0  # label files, most of whose lines match no scan, of such batches
     failures: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)  # by step
 
     @property
     def exit_status(self) -> int:
-        """0, 2 when a batch had too many rejected scans, 1 for failure."""
+        """0; 2 when a batch had too many rejected scans or label files of others; 1 for failure."""
         if self.failures:
             return FAILED
-        return MANY_REJECTED if self.many_rejected else OK
+        return INCOMPLETE if self.many_rejected or self.unmatched_files else OK
 
     def worked_on(self) -> list[str]:
         """Batches with new work."""
@@ -60,6 +61,8 @@ class NightRecord:
 def of_summary(summary: Summary) -> BatchNight:
     """The night's entry for a batch, from the summary of its run."""
     lines = [f"ALERT {alert}" for alert in summary.alerts]
+    if summary.unmatched_files:
+        lines.append(f"UNMATCHED  {unmatched_message(summary.unmatched_files)}")
     lines += [f"note  {note}" for note in summary.notes]
     lines += [f"FAILED  {failure}" for failure in summary.failures]
     lines += [f"CHECK  {check}" for check in summary.broken_checks]

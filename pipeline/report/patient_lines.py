@@ -20,8 +20,14 @@ def patient_lines(planned: PlannedBatch) -> list[str]:
         lines.append(f"{planned.patients} patients in {sum(sources.values())} new scans")
         if counts:
             lines[-1] += f": {', '.join(counts)}"
-    if alone := sources.get("scan"):
+    if alone := sources.get("scan", 0) - planned.copies:
         lines.append(f"{alone} scans without a patient ID: each counts as its own patient")
+    return lines + patient_notes(planned)
+
+
+def patient_notes(planned: PlannedBatch) -> list[str]:
+    """Return what may be wrong or ignored about the patients of the new scans."""
+    lines = []
     if planned.placeholders:
         lines.append(
             f"{planned.placeholders} scans have a placeholder as PatientID, which counts as none "

@@ -14,6 +14,7 @@ from rich.text import Text
 STYLES = {
     "ALERT": "bold yellow",
     "REJECTED": "bold yellow",
+    "UNMATCHED": "bold yellow",
     "LATE:": "bold red",
     "FAILED": "bold red",
     "CHECK": "bold red",

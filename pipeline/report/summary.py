@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from pipeline.config import Settings
 from pipeline.ingest.file_kinds import UNREAD_LABELS
+from pipeline.report.format_numbers import plural
 from pipeline.report.next_command import next_command
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.report.training_summary import format_head_score
@@ -16,7 +17,7 @@ from pipeline.store.base import Store
 from pipeline.store.registry import choose_models, head_home, read_card
 from pipeline.store.tables import SCANS
 
-OK, FAILED, MANY_REJECTED = 0, 1, 2
+OK, FAILED, INCOMPLETE = 0, 1, 2
 NOTICES = {
     "class_folders": "folders not used as classes: {}; if they are classes, list their names in "
     "the setting `class_folders` (names: messages.log)",
@@ -53,14 +54,24 @@ class Summary:
         self.seconds[stage] = self.seconds.get(stage, 0) + seconds
 
     def exit_status(self, settings: Settings) -> int:
-        """0 also with rejected scans up to the set share, 2 above it, 1 for failure."""
+        """0; 2 for too many rejected scans or a label file of other scans; 1 for failure."""
         if self.failures or self.broken_checks:
             return FAILED
+        many = self.many_rejected(settings) or self.unmatched_files
+        return INCOMPLETE if many else OK
+
+    @property
+    def unmatched_files(self) -> int:
+        """The number of label files of which fewer than half of the lines match a scan."""
+        return self.planned.unmatched_files if self.planned else 0
+
+    def many_rejected(self, settings: Settings) -> bool:
+        """Whether more scans were rejected than the set share."""
         # Forgotten scans and masks are no fault of a delivery.
         no_scans = self.counts.get("forgotten", 0) + self.counts.get("masks", 0)
         delivered = self.counts.get("delivered", 0) - no_scans
         rejected = self.counts.get("rejected", 0) - no_scans
-        return MANY_REJECTED if rejected > settings.max_rejected_share * delivered else OK
+        return rejected > settings.max_rejected_share * delivered
 
 
 def write_record(store: Store, summary: Summary) -> None:
@@ -113,7 +124,9 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
     lines += [f"  note        {note}" for note in summary.notes]
     lines += [f"  FAILED      {failure}" for failure in summary.failures]
     lines += [f"  CHECK       {check}" for check in summary.broken_checks]
-    if summary.exit_status(settings) == MANY_REJECTED:
+    if summary.unmatched_files:
+        lines.append(f"  UNMATCHED   {unmatched_message(summary.unmatched_files)}")
+    if summary.many_rejected(settings):
         lines.append(
             f"  REJECTED    more than {settings.max_rejected_share:.0%} of the files, the setting "
             f"`max_rejected_share`; reasons: dental query rejections batch={summary.batch}"
@@ -125,6 +138,14 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
     lines += _head_score(summary, settings)
     lines.append(f"Next: {_next(summary, settings)}")
     return lines
+
+
+def unmatched_message(files: int) -> str:
+    """The message about label files of which fewer than half of the lines match a scan."""
+    return (
+        f"{plural(files, 'label file')}: fewer than half of the lines match a scan. To see which "
+        "names were not found: dental check FOLDER --names"
+    )
 
 
 def _head_score(summary: Summary, settings: Settings) -> list[str]:

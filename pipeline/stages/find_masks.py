@@ -10,6 +10,7 @@ worker processes.
 import io
 import os
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +121,9 @@ def _may_be_mask(start: bytes, size: int) -> bool:
     if start[128:132] == b"DICM":
         return False
     try:
-        picture = Image.open(io.BytesIO(start), formats=list(PICTURE_SHARES))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about what the first bytes lack
+            picture = Image.open(io.BytesIO(start), formats=list(PICTURE_SHARES))
     except Exception:  # another format or a damaged header: decoding will show
         return True
     least, most = PICTURE_SHARES[picture.format]

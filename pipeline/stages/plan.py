@@ -2,22 +2,23 @@
 
 import os
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, StoreError
+from pipeline.imaging.picture_area import is_panoramic
 from pipeline.ingest.batch_folder import BatchFolder, folder_at, full_path
 from pipeline.ingest.delivery_lists import DeliveryLists, NewFile, batch_name
 from pipeline.ingest.file_kinds import is_system_folder
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation, Annotations
-from pipeline.ingest.labels.read_all import read_annotations
-from pipeline.ingest.list_files import Entry, FileList, has_scans, list_batch
+from pipeline.ingest.list_files import FileList, has_scans
 from pipeline.ingest.patients import SCAN, Patients
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.ingest.split_folders import count_split_folders
-from pipeline.ingest.unread_tables import scans_waiting, unread_tables
-from pipeline.stages.find_masks import mark_masks
+from pipeline.ingest.walk_folder import Entry
+from pipeline.stages.delivery import Delivery, read_delivery
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS
 
@@ -47,6 +48,19 @@ class PlannedBatch:
     unread_tables: int = 0
     waiting: int = 0  # scans not listed yet that wait for these tables
     given_sides: dict[str, int] = field(default_factory=dict)  # scans by the side of their folder
+    # New scans by format, and those that their first bytes rule out, by reason.
+    formats: dict[str, int] = field(default_factory=dict)
+    panoramics: int = 0
+    unknown_sizes: int = 0
+    unusable: dict[str, int] = field(default_factory=dict)
+    # Files, lines about a scan, and lines whose scan was found, by the form of label files.
+    label_forms: dict[str, dict[str, int]] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)  # lines by label
+    unused_classes: int = 0  # lines with a class that is none
+    teeth: int = 0  # lines with a tooth number
+    whole_labels: int = 0  # labels of whole panoramics, which no crop inherits
+    copies: int = 0  # new scans that have the patient of the scan that they are a copy of
+    unmatched_files: int = 0  # label files with fewer than half of the lines matched
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
@@ -100,62 +114,96 @@ def plan_batch(
     """
     deliveries = DeliveryLists(opened.private, batch)
     _refuse_lost_lists(deliveries, opened)
-    folder, settings = deliveries.folder, opened.settings
-    listing = list_batch(folder, settings.follow_links)
-    mark_masks(folder, listing, deliveries.latest(), settings)
-    annotations = read_annotations(
-        folder, listing, settings.class_folders, settings.label_of_empty_files
-    )
-    patients = Patients(folder, listing, annotations, opened.private, settings, batch)
-    planned = _count(batch, listing, annotations)
-    _hold_back(planned, folder, listing, deliveries, opened.private)
-    _skip_forgotten(planned, listing, annotations, opened.private)
-    new = deliveries.unlisted(listing, annotations, patients.digest, again)
-    patients.read_headers([file.entry for file in new])
-    new = _without_forgotten(planned, new, patients, opened.private)
-    deliveries.add(new, patients.of, settings.part_size)
+    settings, private = opened.settings, opened.private
+    known = deliveries.latest()
+    found = read_delivery(deliveries.folder, known, private, settings, batch)
+    planned = count_contents(batch, found, known)
+    for path, reason in found.unread_tables.items():
+        name = path.decode("utf-8", "backslashreplace")
+        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
+    _skip_forgotten(planned, found.listing, found.annotations, private)
+    new = deliveries.unlisted(found.listing, found.annotations, found.patients.digest, again)
+    found.read_headers(file.entry for file in new)
+    new = _without_forgotten(planned, new, found.patients, private)
+    deliveries.add(new, found.patients.of, settings.part_size)
     planned.new = len(new)
     if new:
-        scans = [file.entry for file in new if file.entry.kind == "file"]
-        _count_patients(planned, scans, patients, opened.private)
-        _log_problems(annotations, opened.private)
+        count_scans(planned, [file.entry for file in new], found)
+        for message in found.patients.shared_ids(file.entry for file in new):
+            private.log_message(message)
+        _log_problems(found.annotations, private)
         _refuse_full_disk(planned, opened)
     return planned
 
 
-def _count(batch: str, listing: FileList, annotations: Annotations) -> PlannedBatch:
-    """Return the counts of what is in the folder now."""
-    return PlannedBatch(
+def count_contents(
+    batch: str, found: Delivery, known: Container[bytes] = frozenset()
+) -> PlannedBatch:
+    """Count what a batch folder holds; paths in `known` were listed before."""
+    listing, files = found.listing, found.annotations.files
+    planned = PlannedBatch(
         batch,
-        scans=len(listing.scans),
+        scans=found.scans,
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
         given_sides=count_split_folders(listing.pictures),
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
-        problems=dict(Counter(problem.kind for problem in annotations.problems)),
-        notices=dict(Counter(notice.kind for notice in annotations.notices)),
+        problems=dict(Counter(problem.kind for problem in found.annotations.problems)),
         other=listing.other_counts,
+        notices=dict(Counter(notice.kind for notice in found.annotations.notices)),
+        unread_tables=len(found.unread_tables),
+        waiting=sum(path not in known for path in found.waiting),
     )
+    for file in files:
+        form = planned.label_forms.setdefault(file.form, {})
+        _count(form, "files", file.files)
+        _count(form, "lines", file.entries)
+        _count(form, "matched", file.matched)
+        for label, count in file.classes.items():
+            _count(planned.classes, label, count)
+    planned.unused_classes = sum(sum(file.unused_classes.values()) for file in files)
+    planned.unmatched_files = sum(file.is_unmatched for file in files)
+    planned.teeth = sum(map(_teeth, found.annotations.by_path.values()))
+    return planned
 
 
-def _hold_back(
-    planned: PlannedBatch,
-    folder: BatchFolder,
-    listing: FileList,
-    deliveries: DeliveryLists,
-    private: PrivateFolder,
-) -> None:
-    """Leave scans for a later run while a table that may name their patients cannot be read."""
-    tables = unread_tables(folder, listing)
-    waiting = scans_waiting((e for e in listing.scans if e.path not in tables), tables)
-    for path, reason in tables.items():
-        name = path.decode("utf-8", "backslashreplace")
-        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
-    known = deliveries.latest()
-    planned.unread_tables, planned.waiting = len(tables), len(waiting - known.keys())
-    left_out = waiting | tables.keys()
-    listing.scans = [entry for entry in listing.scans if entry.path not in left_out]
+def _teeth(annotation: Annotation) -> int:
+    return sum(each.tooth is not None for each in (annotation, *annotation.boxes))
+
+
+def count_scans(planned: PlannedBatch, new: Iterable[Entry], found: Delivery) -> None:
+    """Count what new scans are, and whose, once their headers were read."""
+    patients, headers, usable = found.patients, found.headers, []
+    for entry in new:
+        if rejection := headers.rejected.get(entry.path):
+            _count(planned.unusable, rejection.reason)
+        else:
+            usable.append(entry)
+    alone = [entry for entry in usable if patients.of(entry).source in (SCAN, None)]
+    sources = {(patients.source_of(entry) or entry).path for entry in alone}
+    planned.copies = sum(patients.source_of(entry) is not None for entry in alone)
+    planned.patients = len({patients.of(entry).key for entry in {*usable} - {*alone}} | sources)
+    planned.placeholders = sum(map(patients.has_placeholder, usable))
+    planned.shared_ids = len(patients.shared_ids(usable))
+    for entry in usable:
+        header = headers.found[entry.path]
+        _count(planned.patients_from, patients.of(entry).source or SCAN)
+        _count(planned.formats, header.format)
+        if not header.has_size:
+            planned.unknown_sizes += 1
+        elif is_panoramic(header.width, header.height, header.modality):
+            planned.panoramics += 1
+            annotation = found.annotations.by_path.get(entry.path, Annotation())
+            planned.whole_labels += _has_only_whole_label(annotation)
+
+
+def _count(counts: dict[str, int], key: str, more: int = 1) -> None:
+    counts[key] = counts.get(key, 0) + more
+
+
+def _has_only_whole_label(annotation: Annotation) -> bool:
+    return annotation.label is not None and not any(box.label for box in annotation.boxes)
 
 
 def _skip_forgotten(
@@ -192,21 +240,6 @@ def _without_forgotten(
     kept = [file for file in new if not is_forgotten(file.entry)]
     planned.forgotten += len(new) - len(kept)
     return kept
-
-
-def _count_patients(
-    planned: PlannedBatch, new: list[Entry], patients: Patients, private: PrivateFolder
-) -> None:
-    """Count whose the new scans are, and by what."""
-    found = [patients.of(entry) for entry in new]
-    keys = {patient.key for patient in found if patient.key}
-    planned.patients = len(keys) + sum(patient.key is None for patient in found)
-    planned.patients_from = dict(Counter(patient.source or SCAN for patient in found))
-    planned.placeholders = sum(map(patients.has_placeholder, new))
-    shared = patients.shared_ids(new)
-    planned.shared_ids = len(shared)
-    for message in shared:
-        private.log_message(message)
 
 
 def _log_problems(annotations: Annotations, private: PrivateFolder) -> None:

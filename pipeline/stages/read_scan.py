@@ -154,7 +154,7 @@ def content(order: Order) -> bytes:
     """The bytes of the file; ScanRejected unless it is still the file that was listed."""
     entry = order.entry
     if entry.kind not in ("file", MASK):
-        raise ScanRejected(*_not_a_file(entry.kind))
+        raise ScanRejected(*not_a_file(entry.kind))
     if entry.size > order.max_bytes:
         raise named_archive(suffix(entry)) or ScanRejected(
             "too_large",
@@ -189,7 +189,8 @@ def _content_now(order: Order) -> tuple[bytes, State]:
     return data, State(now.st_size, now.st_mtime_ns)
 
 
-def _not_a_file(kind: str) -> tuple[str, str]:
+def not_a_file(kind: str) -> tuple[str, str]:
+    """Reason and message of the rejection of an entry that is no file."""
     if kind == "link":
         return (
             "symbolic_link",

@@ -2,7 +2,9 @@
 
 import json
 
+from pipeline import config
 from pipeline.ingest.labels import problems
+from pipeline.report.night_record import NightRecord, of_summary
 from pipeline.report.summary import (
     NOTICES,
     Summary,
@@ -35,3 +37,15 @@ def test_notices_and_boxes_beyond_their_scans_are_counted_with_what_to_do(tmp_pa
     summary = Summary("b", "recipe", "trunk", planned=PlannedBatch("b"))
     assert "clipped" not in "\n".join(format_summary(summary, opened.settings))
     assert NOTICES.keys() == problems.NOTICES.keys()
+
+
+def test_a_label_file_of_other_scans_gives_status_2_and_is_named(tmp_path):
+    settings = config.load(store=str(tmp_path / "store"))
+    planned = PlannedBatch("b", unmatched_files=1)
+    summary = Summary("b", "recipe", "trunk", planned=planned, worked={"receive": 1})
+    assert summary.exit_status(settings) == 2
+    message = "1 label file: fewer than half of the lines match a scan"
+    assert any(message in line for line in format_summary(summary, settings))
+    assert any(message in line for line in of_summary(summary).lines)
+    assert NightRecord(unmatched_files=1).exit_status == 2
+    assert Summary("b", "recipe", "trunk").exit_status(settings) == 0

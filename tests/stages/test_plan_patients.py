@@ -98,7 +98,8 @@ def test_a_last_line_without_an_end_is_whole_when_it_is_as_long_as_the_others(pu
 
 
 def test_patients_and_their_sources_are_counted(put, plan):
-    put(a_dot_png="a", b_dot_png="b", c_dot_png="c", t_dot_csv=f"{HEADER}a.png,1\nb.png,1.0\n")
+    pictures = {f"{name}_dot_png": png(scan()) for name in "abc"}
+    put(**pictures, t_dot_csv=f"{HEADER}a.png,1\nb.png,1.0\n")
     put(d=dicom(PatientID="ANON"), e=dicom(1, PatientID="7", PatientName="One"))
     put(f=dicom(2, PatientID="7", PatientName="Two"))
     planned = plan()
@@ -122,7 +123,7 @@ def test_one_folder_test_is_no_split(put, plan):
 
 
 def test_a_setting_that_names_patients_lists_their_scans_again(put, plan, tmp_path, opened):
-    put(p1__a_dot_png="a", b_dot_png="b")
+    put(p1__a_dot_png=png(scan()), b_dot_png=png(scan()))
     assert plan().new == 2
     later = small_store(tmp_path, patient_folders=1)
     planned = plan_batch("b", later)

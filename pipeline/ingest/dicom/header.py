@@ -48,7 +48,7 @@ def read_identity(data: bytes, whole: bool) -> DicomIdentity | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's may quote elements
-            start = io.BytesIO(_readable(data))
+            start = io.BytesIO(readable(data))
             dataset = read_partial(start, is_after, force=True, specific_tags=TAGS)
             identity = DicomIdentity(*(element_text(dataset, name) for name in ELEMENTS))
     except MemoryError:
@@ -58,7 +58,7 @@ def read_identity(data: bytes, whole: bool) -> DicomIdentity | None:
     return identity if passed or whole else None
 
 
-def _readable(data: bytes) -> bytes:
+def readable(data: bytes) -> bytes:
     """The bytes as pydicom expects them: with a preamble, and inflated as far as is parsed.
 
     pydicom inflates a deflated object at once, and refuses one of which the end is missing.

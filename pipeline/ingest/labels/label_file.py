@@ -25,6 +25,11 @@ class LabelFile:
     classes: dict[str, int] = field(default_factory=dict)  # entries by label
     unused_classes: dict[str, int] = field(default_factory=dict)  # entries by class as written
 
+    @property
+    def is_unmatched(self) -> bool:
+        """Whether fewer than half of the entries match a scan."""
+        return 2 * self.matched < self.entries
+
     def add_entry(self, name: str, matched: bool) -> None:
         """Count an entry about the scan `name`."""
         self.entries += 1
