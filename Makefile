@@ -85,6 +85,9 @@ bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_
 fuzz: $(VENV)/dev-ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
 	@$(RUN) -m tests.fuzz
 
+try-layouts: $(VENV)/dev-ready ## check and run folders as data sets, appliances and practices leave them
+	@$(RUN) -m tests.layouts
+
 chaos: $(VENV)/dev-ready ## inject some 300 faults into runs: kills, full disks, races; nothing may be lost
 	@$(RUN) -m tests.chaos
 
@@ -168,4 +171,4 @@ $(VENV)/dev-ready: $(VENV)/ready requirements-dev.lock
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback worklist query test bench \
 	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
-	bench-scale fuzz chaos check docs lock phantom-trunk phantom-finder clean
+	bench-scale fuzz try-layouts chaos check docs lock phantom-trunk phantom-finder clean

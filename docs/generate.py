@@ -43,6 +43,14 @@ def one_line(text: str) -> str:
 
 
 @block
+def layouts() -> str:
+    """What `dental check` finds in every layout of folders that is tried."""
+    from tests.layouts.table import HEADER, check_rows
+
+    return table(HEADER, check_rows())
+
+
+@block
 def settings_outside_tables() -> str:
     """Settings that stand in no table of `dental.toml`."""
     return _settings_table(config.Settings, "", skip=set(GROUPS))

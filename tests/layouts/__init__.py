@@ -1,0 +1,1 @@
+"""Folders as public data sets, storage appliances and practices leave them, made of phantoms."""
