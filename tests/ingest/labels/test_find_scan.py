@@ -109,6 +109,7 @@ def test_a_path_from_a_folder_above_counts_more_than_an_equal_name_nearby():
     assert find("test/1.png", "train/all.csv", *scans) == "test/1.png"
     assert find("/mnt/set/test/1.png", "train/all.csv", *scans) == "test/1.png"
     assert find("train/1.png", "train/all.csv", *scans) == "train/1.png"
+    assert find("train/1.png", "tables/all.csv", "train/1.png", "old/train/1.png") == "train/1.png"
 
 
 def test_two_scans_at_one_step_are_ambiguous_and_counted():
