@@ -1,4 +1,4 @@
-"""The bit depth of the sensor behind a PNG or TIFF of 16 bits: as delivered, as recorded, or guessed.
+"""The bit depth of the sensor behind a PNG or TIFF of 16 bits: delivered, recorded or guessed.
 
 A sensor of 12 or 14 bits is stored in 16. Pixels are scaled by what the sensor could record, so a
 depth that is too large makes a scan too dark.
@@ -17,7 +17,7 @@ PNG_SIGNATURE_BYTES, PNG_COLOUR_TYPE = 8, 25  # the latter is a position in the 
 
 
 def recorded_bits(data: bytes, picture: Image.Image) -> int | None:
-    """The sensor's bit depth that a PNG (`sBIT`) or a TIFF (`MaxSampleValue`) records, else None."""
+    """The sensor's bit depth as a PNG (`sBIT`) or TIFF (`MaxSampleValue`) records it, else None."""
     if picture.format == "PNG":
         return _significant_bits(data)
     return _bits_of_maximum(picture) if picture.format == "TIFF" else None

@@ -1,8 +1,9 @@
 """DICOM greyscale pipeline: stored values to uint8, 0 black and 255 white, brighter meaning denser.
 
 In the order of the standard (PS3.3 C.11.1 and C.11.2): modality LUT or rescale, then VOI LUT or
-window, then MONOCHROME1 inverted, all but its padding, which is black. Without a VOI, values are scaled by what the sensor could record,
-never by what this scan happens to hold. Colours become luminance (ITU-R BT.601).
+window, then MONOCHROME1 inverted, all but its padding, which is black. Without a VOI, values are
+scaled by what the sensor could record, never by what this scan happens to hold. Colours become
+luminance (ITU-R BT.601).
 
 pydicom applies rescales, windows and segmented palettes. Other lookup tables are applied here, for
 pydicom 3.0.2 fails on modality LUTs of 9 to 15 bits or with 8-bit entries in OW, cuts values off to
