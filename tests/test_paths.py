@@ -77,7 +77,7 @@ def test_a_setting_with_an_unknown_variable_is_refused_with_its_name(monkeypatch
 
 def test_a_settings_file_with_an_unknown_variable_is_refused(monkeypatch):
     monkeypatch.setenv("DENTAL_CONFIG", "$NOWHERE/own.toml")
-    with pytest.raises(ConfigError, match="DENTAL_CONFIG is .*the variable NOWHERE is not set"):
+    with pytest.raises(ConfigError, match=r"DENTAL_CONFIG is .*the variable NOWHERE is not set"):
         config.load()
 
 

@@ -220,7 +220,7 @@ def _schedules(database: Path) -> list[tuple[str, bool, str]]:
     """Return name, whether it is active, and time of every schedule."""
     address = f"{database.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-        rows = connection.execute(SCHEDULES.read_text()).fetchall()
+        rows = connection.execute(SCHEDULES.read_text(encoding="utf-8")).fetchall()
     return [(name, bool(active), _times(json.loads(rule))) for name, active, rule in rows]
 
 
