@@ -1,4 +1,4 @@
-"""Runs on machines as they are: another user, no home, a C locale, proxies, odd names of a store."""
+"""Runs on machines as they are: another user, no home, C locale, proxies, odd names of a store."""
 
 import os
 import shutil
@@ -17,20 +17,20 @@ from tests.builders.commands import SMALL_SETTINGS
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-NOBODY = 65534
+OTHER_USER = 65534
 CLOSED = "http://127.0.0.1:9"  # a port that nothing listens on
 ODD = "st?#%25 'o\" [a]*;é"
-# May read everything, as if code and scans were open to all, and writes nothing that is not its own.
-AS_NOBODY = (
-    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+# May read everything, as if code and scans were open to all; writes only what is its own.
+AS_ANOTHER_USER = (
+    *("setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"),
     *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
 )
 
 
-def can_become_nobody():
+def can_be_another_user():
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         return False
-    return subprocess.run([*AS_NOBODY, "true"], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*AS_ANOTHER_USER, "true"], capture_output=True, check=False).returncode == 0
 
 
 def dental(*arguments, prefix=(), cwd=ROOT, **variables):
@@ -56,11 +56,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory, folder):
-    """A run as nobody where that is possible: its process, its folder and its store."""
+    """A run as another user where that is possible: its process, its folder and its store."""
     root = tmp_path_factory.mktemp("odd")
-    prefix = AS_NOBODY if can_become_nobody() else ()
+    prefix = AS_ANOTHER_USER if can_be_another_user() else ()
     if prefix:
-        os.chown(root, NOBODY, NOBODY)
+        os.chown(root, OTHER_USER, OTHER_USER)
     proxies = dict.fromkeys(("http_proxy", "HTTPS_PROXY", "no_proxy"), CLOSED)
     others = {
         **{"LC_ALL": "C", "PYTHONUTF8": "0", "MPLBACKEND": "of_nowhere"},
@@ -108,10 +108,10 @@ def test_all_of_prefect_is_in_the_private_folder_and_only_its_owner_reads_it(odd
     assert runs == 1
 
 
-@pytest.mark.skipif(not can_become_nobody(), reason="only root can run as another user")
+@pytest.mark.skipif(not can_be_another_user(), reason="only root can run as another user")
 def test_another_user_runs_with_code_and_scans_that_it_may_only_read(odd):
     _, root, _ = odd
-    assert {path.stat().st_uid for path in root.rglob("*")} == {NOBODY}
+    assert {path.stat().st_uid for path in root.rglob("*")} == {OTHER_USER}
 
 
 @pytest.mark.parametrize(
