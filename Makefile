@@ -8,7 +8,7 @@ DENTAL := $(VENV)/bin/dental
 # Without BATCH, STORE and NAME, `make run-flow` draws a sample of phantoms into a store of its own.
 SAMPLE := data/sample
 SAMPLE_STORE := data/sample-store
-STORE_OPTION = $(if $(STORE),--store "$(STORE)")
+STORE_OPTION = $(if $(STORE),--store $(call typed,STORE))
 UV := $(shell command -v uv)
 INSTALL := $(if $(UV),uv pip install --python $(RUN),$(RUN) -m pip install --disable-pip-version-check) --quiet
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url pyproject.toml
@@ -26,6 +26,10 @@ ifneq ($(UNKNOWN),)
 $(error There is no variable $(firstword $(UNKNOWN)). $(shell \
 	$(PYTHON) -c '$(SUGGESTION)' $(firstword $(UNKNOWN)) $(VARIABLES)))
 endif
+# Paths as they were typed: `make` and the shell would take $, quotes and backticks in them for their
+# own. `dental` expands ~ and $VAR.
+$(foreach each,BATCH STORE NAME CSV,$(if $(value $(each)),$(eval override $(each) := $$(value $(each)))))
+typed = "$(subst `,\`,$(subst ",\",$(subst $$,\$$,$(subst \,\\,$($1)))))"
 ifneq ($(filter run-flow,$(MAKECMDGOALS)),)
 ifeq ($(BATCH),)
 ifneq ($(STORE)$(NAME),)
@@ -43,15 +47,15 @@ ifeq ($(BATCH),)
 	@[ -d $(SAMPLE) ] || $(MAKE) --no-print-directory $(SAMPLE)
 	@$(DENTAL) run $(SAMPLE) --store $(SAMPLE_STORE) --name sample
 else
-	@$(DENTAL) run "$(BATCH)" $(STORE_OPTION) $(if $(NAME),--name "$(NAME)")
+	@$(DENTAL) run $(call typed,BATCH) $(STORE_OPTION) $(if $(NAME),--name $(call typed,NAME))
 endif
 
 train: $(VENV)/ready ## dental train [STORE=path]: train a head, promote it unless it is worse
 	@$(DENTAL) train $(STORE_OPTION)
 
 feedback: $(VENV)/ready ## dental feedback CSV=file [STORE=path]: append a reviewer's labels, then train
-	@[ -n "$(CSV)" ] || { echo "Name the table: make feedback CSV=reviewed.csv" >&2; exit 1; }
-	@$(DENTAL) feedback "$(CSV)" $(STORE_OPTION)
+	@[ -n $(call typed,CSV) ] || { echo "Name the table: make feedback CSV=reviewed.csv" >&2; exit 1; }
+	@$(DENTAL) feedback $(call typed,CSV) $(STORE_OPTION)
 
 nightly: $(VENV)/ready ## dental nightly [STORE=path]: what is new in the inbox, labels, training when due
 	@$(DENTAL) nightly $(STORE_OPTION)
@@ -112,7 +116,7 @@ bench-finder: $(VENV)/dev-ready ## measure how many annotated teeth of DENTAL_TE
 	@$(if $(FOLDS),FOLDS=$(FOLDS) $(RUN) -m benchmarks.finder_with_boxes,:)
 
 bench-hits: $(VENV)/dev-ready ## measure whether findings are ranked first, with the folds of cross-validate in STORE
-	@$(if $(STORE),DENTAL_STORE="$(STORE)") $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.finding_hits
+	@$(if $(STORE),DENTAL_STORE=$(call typed,STORE)) $(if $(FOLDS),FOLDS=$(FOLDS)) $(RUN) -m benchmarks.finding_hits
 
 bench-store: $(VENV)/dev-ready ## time the queries of a store of SCANS=1000000 and EMBEDDINGS=100000
 	@$(RUN) -m benchmarks.large_store $(if $(SCANS),--scans $(SCANS)) \

@@ -22,7 +22,7 @@ from statistics import median
 from benchmarks import sample_scans
 from benchmarks.comparison import seconds_of
 from flows import prefect_server
-from flows.prefect_environment import set_prefect_environment
+from flows.prefect_environment import set_environment
 from pipeline import config
 from pipeline.jobs.part_work import PartWork
 from pipeline.jobs.process_batch import run_batch
@@ -54,7 +54,7 @@ def main() -> None:
         loopback.add_worker("ONE=1 BOTH=1")
         loopback.add_worker("BOTH=1")
         opened = store_at(Path(root, "flow"), "threads", loopback.address)
-        set_prefect_environment(opened.settings)
+        set_environment(opened.settings)
         prefect_server.use_server(opened)  # before Prefect is imported
         with multiprocessing.get_context("spawn").Pool() as pool:
             folder = sample_scans.periapicals(Path(root), pool, SCANS)

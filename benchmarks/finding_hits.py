@@ -155,7 +155,7 @@ def database() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     columns = ("crop_id", "scan_id", "frame", "x", "y", "height", "p_abnormal")
     con.register("found_places", pd.DataFrame(columns=columns))
-    con.execute((SQL / "views" / "56_repeated_places.sql").read_text())
+    con.execute((SQL / "views" / "56_repeated_places.sql").read_text(encoding="utf-8"))
     return con
 
 

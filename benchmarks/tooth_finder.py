@@ -60,7 +60,7 @@ class Scan:
 
 def scans(folder: Path) -> list[Scan]:
     """The panoramics of `folder` with boxes, grouped by GROUPS.csv."""
-    with (folder / "GROUPS.csv").open(newline="") as file:
+    with (folder / "GROUPS.csv").open(newline="", encoding="utf-8") as file:
         groups = {row["image_id"]: row["group"] for row in csv.DictReader(file)}
     found = []
     for path in sorted(folder.glob("*.jpg")):

@@ -210,7 +210,7 @@ def label_problems() -> str:
 @block
 def make_targets() -> str:
     """The targets of the Makefile, as `make help` lists them."""
-    lines = (ROOT / "Makefile").read_text().splitlines()
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     found = (re.match(r"([a-z0-9-]+):.*?## (.*)", line) for line in lines)
     rows = [[f"`make {target[1]}`", one_line(target[2])] for target in found if target]
     return table(["target", "does"], rows)

@@ -9,7 +9,7 @@ from typing import TextIO
 import psutil
 
 from flows import prefect_server
-from flows.prefect_environment import set_prefect_environment
+from flows.prefect_environment import set_environment
 from pipeline import config
 from pipeline.store.open_store import OpenStore, open_for_writing
 
@@ -19,7 +19,7 @@ def use_settings(store: str | None) -> config.Settings:
     if store:
         os.environ["DENTAL_STORE"] = store
     settings = config.load()
-    set_prefect_environment(settings)
+    set_environment(settings)
     return settings
 
 

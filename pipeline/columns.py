@@ -68,6 +68,7 @@ SCANS = (
     Column("frames", INT32, "Number of frames"),
     Column("bits", INT8, "Bit depth of the sensor, per sample", "bits"),
     Column("bits_from", TEXT, "Source of the bit depth: file, dicom, csv or guessed"),
+    Column("bits_used", INT8, "Bits that the brightest value needs; 16-bit PNG and TIFF", "bits"),
     Column("colour", FLAG, "Delivered in colour; crops are luminance"),
     Column("modality", TEXT, "DICOM modality (PX, IO, DX …); null for other formats"),
     Column("transfer_syntax", TEXT, "Name of the DICOM transfer syntax; null for other formats"),

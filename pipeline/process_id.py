@@ -56,6 +56,6 @@ def process_start(pid: int) -> str:
 @cache
 def machine_id() -> str:
     """A digest that differs between machines, boots and containers with own process numbers."""
-    boot = BOOT.read_text() if BOOT.exists() else str(psutil.boot_time())
+    boot = BOOT.read_text(encoding="utf-8") if BOOT.exists() else str(psutil.boot_time())
     namespace = os.readlink(NAMESPACE) if NAMESPACE.exists() else ""
     return hashlib.sha256(f"{socket.gethostname()} {boot} {namespace}".encode()).hexdigest()[:16]

@@ -115,6 +115,7 @@ LATER = pa.schema(
         *(field for field in CROP_FACTS if field[0].startswith("tooth_")),
         SCANS.field("box_problems"),
         SCANS.field("likeness_turned"),
+        SCANS.field("bits_used"),
     ]
 )
 

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From below: a module may import from floors under its own and from its own room.
 FLOORS = [
-    {"columns", "process_id"},
+    {"columns", "paths", "process_id"},
     {"atomic_files", "errors", "labels", "progress", "schemas"},
     {"removed_settings"},
     {"config", "s3"},
@@ -118,6 +118,33 @@ def test_no_python_file_contains_sql(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = f" {node.value.lower()} "
             assert not any(word in text for word in SQL_WORDS), node.value
+
+
+def opens_text_without_encoding(call):
+    """Whether a call opens a file as text in the encoding of the machine's locale."""
+    called = ast.unparse(call.func)
+    ends = (".open", ".fdopen", ".read_text", ".write_text", ".TextIOWrapper")
+    if called in ("os.open", "Image.open") or not (called == "open" or called.endswith(ends)):
+        return False
+    modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    modes += [word.value.value for word in call.keywords if word.arg == "mode"]
+    is_binary = any(isinstance(mode, str) and "b" in mode for mode in modes)
+    return not is_binary and not any(word.arg == "encoding" for word in call.keywords)
+
+
+def test_the_encoding_test_finds_what_it_forbids():
+    for text in ("open(p)", "p.open('w')", "p.read_text()", "p.write_text(t)", "os.fdopen(f, 'w')"):
+        assert opens_text_without_encoding(ast.parse(text, mode="eval").body), text
+    for text in ("open(p, 'rb')", "p.open(mode='wb')", "p.read_text(encoding='utf-8')", "f()"):
+        assert not opens_text_without_encoding(ast.parse(text, mode="eval").body), text
+
+
+@each_module
+def test_text_files_name_their_encoding(path):
+    # The locale of a service or of another user's shell may be C, whose encoding is ASCII.
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            assert not opens_text_without_encoding(node), f"line {node.lineno} names no encoding"
 
 
 @each_module

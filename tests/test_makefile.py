@@ -46,6 +46,24 @@ def test_a_target_is_a_shortcut_of_a_command(make, arguments, command):
 
 
 @pytest.mark.parametrize(
+    ("typed", "quoted"),
+    [
+        ("~/scans", '"~/scans"'),
+        ("$HOME/$(X)", '"\\$HOME/\\$(X)"'),
+        ("a 'b' \"c\" `d` \\ #1?", '"a \'b\' \\"c\\" \\`d\\` \\\\ #1?"'),
+    ],
+)
+def test_a_path_reaches_the_command_as_it_was_typed(make, typed, quoted):
+    run = make("run-flow", f"BATCH={typed}", f"STORE={typed}").stdout
+    assert f"dental run {quoted} --store {quoted}" in run
+    assert f"dental feedback {quoted}" in make("feedback", f"CSV={typed}").stdout
+    echoed = subprocess.run(
+        ["sh", "-c", f"printf %s {quoted}"], capture_output=True, text=True, check=True
+    )
+    assert echoed.stdout == typed
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ("batch=in", "There is no variable batch. Did you mean BATCH?"),

@@ -1,5 +1,7 @@
 """`dental` and `python -m pipeline.cli`: every command there is."""
 
+import codecs
+import os
 import sys
 
 # Imported for the commands that they add, in the order in which `dental --help` lists them.
@@ -15,6 +17,9 @@ from pipeline.progress import log_to_stderr
 
 def app() -> None:
     """Entry point: errors raised on purpose are printed without a traceback."""
+    use_utf8()
+    # Nothing is drawn on a screen, and a backend that is not installed fails at import.
+    os.environ["MPLBACKEND"] = "agg"
     log_to_stderr()
     try:
         commands()
@@ -24,6 +29,18 @@ def app() -> None:
     except KeyboardInterrupt:
         print("\nStopped before anything was begun.", file=sys.stderr)
         sys.exit(130)
+
+
+def use_utf8() -> None:
+    """Start again in Python's UTF-8 mode under a locale of another encoding, such as C.
+
+    There, file names and settings beyond ASCII cannot be opened, and results not printed.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
+        return
+    os.environ["PYTHONUTF8"] = "1"  # of the processes that this one starts
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 Nothing slow is imported here: help, completion and the first line of a run come at once.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from pipeline.errors import ConfigError
+from pipeline.paths import expand_path
 
 if TYPE_CHECKING:
     from pipeline.config import Settings
@@ -20,7 +24,22 @@ commands = typer.Typer(
 )
 trunk_commands = typer.Typer(no_args_is_help=True, help="About the feature extractor.")
 
-StoreOption = Annotated[str | None, typer.Option(help="The store; default: setting `store`.")]
+Written = TypeVar("Written", str, Path, None)
+
+
+def expanded(path: Written) -> Written:
+    """The path of an argument or option with `~` and `$VAR` expanded; the callback of each."""
+    if path is None:
+        return None
+    try:
+        return type(path)(expand_path(str(path)))
+    except ValueError as problem:
+        raise ConfigError(f"{path}: {problem}.") from None
+
+
+StoreOption = Annotated[
+    str | None, typer.Option(callback=expanded, help="The store; default: setting `store`.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
@@ -52,7 +71,6 @@ def load_settings(store: str | None) -> "Settings":
 
 def settings_of(store: str | None) -> "Settings":
     """Settings of a store that exists, written by a version that this one can read."""
-    from pipeline.errors import ConfigError
     from pipeline.store.base import Store
     from pipeline.store.store_json import read_store_json
 

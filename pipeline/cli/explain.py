@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import LOOK, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.app import LOOK, JsonOption, StoreOption, commands, expanded, settings_of
 from pipeline.cli.output import show
 
 if TYPE_CHECKING:
@@ -18,9 +18,13 @@ def explain(
     crop_id: Annotated[
         str, typer.Argument(help="A crop, as the work-list names it; may be shortened.")
     ],
-    scan: Annotated[Path | None, typer.Option(help="Where its scan lies now.")] = None,
+    scan: Annotated[
+        Path | None, typer.Option(callback=expanded, help="Where its scan lies now.")
+    ] = None,
     on_scan: Annotated[bool, typer.Option("--on-scan", help="Show the whole scan too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The PNG file to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=expanded, help="The PNG file to write.")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import LEARN, JsonOption, StoreOption, commands
+from pipeline.cli.app import LEARN, JsonOption, StoreOption, commands, expanded
 from pipeline.cli.run import finish, notices, start
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def cross_validate(
 
 @commands.command("feedback", rich_help_panel=LEARN)
 def feedback(
-    file: Annotated[Path, typer.Argument(help="CSV with crop_id, label and reviewer.")],
+    file: Annotated[
+        Path, typer.Argument(callback=expanded, help="CSV with crop_id, label and reviewer.")
+    ],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import KEEP, commands, load_settings
+from pipeline.cli.app import KEEP, commands, expanded, load_settings
 
 
 @commands.command("phantoms", rich_help_panel=KEEP)
 def phantoms(
-    out: Annotated[Path, typer.Argument(help="A folder to make; must be missing or empty.")],
+    out: Annotated[
+        Path, typer.Argument(callback=expanded, help="A folder to make; must be missing or empty.")
+    ],
     scans: Annotated[int, typer.Option(min=1, help="How many scans to draw.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other mouths.")] = 0,
     height: Annotated[

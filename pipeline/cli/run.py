@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pipeline.cli.app import RUN, JsonOption, StoreOption, commands, load_settings
+from pipeline.cli.app import RUN, JsonOption, StoreOption, commands, expanded, load_settings
 
 if TYPE_CHECKING:
     from pipeline.config import Settings
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @commands.command("run", rich_help_panel=RUN)
 def run(
-    folder: Annotated[str, typer.Argument(help="The folder of scans, or s3://…")],
+    folder: Annotated[
+        str, typer.Argument(callback=expanded, help="The folder of scans, or s3://…")
+    ],
     store: StoreOption = None,
     name: Annotated[str | None, typer.Option(help="The batch's name in the store.")] = None,
     as_json: JsonOption = False,

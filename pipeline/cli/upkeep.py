@@ -13,6 +13,7 @@ from pipeline.cli.app import (
     JsonOption,
     StoreOption,
     commands,
+    expanded,
     load_settings,
     settings_of,
 )
@@ -35,7 +36,11 @@ def _open(store: str | None) -> "OpenStore":
 @commands.command("why", rich_help_panel=LOOK)
 def why(
     file: Annotated[
-        str, typer.Argument(help="A file, wherever it lies; or a scan_id or crop_id, or its start.")
+        str,
+        typer.Argument(
+            callback=expanded,
+            help="A file, wherever it lies; or a scan_id or crop_id, or its start.",
+        ),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -135,7 +140,10 @@ def forget(
         str | None, typer.Option(help="A patient's id, as a table or DICOM gave it.")
     ] = None,
     scan: Annotated[
-        str | None, typer.Option(help="A scan: its file, or its scan_id or the start of it.")
+        str | None,
+        typer.Option(
+            callback=expanded, help="A scan: its file, or its scan_id or the start of it."
+        ),
     ] = None,
     yes: Yes = False,
     store: StoreOption = None,

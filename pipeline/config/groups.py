@@ -5,13 +5,19 @@ docs/settings.md is generated from these. Groups are frozen values; unknown keys
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline.paths import expand_path
 
 Flag = Literal[
     "blank", "low_contrast", "blurred", "overexposed", "underexposed", "odd_shape", "burned_in_text"
 ]
+
+
+# What a person writes as a path, with `~` and `$VAR`.
+EXPANDED = BeforeValidator(lambda value: expand_path(value) if isinstance(value, str) else value)
 
 
 class Group(BaseModel):
@@ -99,7 +105,7 @@ class Trunk(Group):
 
     # Weights learned from phantoms alone transfer a little: on 601 real crops in five grouped
     # folds a support-vector machine reaches an AUROC of 0.84 on it and 0.79 on random weights.
-    weights: Literal["phantoms", "random"] | Path = "phantoms"
+    weights: Annotated[Literal["phantoms", "random"] | Path, EXPANDED] = "phantoms"
     """The weights: `phantoms` (learned from synthetic radiographs, part of the package),
     `random`, or the path of a `.keras` file."""
     seed: int = Field(0, ge=0)

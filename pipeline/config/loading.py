@@ -39,9 +39,9 @@ def format_validation_error(error: dict, file: Path) -> str:
     *path, name = [str(step) for step in error["loc"]]
     key, variable = ".".join([*path, name]), f"{PREFIX}{'__'.join([*path, name]).upper()}"
     if error["type"] != "extra_forbidden":
+        message = error["msg"].removeprefix("Value error, ")
         return (
-            f"Setting `{key}` is {error['input']!r}: "
-            f"{error['msg'].removeprefix('Value error, ').lower()}. "
+            f"Setting `{key}` is {error['input']!r}: {message[:1].lower()}{message[1:]}. "
             f"Correct it in {file} or in {variable}."
         )
     group: type[BaseModel] = Settings

@@ -11,9 +11,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
-from pipeline.config.groups import Dask, Drift, Head, Learn, Novelty, Quality, Recipe, Trunk
+from pipeline.config.groups import (
+    EXPANDED,
+    Dask,
+    Drift,
+    Head,
+    Learn,
+    Novelty,
+    Quality,
+    Recipe,
+    Trunk,
+)
 from pipeline.errors import ConfigError
 from pipeline.labels import Label
+from pipeline.paths import expand_path
 from pipeline.removed_settings import ignore_removed
 
 SETTINGS_FILE = "dental.toml"
@@ -23,8 +34,9 @@ BYTES_PER_PIXEL = 26
 
 # A folder or an s3:// address as text: a Path would drop one of the two slashes.
 Address = Annotated[
-    str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
+    str, EXPANDED, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
 ]
+Folder = Annotated[Path, EXPANDED]
 
 PLACEHOLDER_IDS = (
     "anonymous",
@@ -93,9 +105,9 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    store: str = "data/store"
+    store: Annotated[str, EXPANDED] = "data/store"
     """The store: a folder, or `s3://BUCKET/PREFIX`."""
-    private: Path | None = None
+    private: Folder | None = None
     """The private folder with the key and the names of delivered files. By default `STORE.private`
     beside a local store; a store on S3 needs the setting."""
     normal_class: Label = "healthy"
@@ -139,7 +151,7 @@ class Settings(BaseSettings):
     inbox: Address | None = None
     """Folder or `s3://BUCKET/PREFIX` whose sub-folders are batches; `dental nightly` processes what
     is new there."""
-    feedback: Path | None = None
+    feedback: Folder | None = None
     """Folder of reviewers' CSV tables; `dental nightly` applies each content once."""
     min_new_labels: int = Field(50, ge=1)
     """Newly labelled crops after which `dental nightly` trains a head."""
@@ -198,4 +210,8 @@ class Settings(BaseSettings):
 
 def settings_file() -> Path:
     """The settings file in force; it need not exist unless DENTAL_CONFIG names it."""
-    return Path(os.environ.get("DENTAL_CONFIG", SETTINGS_FILE))
+    named = os.environ.get("DENTAL_CONFIG", SETTINGS_FILE)
+    try:
+        return Path(expand_path(named))
+    except ValueError as problem:
+        raise ConfigError(f"DENTAL_CONFIG is {named!r}: {problem}.") from None

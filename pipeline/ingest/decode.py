@@ -21,6 +21,7 @@ from pipeline.ingest.dicom.decode import decode as decode_dicom
 from pipeline.ingest.dicom.file import is_dicom
 from pipeline.ingest.foreign_formats import FORMAT, foreign_format, unread_compression
 from pipeline.ingest.picture import Picture, to_eight_bits
+from pipeline.ingest.sensor_bits import recorded_bits, sensor_bits
 from pipeline.ingest.webp import is_webp, read_webp_header
 
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp", "DIB": "bmp"}
@@ -66,6 +67,7 @@ class Header:
     height: int
     colour: bool
     pages: tuple[Page, ...]  # of a TIFF, in file order
+    sensor_bits: int | None = None  # as the file records it
 
 
 def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
@@ -135,6 +137,7 @@ def read_header(data: bytes, max_pixels: int) -> Header:
             picture = Image.open(io.BytesIO(data), formats=sorted(set(FORMATS) - {"DIB", "MPO"}))
             refuse_large(picture.width, picture.height, max_pixels)
             pages = _pages(picture, max_pixels) if picture.format == "TIFF" else ()
+            bits = recorded_bits(data, picture)
     except (ScanRejected, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -142,7 +145,7 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     except Exception:  # Pillow's parsers raise many kinds for malformed headers; all mean the same
         raise _unreadable_header(data) from None
     colour = picture.mode not in GREY_MODES
-    return Header(FORMATS[picture.format], picture.width, picture.height, colour, pages)
+    return Header(FORMATS[picture.format], picture.width, picture.height, colour, pages, bits)
 
 
 def _webp_header(data: bytes, max_pixels: int) -> Header:
@@ -224,10 +227,13 @@ def refuse_large(width: int, height: int, max_pixels: int) -> None:
 
 def _picture(frames: list[np.ndarray], header: Header, delivered_bits: int | None) -> Picture:
     dtypes = {pixels.dtype for pixels in frames}
+    bits_used = None
     if dtypes == {np.dtype(np.uint8)}:
         bits, bits_from = 8, "file"
     elif dtypes == {np.dtype(np.uint16)}:
-        bits, bits_from = _sensor_bits(max(int(pixels.max()) for pixels in frames), delivered_bits)
+        brightest = max(int(pixels.max()) for pixels in frames)
+        bits_used = brightest.bit_length()
+        bits, bits_from = sensor_bits(brightest, delivered_bits, header.sensor_bits)
         frames = [to_eight_bits(pixels, bits) for pixels in frames]
         # OpenCV inverts 8 bits itself, and leaves 16 as they are.
         inverted = [page.inverted for page in header.pages if page.is_frame] or [False]
@@ -244,17 +250,5 @@ def _picture(frames: list[np.ndarray], header: Header, delivered_bits: int | Non
         bits=bits,
         bits_from=bits_from,
         colour=header.colour,
+        bits_used=bits_used,
     )
-
-
-def _sensor_bits(brightest: int, delivered: int | None) -> tuple[int, str]:
-    """The bit depth of a 16-bit image's sensor: as delivered, else 12 if all values fit."""
-    if delivered is None:
-        return (12 if brightest < 4096 else 16), "guessed"
-    if brightest >= 2**delivered:
-        raise ScanRejected(
-            "too_bright",
-            f"brightest pixel is {brightest} but a {delivered}-bit scan ends at "
-            f"{2**delivered - 1}; correct `bits` in the table",
-        )
-    return delivered, "csv"

@@ -20,7 +20,7 @@ class ForgottenList:
     def __init__(self, private: PrivateFolder):
         self._private = private
         path = private.root / LIST
-        self._hashes = set(path.read_text().split()) if path.exists() else set()
+        self._hashes = set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
     @property
     def is_empty(self) -> bool:

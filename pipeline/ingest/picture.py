@@ -15,6 +15,7 @@ class Picture:
     bits: int
     bits_from: str  # file, dicom, csv or guessed
     colour: bool
+    bits_used: int | None = None  # that the brightest value of a 16-bit file needs; None for others
     modality: str | None = None
     patient: str | None = None  # the DICOM PatientID; hashed with the key before it is stored
     pixel_spacing_x: float | None = None  # millimetres between columns, and between rows

@@ -126,7 +126,7 @@ def open_private_folder(root: Path, may_create: bool) -> PrivateFolder:
             # Two runs may start at once: the first one's key stays, and both use it.
             key = secrets.token_hex(KEY_BYTES) + "\n"
             _files(root).create(key_file, key.encode(), 0o600)
-        key = bytes.fromhex(key_file.read_text().strip())
+        key = bytes.fromhex(key_file.read_text(encoding="utf-8").strip())
     except (OSError, ValueError) as error:
         raise StoreError(
             f"The private folder {root} cannot be used: {error}. Make it a folder that you may "

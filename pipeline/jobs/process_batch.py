@@ -200,6 +200,7 @@ class BatchRun:
                 return
             self._note_patients(con)
             self._note_labels(con)
+            self._note_unused_bits(con)
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]
@@ -230,6 +231,16 @@ class BatchRun:
             self.summary.notes.append(
                 f"{plural(unused, 'label')} of whole panoramics are used on no crop; deliver "
                 f"boxes. See them with: dental query unused_labels batch={self.batch}"
+            )
+
+    def _note_unused_bits(self, con) -> None:
+        """Note scans that may be too dark, since their sensor may record fewer bits than 16."""
+        scans = catalog.query(con, "unused_bits", batch=self.batch)
+        for (bits, used), found in scans.groupby(["bits", "bits_used"]):
+            self.summary.notes.append(
+                f"{len(found)} scans of {bits} bits never exceed {used}. If their sensor has fewer "
+                "bits, they are too dark: state its `bits` in the batch's table before the next "
+                f"delivery. See them with: dental query unused_bits batch={self.batch}"
             )
 
     def _report(self) -> None:

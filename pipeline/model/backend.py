@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from pipeline.model.keras_environment import require_backend
+
 # Printed while TensorFlow is imported, whatever its log level: its logging is not set up yet
 # (tensorflow issue 100442, seen with 2.21).
 LOG_NOISE = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
@@ -33,16 +35,31 @@ def quietly() -> Iterator[None]:
                     os.write(standard_error, line)
 
 
+@contextlib.contextmanager
+def without_settings_file() -> Iterator[None]:
+    """Keep Keras from reading and writing `~/.keras/keras.json`, which other programs use too."""
+    for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):  # would cut training short
+        os.environ.pop(name, None)
+    before = os.environ.get("KERAS_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KERAS_HOME"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["KERAS_HOME"]
+            if before is not None:
+                os.environ["KERAS_HOME"] = before
+
+
+require_backend()
 # Rounding to TF32 changes embeddings in the third digit. NVIDIA's libraries obey this variable
 # under every backend, so no backend has to be imported for it.
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
-if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # set by someone who wants the log
+wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ  # by someone who wants the log
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with contextlib.nullcontext() if wanted else quietly(), without_settings_file():
     import keras
-else:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with quietly():
-        import keras
 
 __all__ = ["device", "keras"]
 

@@ -208,7 +208,7 @@ def write_scan(order: Order) -> Written:
     path.write_bytes(encode(phantom, order.form, order.patient_code, order.seed))
     boxes = _annotated(phantom, order.seed) if phantom.kind == "panoramic" else ()
     if phantom.kind == "panoramic":
-        path.with_suffix(".txt").write_text(_yolo(boxes, phantom.pixels.shape))
+        path.with_suffix(".txt").write_text(_yolo(boxes, phantom.pixels.shape), encoding="utf-8")
     planted = tuple(replace(item, file=order.file) for item in phantom.planted)
     return Written(order, phantom.kind, phantom.label, phantom.tooth, boxes, planted)
 
@@ -237,17 +237,17 @@ def _yolo(boxes: tuple[ToothBox, ...], shape: tuple[int, int]) -> str:
 
 
 def _write_tables(folder: Path, written: list[Written]) -> None:
-    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
-    (folder / ".about.txt").write_text(ABOUT)
-    (folder / "teeth.json").write_text(json.dumps(_coco(written)))
-    with (folder / "labels.csv").open("w", newline="") as file:
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES), encoding="utf-8")
+    (folder / ".about.txt").write_text(ABOUT, encoding="utf-8")
+    (folder / "teeth.json").write_text(json.dumps(_coco(written)), encoding="utf-8")
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "patient", "label", "tooth", "bits"])
         for scan in written:
             order = scan.order
             annotation = scan.label, scan.tooth, TABLE_BITS.get(order.form)
             table.writerow([order.file, order.patient_code, *annotation])
-    with (folder / ".planted.csv").open("w", newline="") as file:
+    with (folder / ".planted.csv").open("w", newline="", encoding="utf-8") as file:
         columns = [field.name for field in fields(Planted)]
         truth = csv.DictWriter(file, columns, lineterminator="\n")
         truth.writeheader()

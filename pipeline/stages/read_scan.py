@@ -216,6 +216,7 @@ def _note_facts(picture: Picture, read: Read) -> None:
         "frames": len(picture.frames),
         "bits": picture.bits,
         "bits_from": picture.bits_from,
+        "bits_used": picture.bits_used,
         "colour": picture.colour,
         "modality": picture.modality,
         "transfer_syntax": picture.transfer_syntax,

@@ -89,7 +89,7 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     con.register("head_files", pa.Table.from_pylist(heads(store), HEADS))
     for kind in ("views", "macros"):
         for file in sorted((SQL / kind).glob("*.sql")):
-            con.execute(file.read_text())
+            con.execute(file.read_text(encoding="utf-8"))
     return con
 
 
@@ -120,7 +120,7 @@ def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns:
         if older:
             later = [field for field in columns if field.name in schemas.LATER.names]
             con.register(f"{table}_later", pa.schema(later).empty_table())
-            con.execute((SQL / "older" / f"{table}.sql").read_text())
+            con.execute((SQL / "older" / f"{table}.sql").read_text(encoding="utf-8"))
     else:
         empty = columns.append(pa.field("filename", pa.string())).empty_table()
         con.register(f"{table}_parts", empty)
@@ -199,7 +199,7 @@ def queries() -> dict[str, Query]:
 
 def read_query(path: Path) -> Query:
     """The comment at the head of a query: its first line describes, `$` lines declare."""
-    first, *others = path.read_text().splitlines()
+    first, *others = path.read_text(encoding="utf-8").splitlines()
     parameters, topic = {}, None
     for line in others:
         if line.startswith(TOPIC):
@@ -276,7 +276,7 @@ def run(con: duckdb.DuckDBPyConnection, file: Path, values: dict[str, Any]) -> p
     """The answer of one SQL file."""
     # Through Arrow: DuckDB 2.0's own way to pandas 3.1 warns for time stamps, and loses that an
     # empty column is of text.
-    return con.sql(file.read_text(), params=values).to_arrow_table().to_pandas()
+    return con.sql(file.read_text(encoding="utf-8"), params=values).to_arrow_table().to_pandas()
 
 
 def check(con: duckdb.DuckDBPyConnection) -> list[tuple[str, pd.DataFrame]]:

@@ -6,6 +6,7 @@ Nothing is changed, whatever is found.
 import contextlib
 import importlib.metadata
 import json
+import os
 import sqlite3
 import stat
 import sys
@@ -126,7 +127,7 @@ def decoders() -> Iterator[Finding]:
 def file_names() -> Iterator[Finding]:
     """Check that the file system keeps file names in any script."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "Zähne-зубы-歯.png")
+        path = Path(folder, os.fsdecode("Zähne-зубы-歯.png".encode()))
         path.write_bytes(png(np.zeros((8, 8), np.uint8)))
         kept = [each.name for each in Path(folder).iterdir()] == [path.name]
     if kept:
@@ -220,7 +221,7 @@ def _schedules(database: Path) -> list[tuple[str, bool, str]]:
     """Return name, whether it is active, and time of every schedule."""
     address = f"{database.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-        rows = connection.execute(SCHEDULES.read_text()).fetchall()
+        rows = connection.execute(SCHEDULES.read_text(encoding="utf-8")).fetchall()
     return [(name, bool(active), _times(json.loads(rule))) for name, active, rule in rows]
 
 

@@ -14,7 +14,7 @@ from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, inline_code, l
 TOP_FOLDERS = ("pipeline", "flows", "sql", "docs", "tests", "benchmarks")
 # Below a store, besides the folders of tables.
 # Of batches and of the folder of real scans.
-BATCH_FOLDERS = {"images", "masks", "train", "test", "opg", "dicom"}
+BATCH_FOLDERS = {"gt", "images", "masks", "train", "test", "opg", "dicom"}
 STORE_FOLDERS = {"models", "reports", "runs"}
 CODE = "\n".join(
     path.read_text()

@@ -38,5 +38,5 @@ def decode(data: bytes, max_pixels: int) -> Picture:
                 f"a DICOM file whose pixels do not match its header ({type(error).__name__}); "
                 "export it again",
             ) from None
-    notes = tuple(str(warning.message) for warning in caught)
+    notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return Picture(tuple(frames), "dicom", greyscale.bits, "dicom", colour, notes=notes, **facts)

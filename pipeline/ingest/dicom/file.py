@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable
 
 import pydicom
+from pydicom.dataelem import RawDataElement
+from pydicom.hooks import hooks, raw_element_value
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -36,6 +38,25 @@ CHUNK = 1 << 20  # bytes inflated at once
 BYTES_PER_PIXEL = 6  # 16-bit colour
 PER_FRAME = "PerFrameFunctionalGroupsSequence"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def decimal_points(raw: RawDataElement, data: dict, **options) -> None:
+    """Convert an element as pydicom does, with decimal commas of decimal strings read as points.
+
+    The standard has points alone; software under a European locale writes 0,5.
+    """
+    if data["VR"] == "DS" and raw.value and b"," in raw.value:
+        values = [
+            # With both, the comma may separate thousands or values: not for us to decide.
+            value.replace(b",", b".") if value.count(b",") == 1 and b"." not in value else value
+            for value in raw.value.split(b"\\")
+        ]
+        raw = raw._replace(value=b"\\".join(values))
+    raw_element_value(raw, data, **options)
+
+
+# Elements are converted when they are first used, those of sequences too, always through this.
+hooks.register_callback("raw_element_value", decimal_points)
 
 
 def is_dicom(data: bytes) -> bool:
@@ -83,7 +104,18 @@ def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:
         )
     if not dataset.file_meta.get("TransferSyntaxUID"):
         dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
+    _correct_pixel_module(dataset)
     return dataset
+
+
+def _correct_pixel_module(dataset: pydicom.FileDataset) -> None:
+    """Correct what devices write wrongly and what can be meant in one way only."""
+    photometric = dataset.get("PhotometricInterpretation")
+    if isinstance(photometric, str) and photometric != photometric.strip().upper():
+        dataset.PhotometricInterpretation = photometric.strip().upper()
+    # Without it, colours are by pixel (0), the first of its two values and by far the more common.
+    if dataset.get("SamplesPerPixel") == 3 and dataset.get("PlanarConfiguration") not in (0, 1):
+        dataset.PlanarConfiguration = 0
 
 
 def _refuse_bomb(data: bytes, limit: int) -> None:

@@ -1,8 +1,9 @@
 """DICOM greyscale pipeline: stored values to uint8, 0 black and 255 white, brighter meaning denser.
 
 In the order of the standard (PS3.3 C.11.1 and C.11.2): modality LUT or rescale, then VOI LUT or
-window, then MONOCHROME1 inverted. Without a VOI, values are scaled by what the sensor could record,
-never by what this scan happens to hold. Colours become luminance (ITU-R BT.601).
+window, then MONOCHROME1 inverted, all but its padding, which is black. Without a VOI, values are
+scaled by what the sensor could record, never by what this scan happens to hold. Colours become
+luminance (ITU-R BT.601).
 
 pydicom applies rescales, windows and segmented palettes. Other lookup tables are applied here, for
 pydicom 3.0.2 fails on modality LUTs of 9 to 15 bits or with 8-bit entries in OW, cuts values off to
@@ -10,6 +11,8 @@ pydicom 3.0.2 fails on modality LUTs of 9 to 15 bits or with 8-bit entries in OW
 swaps the bytes of big-endian 16-bit palettes.
 """
 
+import math
+import warnings
 from functools import cached_property
 
 import numpy as np
@@ -94,7 +97,36 @@ class Greyscale:
             with np.errstate(over="ignore"):  # far below a sigmoid's centre, where grey is 0
                 values, low, high = apply_windowing(values, window), 0, 255
         grey = _scaled(values, low, high)
-        return 255 - grey if self.dataset.PhotometricInterpretation == "MONOCHROME1" else grey
+        if self.dataset.PhotometricInterpretation != "MONOCHROME1":
+            return grey
+        grey = 255 - grey
+        if self._padding:
+            least, greatest = self._padding
+            grey[(stored >= least) & (stored <= greatest)] = 0
+        return grey
+
+    @cached_property
+    def _padding(self) -> tuple[float, float] | None:
+        """The least and greatest stored value that stand for no image; None without padding.
+
+        MONOCHROME1 shows it white when inverted, where it would count as dense tissue.
+        """
+        for kind in ("", "Float", "DoubleFloat"):
+            value = self.dataset.get(f"{kind}PixelPaddingValue")
+            limit = self.dataset.get(f"{kind}PixelPaddingRangeLimit")
+            ends = [end for end in (value, limit) if isinstance(end, int | float)]
+            if value in ends:
+                stored = [self._as_stored(end) for end in ends]
+                return min(stored), max(stored)
+        return None
+
+    def _as_stored(self, value: float) -> float:
+        """A padding value with the sign of the pixels: some devices write 63536 for -2000."""
+        if not isinstance(value, int):
+            return value
+        span = 2 ** int(self.dataset.BitsAllocated)
+        value %= span
+        return value - span if self.signed and value >= span // 2 else value
 
     def _rescaled(self, stored: np.ndarray) -> tuple[np.ndarray, float, float]:
         """Values after the modality LUT or rescale, and the least and greatest possible ones."""
@@ -127,7 +159,12 @@ class Greyscale:
 
     def _window(self) -> pydicom.Dataset | None:
         """The first window, with output from 0 to 255; None without a window or a usable width."""
-        centre, width = (_first(self._value(f"Window{name}")) for name in ("Center", "Width"))
+        try:
+            centre, width = (_first(self._value(f"Window{name}")) for name in ("Center", "Width"))
+        except (ValueError, TypeError, OverflowError):
+            # Becomes a note of the file: without a window, the sensor's bit depth gives the scale.
+            warnings.warn("its window cannot be read and is left out", stacklevel=2)
+            return None
         function = str(self._value("VOILUTFunction") or "LINEAR").upper()
         if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
             return None
@@ -194,7 +231,11 @@ def _entries(data, entries: int, little_endian: bool) -> np.ndarray:
 
 
 def _first(value) -> float | None:
-    """The first of several windows."""
+    """The first of several windows; ValueError for one that is no finite number."""
     if isinstance(value, MultiValue):
-        return float(value[0]) if value else None
-    return None if value in (None, "") else float(value)
+        value = value[0] if value else None
+    if value in (None, ""):
+        return None
+    if not math.isfinite(number := float(value)):
+        raise ValueError(number)
+    return number

@@ -97,7 +97,7 @@ def address_space() -> int | None:
     """Bytes of address space in use, or None where the system cannot report and limit it."""
     if not sys.platform.startswith("linux"):
         return None  # macOS reserves hundreds of gigabytes at once and enforces no limit
-    return int(STATM.read_text().split()[0]) * resource.getpagesize()
+    return int(STATM.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
 
 
 def is_over_memory(started_with: int | None, memory_mb: int) -> bool:

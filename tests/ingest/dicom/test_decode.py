@@ -523,3 +523,73 @@ def grey_by_pydicom(dataset):
     shown = apply_voi_lut(apply_modality_lut(pixels, dataset), dataset)
     grey = np.clip((shown - low) * 255 / (slope * (2**bits - 1)), 0, 255)
     return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+def test_decimal_commas_are_points_wherever_decimals_stand():
+    def with_commas(dataset):
+        for name, text in (
+            ("WindowCenter", b"2047,5"),
+            ("WindowWidth", b"1000,0"),
+            ("RescaleSlope", b"0,5"),
+            ("RescaleIntercept", b"-10,0"),
+            ("PixelSpacing", b"0,5\\0,25"),
+        ):
+            tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(name))
+            raw = pydicom.dataelem.RawDataElement(tag, "DS", len(text), text, 0, False, True)
+            dataset[tag] = raw
+
+    points = {"WindowCenter": 2047.5, "WindowWidth": 1000, "RescaleSlope": 0.5}
+    plain = decode(
+        dicom_file(RAMP, **points, RescaleIntercept=-10, PixelSpacing=[0.5, 0.25]), None, MANY
+    )
+    picture = decode(edit_dicom(dicom_file(RAMP), with_commas), None, MANY)
+    assert (picture.frames[0] == plain.frames[0]).all()
+    assert (picture.pixel_spacing_x, picture.pixel_spacing_y) == (0.25, 0.5)
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("width", [b"wide", b"1.000,5", b"NaN", b"inf "])
+def test_a_window_that_cannot_be_read_is_left_out_with_a_note(width):
+    file = dicom_file(RAMP, BitsStored=12, WindowCenter=100, WindowWidth=1111)
+    picture = decode(file.replace(b"1111", width[:4].ljust(4)), None, MANY)
+    assert (picture.frames[0] == decoded(dicom_file(RAMP, BitsStored=12))).all()
+    assert picture.notes[-1] == "its window cannot be read and is left out"
+
+
+def test_names_of_colour_spaces_are_read_in_lower_case():
+    colour = np.random.default_rng(0).integers(0, 255, (8, 9, 3)).astype(np.uint8)
+    for pixels, name in ((RAMP, "MONOCHROME1"), (RAMP, "MONOCHROME2"), (colour, "RGB")):
+        upper = dicom_file(pixels, PhotometricInterpretation=name)
+        for written in (name.lower(), name.capitalize()):
+            lower = upper.replace(name.encode(), written.encode())
+            assert lower != upper
+            assert (decoded(lower) == decoded(upper)).all()
+
+
+def test_colour_without_planar_configuration_is_by_pixel():
+    colour = np.random.default_rng(0).integers(0, 255, (8, 9, 3)).astype(np.uint8)
+    file = dicom_file(colour)
+    without = edit_dicom(file, lambda dataset: delattr(dataset, "PlanarConfiguration"))
+    assert (decoded(without) == decoded(file)).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "padding", "elements"),
+    [
+        (np.uint16, 5, {"PixelPaddingValue": 5}),
+        (np.uint16, 7, {"PixelPaddingValue": 9, "PixelPaddingRangeLimit": 3}),
+        (np.int16, -2000, {"PixelPaddingValue": -2000}),
+        (np.int16, -2000, {"WindowCenter": 100, "WindowWidth": 50, "PixelPaddingValue": -2000}),
+    ],
+)
+def test_padding_of_monochrome1_is_black_and_its_scan_is_inverted(dtype, padding, elements):
+    pixels = np.full((6, 8), 100, dtype)
+    pixels[:2] = padding
+    elements = {"PhotometricInterpretation": "MONOCHROME1", **elements}
+    grey = decoded(dicom_file(pixels, **elements))
+    unpadded = {name: value for name, value in elements.items() if "Padding" not in name}
+    assert (grey[2:] == decoded(dicom_file(pixels, **unpadded))[2:]).all()
+    assert (grey[2:] > 0).all()
+    assert (grey[:2] == 0).all()
+    plain = elements | {"PhotometricInterpretation": "MONOCHROME2"}
+    assert (255 - decoded(dicom_file(pixels, **plain))[2:] == grey[2:]).all()
