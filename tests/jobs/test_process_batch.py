@@ -21,6 +21,8 @@ from tests.builders.fakes import use_fakes
 from tests.builders.scans import labelled_batch, panoramic, scan, write_files
 from tests.builders.stores import TRUNK, process_folder, read_table, small_store, stored_bytes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):

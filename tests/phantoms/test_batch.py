@@ -58,6 +58,7 @@ def periapicals():
     return [phantoms.draw_periapical(seed, SMALL) for seed in range(32)]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path):
     for name, seed, workers in (("a", 5, 1), ("b", 5, 2), ("c", 6, 1)):
         phantoms.write_batch(tmp_path / name, 12, seed, height=140, workers=workers)
@@ -249,6 +250,7 @@ def test_dicom_contains_the_drawn_pixels_and_states_that_it_shows_no_patient(for
     assert dataset.SeriesDescription == "PHANTOM - synthetic, not a patient"
 
 
+@pytest.mark.slow
 def test_one_third_of_a_batch_are_panoramics_and_formats_are_mixed(batch):
     _, summary = batch
     assert (summary.scans, summary.patients) == (60, 36)

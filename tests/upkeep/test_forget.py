@@ -285,6 +285,7 @@ class Killed(BaseException):
     """Stands in for `kill -9`: no handler in the code catches it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 9, 20])
 def test_forget_continues_after_a_kill_at_any_write(example, monkeypatch, step):
     store = example.opened()

@@ -92,6 +92,7 @@ class Killed(BaseException):
     """Stands in for `kill -9`: no handler in the code catches it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 7])
 def test_undo_continues_after_a_kill(two, monkeypatch, step):
     store, root = two
