@@ -35,6 +35,8 @@ def log_to_stderr() -> None:
     """Show the log of this process on standard error."""
     logging.basicConfig(format="%(message)s", handlers=[StderrHandler()])
     log.setLevel(logging.INFO)
+    # Without a home directory it warns that its cache is a temporary one.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 @contextmanager

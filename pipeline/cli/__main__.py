@@ -18,6 +18,8 @@ from pipeline.progress import log_to_stderr
 def app() -> None:
     """Entry point: errors raised on purpose are printed without a traceback."""
     use_utf8()
+    # Nothing is drawn on a screen, and a backend that is not installed fails at import.
+    os.environ["MPLBACKEND"] = "agg"
     log_to_stderr()
     try:
         commands()

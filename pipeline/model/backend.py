@@ -38,6 +38,8 @@ def quietly() -> Iterator[None]:
 @contextlib.contextmanager
 def without_settings_file() -> Iterator[None]:
     """Keep Keras from reading and writing `~/.keras/keras.json`, which other programs use too."""
+    for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):  # would cut training short
+        os.environ.pop(name, None)
     before = os.environ.get("KERAS_HOME")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KERAS_HOME"] = folder

@@ -26,7 +26,9 @@ class Table(NamedTuple):
 
 def render_template(name: str, **values) -> str:
     """Return the HTML of a template; equal values give equal text."""
-    return _template(name).render(style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")), **values)
+    return _template(name).render(
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")), **values
+    )
 
 
 @cache  # compiling one takes half as long as all queries of a page

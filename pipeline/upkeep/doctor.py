@@ -6,6 +6,7 @@ Nothing is changed, whatever is found.
 import contextlib
 import importlib.metadata
 import json
+import os
 import sqlite3
 import stat
 import sys
@@ -126,7 +127,7 @@ def decoders() -> Iterator[Finding]:
 def file_names() -> Iterator[Finding]:
     """Check that the file system keeps file names in any script."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "Zähne-зубы-歯.png")
+        path = Path(folder, os.fsdecode("Zähne-зубы-歯.png".encode()))
         path.write_bytes(png(np.zeros((8, 8), np.uint8)))
         kept = [each.name for each in Path(folder).iterdir()] == [path.name]
     if kept:
