@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from pipeline import config
 from pipeline.errors import ConfigError
@@ -94,3 +95,15 @@ def test_arguments_and_options_of_dental_are_expanded(home):
     assert "$NOWHERE/scans: the variable NOWHERE is not set" in asked.stderr
     assert len(asked.stderr.splitlines()) == 1
     assert "~" not in os.listdir(home)
+
+
+def test_every_path_of_the_command_line_is_expanded():
+    import pipeline.cli.__main__  # noqa: F401  # adds every command
+    from pipeline.cli.app import commands
+
+    named = {"store", "folder", "file", "out"}
+    for name, command in typer.main.get_command(commands).commands.items():
+        for each in getattr(command, "commands", {name: command}).values():
+            for parameter in each.params:
+                if parameter.name in named or "path" in parameter.type.name:
+                    assert parameter.callback, f"`{name}` takes {parameter.name} as it is written"

@@ -363,3 +363,16 @@ def test_new_boxes_of_a_scan_belong_to_the_patient_it_was_accepted_for(tmp_path)
     process_folder(store, tmp_path / "two", batch="c")  # cut again
     process_folder(store, tmp_path / "one")
     assert read_table(store.store, "features")["patient_key"].nunique() == 1
+
+
+def test_scans_of_16_bits_that_need_fewer_are_noted_and_listed(tmp_path):
+    store = small_store(tmp_path)
+    dim = {f"s{n}_png": scan().astype(np.uint16) * (16383 // 255) for n in range(2)}
+    full = scan().astype(np.uint16) * 257
+    full[0, 0] = 65535
+    summary = process_folder(store, write_files(tmp_path / "in", **dim, f_png=full))
+    [note] = [note for note in summary.notes if "never exceed" in note]
+    assert note.startswith("2 scans of 16 bits never exceed 14.")
+    with catalog.open_store(store.store) as con:
+        rows = catalog.query(con, "unused_bits", batch=summary.batch)
+    assert rows["bits_used"].tolist() == [14, 14]
