@@ -28,7 +28,7 @@ from pipeline.imaging.frame import Frame
 from pipeline.imaging.quality import measure
 from pipeline.imaging.regions import find_regions
 from pipeline.imaging.thumbnail import thumbnail
-from pipeline.ingest.picture import to_eight_bits
+from pipeline.ingest.decoded_picture import to_eight_bits
 from pipeline.model.architecture import grid
 from pipeline.model.drift import Sample, compare, describe
 from pipeline.phantoms import draw_periapical

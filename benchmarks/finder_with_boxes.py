@@ -35,7 +35,7 @@ from pipeline.imaging.tooth_finder import (
 )
 from pipeline.learn.learn_finder import BATCH, draw
 from pipeline.model import tooth_finder_network
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 from pipeline.phantoms.views import DRAWN, Drawn, view
 
 COUNTS = (16, 24, 32, 48)  # numbers of first places

@@ -29,14 +29,14 @@ from pipeline.learn.cross_validate import run_of, split_into_folds
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fit_head
 from pipeline.learn.training_rows import labelled_rows
-from pipeline.model.head.background import FOUND, to_predictions
-from pipeline.model.head.layers import predict
+from pipeline.model.head.abnormal_probability import FOUND, to_predictions
+from pipeline.model.head.networks import predict
 from pipeline.model.scores.resampling import draws
 from pipeline.report.source_scan import read_source_scan
-from pipeline.store.base import Store
 from pipeline.store.catalog import SQL
 from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice, choose_models
+from pipeline.store.store import Store
 
 METHODS = {
     "finder": find_teeth,

@@ -25,7 +25,7 @@ from pipeline import config
 from pipeline.imaging.crops import Place, cut
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.regions import Annotated, find_regions
-from pipeline.ingest.picture import to_eight_bits
+from pipeline.ingest.decoded_picture import to_eight_bits
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import CORESET, fit, middle
 from pipeline.phantoms import Phantom, draw_panoramic

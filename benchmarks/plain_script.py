@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import config
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 from pipeline.model.network import build
 
 

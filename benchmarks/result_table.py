@@ -55,7 +55,7 @@ def format_spread(spread: Spread, unit: str = "") -> str:
 
 def describe_machine(workers: int) -> str:
     """A description of this machine and the versions of libraries."""
-    from pipeline.model.backend import device, keras
+    from pipeline.model.keras_backend import device, keras
 
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
     return (

@@ -118,7 +118,7 @@ def find_duplicates(root: Path):
     import pandas as pd
 
     from pipeline.stages.duplicates import AcceptedInStore
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     night = pd.read_parquet(f"{store_of(root)}/scans/{NIGHT}", columns=["scan_id", "bytes"])
 
@@ -162,7 +162,7 @@ def read_crop(root: Path):
     import pyarrow.parquet as pq
 
     from pipeline.report.crop_pixels import read_crops
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     store = Store(store_of(root))
     name = store.names("crops")[-1]
@@ -230,7 +230,7 @@ def iterate_embeddings(root: Path):
 
 def list_ledger(root: Path):
     """List all ledger parts, as a run does before and after it receives a part."""
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     return lambda: Store(store_of(root)).names("scans")
 

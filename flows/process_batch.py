@@ -7,7 +7,7 @@ from prefect.states import State
 from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
 from pipeline.jobs.process_batch import run_batch
-from pipeline.report.summary import format_summary
+from pipeline.report.batch_summary import format_summary
 from pipeline.store.open_store import OpenStore
 
 

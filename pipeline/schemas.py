@@ -1,11 +1,11 @@
-"""The Arrow schema of every Parquet table, and what each table is; columns are in `columns.py`."""
+"""Arrow schemas of all Parquet tables and what each table is; columns: `table_columns.py`."""
 
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import columns
-from pipeline.columns import DRIFT_FILE_WORDS, DRIFT_NUMBERS, DRIFT_WORDS, Column
+from pipeline import table_columns
+from pipeline.table_columns import DRIFT_FILE_WORDS, DRIFT_NUMBERS, DRIFT_WORDS, Column
 
 __all__ = [
     "DRIFT_FILE_WORDS",
@@ -33,63 +33,63 @@ TABLES = {
     "scans": TableDescription(
         "scans/BATCH/part-NNNNN.parquet",
         "The ledger: one row per delivered file and attempt.",
-        columns.SCANS,
+        table_columns.SCANS,
     ),
     "labels": TableDescription(
         "labels/part-BATCH-NNNNN.parquet",
         "Every label ever given; rows are only appended.",
-        columns.LABELS,
+        table_columns.LABELS,
     ),
     "background_crops": TableDescription(
         "background_crops/RECIPE/BATCH/part-NNNNN.parquet",
         "Crops without a finding, from scans that came with boxes, for training.",
-        columns.crop_columns(DEFAULT_SIDE),
+        table_columns.crop_columns(DEFAULT_SIDE),
     ),
     "crops": TableDescription(
         "crops/RECIPE/BATCH/part-NNNNN.parquet",
         "One row per crop with its pixels; a cache that may be deleted.",
-        columns.crop_columns(DEFAULT_SIDE),
+        table_columns.crop_columns(DEFAULT_SIDE),
     ),
     "background_features": TableDescription(
         "background_features/TRUNK/BATCH/part-NNNNN.parquet",
         "The embeddings of the background crops.",
-        columns.feature_columns(DEFAULT_WIDTH),
+        table_columns.feature_columns(DEFAULT_WIDTH),
     ),
     "features": TableDescription(
         "features/TRUNK/BATCH/part-NNNNN.parquet",
         "One row per crop with its embedding.",
-        columns.feature_columns(DEFAULT_WIDTH),
+        table_columns.feature_columns(DEFAULT_WIDTH),
     ),
     "predictions": TableDescription(
         "predictions/HEAD/BATCH/part-NNNNN.parquet",
         "One row per crop with the probabilities of one head.",
-        columns.PREDICTIONS,
+        table_columns.PREDICTIONS,
     ),
     "novelty": TableDescription(
         "novelty/NOVELTY/BATCH/part-NNNNN.parquet",
         "One row per crop with its distance from normal by one novelty model.",
-        columns.NOVELTY,
+        table_columns.NOVELTY,
     ),
     "out_of_fold": TableDescription(
         "out_of_fold/HEAD/part-NNNNN.parquet",
         "Labelled crops judged by models that were trained without them, to find label errors.",
-        columns.OUT_OF_FOLD,
+        table_columns.OUT_OF_FOLD,
     ),
     "audits": TableDescription(
         "audits/BATCH/part-NNNNN.parquet",
         "Crops drawn by a hash for a person to label, whatever their score.",
-        columns.AUDITS,
+        table_columns.AUDITS,
     ),
     "drift": TableDescription(
         "drift/REFERENCE/BATCH/part-NNNNN.parquet",
         "How a batch compares with the reference: one row per modality and fact.",
-        columns.DRIFT,
+        table_columns.DRIFT,
     ),
     "reference": TableDescription(
         "models/drift/REFERENCE/MODALITY/sample.parquet",
         "The scans that batches are compared with, one row per scan or, for `files`, per file; "
         "columns that are not compared are null.",
-        columns.REFERENCE,
+        table_columns.REFERENCE,
     ),
 }
 
@@ -99,15 +99,15 @@ def schema_of(described: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([(column.name, column.type) for column in described])
 
 
-SCANS = schema_of(columns.SCANS)
-CROP_FACTS = [(column.name, column.type) for column in columns.CROPS]
-PREDICTIONS = schema_of(columns.PREDICTIONS)
-NOVELTY = schema_of(columns.NOVELTY)
-OUT_OF_FOLD = schema_of(columns.OUT_OF_FOLD)
-REFERENCE = schema_of(columns.REFERENCE)
-DRIFT = schema_of(columns.DRIFT)
-AUDITS = schema_of(columns.AUDITS)
-LABELS = schema_of(columns.LABELS)
+SCANS = schema_of(table_columns.SCANS)
+CROP_FACTS = [(column.name, column.type) for column in table_columns.CROPS]
+PREDICTIONS = schema_of(table_columns.PREDICTIONS)
+NOVELTY = schema_of(table_columns.NOVELTY)
+OUT_OF_FOLD = schema_of(table_columns.OUT_OF_FOLD)
+REFERENCE = schema_of(table_columns.REFERENCE)
+DRIFT = schema_of(table_columns.DRIFT)
+AUDITS = schema_of(table_columns.AUDITS)
+LABELS = schema_of(table_columns.LABELS)
 
 # Columns that parts of earlier versions lack; they are read as null.
 LATER = pa.schema(
@@ -122,12 +122,12 @@ LATER = pa.schema(
 
 def crops(side: int) -> pa.Schema:
     """Crops of `side` × `side` grey pixels, row by row, brighter meaning denser."""
-    return schema_of(columns.crop_columns(side))
+    return schema_of(table_columns.crop_columns(side))
 
 
 def features(width: int) -> pa.Schema:
     """Crops without pixels, with the trunk and an embedding of `width` float16 values."""
-    return schema_of(columns.feature_columns(width))
+    return schema_of(table_columns.feature_columns(width))
 
 
 def require(found: pa.Schema, expected: pa.Schema) -> list[str]:

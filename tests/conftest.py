@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from tests.builders.s3_server import S3Server
 
 

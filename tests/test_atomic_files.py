@@ -9,7 +9,7 @@ import pytest
 from pipeline.atomic_files import AtomicFiles
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.process_id import ProcessId
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 DAY = 24 * 3600
 

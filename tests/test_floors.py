@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From below: a module may import from floors under its own and from its own room.
 FLOORS = [
-    {"columns", "paths", "process_id"},
+    {"table_columns", "paths", "process_id"},
     {"atomic_files", "errors", "labels", "progress", "schemas"},
     {"removed_settings"},
     {"config", "s3"},

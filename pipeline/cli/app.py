@@ -71,7 +71,7 @@ def load_settings(store: str | None) -> "Settings":
 
 def settings_of(store: str | None) -> "Settings":
     """Settings of a store that exists, written by a version that this one can read."""
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
     from pipeline.store.store_json import read_store_json
 
     settings = load_settings(store)

@@ -31,7 +31,7 @@ def evaluate(
     """Measure a head on the test side: whole, by class and by slice, with a proof of the sides."""
     from pipeline.learn.evaluate import SPECIFICITIES, evaluate_head
     from pipeline.report.evaluation_report import as_rows, write_page
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     settings = settings_of(store)
     opened = Store(settings.store)

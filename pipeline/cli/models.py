@@ -21,7 +21,7 @@ def models(
     """List trunks and heads with what is on their cards, or compare two of them side by side."""
     from pipeline.errors import ConfigError
     from pipeline.report.model_tables import compare_models, list_models
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     opened = Store(settings_of(store).store)
     if not pair:

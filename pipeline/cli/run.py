@@ -35,7 +35,7 @@ def run(
     from flows.run_flow import exit_on_signal, open_with_server
 
     opened = open_with_server(settings)
-    from pipeline.report.summary import format_progress
+    from pipeline.report.batch_summary import format_progress
 
     batch = deliver(folder_at(folder), name, opened)
     from flows.process_batch import process_batch

@@ -26,7 +26,7 @@ def status(
     """
     from pipeline.report import night_record
     from pipeline.report.print_lines import print_lines
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     longest = duration(max_age)
     settings = settings_of(store)

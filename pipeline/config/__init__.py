@@ -1,9 +1,10 @@
 """Settings: defaults, the file `dental.toml` and DENTAL_… variables.
 
-`groups.py` has the tables of settings, `settings.py` the rest, `loading.py` reads them.
+`setting_groups.py` has the tables of settings, `settings.py` the rest, `loading.py` reads them.
 """
 
-from pipeline.config.groups import (
+from pipeline.config.loading import load, nearest
+from pipeline.config.setting_groups import (
     GROUPS,
     NOTES,
     Dask,
@@ -18,7 +19,6 @@ from pipeline.config.groups import (
     Recipe,
     Trunk,
 )
-from pipeline.config.loading import load, nearest
 from pipeline.config.settings import Settings, settings_file
 
 __all__ = [

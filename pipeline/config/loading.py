@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.groups import GROUPS
+from pipeline.config.setting_groups import GROUPS
 from pipeline.config.settings import PREFIX, Settings, settings_file
 from pipeline.errors import ConfigError
 from pipeline.removed_settings import REMOVED, variable_of

@@ -1,6 +1,6 @@
 """All settings: defaults here, changes in `dental.toml` or in DENTAL_… variables.
 
-A string below a field describes it, as in `groups.py`.
+A string below a field describes it, as in `setting_groups.py`.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
-from pipeline.config.groups import (
+from pipeline.config.setting_groups import (
     EXPANDED,
     Dask,
     Drift,

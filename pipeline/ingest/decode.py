@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from pipeline.errors import ScanRejected
+from pipeline.ingest.decoded_picture import Picture, to_eight_bits
 from pipeline.ingest.dicom.decode import decode as decode_dicom
 from pipeline.ingest.dicom.file import is_dicom
 from pipeline.ingest.foreign_formats import FORMAT, foreign_format, unread_compression
-from pipeline.ingest.picture import Picture, to_eight_bits
 from pipeline.ingest.sensor_bits import recorded_bits, sensor_bits
 from pipeline.ingest.webp import is_webp, read_webp_header
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.ingest.picture import Picture
+from pipeline.ingest.decoded_picture import Picture
 
 ICON_SIDE = 64  # pixels; no scan is that small, but a test or a sample set of grey ones may be
 COLOURED, COLOURED_SHARE = 1 / 16, 0.01  # difference of channels of full scale; share of pixels

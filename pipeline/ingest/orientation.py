@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.ingest.picture import Picture
+from pipeline.ingest.decoded_picture import Picture
 
 OPPOSITE = dict(zip("LRAPHF", "RLPAFH", strict=True))
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from pipeline.stages.receive import Commits
-from pipeline.store.base import Store
 from pipeline.store.locks import FOLDER, acquire_lock, commit_lock, is_locked
 from pipeline.store.run_store import RunStore
+from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
 
 LOOK_SECONDS = 0.2

@@ -24,6 +24,7 @@ from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.feedback import take_feedback
 from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch_report import write_report
+from pipeline.report.batch_summary import Summary
 from pipeline.report.night_record import (
     BROKEN,
     BUSY,
@@ -34,15 +35,14 @@ from pipeline.report.night_record import (
     of_summary,
     write_night,
 )
-from pipeline.report.summary import Summary
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver, refuse_folder
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.locks import night_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
+from pipeline.store.store import Store
 
 
 def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:

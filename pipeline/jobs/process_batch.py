@@ -17,9 +17,9 @@ from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_report import write_report
+from pipeline.report.batch_summary import Summary, write_record
 from pipeline.report.delivery_lines import format_delivery
 from pipeline.report.format_numbers import plural
-from pipeline.report.summary import Summary, write_record
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of

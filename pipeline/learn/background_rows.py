@@ -11,10 +11,10 @@ import pandas as pd
 
 from pipeline.model.fingerprints import rows_digest
 from pipeline.model.head.rows import Background, Embeddings
-from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 
 SEED = 0  # of which rows are left out where there are more background rows than labelled ones
 COLUMNS = ["crop_id", "batch", "patient_key"]

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pipeline.learn.training_rows import TrainingRows, crops_of
-from pipeline.model.head.background import Predictions
+from pipeline.model.head.abnormal_probability import Predictions
 from pipeline.model.scores import baseline_features, baselines, metrics
 from pipeline.progress import progress
-from pipeline.store.base import Store
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

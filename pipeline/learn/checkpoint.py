@@ -1,6 +1,6 @@
 """Stored checkpoints: the last epoch of a training run, from which a killed run resumes."""
 
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 
 class StoredCheckpoint:

@@ -11,10 +11,10 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.model.scores import splits
-from pipeline.store.base import Store
 from pipeline.store.features import labels_in_force
 from pipeline.store.parts import open_part, read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 MIN_CROPS = 64  # on the training side, with or without labels

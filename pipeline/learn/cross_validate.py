@@ -25,8 +25,8 @@ from pipeline.learn.train_head import fingerprint_of, fit_head, predict_rows
 from pipeline.learn.training_rows import TrainingRows, labelled_rows
 from pipeline.model.scores import metrics, splits
 from pipeline.progress import progress
-from pipeline.store.base import Store
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 
 VALIDATION_FOLDS = 5  # of the patients that are not tested, one part in five is for validation
 Report = Callable[[str], None]

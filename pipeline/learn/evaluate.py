@@ -18,9 +18,9 @@ from pipeline.model.scores.metrics import Estimate, operating_point
 from pipeline.model.scores.overlap import Overlap, find_overlap
 from pipeline.stages.predict import Head
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.model_ids import require_head
 from pipeline.store.registry import champion
+from pipeline.store.store import Store
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
 SLICES = {

@@ -23,9 +23,9 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.labels.tables import open_table, rows_of
 from pipeline.labels import EXPECTED, clean_label
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.parts import PackedPart
+from pipeline.store.store import Store
 
 COLUMNS = ("crop_id", "label", "reviewer")
 REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored

@@ -8,9 +8,9 @@ from pipeline.errors import NotEnoughData
 from pipeline.model.architecture import grid
 from pipeline.model.scores.label_errors import compare_with_labels, mean_probabilities
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 
 
 def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str | None:

@@ -31,10 +31,10 @@ from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.score_novelty import ROWS, NoveltyModel, maps_of, novelty_home, score_missing
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import iter_part, read_part, row_count
 from pipeline.store.registry import ModelChoice, read_card
+from pipeline.store.store import Store
 
 FORM = 1  # raise when the same rows and settings would give other scores
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")

@@ -22,17 +22,16 @@ from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.learn.train import learn_and_predict
 from pipeline.learn.train_head import TrainedHeadResult
 from pipeline.model.architecture import describe, format_architecture, total
-from pipeline.model.backend import keras
 from pipeline.model.fingerprints import learned_fingerprint
-from pipeline.model.head.background import NAME
-from pipeline.model.head.start import InitialWeights
+from pipeline.model.head.abnormal_probability import NAME
+from pipeline.model.head.initial_weights import InitialWeights
+from pipeline.model.keras_backend import keras
 from pipeline.model.network import Embedder, build
-from pipeline.model.trunk.golden import golden_crop
+from pipeline.model.trunk.golden_vector import golden_crop
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
 from pipeline.progress import Advance, progress
 from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
-from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import row_count
 from pipeline.store.registry import (
@@ -45,6 +44,7 @@ from pipeline.store.registry import (
     write_model,
     write_patients,
 )
+from pipeline.store.store import Store
 
 
 @dataclass

@@ -17,8 +17,8 @@ from pipeline.model.scores.metrics import Estimate
 from pipeline.progress import progress
 from pipeline.stages.predict import Head, predict_part
 from pipeline.store import tables
-from pipeline.store.base import Store
 from pipeline.store.registry import champion, stored_choice
+from pipeline.store.store import Store
 
 FEW_PATIENTS = 30  # on the test side; with fewer, only a far worse head is found to be worse
 

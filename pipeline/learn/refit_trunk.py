@@ -12,14 +12,14 @@ from pipeline.learn.checkpoint import StoredCheckpoint
 from pipeline.learn.crop_source import on_sides
 from pipeline.learn.learn_trunk import count_epochs, network_of, start_from
 from pipeline.learn.training_rows import TrainingRows, crops_of
+from pipeline.model.head.initial_weights import InitialWeights
 from pipeline.model.head.rows import InMemoryEmbeddings
-from pipeline.model.head.start import InitialWeights
 from pipeline.model.network import Embedder
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
 from pipeline.progress import progress
-from pipeline.store.base import Store
 from pipeline.store.card_settings import settings_from_card
 from pipeline.store.registry import ModelChoice, trunk_card, trunk_home
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.model.head.background import Predictions
+from pipeline.model.head.abnormal_probability import Predictions
 from pipeline.model.scores import splits
 from pipeline.progress import progress
 from pipeline.stages.predict import Head
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice, stored_choice
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,14 @@ from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
-from pipeline.model.head.background import Predictions, to_predictions
-from pipeline.model.head.layers import predict
+from pipeline.model.head.abnormal_probability import Predictions, to_predictions
+from pipeline.model.head.initial_weights import InitialWeights, from_bytes
+from pipeline.model.head.networks import predict
 from pipeline.model.head.rows import HeadData, over_rows
-from pipeline.model.head.start import InitialWeights, from_bytes
 from pipeline.model.head.train import TrainedHead, train
 from pipeline.model.scores import splits
 from pipeline.progress import progress
 from pipeline.stages.predict import Head
-from pipeline.store.base import Store
 from pipeline.store.registry import (
     ModelChoice,
     head_home,
@@ -34,6 +33,7 @@ from pipeline.store.registry import (
     write_model,
     write_patients,
 )
+from pipeline.store.store import Store
 
 Report = Callable[[str], None]
 

@@ -15,11 +15,11 @@ from pipeline.learn.background_rows import BackgroundRows, background_rows
 from pipeline.model.head.rows import Embeddings, over_rows
 from pipeline.model.scores import splits
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS, add_label, labels_in_force
 from pipeline.store.parts import pixel_values, read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 

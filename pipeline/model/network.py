@@ -16,7 +16,7 @@ import numpy as np
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 from pipeline.model.trunk_weights import initial_weights, weights_file
 
 # Fixed, so that there is one trace and a row's result cannot depend on its neighbours.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 
 FILTERS = 16  # with 24 it takes twice the time in every scan and finds no more teeth
 # A tooth's middle is known to about these shares of its width and height.

@@ -11,12 +11,12 @@ import pandas as pd
 from pipeline.imaging.crop_mosaic import mosaic
 from pipeline.imaging.crops import Place, png
 from pipeline.report.batch_html import GalleryCrop, Page, SearchedScan, render
+from pipeline.report.batch_summary import Summary, last_summary
 from pipeline.report.crop_pixels import StoredCrop, read_crops
 from pipeline.report.model_facts import evaluations_of
-from pipeline.report.summary import Summary, last_summary
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.registry import head_home, read_card, trunk_home
+from pipeline.store.store import Store
 
 GALLERY_CROPS = 24
 EXAMPLE_CROPS = 8  # shown instead when nothing is ranked

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.store.base import Store
 from pipeline.store.parts import find_rows
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 COLUMNS = pa.schema([("crop_id", pa.string()), ("scan_w", pa.int32()), ("scan_h", pa.int32())])

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator, Mapping
 
 from pipeline.config import Settings
+from pipeline.report.batch_summary import format_other_files, unmatched_message
 from pipeline.report.format_numbers import plural
 from pipeline.report.patient_lines import SOURCES, patient_notes
-from pipeline.report.summary import format_other_files, unmatched_message
 from pipeline.stages.check_folder import FolderCheck
 from pipeline.stages.plan import PlannedBatch
 

@@ -10,7 +10,7 @@ from pipeline.model.scores.metrics import Estimate
 from pipeline.report import svg_charts
 from pipeline.report.format_numbers import MEASURES, format_interval, format_score
 from pipeline.report.html_page import Table, render_template
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 AT = "_at_"
 

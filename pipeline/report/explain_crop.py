@@ -10,14 +10,14 @@ from pipeline.errors import ConfigError
 from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
-from pipeline.model.head.background import to_predictions
+from pipeline.model.head.abnormal_probability import to_predictions
 from pipeline.report.crop_pixels import read_crops
 from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.parts import embedding_values, find_rows
 from pipeline.store.registry import champion, head_home, read_card, stored_choice
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

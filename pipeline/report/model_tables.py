@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from pipeline.errors import ConfigError
 from pipeline.report.format_numbers import CARD_MEASURES, MISSING, format_estimate
-from pipeline.store.base import Store
 from pipeline.store.model_ids import head_ids, trunk_ids
 from pipeline.store.registry import champion, head_home, read_card, trunk_home
 from pipeline.store.short_ids import model_id_of
+from pipeline.store.store import Store
 
 
 def list_models(store: Store) -> list[dict]:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pipeline.config import Settings
+from pipeline.report.batch_summary import FAILED, INCOMPLETE, OK, Summary, unmatched_message
 from pipeline.report.patient_lines import waiting_lines
-from pipeline.report.summary import FAILED, INCOMPLETE, OK, Summary, unmatched_message
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 PAGE = "reports/nightly.txt"
 CLOCK_ERROR = timedelta(hours=1)  # a record that is further in the future does not count

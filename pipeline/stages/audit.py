@@ -10,8 +10,8 @@ import hashlib
 
 import pyarrow as pa
 
-from pipeline.store.base import Store
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import AUDITS
 
 COLUMNS = ["batch", "crop_id", "scan_id", "patient_key"]

@@ -24,10 +24,10 @@ from pipeline.stages.drift_reference import (
 )
 from pipeline.stages.ledger_rows import ACCEPTED
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"

@@ -33,11 +33,11 @@ from pipeline.model.fingerprints import fingerprint
 from pipeline.stages.ledger_rows import ACCEPTED
 from pipeline.stages.score_novelty import maps_of
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import ModelChoice, read_card
+from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.store.base import Store
 from pipeline.store.parts import open_part
+from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
 
 COLUMNS = ["batch", "scan_id", "patient_key", "status", "regions"]

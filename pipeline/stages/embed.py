@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.progress import Advance
-from pipeline.store.base import Store
 from pipeline.store.parts import pixel_values
 from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 # Crops in a slice: 16 MB of pixels, 4 MB of embeddings. Three slices are in memory: one being

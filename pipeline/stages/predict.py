@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import schemas
-from pipeline.model.head.background import Predictions, to_predictions
+from pipeline.model.head.abnormal_probability import Predictions, to_predictions
 from pipeline.store import tables
-from pipeline.store.base import Store
 from pipeline.store.parts import embedding_values
 from pipeline.store.registry import ModelChoice, head_home, read_card, read_model
+from pipeline.store.store import Store
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ class Head:
 
         Probabilities are in the order of the card's classes.
         """
-        from pipeline.model.head.layers import predict
+        from pipeline.model.head.networks import predict
 
         classes = self.card["classes"]
         normal = classes.index(self.card["normal_class"])

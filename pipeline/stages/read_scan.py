@@ -34,12 +34,12 @@ from pipeline.imaging.regions import (
 from pipeline.imaging.thumbnail import thumbnail, whole_thumbnail
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder, State
 from pipeline.ingest.decode import decode
+from pipeline.ingest.decoded_picture import Picture
 from pipeline.ingest.foreign_formats import named_archive
 from pipeline.ingest.icons import is_icon
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.list_files import MASK, suffix
 from pipeline.ingest.orientation import turn_upright
-from pipeline.ingest.picture import Picture
 from pipeline.ingest.walk_folder import MAX_DEPTH, Entry, open_below
 
 

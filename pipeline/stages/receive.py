@@ -22,11 +22,11 @@ from pipeline.progress import Advance
 from pipeline.stages.duplicates import AcceptedInStore, AcceptedScans
 from pipeline.stages.ledger_rows import REJECTED, RowMaker
 from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
-from pipeline.store.base import Store
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import PackedPart
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 from pipeline.store.tables import LABELS, SCANS
 
 Commits = Callable[[], AbstractContextManager[None]]

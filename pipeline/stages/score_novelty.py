@@ -16,10 +16,10 @@ from pipeline.model.novelty import Novelty
 from pipeline.progress import Advance, progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog, tables
-from pipeline.store.base import Store
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import embedding_values, row_count
 from pipeline.store.registry import ModelChoice
+from pipeline.store.store import Store
 
 ROWS = 256  # embeddings in memory at a time
 

@@ -25,7 +25,7 @@ from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import tables
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
 
 SQL = Path(__file__).parents[2] / "sql"

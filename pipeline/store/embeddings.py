@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import ArtifactError
 from pipeline.model.head.rows import Embeddings, InMemoryEmbeddings
 from pipeline.store import parts
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 # Embeddings of at most so many bytes are read once and kept, 65 536 rows of the default trunk; more

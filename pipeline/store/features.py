@@ -21,8 +21,8 @@ from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts, tables
-from pipeline.store.base import Store
 from pipeline.store.float16 import to_float32
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from filelock import Timeout
 
 from pipeline.errors import BatchBusy, NightBusy, PipelineError, StoreError
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 FOLDER = ".locks"
 COMMIT = "commit"

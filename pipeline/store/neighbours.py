@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
-from pipeline.store.base import Store
 from pipeline.store.features import add_label, features_of, labels_in_force
 from pipeline.store.float16 import ROWS, to_float32
+from pipeline.store.store import Store
 
 MEMORY = 2 * 2**30  # bytes: 130,000 embeddings of the default trunk
 FACTS = ["crop_id", "batch", "patient_key", "region_kind", "tooth"]

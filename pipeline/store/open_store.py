@@ -8,7 +8,7 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from pipeline.store.store_json import STORE_JSON, read_store_json, readable
 from pipeline.store.tables import SCANS
 

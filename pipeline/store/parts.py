@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import ArtifactError
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 # Columns with nearly all of a part's bytes, and the zstd level for their tables: crops
 # of 116 real panoramics take 0.28, 0.35 and 0.57 ms and 27, 24 and 22 KB each at levels 1, 2 and 3.

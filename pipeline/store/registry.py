@@ -21,13 +21,13 @@ from pipeline.config import Recipe, Settings, Trunk
 from pipeline.errors import ArtifactError
 from pipeline.imaging import regions
 from pipeline.model.architecture import describe, format_architecture, total, width
-from pipeline.model.trunk.golden import golden_crop, golden_matches
+from pipeline.model.trunk.golden_vector import golden_crop, golden_matches
 from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
 from pipeline.store import tables
-from pipeline.store.base import Store
 from pipeline.store.card_settings import settings_from_card
 from pipeline.store.catalog import promotions
 from pipeline.store.locks import acquire_lock
+from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def read_model(store: Store, home: str) -> "keras.Model":
 
 def made_with() -> dict:
     """Time, device and library versions for the card of a model made now."""
-    from pipeline.model.backend import device, keras
+    from pipeline.model.keras_backend import device, keras
 
     return {
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

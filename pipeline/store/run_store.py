@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.errors import StoreError
-from pipeline.store.base import Store
 from pipeline.store.locks import COMMIT_LOCK, commit_lock, is_running
+from pipeline.store.store import Store
 from pipeline.store.tables import parse
 
 

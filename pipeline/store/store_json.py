@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from pipeline import schemas
 from pipeline.errors import StoreError
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 STORE_JSON = "store.json"
 

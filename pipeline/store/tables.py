@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.store import parts
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 
 # Kinds of tables, each after those that it is made from. Removal goes in the opposite order.
 # `reference` belongs to the models and has no parts.

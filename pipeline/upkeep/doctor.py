@@ -24,10 +24,10 @@ from pipeline.imaging.crops import png
 from pipeline.ingest.check_decoders import check_decoders, missing_syntaxes
 from pipeline.stages.plan import BYTES_PER_SCAN
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.locks import SERVER, is_locked
 from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.registry import choose_models, embedder, trunk_home
+from pipeline.store.store import Store
 from pipeline.upkeep import forget
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -233,7 +233,7 @@ def _times(rule: dict) -> str:
 
 def device() -> Iterator[Finding]:
     """Name the device that models run on."""
-    from pipeline.model.backend import device
+    from pipeline.model.keras_backend import device
 
     yield Finding("device", OK, device())
 

@@ -11,9 +11,9 @@ from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists
 from pipeline.ingest.list_files import MASK
 from pipeline.stages.ledger_rows import REJECTED
 from pipeline.stages.plan import plan_batch
-from pipeline.store.base import Store
 from pipeline.store.locks import batch_lock
 from pipeline.store.open_store import OpenStore
+from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
 
 COLUMNS = ["part", "row", "status", "reason"]

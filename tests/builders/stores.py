@@ -8,8 +8,8 @@ from pipeline import config
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.open_store import open_for_writing
+from pipeline.store.store import Store
 
 # A trunk and a head that compute in milliseconds; everything else is as in real runs.
 RECIPE = config.Recipe(side=32)

@@ -21,7 +21,7 @@ from pipeline.ingest import delivery_lists, list_files
 from pipeline.jobs import process_batch as process_module
 from pipeline.jobs import resources
 from pipeline.stages.plan import deliver
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from tests.builders.fakes import FakeTrunk, FrozenClock, InProcessPool
 from tests.builders.scans import panoramic, scan, write_files
 from tests.builders.stores import small_store, stored_bytes

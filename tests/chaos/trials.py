@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.store import catalog
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from tests.builders.stores import unfinished_files
 from tests.chaos import forked_runs
 from tests.chaos.forked_runs import DONE, FAILED, REFUSED

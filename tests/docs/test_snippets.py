@@ -4,8 +4,8 @@ import duckdb
 import pytest
 
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.registry import champion
+from pipeline.store.store import Store
 from tests.docs.markdown import blocks, query_lines
 
 

@@ -150,7 +150,7 @@ def test_keras_reads_and_writes_no_settings_of_the_user(tmp_path):
     settings = '{"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}'
     (keras / "keras.json").write_text(settings, encoding="utf-8")
     program = (
-        "from pipeline.model.backend import keras; c = keras.config; "
+        "from pipeline.model.keras_backend import keras; c = keras.config; "
         "print(c.backend(), c.floatx(), c.image_data_format(), c.dtype_policy().name)"
     )
     asked = subprocess.run(

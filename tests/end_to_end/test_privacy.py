@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.jobs import resources
 from pipeline.jobs.process_batch import run_batch
-from pipeline.report.summary import format_summary
+from pipeline.report.batch_summary import format_summary
 from pipeline.stages.plan import deliver
 from pipeline.upkeep import find_traces, forget, undo
 from pipeline.upkeep.retry import retry

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.ingest.decoded_picture import Picture
 from pipeline.ingest.orientation import turn_upright, turns_and_mirroring
-from pipeline.ingest.picture import Picture
 
 UPRIGHT = np.arange(6, dtype=np.uint8).reshape(2, 3)  # the patient's left to the right, feet down
 STORED = {

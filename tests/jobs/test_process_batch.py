@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.ingest import list_files
-from pipeline.report.summary import (
+from pipeline.report.batch_summary import (
     format_progress,
     format_summary,
 )

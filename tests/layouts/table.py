@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from pipeline import config
+from pipeline.report.batch_summary import format_summary
 from pipeline.report.delivery_lines import delivery_parts
-from pipeline.report.summary import format_summary
 from pipeline.stages.check_folder import FolderCheck, check_folder
 from pipeline.store import catalog
 from tests.builders.stores import process_folder, small_store

@@ -15,7 +15,7 @@ from pipeline.jobs import resources
 from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.background_rows import background_rows
 from pipeline.learn.crop_source import on_sides
-from pipeline.model.head import background, layers, train
+from pipeline.model.head import abnormal_probability, networks, train
 from pipeline.model.head.rows import (
     Background,
     ConcatenatedEmbeddings,
@@ -144,7 +144,7 @@ def test_without_labels_no_background_is_learned(filled):
 
 def test_background_counts_at_a_found_place_but_not_around_a_delivered_box():
     outputs = np.array([[0.1, 0.3, 0.6], [0.1, 0.3, 0.6]], np.float32)
-    found = background.to_predictions(outputs, 2, 0, ["box", "tooth"])
+    found = abnormal_probability.to_predictions(outputs, 2, 0, ["box", "tooth"])
     np.testing.assert_allclose(found.probabilities, [[0.25, 0.75]] * 2, rtol=1e-6)
     np.testing.assert_allclose(found.p_abnormal, [0.75, 0.3], rtol=1e-6)
     assert found.p_abnormal.dtype == np.float32
@@ -152,7 +152,7 @@ def test_background_counts_at_a_found_place_but_not_around_a_delivered_box():
 
 def test_outputs_of_a_head_without_background_are_its_probabilities():
     outputs = np.array([[0.25, 0.75]], np.float32)
-    found = background.to_predictions(outputs, 2, 0, ["tooth"])
+    found = abnormal_probability.to_predictions(outputs, 2, 0, ["tooth"])
     assert (found.probabilities == outputs).all()
     assert found.p_abnormal.tolist() == [0.75]
 
@@ -169,8 +169,10 @@ def test_a_head_separates_background_from_classes_and_is_validated_without_it():
     data = HeadData(InMemoryEmbeddings(rows), classes, names, learn, ~learn, background=places)
     trained = train.train(data, settings)
     assert (trained.class_names, trained.background) == (names, 30)
-    known, share = background.split_background(layers.predict(trained.model, rows), 2)
-    _, of_nothing = background.split_background(layers.predict(trained.model, nothing), 2)
+    known, share = abnormal_probability.split_background(networks.predict(trained.model, rows), 2)
+    _, of_nothing = abnormal_probability.split_background(
+        networks.predict(trained.model, nothing), 2
+    )
     assert (known.argmax(axis=1) == classes).mean() > 0.95
     assert share[~learn].max() < 0.5 < of_nothing.min()
     assert trained.epochs[-1]["validation_accuracy"] > 0.95

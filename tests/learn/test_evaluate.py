@@ -9,11 +9,11 @@ from sklearn import metrics as reference
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.learn.evaluate import evaluate_head
 from pipeline.learn.scored_rows import scored_rows
-from pipeline.model.head.background import to_predictions
+from pipeline.model.head.abnormal_probability import to_predictions
 from pipeline.model.scores import overlap, splits
 from pipeline.report import evaluation_report
 from pipeline.stages.predict import Head
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 from tests.builders.synthetic_store import CLASSES, SyntheticStore
 from tests.builders.tables import write_labels
 

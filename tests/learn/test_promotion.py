@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.learn.promotion import promote
-from pipeline.model.head.background import to_predictions
+from pipeline.model.head.abnormal_probability import to_predictions
 from pipeline.model.scores import splits
 from pipeline.report import model_tables
 from pipeline.stages.predict import Head

@@ -8,7 +8,7 @@ from pipeline.learn.baselines import evaluate_rows
 from pipeline.learn.scored_rows import scored_rows
 from pipeline.learn.train_head import predict_rows
 from pipeline.learn.training_rows import labelled_rows
-from pipeline.model.head import layers
+from pipeline.model.head import networks
 from pipeline.model.head.train import TrainedHead
 from pipeline.model.network import compile_for_inference
 from pipeline.stages.predict import Head, predict_part
@@ -28,7 +28,7 @@ class FoundTeeth(SyntheticStore):
 def made(store):
     """A store with a head that learned a background, without predictions."""
     made = FoundTeeth(store).add_trunk().promote("h0")
-    model = layers.dense_network(WIDTH, config.Head(units=(8,)), len(CLASSES) + 1)
+    model = networks.dense_network(WIDTH, config.Head(units=(8,)), len(CLASSES) + 1)
     random = np.random.default_rng(0)
     model.set_weights([random.normal(0, 0.02, each.shape) for each in model.get_weights()])
     made.model = compile_for_inference(model)

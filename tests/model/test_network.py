@@ -8,8 +8,8 @@ import pytest
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture, network
-from pipeline.model.backend import device, quietly
-from pipeline.model.trunk import golden
+from pipeline.model.keras_backend import device, quietly
+from pipeline.model.trunk import golden_vector
 from pipeline.model.trunk_weights import initial_weights, trunk_fingerprint
 
 SIDE = 32
@@ -205,15 +205,15 @@ def test_values_that_float16_cannot_hold_are_refused(bad):
 
 
 def test_the_golden_crop_never_changes():
-    picture = golden.golden_crop(256)
+    picture = golden_vector.golden_crop(256)
     assert picture.dtype == np.uint8
     assert picture.shape == (256, 256)
     assert int(picture.sum()) == 5_151_998
-    assert golden.golden_crop(8).std() > 10
+    assert golden_vector.golden_crop(8).std() > 10
 
 
 def test_the_golden_check_accepts_rounding_and_refuses_other_weights(model, embedder):
-    picture = golden.golden_crop(SIDE)[np.newaxis]
+    picture = golden_vector.golden_crop(SIDE)[np.newaxis]
     stored = embedder.embed(picture)[0]
     weights = model.get_weights()
     random = np.random.default_rng(0)
@@ -223,12 +223,12 @@ def test_the_golden_check_accepts_rounding_and_refuses_other_weights(model, embe
         moved.set_weights([array + size * random.standard_normal(array.shape) for array in weights])
         return network.Embedder(moved).embed(picture)[0]
 
-    assert golden.golden_matches(stored, now(0))
-    assert golden.golden_matches(stored, now(1e-6))
-    assert not golden.golden_matches(stored, now(0.05))
-    assert not golden.golden_matches(stored, stored * np.float16(1.05))
-    assert not golden.golden_matches(stored, stored[:-1])
-    assert not golden.golden_matches(stored, np.full_like(stored, np.nan))
+    assert golden_vector.golden_matches(stored, now(0))
+    assert golden_vector.golden_matches(stored, now(1e-6))
+    assert not golden_vector.golden_matches(stored, now(0.05))
+    assert not golden_vector.golden_matches(stored, stored * np.float16(1.05))
+    assert not golden_vector.golden_matches(stored, stored[:-1])
+    assert not golden_vector.golden_matches(stored, np.full_like(stored, np.nan))
 
 
 def test_the_device_is_cpu_gpu_or_tpu():

@@ -13,10 +13,10 @@ from pipeline import phantoms
 from pipeline.errors import ConfigError
 from pipeline.imaging.regions import place_boxes
 from pipeline.ingest.decode import decode
+from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import list_batch
 from pipeline.phantoms import files, mouth
 from pipeline.phantoms.phantom import CARIES, HEALTHY, IMPACTED, LESION
-from pipeline.stages.plan import read_annotations
 
 SMALL = 280  # height of a panoramic in pixels: fast to draw, with discernible teeth
 

@@ -13,7 +13,7 @@ from pipeline import schemas
 from pipeline.model.scores import metrics, splits
 from pipeline.report import model_facts
 from pipeline.report.batch_report import write_report
-from pipeline.report.summary import Summary
+from pipeline.report.batch_summary import Summary
 from pipeline.stages.plan import PlannedBatch
 from pipeline.store import catalog, parts, tables
 from tests.builders import tables as builders

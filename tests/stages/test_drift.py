@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.jobs.process_batch import run_batch
-from pipeline.report.summary import format_summary, last_summary
+from pipeline.report.batch_summary import format_summary, last_summary
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.upkeep import erase, find_traces, forget, undo

@@ -9,10 +9,10 @@ import pytest
 
 from pipeline import config
 from pipeline.ingest.delivery_lists import LatestListing
+from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import MASK, list_batch
 from pipeline.stages import find_masks
 from pipeline.stages.find_masks import levels_of, mark_masks
-from pipeline.stages.plan import read_annotations
 from pipeline.upkeep.retry import rejected_now
 from tests.builders.fakes import use_fakes
 from tests.builders.scans import encode, scan

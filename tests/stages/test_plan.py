@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ConfigError
-from pipeline.report.summary import PlannedBatch, format_summary
+from pipeline.report.batch_summary import PlannedBatch, format_summary
 from pipeline.stages.plan import deliver, plan_batch, refuse_folder
 from pipeline.upkeep.why import explain_file
 from tests.builders.fakes import use_fakes

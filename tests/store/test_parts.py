@@ -36,7 +36,7 @@ def leave_unfinished(store, code="os._exit(9)"):
     """Run a process that opens a part and then does `code`."""
     script = f"""
 import os, sys, time
-from pipeline.store.base import Store
+from pipeline.store.store import Store
 with Store({store.root!r}).unfinished("scans/b/part-00000.parquet") as file:
     file.write(b"half"); file.flush(); print("open", flush=True)
     {code}

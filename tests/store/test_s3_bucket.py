@@ -181,7 +181,7 @@ def test_a_missing_or_damaged_part_is_an_error_that_says_what_to_do(s3_store):
 
 def test_a_process_killed_amid_its_put_leaves_nothing(s3):
     script = (
-        "import sys; from pipeline.store.base import Store; sys.stdin.readline()\n"
+        "import sys; from pipeline.store.store import Store; sys.stdin.readline()\n"
         "Store('s3://bucket/store').write_bytes('a', bytes(12_000_000))"
     )
     pipe = subprocess.PIPE

@@ -148,7 +148,7 @@ def test_a_process_suspended_too_long_writes_nothing_more(s3_store, monkeypatch)
 
 
 def test_a_missing_bucket_is_an_error_that_says_what_to_do(s3):
-    from pipeline.store.base import Store
+    from pipeline.store.store import Store
 
     says = r"s3://no-such-bucket/x cannot be locked \(.*S3 returned NoSuchBucket\)"
     with (

@@ -9,9 +9,9 @@ from pipeline import schemas
 from pipeline.cli.__main__ import commands
 from pipeline.errors import StoreError
 from pipeline.store import catalog
-from pipeline.store.base import Store
 from pipeline.store.features import load_features
 from pipeline.store.open_store import open_for_writing
+from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
 from tests.builders.stores import small_store
 

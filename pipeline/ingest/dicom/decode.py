@@ -7,10 +7,10 @@ its keyed hash at once. pydicom's warnings may quote elements, so they become pr
 import warnings
 
 from pipeline.errors import ScanRejected
+from pipeline.ingest.decoded_picture import Picture
 from pipeline.ingest.dicom.file import read, technical_facts
 from pipeline.ingest.dicom.greyscale import Greyscale
 from pipeline.ingest.dicom.pixels import frames_of
-from pipeline.ingest.picture import Picture
 
 
 def decode(data: bytes, max_pixels: int) -> Picture:

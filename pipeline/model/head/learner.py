@@ -3,12 +3,11 @@
 import numpy as np
 
 from pipeline import config
-from pipeline.model.backend import keras
-from pipeline.model.head import layers
+from pipeline.model.head import networks
+from pipeline.model.head.abnormal_probability import split_background
 from pipeline.model.head.augment import augment
-from pipeline.model.head.background import split_background
 from pipeline.model.head.calibration import fit_temperature
-from pipeline.model.head.layers import predict
+from pipeline.model.head.networks import predict
 from pipeline.model.head.rows import (
     ConcatenatedEmbeddings,
     HeadData,
@@ -16,6 +15,7 @@ from pipeline.model.head.rows import (
     over_rows,
     shuffled_batches,
 )
+from pipeline.model.keras_backend import keras
 from pipeline.model.network import compile_for_inference
 
 WARM_START_RATE = 0.03  # share of the learning rate, for weights that were learned already
@@ -39,17 +39,17 @@ class Learner:
             classes = np.append(classes, np.full(len(background.learn), self.class_count))
             learn = np.append(learn, background.learn)
         self.source, self.classes, self.learn = source, classes, learn
-        shared = data.grid and layers.filters_of(data.grid, settings.units)
+        shared = data.grid and networks.filters_of(data.grid, settings.units)
         self.grid = data.grid if shared else None
         channels = self.grid[-1] if self.grid else None
         self.standardisation = Standardisation.of(source, learn, channels)
         self.class_weights = class_weights(classes[learn], self.outputs)
         self.random = np.random.default_rng(settings.seed)
         if self.grid:
-            self.model = layers.convolutional_network(self.grid, settings, self.outputs)
+            self.model = networks.convolutional_network(self.grid, settings, self.outputs)
         else:
             width, dropout = source.width, settings.dropout
-            self.model = layers.dense_network(width, settings, self.outputs, dropout)
+            self.model = networks.dense_network(width, settings, self.outputs, dropout)
         self.steps = settings.epochs * -(-int(learn.sum()) // settings.batch_size)
         compile_for_training(self.model, settings, self.steps)
 
@@ -60,7 +60,7 @@ class Learner:
         self.model.set_weights(weights)
         # Calibrated first: else any step that only changes how sure it is lowers the loss.
         temperature = fit_temperature(*self.validation_predictions())
-        layers.divide_logits(self.model, temperature)
+        networks.divide_logits(self.model, temperature)
         rate = self.settings.learning_rate * WARM_START_RATE
         settings = self.settings.model_copy(update={"learning_rate": rate})
         compile_for_training(self.model, settings, self.steps)
@@ -111,10 +111,10 @@ class Learner:
         """Build the head as it is stored: dense layers on raw embeddings, calibrated."""
         weights = self.model.get_weights()
         if self.grid:
-            weights = layers.unroll(weights, self.grid)
-        model = layers.dense_network(self.source.width, self.settings, self.outputs)
+            weights = networks.unroll(weights, self.grid)
+        model = networks.dense_network(self.source.width, self.settings, self.outputs)
         model.set_weights(self.standardisation.folded_into(weights))
-        layers.divide_logits(model, temperature)
+        networks.divide_logits(model, temperature)
         return compile_for_inference(model)
 
 

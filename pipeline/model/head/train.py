@@ -13,13 +13,13 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ConfigError, NotEnoughData
-from pipeline.model.backend import keras
-from pipeline.model.head import layers
-from pipeline.model.head.background import NAME
+from pipeline.model.head import networks
+from pipeline.model.head.abnormal_probability import NAME
 from pipeline.model.head.calibration import fit_temperature
+from pipeline.model.head.initial_weights import InitialWeights
 from pipeline.model.head.learner import Learner
 from pipeline.model.head.rows import HeadData
-from pipeline.model.head.start import InitialWeights
+from pipeline.model.keras_backend import keras
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -70,7 +70,7 @@ def train(
         temperature,
         shared=learner.grid is not None,
         background=int(data.background.learn.sum()) if data.background else 0,
-        free_parameters=layers.free_parameters(learner.model),
+        free_parameters=networks.free_parameters(learner.model),
     )
 
 

@@ -9,7 +9,7 @@ shifts of 12 % instead of 6 gave an AUROC of 0.91 instead of 0.86.
 
 import numpy as np
 
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 
 ROTATION = np.deg2rad(12)
 ZOOM = 0.13  # of the natural logarithm

@@ -9,8 +9,8 @@ heart.
 import numpy as np
 
 from pipeline import config
-from pipeline.model.backend import keras
-from pipeline.model.head import layers
+from pipeline.model.head import networks
+from pipeline.model.keras_backend import keras
 from pipeline.model.trunk.augment import augment
 
 FILTERS = (32, 64)  # of the two convolutions above the trunk
@@ -35,7 +35,7 @@ class Labelled:
     def network(self, trunk: keras.Model) -> keras.Model:
         """Add layers that give logits (N, classes) to the trunk."""
         seed = self.settings.seed
-        x = layers.pooled(trunk.output, FILTERS, seed)
+        x = networks.pooled(trunk.output, FILTERS, seed)
         x = keras.layers.Dropout(DROPOUT, seed=seed)(x)
         logits = keras.layers.Dense(len(self.weights), kernel_initializer="zeros")(x)
         return keras.Model(trunk.input, logits)
@@ -75,7 +75,7 @@ class Unlabelled:
 
     def network(self, trunk: keras.Model) -> keras.Model:
         """Add layers that give vectors (N, 128) to the trunk."""
-        x = layers.pooled(trunk.output, FILTERS, self.settings.seed)
+        x = networks.pooled(trunk.output, FILTERS, self.settings.seed)
         for number in (1, 2):
             start = keras.initializers.HeNormal(seed=self.settings.seed + 10 + number)
             x = keras.layers.Dense(PROJECTION, kernel_initializer=start)(x)

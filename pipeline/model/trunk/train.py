@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ConfigError
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 from pipeline.model.network import in_batches
 from pipeline.model.scores.resampling import ranking
 from pipeline.model.trunk.augment import plain

@@ -13,7 +13,7 @@ crop and step instead of 115.
 import numpy as np
 
 from pipeline import config
-from pipeline.model.backend import keras
+from pipeline.model.keras_backend import keras
 
 WIDE = 64  # channels that a blocked convolution may fill
 MONOTONE = ("relu", "linear", "tanh", "sigmoid", "elu")

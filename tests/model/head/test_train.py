@@ -4,10 +4,10 @@ import pytest
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError, NotEnoughData
 from pipeline.model import explain, network
-from pipeline.model.backend import keras
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
-from pipeline.model.head import dense, layers, learner, train
+from pipeline.model.head import dense, learner, networks, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
+from pipeline.model.keras_backend import keras
 from tests.builders.embeddings import three_classes
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def learned(toy, settings=SETTINGS, on_epoch=None):
 def test_a_head_learns_classes_in_the_order_of_their_names(toy, trained):
     embeddings, classes, learn, validation = toy
     unseen = ~(learn | validation)
-    found = layers.predict(trained.model, embeddings)
+    found = networks.predict(trained.model, embeddings)
 
     assert trained.class_names == NAMES
     assert found.dtype == np.float32
@@ -48,7 +48,7 @@ def test_a_head_learns_classes_in_the_order_of_their_names(toy, trained):
 
 
 def test_the_head_is_the_one_of_the_notes():
-    found = layers.dense_network(8192, config.Head(), 2).layers[1:]
+    found = networks.dense_network(8192, config.Head(), 2).layers[1:]
     assert [layer.name for layer in found] == ["dense1", "dense2", "classes"]
     assert [layer.units for layer in found] == [2048, 1024, 2]
     assert [layer.activation.__name__ for layer in found] == ["relu", "relu", "softmax"]
@@ -58,7 +58,7 @@ def test_the_head_is_the_one_of_the_notes():
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(toy, trained):
     short = SETTINGS.model_copy(update={"epochs": 3})
     first, again, other = (
-        layers.predict(learned(toy, settings).model, toy[0])
+        networks.predict(learned(toy, settings).model, toy[0])
         for settings in (short, short, short.model_copy(update={"seed": 1}))
     )
     assert (first == again).all()
@@ -89,7 +89,7 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     assert seen == list(enumerate(trained.epochs, start=1))
     assert trained.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == trained.best_epoch + 4 < 60
-    found = layers.predict(trained.model, embeddings[validation])
+    found = networks.predict(trained.model, embeddings[validation])
     weights = learner.class_weights(wrong[learn], 3)[wrong[validation]]
     before = found**trained.temperature  # the reported losses are those before calibration
     before /= before.sum(axis=1, keepdims=True)
@@ -106,16 +106,16 @@ def test_a_row_of_a_rare_class_weighs_more_by_the_square_root_of_its_rarity():
 
 def test_a_prediction_does_not_depend_on_its_neighbours(toy, trained):
     embeddings = toy[0]
-    together = layers.predict(trained.model, embeddings)
-    assert (layers.predict(trained.model, embeddings[:1]) == together[:1]).all()
-    assert (layers.predict(trained.model, embeddings[63:130]) == together[63:130]).all()
-    assert layers.predict(trained.model, embeddings[:0]).shape == (0, 3)
+    together = networks.predict(trained.model, embeddings)
+    assert (networks.predict(trained.model, embeddings[:1]) == together[:1]).all()
+    assert (networks.predict(trained.model, embeddings[63:130]) == together[63:130]).all()
+    assert networks.predict(trained.model, embeddings[:0]).shape == (0, 3)
 
 
 def test_a_head_survives_the_keras_format(toy, trained):
     data = network.to_bytes(trained.model)
     again = network.from_bytes(data)
-    assert (layers.predict(again, toy[0]) == layers.predict(trained.model, toy[0])).all()
+    assert (networks.predict(again, toy[0]) == networks.predict(trained.model, toy[0])).all()
     # The weights and little else: an optimizer's state would triple the file.
     assert len(data) < 4 * again.count_params() + 60_000
     assert isinstance(again, keras.Model)
@@ -124,7 +124,7 @@ def test_a_head_survives_the_keras_format(toy, trained):
 def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(toy, trained):
     embeddings = toy[0]
     plain = dense.from_bytes(network.to_bytes(trained.model))
-    found = layers.predict(trained.model, embeddings)
+    found = networks.predict(trained.model, embeddings)
     for row in range(0, 200, 9):
         logits = plain.logits(embeddings[row])
         np.testing.assert_allclose(dense.softmax(logits), found[row], atol=1e-5)
@@ -135,7 +135,7 @@ def test_a_trained_head_is_read_without_keras_and_explained_to_the_last_digit(to
 
 def test_embeddings_of_another_width_are_refused(trained):
     with pytest.raises(ArtifactError, match=r"takes embeddings of 40 values.*\(2, 41\).*trunk"):
-        layers.predict(trained.model, np.zeros((2, WIDTH + 1), np.float16))
+        networks.predict(trained.model, np.zeros((2, WIDTH + 1), np.float16))
 
 
 @pytest.mark.parametrize("missing", ["classes", "validation"])

@@ -17,8 +17,8 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ArtifactError
-from pipeline.model.backend import keras
 from pipeline.model.head.rows import Grid
+from pipeline.model.keras_backend import keras
 from pipeline.model.network import in_batches
 
 EPSILON = 1e-3  # of the normalisation

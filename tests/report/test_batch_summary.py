@@ -4,14 +4,14 @@ import json
 
 from pipeline import config
 from pipeline.ingest.labels import problems
-from pipeline.report.night_record import NightRecord, of_summary
-from pipeline.report.summary import (
+from pipeline.report.batch_summary import (
     NOTICES,
     Summary,
     format_summary,
     last_summary,
     write_record,
 )
+from pipeline.report.night_record import NightRecord, of_summary
 from pipeline.stages.plan import PlannedBatch
 from tests.builders.stores import small_store
 

@@ -6,7 +6,7 @@ import pytest
 from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import network
-from pipeline.model.head import layers, learner, train
+from pipeline.model.head import learner, networks, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
 pytestmark = pytest.mark.slow
@@ -16,29 +16,29 @@ SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, le
 
 
 def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():
-    assert layers.filters_of((16, 16, 32), config.Head().units) == [32, 64]
-    model = layers.convolutional_network((16, 16, 32), config.Head(), 2)
+    assert networks.filters_of((16, 16, 32), config.Head().units) == [32, 64]
+    model = networks.convolutional_network((16, 16, 32), config.Head(), 2)
     expected = 9 * 32 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64 + 16 + (64 + 1) * 2
-    assert layers.free_parameters(model) == expected == 27_986
+    assert networks.free_parameters(model) == expected == 27_986
 
 
 @pytest.mark.parametrize("units", [(100,), (256, 10), ()])
 def test_sizes_that_no_halved_map_has_give_no_convolutions(units):
-    assert layers.filters_of((16, 16, 32), units) is None
+    assert networks.filters_of((16, 16, 32), units) is None
 
 
 def test_unrolled_convolutions_give_the_same_output():
     random = np.random.default_rng(0)
-    model = layers.convolutional_network(GRID, SETTINGS, 3)
+    model = networks.convolutional_network(GRID, SETTINGS, 3)
     # Positive ones too, since the variances of the normalisation are among them.
     model.set_weights([random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()])
     rows = random.standard_normal((20, 90)).astype(np.float32)
-    dense = layers.dense_network(90, SETTINGS, 3)
-    dense.set_weights(layers.unroll(model.get_weights(), GRID))
+    dense = networks.dense_network(90, SETTINGS, 3)
+    dense.set_weights(networks.unroll(model.get_weights(), GRID))
     assert [layer.units for layer in dense.layers[1:]] == [36, 8, 3]
     np.testing.assert_allclose(
         np.asarray(dense(rows)),
-        layers.predict(network.compile_for_inference(model), rows),
+        networks.predict(network.compile_for_inference(model), rows),
         atol=1e-5,
     )
 
@@ -64,14 +64,14 @@ def test_a_head_trained_with_shared_weights_is_stored_dense_on_raw_rows(maps):
     expected = learning.predict_proba(np.ones(120, bool))
     stored = learning.to_dense(1.0)
     assert [type(layer).__name__ for layer in stored.layers] == ["InputLayer"] + ["Dense"] * 3
-    found = layers.predict(stored, maps.embeddings.array)
+    found = networks.predict(stored, maps.embeddings.array)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_temperature_is_folded_into_the_last_layer(maps):
     rows, learning = maps.embeddings.array, learner.Learner(maps, SETTINGS)
     learning.train_epoch()
-    sharp, soft = (layers.predict(learning.to_dense(each), rows) for each in (1.0, 2.0))
+    sharp, soft = (networks.predict(learning.to_dense(each), rows) for each in (1.0, 2.0))
     expected = np.sqrt(sharp) / np.sqrt(sharp).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(soft, expected, atol=1e-5)
 
@@ -82,7 +82,7 @@ def test_shared_weights_find_a_spot_wherever_it_is(maps):
     unseen = ~(maps.train | maps.validation)
     assert trained.shared
     assert trained.free_parameters < 300 < trained.model.count_params()
-    found = layers.predict(trained.model, maps.embeddings.array[unseen]).argmax(axis=1)
+    found = networks.predict(trained.model, maps.embeddings.array[unseen]).argmax(axis=1)
     assert np.mean(found == maps.classes[unseen]) >= 0.8
 
 

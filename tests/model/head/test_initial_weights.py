@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import config
 from pipeline.model import network
-from pipeline.model.head import layers, learner, start, train
+from pipeline.model.head import initial_weights, learner, networks, train
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
 pytestmark = pytest.mark.slow
@@ -20,30 +20,30 @@ SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=2, batch_size=16)
 @pytest.fixture(scope="module")
 def above():
     """A network above a trunk, and initial weights that are its own."""
-    model = layers.convolutional_network(GRID, SETTINGS, 2)
+    model = networks.convolutional_network(GRID, SETTINGS, 2)
     random = np.random.default_rng(0)
     # Positive ones too, since the variances of the normalisation are among them.
     weights = [random.uniform(-1, 1, w.shape) + (w.ndim == 1) for w in model.get_weights()]
     model.set_weights(weights)
     # Half of all rows are of either class, and nearly all of them clearly.
-    logits = np.log(layers.predict(network.compile_for_inference(model), ROWS))
+    logits = np.log(networks.predict(network.compile_for_inference(model), ROWS))
     weights[-2], weights[-1] = 20 * weights[-2], 20 * (weights[-1] - np.median(logits, axis=0))
     model.set_weights(weights)
-    initial = start.InitialWeights(("healthy", "caries"), tuple(model.get_weights()))
+    initial = initial_weights.InitialWeights(("healthy", "caries"), tuple(model.get_weights()))
     return network.compile_for_inference(model), initial
 
 
 def test_initial_weights_are_kept_when_training_improves_nothing(above, monkeypatch):
     model, initial = above
     monkeypatch.setattr(learner, "WARM_START_RATE", 100)  # steps that spoil whatever they change
-    before = layers.predict(model, ROWS).argmax(axis=1)
+    before = networks.predict(model, ROWS).argmax(axis=1)
     train_mask = np.arange(90) < 60
     classes = np.where(train_mask, 1 - before, before)
     embeddings = InMemoryEmbeddings(ROWS)
     data = HeadData(embeddings, classes, initial.class_names, train_mask, ~train_mask, GRID)
     trained = train.train(data, SETTINGS, initial)
     assert trained.best_epoch == 0
-    assert (layers.predict(trained.model, ROWS).argmax(axis=1) == before).all()
+    assert (networks.predict(trained.model, ROWS).argmax(axis=1) == before).all()
     # A head of other sizes starts from random weights.
     other = SETTINGS.model_copy(update={"units": (36, 4), "epochs": 1})
     assert train.train(replace(data, classes=before), other, initial).best_epoch == 1
@@ -58,13 +58,13 @@ def test_an_unknown_class_starts_with_zeros_and_others_keep_their_columns(above)
 
 
 def test_initial_weights_fit_the_same_shapes_with_any_number_of_classes(above):
-    other = layers.convolutional_network(GRID, SETTINGS.model_copy(update={"units": (36, 4)}), 2)
+    other = networks.convolutional_network(GRID, SETTINGS.model_copy(update={"units": (36, 4)}), 2)
     assert not above[1].fits(other.get_weights())
-    assert above[1].fits(layers.convolutional_network(GRID, SETTINGS, 5).get_weights())
+    assert above[1].fits(networks.convolutional_network(GRID, SETTINGS, 5).get_weights())
 
 
 def test_initial_weights_survive_serialisation(above):
-    found = start.from_bytes(above[1].to_bytes())
+    found = initial_weights.from_bytes(above[1].to_bytes())
     assert found.class_names == above[1].class_names
     assert all(
         np.array_equal(mine, theirs)

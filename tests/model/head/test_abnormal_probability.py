@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.model.head.background import split_background, to_predictions
+from pipeline.model.head.abnormal_probability import split_background, to_predictions
 
 CERTAIN = [
     [3e-9, 1e-9, 1.0],

@@ -13,8 +13,8 @@ from pipeline.report.next_command import next_command
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.plan import PlannedBatch
-from pipeline.store.base import Store
 from pipeline.store.registry import choose_models, head_home, read_card
+from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
 
 OK, FAILED, INCOMPLETE = 0, 1, 2
