@@ -27,7 +27,10 @@ from tests.builders.stores import process_folder, stored_bytes
 from tests.fixtures.make_stores import INBOX
 
 # scikit-learn's, of a few dozen labels in folds.
-pytestmark = pytest.mark.filterwarnings("ignore:The least populated class")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The least populated class"),
+]
 STORES = Path(__file__).parents[1] / "fixtures" / "stores"
 BATCH = "20261123"
 PATIENT = "PHANTOM-0008"
