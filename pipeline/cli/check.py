@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import RUN, JsonOption, commands, load_settings
+from pipeline.cli.app import RUN, JsonOption, commands, expanded, load_settings
 from pipeline.cli.output import show
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ INCOMPLETE = 2
 
 @commands.command("check", rich_help_panel=RUN)
 def check(
-    folder: Annotated[str, typer.Argument(help="The folder of scans, or s3://…")],
+    folder: Annotated[
+        str, typer.Argument(callback=expanded, help="The folder of scans, or s3://…")
+    ],
     names: Annotated[
         bool, typer.Option("--names", help="Print file names elsewhere than on a terminal, too.")
     ] = False,
