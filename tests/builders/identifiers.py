@@ -29,7 +29,10 @@ def new_identifier(place: str) -> str:
 
 
 def identifier_batch(root: Path) -> Path:
-    """Write the batch, below folders named by identifiers: 5 good scans and 4 that are rejected."""
+    """Write the batch, below folders named by identifiers.
+
+    5 good scans, 4 that are rejected, and 1 that waits for its table.
+    """
     folder = root / new_identifier("BATCH") / new_identifier("INBOX")
     inner = folder / new_identifier("FOLDER")
     inner.mkdir(parents=True)
@@ -132,7 +135,9 @@ def _labels(folder: Path, whole: str, boxed: str) -> None:
         f"path: /{new_identifier('YAMLPATH')}\ntrain: {new_identifier('YAMLTRAIN')}\n"
         "names: [healthy, caries]\n"
     )
-    (folder / f"{new_identifier('BINARY')}.csv").write_bytes(
+    waiting = folder / new_identifier("WAITING")  # since its table cannot be read
+    write_files(waiting, **{f"{new_identifier('BESIDE')}_png": scan()})
+    (waiting / f"{new_identifier('BINARY')}.csv").write_bytes(
         b"file,label\n\xff\xfe" + MARK.encode()
     )
 
