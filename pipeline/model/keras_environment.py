@@ -1,7 +1,7 @@
 """What Keras reads before it is imported: the backend of the environment, and no file of its own.
 
 `~/.keras/keras.json` is one for all programs of a user. Its precision and image format would change
-results, so `backend.py` imports Keras without it.
+results, so `keras_backend.py` imports Keras without it.
 """
 
 import os
