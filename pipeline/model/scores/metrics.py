@@ -3,7 +3,8 @@
 `truth` holds class numbers (N,), `probabilities` float (N, classes) in the order of the class
 names, `p_abnormal` floats (N,), `patients` and `sides` texts (N,). "Abnormal" is every class but
 the normal one; a row is flagged when its `p_abnormal` reaches the threshold, which is chosen on
-validation rows alone. For a head this is the quantity of the work-list (`head.abnormal_probability`).
+validation rows alone. For a head this is the quantity of the work-list, made in
+`head.abnormal_probability`.
 
 Every result is made of plain JSON types. What cannot be computed is None with a reason, never NaN.
 
