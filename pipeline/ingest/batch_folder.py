@@ -87,7 +87,7 @@ class S3Folder(os.PathLike):
 
     def read_prefetched(self, path: bytes) -> bytes:
         """The content of one object, from what `fetch` kept if it is there."""
-        return self._prefetched.pop(path) if path in self._prefetched else self.read(path)[0]
+        return self._prefetched[path] if path in self._prefetched else self.read(path)[0]
 
 
 BatchFolder = Path | S3Folder

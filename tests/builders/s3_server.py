@@ -34,6 +34,7 @@ class Request(NamedTuple):
 
     method: str
     key: str
+    range: str | None = None  # of bytes, when not the whole object was asked for
 
 
 class KillAt(NamedTuple):
@@ -107,7 +108,8 @@ class Application:
         time.sleep(self.delay)
         with self._counting:
             number = sum(each.method in WRITING for each in self.requests)
-            self.requests.append(Request(method, path.removeprefix(f"/{BUCKET}/")))
+            key, part = path.removeprefix(f"/{BUCKET}/"), environ.get("HTTP_RANGE")
+            self.requests.append(Request(method, key, part))
         kill = self.kill
         if kill is None or method not in WRITING or kill.at != number:
             return self._respond(environ, start_response)
