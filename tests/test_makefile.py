@@ -1,5 +1,6 @@
 """The targets of the Makefile, as what they would run."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,9 +22,18 @@ def make(tmp_path):
     for name in ("ready", "dev-ready"):
         (tmp_path / ".venv" / name).touch()
 
+    # `make test` runs these tests: its flags and variables are not those of the `make` tested.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    environment.pop("MFLAGS", None)
+
     def run(*arguments):
         return subprocess.run(
-            ["make", "-n", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+            ["make", "-n", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return run

@@ -19,6 +19,8 @@ from pipeline.store import catalog, parts, tables
 from tests.builders import tables as builders
 from tests.builders.tables import write_rows
 
+pytestmark = pytest.mark.slow
+
 SIDE, WIDTH, RECIPE, TRUNK, HEAD = 32, 4, "r0", "t0", "h0"
 HOSTILE = '<script>alert("x")</script>'
 

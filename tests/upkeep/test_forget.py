@@ -24,6 +24,8 @@ from tests.builders.fakes import use_fakes
 from tests.builders.scans import panoramic, scan, write_files
 from tests.builders.stores import process_folder, read_table, small_store, stored_bytes
 
+pytestmark = pytest.mark.slow
+
 PATIENT = "Zoe/77"
 TABLES = ("scans", "crops", "features", "predictions", "labels")
 

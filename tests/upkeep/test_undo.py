@@ -12,6 +12,8 @@ from pipeline.upkeep.find_traces import UNLISTED
 from tests.builders.scans import write_files
 from tests.builders.stores import failed_checks, process_folder, read_table
 
+pytestmark = pytest.mark.slow
+
 
 def test_undo_removes_a_batch_and_keeps_its_scans_in_other_batches(two):
     store, root = two

@@ -6,6 +6,8 @@ from pipeline.errors import ConfigError
 from pipeline.upkeep.why import explain_file
 from tests.builders.scans import scan, write_files
 
+pytestmark = pytest.mark.slow
+
 
 def test_why_returns_attempts_reasons_crops_messages_and_remedies(two):
     store, root = two
