@@ -60,7 +60,7 @@ def feedback(
     from flows.train import train as flow
 
     if not as_json:
-        print_lines(taken.in_words())
+        print_lines(taken.format_lines())
     finish(flow, as_json=as_json, more={"labels": taken})
 
 

@@ -138,9 +138,9 @@ class Patients:
 
     def _decide(self, entry: Entry) -> Patient:
         identity = self._identity(entry)
-        said = self._annotation(entry).patient
-        if said and not self._placeholders.has_word(said):
-            return Patient(self._private.patient_key(said), TABLE)
+        patient_id = self._annotation(entry).patient
+        if patient_id and not self._placeholders.has_word(patient_id):
+            return Patient(self._private.patient_key(patient_id), TABLE)
         if identity.patient_id and not self._placeholders.has(identity.patient_id):
             return Patient(self._private.patient_key(identity.patient_id), DICOM)
         source = self._copies.source_of(entry)

@@ -50,7 +50,7 @@ class FeedbackResult:
     replaced: int = 0  # by a later line of the table
     problems: list[str] = field(default_factory=list)
 
-    def in_words(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Lines for a terminal."""
         summary = (
             f"Labels: {self.appended} appended ({self.withdrawn} of them withdraw), {self.known} "
