@@ -113,7 +113,7 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
         "  scans       "
         + ", ".join(f"{counts.get(s, 0)} {s}" for s in ("accepted", "duplicate", "rejected"))
     )
-    lines += [f"              {line}" for line in _other_files(summary)]
+    lines += [f"              {line}" for line in _other_files(summary, settings)]
     features, predictions = counts.get("features", 0), counts.get("predictions", 0)
     lines.append(f"  features    {store}/features/{summary.trunk}  ({features} rows)")
     if summary.head:
@@ -156,7 +156,7 @@ def _head_score(summary: Summary, settings: Settings) -> list[str]:
     return [f"  {line}" for line in format_head_score(card)]
 
 
-def _other_files(summary: Summary) -> list[str]:
+def _other_files(summary: Summary, settings: Settings) -> list[str]:
     """What the folder held besides scans, if anything."""
     planned, lines = summary.planned, []
     if masks := summary.counts.get("masks"):
@@ -164,24 +164,41 @@ def _other_files(summary: Summary) -> list[str]:
     if planned is None:
         return lines
     if planned.label_files or planned.ignored:
-        lines.append(f"and {planned.label_files} label files, {planned.ignored} ignored files")
+        files = plural(planned.label_files, "label file")
+        lines.append(f"and {files}, {plural(planned.ignored, 'ignored file')}")
     if planned.other:
         lines.append(f"not scans: {format_other_files(planned.other)}")
     lines += waiting_lines(planned)
     if planned.forgotten:
-        lines.append(f"{planned.forgotten} files were forgotten and are passed over; delete them")
+        files = plural(planned.forgotten, "forgotten file")
+        lines.append(f"{files} in the folder, not taken; delete them there")
     if planned.problems:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(planned.problems.items()))
-        lines.append(f"label lines that could not be used: {kinds} (see messages.log)")
+        query = f"dental query label_problems batch={summary.batch}"
+        lines.append(
+            f"label lines that could not be used: {kinds}; which: {query} (names: messages.log)"
+        )
     clipped, outside = (summary.counts.get(key, 0) for key in ("clipped_boxes", "boxes_outside"))
     if clipped or outside:
         lines.append(
             f"boxes beyond their scans: {clipped} clipped, {outside} outside and not used; which: "
             f"dental query box_problems batch={summary.batch}"
         )
+    return lines + _notices(planned, settings) + patient_lines(planned)
+
+
+def _notices(planned: PlannedBatch, settings: Settings) -> list[str]:
+    """What a setting may be meant for that is not set."""
+    is_set = {
+        "class_folders": settings.patient_folders is not None,
+        "empty_file": settings.empty_is_normal,
+    }
     found = planned.notices
-    lines += [text.format(found[kind]) for kind, text in NOTICES.items() if kind in found]
-    return lines + patient_lines(planned)
+    return [
+        text.format(found[kind])
+        for kind, text in NOTICES.items()
+        if kind in found and not is_set[kind]
+    ]
 
 
 def format_other_files(other: Mapping[str, int]) -> str:

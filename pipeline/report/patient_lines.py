@@ -1,5 +1,6 @@
 """Whose the new scans of a batch are, and what keeps scans from being taken, as lines of counts."""
 
+from pipeline.report.format_numbers import plural
 from pipeline.stages.plan import PlannedBatch
 
 # What `patient_from` stands for, in the order in which the sources are asked.
@@ -17,11 +18,14 @@ def patient_lines(planned: PlannedBatch) -> list[str]:
     lines, sources = [], planned.patients_from
     if sources:
         counts = [f"{sources[key]} by {name}" for key, name in SOURCES.items() if key in sources]
-        lines.append(f"{planned.patients} patients in {sum(sources.values())} new scans")
+        scans = plural(sum(sources.values()), "new scan")
+        lines.append(f"{plural(planned.patients, 'patient')} in {scans}")
         if counts:
             lines[-1] += f": {', '.join(counts)}"
     if alone := sources.get("scan", 0) - planned.copies:
-        lines.append(f"{alone} scans without a patient ID: each counts as its own patient")
+        lines.append(
+            f"{plural(alone, 'scan')} without a patient ID: each counts as its own patient"
+        )
     return lines + patient_notes(planned)
 
 
@@ -30,13 +34,13 @@ def patient_notes(planned: PlannedBatch) -> list[str]:
     lines = []
     if planned.placeholders:
         lines.append(
-            f"{planned.placeholders} scans have a placeholder as PatientID, which counts as none "
-            "(setting `placeholder_ids`)"
+            f"{plural(planned.placeholders, 'scan')} with a placeholder as PatientID, which "
+            "counts as none (setting `placeholder_ids`)"
         )
     if planned.shared_ids:
         lines.append(
-            f"{planned.shared_ids} PatientIDs came with several names, birth dates or sexes and "
-            "may stand for several people (see messages.log)"
+            f"{plural(planned.shared_ids, 'PatientID')} with several names, birth dates or sexes, "
+            "which may be of several people (see messages.log)"
         )
     if planned.given_sides:
         counts = ", ".join(f"{count} {side}" for side, count in planned.given_sides.items())
@@ -52,13 +56,14 @@ def waiting_lines(planned: PlannedBatch) -> list[str]:
     lines = []
     if planned.growing:
         lines.append(
-            f"{planned.growing} files are still being written, or wait for a table that is; the "
-            "next run takes them"
+            f"{plural(planned.growing, 'file')} left for the next run: still being written, or "
+            "waiting for a table that is"
         )
     if planned.unread_tables:
         lines.append(
-            f"{planned.waiting} scans wait: {planned.unread_tables} tables beside them cannot be "
-            "read and may name their patients. Save these as CSV in UTF-8, or take them out of "
-            "the folder, and run again (see messages.log)"
+            f"{plural(planned.waiting, 'scan')} waiting for "
+            f"{plural(planned.unread_tables, 'table')} that cannot be read and may name patients. "
+            "Save each as CSV in UTF-8, or take it out of the folder, and run again (see "
+            "messages.log)"
         )
     return lines

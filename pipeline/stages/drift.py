@@ -78,7 +78,7 @@ def _outcome(
     reference, patients = find_or_make_reference(opened, chosen, modality)
     settings = opened.settings.drift
     if reference is None:
-        words = f"no reference yet: {patients} patients, {settings.reference_patients} are needed"
+        words = f"no reference yet ({patients} of {settings.reference_patients} patients needed)"
         words += " in the batches that `drift.reference` names" if settings.reference else ""
         return {"state": NO_REFERENCE, "reference_patients": patients, "words": words}, []
     facts = {"reference_patients": reference.patients}
@@ -95,7 +95,7 @@ def _outcome(
         (others, "other patients of the reference"),
     ):
         if count < settings.batch_patients:
-            words = f"too few to tell: {count} {whose}, {settings.batch_patients} are needed"
+            words = f"too few to compare ({count} of {settings.batch_patients} {whose} needed)"
             return {**facts, "state": TOO_FEW, "words": words}, []
     findings = drift.compare(sample_of(reference.rows, modality), sample_of(rows, modality))
     return {**facts, "state": COMPARED}, findings
@@ -158,7 +158,8 @@ def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
             )
         else:
             compared = mine["state"].iloc[0] == COMPARED
-            calm.append(f"{modality} {'like the reference' if compared else mine['words'].iloc[0]}")
+            words = "like the reference" if compared else mine["words"].iloc[0]
+            calm.append(f"{modality}: {words}")
     return alerts, [f"Drift: {'; '.join(calm)}."] if calm else []
 
 

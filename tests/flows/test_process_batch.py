@@ -54,7 +54,9 @@ def test_a_run_with_nothing_to_do_does_not_import_tensorflow(batch):
         "night",
         PYTHONPROFILEIMPORTTIME="1",
     )
-    assert "1 scans wait" in run.stdout  # for a table of the batch that cannot be read
+    assert (
+        "1 scan waiting for 1 table" in run.stdout
+    )  # for a table of the batch that cannot be read
     assert not re.search("receive|embed", run.stdout.split("  time ")[1])
     imported = {line.split("|")[-1].strip() for line in run.stderr.splitlines()}
     assert "prefect.flows" in imported

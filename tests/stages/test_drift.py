@@ -67,8 +67,8 @@ def sample_file(root):
 def test_the_first_batch_is_the_reference_and_a_similar_one_raises_no_alert(made):
     _, summaries = made
     notes = {batch: summary.notes for batch, summary in summaries.items()}
-    assert "Drift: other part of the reference; files part of the reference." in notes["first"]
-    assert "Drift: other like the reference; files like the reference." in notes["like"]
+    assert "Drift: other: part of the reference; files: part of the reference." in notes["first"]
+    assert "Drift: other: like the reference; files: like the reference." in notes["like"]
     assert summaries["first"].alerts == summaries["like"].alerts == []
 
 
@@ -114,14 +114,14 @@ def test_too_few_patients_are_noted_and_raise_no_alert(copied):
     write_files(copied / "few", **{f"s{n:02d}_png": scan(seed=400 + n) // 3 for n in range(5)})
     summary = run(copied, "few")
     assert summary.alerts == []
-    [note] = [note for note in summary.notes if note.startswith("Drift: other too few to tell")]
-    assert "5 patients, 8 are needed" in note
+    [note] = [note for note in summary.notes if note.startswith("Drift: other: too few to compare")]
+    assert "(5 of 8 patients needed)" in note
 
 
 def test_before_there_are_enough_patients_there_is_no_reference(tmp_path):
     write_files(tmp_path / "few", **{f"s{n:02d}_png": scan(seed=n) for n in range(5)})
     summary = run(tmp_path, "few")
-    assert any("no reference yet: 5 patients, 12 are needed" in note for note in summary.notes)
+    assert any("no reference yet (5 of 12 patients needed)" in note for note in summary.notes)
     assert not (tmp_path / "store" / "models" / "drift").exists()
 
 
