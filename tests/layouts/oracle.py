@@ -22,7 +22,7 @@ from pipeline.ingest.list_files import list_batch
 from tests.layouts.folder import LONG_AGO, drawn
 
 SCRIPT = Path(__file__).parent / "other_tools" / "write_and_read.py"
-# By picture: class, left, top, right, bottom. The first picture is the validation side, and each side
+# By picture: class, left, top, right, bottom. The first picture is the validation side. Each side
 # has every class: otherwise Datumaro does not read DOTA.
 BOXES = {
     "film 1.png": [
