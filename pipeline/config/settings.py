@@ -23,7 +23,7 @@ from pipeline.config.setting_groups import (
     Trunk,
 )
 from pipeline.errors import ConfigError
-from pipeline.labels import Label
+from pipeline.labels import ClassNames, Label, Numbering
 from pipeline.paths import expand_path
 from pipeline.removed_settings import ignore_removed
 
@@ -114,6 +114,13 @@ class Settings(BaseSettings):
     """The label that means no finding."""
     class_folders: tuple[Label, ...] = ()
     """Sub-folders of a batch that are classes, in addition to those in its `classes.txt`."""
+    class_names: ClassNames = {}
+    """Labels by the class names of label files and folders, where another one is meant:
+    `{"çürük" = "caries", "Crown/Bridge" = "crown"}`. Case, accents and blanks of a name do not
+    count."""
+    numbering: Numbering = "fdi"
+    """How label files number teeth, in columns `tooth` and in classes that are teeth: `fdi`,
+    `universal` (1 to 32, A to T) or `palmer` (UR6, LL3, ULA). They are stored as FDI numbers."""
     empty_is_normal: bool = False
     """Scans whose YOLO file is empty get the label `normal_class`, as a whole. Otherwise they have
     no label."""

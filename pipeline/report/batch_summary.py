@@ -21,6 +21,10 @@ OK, FAILED, INCOMPLETE = 0, 1, 2
 NOTICES = {
     "class_folders": "folders not used as classes: {}; if they are classes, list their names in "
     "the setting `class_folders` (names: messages.log)",
+    "tooth_classes": "label files whose classes are teeth or quadrants, which are no findings: {} "
+    "(names: messages.log)",
+    "numbering": "label files with teeth in another notation than the setting `numbering`, which "
+    "are not used: {} (names: messages.log)",
     "empty_file": "empty YOLO files: {}; their scans have no label, or the normal class if the "
     "setting `empty_is_normal` is true",
 }

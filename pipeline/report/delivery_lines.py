@@ -99,6 +99,8 @@ def _not_used(planned: PlannedBatch, settings: Settings) -> Iterator[str]:
     if folders and settings.patient_folders is None:
         named = plural(folders, "folder")
         yield f"{named} that may be classes (`class_folders`) or patients (`patient_folders`)"
+    if other := planned.notices.get("numbering"):
+        yield f"teeth in {plural(other, 'label file')} of another notation (`numbering`)"
     empty = planned.notices.get("empty_file")
     if empty and not settings.empty_is_normal:
         yield f"{plural(empty, 'empty YOLO file')} (`empty_is_normal`)"
@@ -128,6 +130,8 @@ def format_check(found: FolderCheck, with_names: bool) -> list[str]:
         lines.append(line)
     for label, what in found.classes.items():
         lines.append(f"  class     {label}: {plural(what['lines'], 'line')}, {what['becomes']}")
+    for written, count in found.tooth_classes.items():
+        lines.append(f"  class     {written}: {plural(count, 'line')}, tooth")
     for written, count in (found.ignored_classes if with_names else {}).items():
         lines.append(f"  class     {written}: {plural(count, 'line')}, ignored")
     for each in found.left_out:

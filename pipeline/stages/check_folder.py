@@ -5,6 +5,7 @@ without a store or its key. Whether files of the folder were taken before is not
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from pipeline.config import Settings
@@ -48,11 +49,12 @@ class FolderCheck:
     @property
     def ignored_classes(self) -> dict[str, int]:
         """Lines by class as written, of classes that no label comes of."""
-        found: dict[str, int] = defaultdict(int)
-        for file in self.label_files:
-            for written, lines in file.unused_classes.items():
-                found[written] += lines
-        return dict(sorted(found.items()))
+        return _sums(file.unused_classes for file in self.label_files)
+
+    @property
+    def tooth_classes(self) -> dict[str, int]:
+        """Lines by class, of classes that are teeth or quadrants; numbers, and so no names."""
+        return _sums(file.tooth_classes for file in self.label_files)
 
     def values(self, with_names: bool) -> dict:
         """Everything found as plain values, with or without delivered names."""
@@ -70,6 +72,7 @@ class FolderCheck:
             left_out.append(row)
         counts = {name: value for name, value in asdict(self.counts).items() if name != "batch"}
         found = {"counts": counts, "label_files": files, "classes": self.classes}
+        found["tooth_classes"] = self.tooth_classes
         if with_names:
             found["ignored_classes"] = self.ignored_classes
         return found | {"left_out": left_out}
@@ -112,6 +115,14 @@ def _left_out(found: Delivery) -> list[LeftOut]:
         for (reason, message), paths in files.items()
     ]
     return sorted(rows, key=lambda row: (-row.files, row.reason))
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for each in counts:
+        for name, lines in each.items():
+            found[name] += lines
+    return dict(sorted(found.items()))
 
 
 def _text(path: bytes) -> str:

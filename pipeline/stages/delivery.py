@@ -11,6 +11,7 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.batch_folder import BatchFolder
 from pipeline.ingest.delivery_lists import LatestListing
 from pipeline.ingest.labels.annotations import Annotations
+from pipeline.ingest.labels.class_names import LabelSettings
 from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import MASK, FileList, list_batch
 from pipeline.ingest.patients import Patients
@@ -82,9 +83,13 @@ def read_delivery(
     """
     listing = list_batch(folder, settings.follow_links)
     mark_masks(folder, listing, known, settings)
-    annotations = read_annotations(
-        folder, listing, settings.class_folders, settings.label_of_empty_files
+    labels = LabelSettings(
+        settings.class_folders,
+        settings.label_of_empty_files,
+        settings.class_names,
+        settings.numbering,
     )
+    annotations = read_annotations(folder, listing, labels)
     patients = Patients(folder, listing, annotations, keys, settings, batch)
     scans = len(listing.scans)
     tables = unread_tables(folder, listing)

@@ -13,6 +13,7 @@ from pipeline.ingest.delivery_lists import DeliveryLists, NewFile, batch_name
 from pipeline.ingest.file_kinds import is_system_folder
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation, Annotations
+from pipeline.ingest.labels.problems import Problem
 from pipeline.ingest.list_files import FileList, has_scans
 from pipeline.ingest.patients import SCAN, Patients
 from pipeline.ingest.private_folder import PrivateFolder
@@ -149,7 +150,7 @@ def count_contents(
         growing=listing.growing,
         given_sides=count_split_folders(listing.pictures),
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
-        problems=dict(Counter(problem.kind for problem in found.annotations.problems)),
+        problems=_lines_by_kind(found.annotations.problems),
         other=listing.other_counts,
         notices=dict(Counter(notice.kind for notice in found.annotations.notices)),
         unread_tables=len(found.unread_tables),
@@ -166,6 +167,13 @@ def count_contents(
     planned.unmatched_files = sum(file.is_unmatched for file in files)
     planned.teeth = sum(map(_teeth, found.annotations.by_path.values()))
     return planned
+
+
+def _lines_by_kind(problems: Iterable[Problem]) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for problem in problems:
+        _count(lines, problem.kind, problem.lines)
+    return lines
 
 
 def _teeth(annotation: Annotation) -> int:

@@ -8,21 +8,19 @@ with its file and line; nothing is dropped silently.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
+from pipeline.ingest.labels.class_names import ClassReader, LabelSettings, Meaning
 from pipeline.ingest.labels.find_scan import Found, ScanFinder
 from pipeline.ingest.labels.label_file import LabelFile
 from pipeline.ingest.labels.problems import Problem
+from pipeline.ingest.labels.teeth import ToothReader
 from pipeline.ingest.list_files import Entry, FileList, open_below
+from pipeline.labels import clean_label
 
 MAX_LABEL_BYTES = 50_000_000  # of a label file; it is read whole, outside the workers
-FDI = {10 * quadrant + tooth for quadrant in range(1, 5) for tooth in range(1, 9)} | {
-    10 * quadrant + tooth for quadrant in range(5, 9) for tooth in range(1, 6)
-}
-
-
 # In every digest, even when they are not set: those of the first version.
 FIRST_FIELDS = {"label", "patient", "tooth", "bits", "problems"}
 FIRST_BOX_FIELDS = {"x", "y", "w", "h", "shares", "label", "tooth"}
@@ -53,6 +51,9 @@ class Annotation:
     bits: int | None = None
     boxes: list[Box] = field(default_factory=list)
     problems: int = 0  # lines about this scan that could not be used
+    # Labels that earlier versions stored for classes that are teeth; withdrawn where they are in
+    # force.
+    no_findings: list[str] = field(default_factory=list)
 
     def digest(self) -> str:
         """A hash of the content; moving it to another line of its file does not change it.
@@ -86,7 +87,9 @@ class Annotations:
     Names in label files never mean a mask.
     """
 
-    def __init__(self, listing: FileList):
+    def __init__(self, listing: FileList, settings: LabelSettings | None = None):
+        self.settings = settings or LabelSettings()
+        self.declared: Collection[str] = ()  # the only labels allowed, if any
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
         self.notices: list[Problem] = []  # nothing is lost, but a setting may be meant
@@ -105,6 +108,63 @@ class Annotations:
 
     def notice(self, kind: str, where: str, what: str) -> None:
         self.notices.append(Problem(kind, where, what))
+
+    def class_reader(self, written: Iterable[str]) -> ClassReader:
+        """A reader of class names, given all that are written in one label file."""
+        return ClassReader(written, self.settings, self.declared)
+
+    def class_of(
+        self, reader: ClassReader, name: str, file: LabelFile, where: str, *paths: bytes
+    ) -> Meaning:
+        """The meaning of the class of one line about these scans; counts it in `file`.
+
+        A class that cannot be used is a problem of each scan, and reported once for all lines.
+        """
+        meaning, is_finding = reader.read(name), reader.is_finding(name)
+        label = clean_label(name)
+        if not is_finding:
+            self._notice_teeth(reader, file)
+            for about in map(self.of, paths):
+                if label and label not in about.no_findings:
+                    about.no_findings = sorted([*about.no_findings, label])
+        if meaning is not None:
+            file.add_class(name, meaning.label, is_tooth=not is_finding)
+            return meaning
+        file.add_class(name, None)
+        self.unknown_class(reader, name, reader.problem(name), where, *paths)
+        return Meaning(None, None)
+
+    def unknown_class(
+        self, reader: ClassReader, name: str, what: str, where: str, *paths: bytes
+    ) -> None:
+        """Report a class of one line about these scans; of later lines, only their number."""
+        for path in paths:
+            self.of(path).problems += 1
+            if name in reader.problems:
+                reader.problems[name].lines += 1
+                continue
+            reader.problems[name] = Problem("unknown_class", where, what, path)
+            self.problems.append(reader.problems[name])
+
+    def _notice_teeth(self, reader: ClassReader, file: LabelFile) -> None:
+        if reader.is_reported:
+            return
+        reader.is_reported = True
+        where = os.fsdecode(file.path) or "."
+        if reader.teeth.kind == "other":
+            what = "has classes that look like teeth in another notation than the setting "
+            self.notice("numbering", where, what + "`numbering`; none was used")
+        else:
+            what = "has classes that are teeth or quadrants; they are no findings"
+            self.notice("tooth_classes", where, what)
+
+    def tooth_reader(self, written: Iterable[str], where: str) -> ToothReader:
+        """A reader of tooth numbers, given all that are written in one label file, `where`."""
+        reader = ToothReader(written, self.settings.numbering)
+        if reader.is_other:
+            what = "has teeth in another notation than the setting `numbering`; none was used"
+            self.notice("numbering", where, what)
+        return reader
 
     def add_file(self, path: bytes, form: str, files: int = 1) -> LabelFile:
         """Count a label file, to be filled by its reader."""

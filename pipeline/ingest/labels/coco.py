@@ -10,29 +10,24 @@ import json
 import os
 from pathlib import Path
 
-from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_text
+from pipeline.ingest.labels.annotations import Annotations, Box, read_text
+from pipeline.ingest.labels.class_names import Meaning
 from pipeline.ingest.labels.find_scan import Found
+from pipeline.ingest.labels.teeth import FDI
 from pipeline.ingest.list_files import Entry, FileList, suffix
-from pipeline.labels import clean_label
 
-DENTEX = {
-    "Impacted": "impacted",
-    "Caries": "caries",
-    "Deep Caries": "deep_caries",
-    "Periapical Lesion": "periapical_lesion",
-}
 MAX_PIXEL = 10**9  # no scan is that large
 # The key of an annotation's finding, and the list that names these numbers.
 FINDINGS = (("category_id", "categories"), ("category_id_3", "categories_3"))
 
 
-def read_coco(folder: Path, listing: FileList, classes: list[str], into: Annotations) -> None:
-    """Read every JSON file of the batch; `classes`, if any, are the only labels allowed."""
+def read_coco(folder: Path, listing: FileList, into: Annotations) -> None:
+    """Read every JSON file of the batch."""
     for entry in listing.labels:
         if suffix(entry) == b".json":
             document = _document(folder, entry, into)
             if document is not None:
-                _File(document, entry, classes, into).read()
+                _File(document, entry, into).read()
 
 
 def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
@@ -61,13 +56,14 @@ def _document(folder: Path, entry: Entry, into: Annotations) -> dict | None:
 class _File:
     """Reader of one COCO file."""
 
-    def __init__(self, document: dict, entry: Entry, classes: list[str], into: Annotations):
-        self.document, self.classes, self.into = document, classes, into
+    def __init__(self, document: dict, entry: Entry, into: Annotations):
+        self.document, self.into = document, into
         self.name, self.path = os.fsdecode(entry.path), entry.path
         self.file = into.add_file(entry.path, "coco")
         self.names = {
             key: self._named(key) for key in ("categories", *(f"categories_{n}" for n in (1, 2, 3)))
         }
+        self.readers = {key: into.class_reader(self.names[key].values()) for _, key in FINDINGS}
         # Scan of each image id; None if it is missing or ambiguous, which was reported.
         self.images: dict[int | str, bytes | None] = {}
 
@@ -121,29 +117,25 @@ class _File:
             what = f"bbox is `{bbox}`, not [left, top, width, height] in pixels; it was not used"
             self.into.problem("unusable_line", where, what, path)
             return
-        label, tooth = self._label(annotation, where, path), self._tooth(annotation, where, path)
+        label, tooth = self._class(annotation, where, path)
+        tooth = self._tooth(annotation, where, path) or tooth
         box = Box(*map(float, bbox), False, label, tooth, where)
         self.into.of(path).boxes.append(box)
 
-    def _label(self, annotation: dict, where: str, path: bytes) -> str | None:
-        """The finding of an annotation; None if there is none or it cannot be used."""
+    def _class(self, annotation: dict, where: str, path: bytes) -> Meaning:
+        """The finding and tooth of an annotation's category, if it has one that can be used."""
         for key, names in FINDINGS:
             number = annotation.get(key)
             if number is None:
                 continue
             name = self.names[names].get(number) if _is_id(number) else None
-            label = None if name is None else DENTEX.get(name) or clean_label(name)
-            if self.classes and label not in self.classes:
-                label = None
-            self.file.add_class(name or str(number), label)
-            if label is None:
-                known = f" of classes.txt ({', '.join(self.classes)})" if self.classes else ""
-                what = f"{key} {number} (`{name}`) is not a class{known}"
-                what += "; the box is cut without a label"
-                self.into.problem("unknown_class", where, what, path)
-                return None
-            return label
-        return None
+            if name is not None:
+                return self.into.class_of(self.readers[names], name, self.file, where, path)
+            self.file.add_class(str(number), None)
+            what = f"{key} {number} is not in `{names}`; the box is cut without a label"
+            self.into.problem("unknown_class", where, what, path)
+            break
+        return Meaning(None, None)
 
     def _tooth(self, annotation: dict, where: str, path: bytes) -> int | None:
         """The FDI tooth number, if both quadrant and tooth are given."""

@@ -1,17 +1,18 @@
 """Labels from one folder per class: a scan's label is the name of its folder.
 
 Folder names can contain patient names, so folders are classes only if every folder with scans is a
-known class: one of classes.txt, of data.yaml or of the setting `class_folders`.
+known class: one of classes.txt, of data.yaml or of the settings `class_folders` and `class_names`.
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from pipeline.ingest.labels.annotations import Annotations
+from pipeline.ingest.labels.class_names import ClassReader
 from pipeline.ingest.list_files import FileList
-from pipeline.labels import clean_label
+from pipeline.labels import clean_label, name_key
 
 # Folders that arrange a data set; they are neither classes nor patients.
 ARRANGING = re.compile(
@@ -21,12 +22,18 @@ ARRANGING = re.compile(
 MOST_CLASSES = 30  # more folders are patients or studies
 
 
-def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -> None:
+def read_folders(listing: FileList, into: Annotations) -> None:
     """Label the scans in class folders that no table labels."""
-    known = {label for label in map(clean_label, classes) if label}
+    known = {clean_label(label) for label in (*into.declared, *into.settings.class_folders)}
+    mapped = set(map(name_key, into.settings.class_names))
     folders = {os.path.dirname(entry.path) for entry in listing.pictures} - {b""}
-    labels = {folder: clean_label(os.fsdecode(os.path.basename(folder))) for folder in folders}
-    unknown = sorted(folder for folder, label in labels.items() if label not in known)
+    names = {folder: os.fsdecode(os.path.basename(folder)) for folder in folders}
+    labels = {folder: clean_label(name) for folder, name in names.items()}
+    unknown = sorted(
+        folder
+        for folder, label in labels.items()
+        if label not in known - {None} and name_key(names[folder]) not in mapped
+    )
     if unknown:
         if len(unknown) < len(folders):
             into.problem(
@@ -42,11 +49,15 @@ def read_folders(listing: FileList, classes: Iterable[str], into: Annotations) -
     if not folders:
         return
     file = into.add_file(b"", "folders")
+    reader = ClassReader(names.values(), into.settings)  # every folder is known
     for entry in listing.pictures:
-        if label := labels.get(os.path.dirname(entry.path)):
-            file.add_entry(os.fsdecode(entry.path), matched=True)
-            file.add_class(label, label)
-            _label_scan(label, entry.path, into)
+        if name := names.get(os.path.dirname(entry.path)):
+            where = os.fsdecode(entry.path)
+            file.add_entry(where, matched=True)
+            label, tooth = into.class_of(reader, name, file, where, entry.path)
+            into.of(entry.path).tooth = into.of(entry.path).tooth or tooth
+            if label:
+                _label_scan(label, entry.path, into)
 
 
 def _notice_folders(

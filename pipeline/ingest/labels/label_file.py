@@ -11,8 +11,8 @@ class LabelFile:
     """Contents of a label file, as counted by its reader; YOLO files count by folder.
 
     An entry is a line that names a scan: a row of a table, an image or an annotation of a COCO
-    file, a line of a YOLO file, a scan in a class folder. `path`, `unmatched` and `unused_classes`
-    are delivered names, for a terminal or the private folder only.
+    file, a line of a YOLO file, a scan in a class folder. `path`, `unmatched`, `unused_classes`
+    and `tooth_classes` are delivered names, for a terminal or the private folder only.
     """
 
     path: bytes  # relative to the batch folder; a folder for `yolo` and `folders`
@@ -24,6 +24,7 @@ class LabelFile:
     unmatched: list[str] = field(default_factory=list)  # up to five of the other names
     classes: dict[str, int] = field(default_factory=dict)  # entries by label
     unused_classes: dict[str, int] = field(default_factory=dict)  # entries by class as written
+    tooth_classes: dict[str, int] = field(default_factory=dict)  # likewise, of teeth and quadrants
 
     @property
     def is_unmatched(self) -> bool:
@@ -37,7 +38,8 @@ class LabelFile:
         if not matched and len(self.unmatched) < EXAMPLES and name not in self.unmatched:
             self.unmatched.append(name)
 
-    def add_class(self, written: str, label: str | None) -> None:
-        """Count an entry's class; `label` is None if it cannot be used."""
-        counts, key = (self.unused_classes, written) if label is None else (self.classes, label)
+    def add_class(self, written: str, label: str | None, is_tooth: bool = False) -> None:
+        """Count an entry's class; `label` is None if it cannot be used or `is_tooth`."""
+        unlabelled = self.tooth_classes if is_tooth else self.unused_classes
+        counts, key = (unlabelled, written) if label is None else (self.classes, label)
         counts[key] = counts.get(key, 0) + 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 PROBLEMS = {
     "unreadable": "A label file, or a line of it, that is not valid text, CSV, JSON or YAML",
     "unusable_line": "A line or value that is incomplete, or a label file of another form",
-    "unknown_class": "A class that is not declared; its box is cut without a label",
+    "unknown_class": "A class that is not declared or not a class name; its box has no label",
     "missing_scan": "A label for a scan that is not in the batch",
     "ambiguous": "A name that matches several scans, or one scan that several names may mean",
     "two_classes": "Two classes for one scan, or for nearly the same box",
@@ -17,11 +17,13 @@ PROBLEMS = {
 # Nothing is lost, but a setting may be meant. They do not count as problems of a scan.
 NOTICES = {
     "class_folders": "A folder of scans whose name may be a class; see `class_folders`",
+    "tooth_classes": "Classes of a label file that are teeth or quadrants, and so no findings",
+    "numbering": "Classes or teeth of a label file in another notation; see `numbering`",
     "empty_file": "A YOLO file without a line: no finding, or not annotated; see `empty_is_normal`",
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Problem:
     """An entry of a label file that was not used, or only in part, or a notice.
 
@@ -32,6 +34,8 @@ class Problem:
     where: str
     what: str
     path: bytes | None = None  # of the scan concerned, if any
+    lines: int = 1  # with this problem, of which `where` and `path` are the first
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        more = f" ({self.lines} lines, of which this is the first)" if self.lines > 1 else ""
+        return f"{self.where}: {self.what}{more}"

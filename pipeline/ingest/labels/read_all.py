@@ -1,9 +1,8 @@
 """Read all label files of a batch, and its folders if they are classes."""
 
-from collections.abc import Collection
-
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
 from pipeline.ingest.labels.annotations import MAX_LABEL_BYTES, Annotations
+from pipeline.ingest.labels.class_names import LabelSettings
 from pipeline.ingest.labels.coco import read_coco
 from pipeline.ingest.labels.folders import read_folders
 from pipeline.ingest.labels.tables import read_tables
@@ -12,24 +11,18 @@ from pipeline.ingest.list_files import FileList
 
 
 def read_annotations(
-    folder: BatchFolder,
-    listing: FileList,
-    class_folders: Collection[str] = (),
-    empty_label: str | None = None,
+    folder: BatchFolder, listing: FileList, settings: LabelSettings | None = None
 ) -> Annotations:
-    """All annotations of the listed scans.
-
-    `empty_label`, if any, is the label of scans whose YOLO file is empty.
-    """
-    annotations = Annotations(listing)
+    """All annotations of the listed scans."""
+    annotations = Annotations(listing, settings)
     if isinstance(folder, S3Folder):
         folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
-    classes = read_yolo(folder, listing, annotations)
-    read_coco(folder, listing, classes, annotations)
-    read_tables(folder, listing, classes, annotations)
-    read_folders(listing, [*classes, *class_folders], annotations)
-    if empty_label is not None:
-        _label_empty(empty_label, annotations)
+    annotations.declared = read_yolo(folder, listing, annotations)
+    read_coco(folder, listing, annotations)
+    read_tables(folder, listing, annotations)
+    read_folders(listing, annotations)
+    if annotations.settings.empty_label is not None:
+        _label_empty(annotations.settings.empty_label, annotations)
     return annotations
 
 

@@ -11,23 +11,24 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.ingest.labels.annotations import FDI, Annotations, Box, read_lines
+from pipeline.ingest.labels.annotations import Annotations, Box, read_lines
+from pipeline.ingest.labels.class_names import ClassReader
 from pipeline.ingest.labels.label_file import LabelFile
+from pipeline.ingest.labels.teeth import ToothReader
 from pipeline.ingest.list_files import Entry, FileList, suffix
-from pipeline.labels import clean_label
 
 NAME_COLUMNS = ("file", "image_id")
 BOX_COLUMNS = ("x", "y", "w", "h")
 
 
-def read_tables(folder: Path, listing: FileList, classes: list[str], into: Annotations) -> None:
-    """Read every CSV file of the batch; `classes`, if any, are the only labels allowed."""
+def read_tables(folder: Path, listing: FileList, into: Annotations) -> None:
+    """Read every CSV file of the batch."""
     for entry in listing.labels:
         if suffix(entry) == b".csv":
-            _read_table(folder, entry, classes, into)
+            _read_table(folder, entry, into)
 
 
-def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotations) -> None:
+def _read_table(folder: Path, entry: Entry, into: Annotations) -> None:
     name = os.fsdecode(entry.path)
     lines = read_lines(folder, entry, into.problem)
     if not lines:
@@ -54,11 +55,17 @@ def _read_table(folder: Path, entry: Entry, classes: list[str], into: Annotation
     rows = [(f"{name} line {line}", _trimmed(row)) for line, row in rows_of(table, report)]
     found = into.finder.find((row[column] for _, row in rows), entry.path)
     file = into.add_file(entry.path, "csv")
+    classes = into.class_reader(_values(rows, "label"))
+    teeth = into.tooth_reader(_values(rows, "tooth"), name)
     for where, row in rows:
         match = found[row[column]]
         file.add_entry(row[column], match.path is not None)
         if path := into.require_scan(row[column], match, where):
-            _Row(row, where, path, into, file).read(classes)
+            _Row(row, where, path, into, file).read(classes, teeth)
+
+
+def _values(rows: list[tuple[str, dict[str, str]]], column: str) -> set[str]:
+    return {row.get(column, "") for _, row in rows} - {""}
 
 
 def _trimmed(row: dict) -> dict[str, str]:
@@ -100,9 +107,12 @@ class _Row:
         self.row, self.where, self.path = row, where, path
         self.into, self.file = into, file
 
-    def read(self, classes: list[str]) -> None:
+    def read(self, classes: ClassReader, teeth: ToothReader) -> None:
         annotation = self.into.of(self.path)
-        label, tooth = self._label(classes), self._tooth()
+        label, tooth = None, None
+        if text := self.row.get("label"):
+            label, tooth = self.into.class_of(classes, text, self.file, self.where, self.path)
+        tooth = self._tooth(teeth) or tooth
         self._patient()
         annotation.bits = self._integer("bits", range(8, 17), "8 to 16") or annotation.bits
         box = [self.row.get(name, "") for name in BOX_COLUMNS]
@@ -120,19 +130,6 @@ class _Row:
     def _problem(self, kind: str, what: str) -> None:
         self.into.problem(kind, self.where, what, self.path)
 
-    def _label(self, classes: list[str]) -> str | None:
-        text = self.row.get("label", "")
-        if not text:
-            return None
-        label = clean_label(text)
-        if classes and label not in classes:
-            label = None
-        self.file.add_class(text, label)
-        if label is None:
-            known = f"one of classes.txt ({', '.join(classes)})" if classes else "a class name"
-            self._problem("unknown_class", f"label `{text}` is not {known}; it was not used")
-        return label
-
     def _patient(self) -> None:
         patient = self.row.get("patient") or self.row.get("group")
         annotation = self.into.of(self.path)
@@ -141,8 +138,13 @@ class _Row:
         elif patient:
             annotation.patient = patient
 
-    def _tooth(self) -> int | None:
-        return self._integer("tooth", FDI, "an FDI number (11 to 48, 51 to 85)")
+    def _tooth(self, teeth: ToothReader) -> int | None:
+        text = self.row.get("tooth", "")
+        tooth = teeth.read(text) if text else None
+        if text and tooth is None:
+            what = f"tooth `{text}` is not {teeth.expected()}; it was not used"
+            self._problem("unusable_line", what)
+        return tooth
 
     def _integer(self, column: str, allowed, expected: str) -> int | None:
         text = self.row.get(column, "")

@@ -15,10 +15,11 @@ from pathlib import Path
 import yaml
 
 from pipeline.ingest.labels.annotations import Annotations, Box, read_lines, read_text
+from pipeline.ingest.labels.class_names import Meaning
 from pipeline.ingest.labels.find_scan import Match, settle
 from pipeline.ingest.labels.label_file import LabelFile
+from pipeline.ingest.labels.problems import Problem
 from pipeline.ingest.list_files import Entry, FileList, suffix
-from pipeline.labels import clean_label
 
 CLASSES = b"classes.txt"
 MAX_CLASSES = 10_000
@@ -35,9 +36,34 @@ YAML_ERRORS = (
 )
 
 
+class _Classes:
+    """The class names that one file declares, by number; an empty one for a missing number."""
+
+    def __init__(self, names: list[str], where: list[str], into: Annotations):
+        self.names = names
+        self.reader = into.class_reader(filter(None, names))
+        self.labels = {meaning.label for name in names if (meaning := self.reader.read(name))}
+        for name, place in zip(names, where, strict=True):
+            if place and self.reader.is_finding(name) and self.reader.read(name) is None:
+                problem = Problem("unknown_class", place, self.reader.problem(name))
+                self.reader.problems[name] = problem
+                into.problems.append(problem)
+
+    def name_of(self, text: str) -> str | None:
+        """The class name with this number or, in any spelling, this name; None if there is none."""
+        if not text.isdecimal():
+            meaning = self.reader.read(text)
+            return text if meaning and meaning.label in self.labels - {None} else None
+        try:
+            number = int(text)
+        except ValueError:  # more than 4,300 digits
+            return None
+        return self.names[number] or None if number < len(self.names) else None
+
+
 def read_yolo(folder: Path, listing: FileList, into: Annotations) -> list[str]:
-    """Read every YOLO file into `into`; return all declared class names."""
-    declared: dict[bytes, list[str | None]] = {}
+    """Read every YOLO file into `into`; return all declared labels."""
+    declared: dict[bytes, _Classes] = {}
     for entry in listing.labels:
         if suffix(entry) in (b".yaml", b".yml"):
             classes = _read_yaml(folder, entry, into)
@@ -57,28 +83,19 @@ def read_yolo(folder: Path, listing: FileList, into: Annotations) -> list[str]:
         lines = [line.split() for line in (text or "").splitlines()]
         about = _File(entry, scans[entry.path], _classes_for(entry, declared), homes[home])
         about.read(lines, is_read=text is not None, into=into)
-    return sorted({name for names in declared.values() for name in names if name})
+    return sorted(set().union(*(classes.labels for classes in declared.values())) - {None})
 
 
-def _read_classes(folder: Path, entry: Entry, into: Annotations) -> list[str | None]:
+def _read_classes(folder: Path, entry: Entry, into: Annotations) -> _Classes:
     lines = read_lines(folder, entry, into.problem)
     while lines and not lines[-1].strip():
         lines.pop()
     name = os.fsdecode(entry.path)
-    return [
-        _class(line, f"{name} line {number}", into) for number, line in enumerate(lines, start=1)
-    ]
+    where = [f"{name} line {number}" for number in range(1, len(lines) + 1)]
+    return _Classes([line.strip() for line in lines], where, into)
 
 
-def _class(text: str, where: str, into: Annotations) -> str | None:
-    label = clean_label(text)
-    if label is None:
-        what = f"`{text}` is not a class name; use letters, digits, _ . + -"
-        into.problem("unknown_class", where, what)
-    return label
-
-
-def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None] | None:
+def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> _Classes | None:
     """The class names of a data.yaml by number; None, and a problem, if it has none."""
     where = os.fsdecode(entry.path)
     text = read_text(folder, entry, into.problem)
@@ -106,10 +123,12 @@ def _read_yaml(folder: Path, entry: Entry, into: Annotations) -> list[str | None
         count = _scalar(document["nc"])
         what = f"nc is {count}, but {len(names)} names are listed; the names were used"
         into.problem("unusable_line", where, what)
-    classes: list[str | None] = [None] * (max(names, default=-1) + 1)
+    classes = [""] * (max(names, default=-1) + 1)
     for number, name in names.items():
-        classes[number] = _class(_scalar(name), where, into)
-    return classes
+        classes[number] = _scalar(name)
+    return _Classes(
+        classes, [where if number in names else "" for number in range(len(classes))], into
+    )
 
 
 def _scalar(value: object) -> str:
@@ -122,7 +141,7 @@ def _scalar(value: object) -> str:
     return f"<{type(value).__name__}>"
 
 
-def _classes_for(entry: Entry, declared: dict[bytes, list[str | None]]) -> list[str | None] | None:
+def _classes_for(entry: Entry, declared: dict[bytes, _Classes]) -> _Classes | None:
     """The class names of the file's folder, else of the nearest folder above."""
     folder = os.path.dirname(entry.path)
     while folder not in declared:
@@ -193,7 +212,7 @@ class _File:
 
     entry: Entry
     scans: list[bytes]
-    classes: list[str | None] | None  # None if none are declared
+    classes: _Classes | None  # None if none are declared
     counts: LabelFile
 
     def read(self, lines: list[list[str]], is_read: bool, into: Annotations) -> None:
@@ -212,39 +231,33 @@ class _File:
                 self._read_line(values, f"{name} line {number}", into)
 
     def _read_line(self, values: list[str], where: str, into: Annotations) -> None:
-        box = _box(values, self.classes or [], where)
-        if box is not None:
-            self.counts.add_class(values[0], box.label)
-        for path in self.scans:
-            if box is None:
+        place = _place(values)
+        if place is None:
+            for path in self.scans:
                 what = f"`{' '.join(values)}` is not `class cx cy w h` in fractions of the image"
                 into.problem("unusable_line", where, what, path)
-                continue
-            if box.label is None and self.classes is not None:
-                what = f"class `{values[0]}` is unknown; the box is cut without a label"
-                into.problem("unknown_class", where, what, path)
-            into.of(path).boxes.append(box)
+            return
+        label, tooth = self._class(values[0], where, into)
+        for path in self.scans:
+            into.of(path).boxes.append(Box(*place, True, label, tooth, where))
+
+    def _class(self, text: str, where: str, into: Annotations) -> Meaning:
+        name = self.classes.name_of(text) if self.classes else None
+        if self.classes and name is not None:
+            return into.class_of(self.classes.reader, name, self.counts, where, *self.scans)
+        self.counts.add_class(text, None)
+        if self.classes:
+            what = f"class `{text}` has no name; the box is cut without a label"
+            into.unknown_class(self.classes.reader, text, what, where, *self.scans)
+        return Meaning(None, None)
 
 
-def _box(values: list[str], classes: list[str | None], where: str) -> Box | None:
-    """The box of one line, or None if the line is malformed."""
+def _place(values: list[str]) -> tuple[float, float, float, float] | None:
+    """Left, top, width and height in the line of a box; None if it is malformed."""
     try:
         centre_x, centre_y, w, h = map(float, values[1:])
     except ValueError:
         return None
     if not all(math.isfinite(value) for value in (centre_x, centre_y, w, h)) or w <= 0 or h <= 0:
         return None
-    label = _label(values[0], classes)
-    return Box(centre_x - w / 2, centre_y - h / 2, w, h, True, label, None, where)
-
-
-def _label(text: str, classes: list[str | None]) -> str | None:
-    """The class with this name or number; None if there is none."""
-    if not text.isdecimal():
-        label = clean_label(text)
-        return label if label in classes else None
-    try:
-        number = int(text)
-    except ValueError:  # more than 4,300 digits
-        return None
-    return classes[number] if number < len(classes) else None
+    return centre_x - w / 2, centre_y - h / 2, w, h

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.ingest.labels.annotations import Annotation, Box
+from pipeline.ingest.labels.class_names import LabelSettings
 from pipeline.ingest.labels.problems import NOTICES, PROBLEMS
 from pipeline.ingest.labels.read_all import read_annotations
 from pipeline.ingest.list_files import MASK, list_batch
@@ -439,7 +440,9 @@ def test_no_folder_is_a_class_when_one_of_them_is_not_listed(batch):
 def test_a_table_takes_precedence_over_class_folders_listed_in_the_settings(batch):
     batch.write(healthy__a_DOT_png="", caries__b_DOT_png="")
     batch.write(t_DOT_csv="file,label\ncaries/b.png,impacted\n")
-    annotations = read_annotations(batch.folder, list_batch(batch.folder), ("Healthy", "caries"))
+    annotations = read_annotations(
+        batch.folder, list_batch(batch.folder), LabelSettings(("Healthy", "caries"))
+    )
     assert annotations.by_path[b"healthy/a.png"].label == "healthy"
     assert annotations.by_path[b"caries/b.png"].label == "impacted"
     assert kinds(annotations) == ["two_classes"]
@@ -590,7 +593,9 @@ def test_every_reader_counts_its_entries_its_scans_and_its_classes(batch):
 
 def test_class_folders_count_their_scans(batch):
     batch.write(**{"healthy/a.png": "", "caries/b.png": "", "caries/c.png": ""})
-    annotations = read_annotations(batch.folder, list_batch(batch.folder), ("healthy", "caries"))
+    annotations = read_annotations(
+        batch.folder, list_batch(batch.folder), LabelSettings(("healthy", "caries"))
+    )
     [file] = annotations.files
     assert (file.form, file.entries, file.matched) == ("folders", 3, 3)
     assert file.classes == {"healthy": 1, "caries": 2}
@@ -629,7 +634,9 @@ def test_empty_yolo_files_are_noticed_and_are_the_normal_class_on_request(batch)
     assert [notice.where for notice in annotations.notices] == ["a.txt", "b.txt", "gone.txt"]
     assert {notice.kind for notice in annotations.notices} == {"empty_file"}
     assert not any(about.label for about in annotations.by_path.values())
-    annotations = read_annotations(batch.folder, list_batch(batch.folder), empty_label="healthy")
+    annotations = read_annotations(
+        batch.folder, list_batch(batch.folder), LabelSettings(empty_label="healthy")
+    )
     labels = {path: about.label for path, about in annotations.by_path.items()}
     assert labels == {b"a.png": "healthy", b"b.png": "healthy", b"c.png": None}
 
@@ -638,7 +645,9 @@ def test_an_empty_yolo_file_does_not_make_normal_what_another_file_labels(batch)
     batch.write(**{"a.png": "", "a.txt": "", "b.png": "", "b.txt": "", "c.png": "", "c.txt": ""})
     table = "file,label,x,y,w,h\na.png,caries,,,,\nb.png,caries,1,2,3,4\nc.png,,1,2,3,4\n"
     batch.write(**{"t.csv": table})
-    annotations = read_annotations(batch.folder, list_batch(batch.folder), empty_label="healthy")
+    annotations = read_annotations(
+        batch.folder, list_batch(batch.folder), LabelSettings(empty_label="healthy")
+    )
     assert [annotations.by_path[name].label for name in (b"a.png", b"b.png", b"c.png")] == [
         "caries",
         None,
