@@ -37,7 +37,7 @@ TABLES = {
     ),
     "labels": TableDescription(
         "labels/part-BATCH-NNNNN.parquet",
-        "Every label ever given; rows are only appended.",
+        "Every label ever given and every decision of a reviewer; rows are only appended.",
         table_columns.LABELS,
     ),
     "background_crops": TableDescription(
@@ -116,6 +116,7 @@ LATER = pa.schema(
         SCANS.field("box_problems"),
         SCANS.field("likeness_turned"),
         SCANS.field("bits_used"),
+        LABELS.field("decision"),
     ]
 )
 

@@ -236,9 +236,17 @@ LABELS = (
     CROP_ID,
     SCAN_ID,
     BATCH,
-    Column("label", TEXT, "Class; null withdraws the label"),
+    Column(
+        "label", TEXT, "Class; null unless it was delivered or the decision is label or consensus"
+    ),
     Column("source", TEXT, "delivered, or the reviewer's code"),
     Column("labelled_at", TIME, "When the batch was listed or the decision was made", "UTC"),
+    Column(
+        "decision",
+        TEXT,
+        "label, withdraw, unsure, undo (the reviewer's latest decision about the crop counts as "
+        "never made) or consensus; null for a delivered label",
+    ),
 )
 
 

@@ -7,9 +7,6 @@ growing table can be given again and again.
 """
 
 import csv
-import datetime
-import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +14,21 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.ingest.labels.tables import open_table, rows_of
-from pipeline.labels import EXPECTED, clean_label
+from pipeline.labels import clean_label
+from pipeline.learn.decisions import (
+    Decision,
+    allowed_labels,
+    append_decisions,
+    label_problem,
+    reviewer_problem,
+)
 from pipeline.store import catalog
-from pipeline.store.locks import commit_lock
-from pipeline.store.parts import PackedPart
 from pipeline.store.store import Store
 
 COLUMNS = ("crop_id", "label", "reviewer")
-REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored
-DELIVERED = "delivered"  # the source of labels that came with scans, so no reviewer's code
 
 
 class Line(NamedTuple):
@@ -68,10 +67,9 @@ def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
     store, taken = Store(settings.store), FeedbackResult()
     with catalog.open_store(store) as con:
         crops = catalog.query(con, "crop_labels")
-    allowed = {settings.normal_class, *settings.classes, *crops["label"].dropna()}
+    allowed = allowed_labels(store, settings)
     lines = list(_lines(file, set(crops["crop_id"]), allowed, taken))
-    with commit_lock(store):
-        _append(store, lines, crops.drop_duplicates("crop_id").set_index("crop_id"), taken)
+    _append(store, lines, dict(zip(crops["crop_id"], crops["batch"], strict=True)), taken)
     return taken
 
 
@@ -120,22 +118,13 @@ def _problem(line: Line, label: str, crops: set[str], allowed: set[str]) -> str 
     """Why a line cannot be used; None for one that can."""
     if line.crop_id not in crops:
         return f"there is no crop `{line.crop_id}` in the store"
-    if not REVIEWER.fullmatch(line.reviewer) or line.reviewer == DELIVERED:
-        return (
-            f"reviewer `{line.reviewer}` is not a code of 1 to 16 letters, digits, `_` or `-`; "
-            f"codes are stored, so use no names (and not `{DELIVERED}`)"
-        )
-    if label and line.label is None:
-        return f"label `{label}` cannot be stored; a label has {EXPECTED}"
-    if label and line.label not in allowed:
-        return (
-            f"label `{label}` is none of {', '.join(sorted(allowed))}; add it to the setting "
-            "`classes` if it is a new class"
-        )
-    return None
+    problem = reviewer_problem(line.reviewer)
+    return problem or (label_problem(label, allowed) if label else None)
 
 
-def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: FeedbackResult) -> None:
+def _append(
+    store: Store, lines: list[Line], batches: dict[str, str], taken: FeedbackResult
+) -> None:
     """Write the lines that change a label as one part."""
     last = {(line.crop_id, line.reviewer): line for line in lines}
     taken.replaced = len(lines) - len(last)
@@ -148,21 +137,8 @@ def _append(store: Store, lines: list[Line], crops: pd.DataFrame, taken: Feedbac
     new = [line for key, line in last.items() if before.get(key, "") != line.label]
     taken.known = len(last) - len(new)
     taken.appended, taken.withdrawn = len(new), sum(line.label is None for line in new)
-    if not new:
-        return
-    now = datetime.datetime.now(datetime.UTC)
-    digest = hashlib.sha256(repr((now, new)).encode()).hexdigest()[:12]
-    part = PackedPart(f"labels/part-reviewed-{digest}.parquet", schemas.LABELS)
-    part.add(
-        {
-            "crop_id": line.crop_id,
-            "scan_id": crops.at[line.crop_id, "scan_id"],
-            "batch": crops.at[line.crop_id, "batch"],
-            "label": line.label,
-            "source": line.reviewer,
-            # The newest wins, so of two reviewers in one table the later line does.
-            "labelled_at": now + datetime.timedelta(microseconds=number),
-        }
-        for number, line in enumerate(new)
-    )
-    store.write_bytes(part.name, part.to_bytes())
+    decisions = [
+        Decision(crop_id, "withdraw" if label is None else "label", label, reviewer)
+        for crop_id, label, reviewer in new
+    ]
+    append_decisions(store, decisions, batches)

@@ -2,7 +2,7 @@
 
     sql/views/    what one may query, made in the order of their numbers
     sql/older/    what stands in for columns that parts of earlier versions lack
-    sql/macros/   what several questions share
+    sql/macros/   what several questions share; one that a view needs has a number between theirs
     sql/queries/  named queries for people; `-- $name = default` in the header declares a parameter,
                   `-- topic: …` where the list of queries shows it
     sql/internal/ named queries that the code alone asks
@@ -87,9 +87,10 @@ def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
     models = pa.Table.from_pylist(novelty_models(store), NOVELTY_MODELS)
     con.register("novelty_files", models)
     con.register("head_files", pa.Table.from_pylist(heads(store), HEADS))
-    for kind in ("views", "macros"):
-        for file in sorted((SQL / kind).glob("*.sql")):
-            con.execute(file.read_text(encoding="utf-8"))
+    # In one order: DuckDB wants the views that a macro reads to exist, and the other way round.
+    made = [*(SQL / "views").glob("*.sql"), *(SQL / "macros").glob("*.sql")]
+    for file in sorted(made, key=lambda file: file.name):
+        con.execute(file.read_text(encoding="utf-8"))
     return con
 
 
@@ -130,10 +131,11 @@ def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
     """Whether some parts lack columns that were added later.
 
     The first part of every batch is checked: a champion outlives a version, so its recipe and trunk
-    may have parts of both, and a batch that grew has its older parts first.
+    may have parts of both, and a batch that grew has its older parts first. A part ends in its
+    number; of reviewers' parts of earlier versions, all of which lack the same, it is a digest.
     """
     later = set(schemas.LATER.names).intersection(columns.names)
-    first = {name.rpartition("/")[0]: name for name in reversed(names)} if later else {}
+    first = {name.rpartition("-")[0]: name for name in reversed(names)} if later else {}
     footers = (pq.read_schema(store.parquet(name, groups=[])) for name in first.values())
     return any(later.difference(footer.names) for footer in footers)
 

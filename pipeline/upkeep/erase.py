@@ -59,7 +59,10 @@ def rows_in(store: Store, name: str, traces: Traces) -> int:
 
 def erase_rows(store: Store, name: str, traces: Traces) -> None:
     """Replace a part by one without their rows; a part of labels without rows is removed."""
-    schema, kept = schema_of(name) or pq.read_schema(store.parquet(name, groups=[])), 0
+    found = pq.read_schema(store.parquet(name, groups=[]))
+    # Without columns that the part lacks: its batch is read by the columns of its first part.
+    schema = pa.schema([field for field in schema_of(name) or found if field.name in found.names])
+    kept = 0
     with part_writer(store, name, schema) as part:
         for rows in iter_part(store, name, NO_COLUMNS):
             left = rows.filter(pc.invert(traces.rows(rows)))

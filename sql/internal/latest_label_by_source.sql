@@ -1,10 +1,11 @@
--- The latest label that each source gave to each crop; a null label withdraws.
+-- The decision in effect of each source about each crop; consensus decisions are left out.
 select
     crop_id,
     source,
+    decision,
     label,
     labelled_at
 
-from labels
-qualify row_number() over (partition by crop_id, source order by labelled_at desc, label) = 1
+from readings
+where decision <> 'consensus'
 order by crop_id, source

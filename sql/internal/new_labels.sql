@@ -3,29 +3,15 @@
 -- $since
 --
 -- A label that was only repeated, or confirmed by a reviewer, does not count: a head trained now would
--- learn the same. A withdrawn one counts: the last head learned from it, the next one would not.
-with labels_then as (
-    select
-        crop_id,
-        label
-
-    from labels
-    where labelled_at <= $since::timestamptz
-    qualify
-        row_number() over (
-            partition by crop_id
-            -- As in labels_now, of which this is the state at `since`, withdrawn labels included.
-            order by (source <> 'delivered') desc, labelled_at desc, batch desc, label
-        ) = 1
-)
-
+-- learn the same. A withdrawn or disputed one counts: the last head learned from it, the next one would
+-- not.
 select
     labels.crop_id,
     max(labels.labelled_at) as labelled_at
 
 from labels
 inner join features on labels.crop_id = features.crop_id
-left join labels_then on labels.crop_id = labels_then.crop_id
+left join labels_until($since::timestamptz) as labels_then on labels.crop_id = labels_then.crop_id
 left join labels_now on labels.crop_id = labels_now.crop_id
 where
     features.trunk = $trunk

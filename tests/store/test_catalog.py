@@ -430,6 +430,7 @@ def test_trunks_marks_the_champions_trunk(full):
 
 def test_every_query_of_the_code_runs_on_an_empty_store(store):
     values = {"since": "2026-11-01T00:00:00+00:00", "limit": 3, "scans": []}
+    values |= {"crop_ids": ["x"]}
     with catalog.open_store(store.root) as con:
         for path in Path(catalog.SQL, "internal").glob("*.sql"):
             given = {

@@ -1,0 +1,7 @@
+-- The decision in effect of every source about every crop: what was delivered, and what each reviewer
+-- decided last. A consensus is a row of its own beside its reviewer's decision. Decisions that were
+-- undone are left out.
+create or replace view readings as
+
+select *
+from readings_until('infinity'::timestamptz)
