@@ -117,6 +117,7 @@ LATER = pa.schema(
         SCANS.field("likeness_turned"),
         SCANS.field("bits_used"),
         LABELS.field("decision"),
+        SCANS.field("given_side"),
     ]
 )
 

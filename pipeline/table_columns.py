@@ -104,6 +104,11 @@ SCANS = (
         pa.list_(pa.uint64()),
         "Perceptual hashes of the centre as it is, then mirrored and turned; null for a blank scan",
     ),
+    Column(
+        "given_side",
+        TEXT,
+        "Side that the folder names: train, validation or test; null unless `given_splits` is set",
+    ),
 )
 
 CROPS = (

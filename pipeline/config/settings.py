@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     placeholder_ids: tuple[str, ...] = PLACEHOLDER_IDS
     """DICOM PatientIDs that name no one and count as none, whatever their case. Also in tables and
     folders, except for numbers; empty IDs always are."""
+    given_splits: bool = False
+    """Keep the sides of a data set that comes split into folders `train`, `valid` and `test`: a
+    patient is on the side of that folder. Otherwise the folders are ignored, and a keyed hash of
+    the patient decides."""
     classes: tuple[Label, ...] = ()
     """Labels a reviewer may use, in addition to those that were ever delivered."""
     part_size: int = Field(128, ge=1)

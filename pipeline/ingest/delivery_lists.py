@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
         ("patient_from", pa.string()),  # null in lists of earlier versions
     ]
 )
+GIVEN_SIDE = pa.field("given_side", pa.string())  # of lists with a scan that has one
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ListedFile:
     annotation: Annotation
     digest: str
     patient_from: str | None = None
+    given_side: str | None = None
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,13 @@ class DeliveryLists:
         return new
 
     def add(
-        self, files: Sequence[NewFile], patient_of: Callable[[Entry], Patient], part_size: int
+        self,
+        files: Sequence[NewFile],
+        patient_of: Callable[[Entry], Patient],
+        side_of: Callable[[Entry], str | None],
+        part_size: int,
     ) -> None:
-        """List these files under their patients, in parts of `part_size`."""
+        """List these files with their patients and given sides, in parts of `part_size`."""
         first, rows = len(self.parts()), []
         for number, file in enumerate(files):
             patient = patient_of(file.entry)
@@ -217,6 +223,7 @@ class DeliveryLists:
                     "annotation": _without_patient(file.annotation),
                     "digest": file.digest,
                     "patient_from": patient.source,
+                    "given_side": side_of(file.entry),
                 }
             )
         if rows:
@@ -247,10 +254,13 @@ class DeliveryLists:
             return row
         entry = Entry(b"\0%d-%d" % place, 0, 0, FORGOTTEN)  # no file name contains a NUL
         annotation = {"annotation": _without_patient(Annotation()), "digest": ""}
-        return {**row, **asdict(entry), **annotation, "patient_key": None, "patient_from": None}
+        nothing = dict.fromkeys(("patient_key", "patient_from", "given_side"))
+        return {**row, **asdict(entry), **annotation, **nothing}
 
     def _write(self, rows: list[dict], name: str, listed_at: str) -> None:
-        schema = SCHEMA.with_metadata({"listed_at": listed_at})
+        given = any(row.get("given_side") for row in rows)
+        schema = SCHEMA.append(GIVEN_SIDE) if given else SCHEMA
+        schema = schema.with_metadata({"listed_at": listed_at})
         data = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema), data, compression="zstd")
         self._private.write(f"deliveries/{self.batch}/{name}", data.getvalue())
@@ -281,4 +291,5 @@ def _listed(row: dict) -> ListedFile:
         annotation,
         row["digest"],
         row.get("patient_from"),
+        row.get("given_side"),
     )

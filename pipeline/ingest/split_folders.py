@@ -32,13 +32,20 @@ def count_split_folders(scans: Iterable[Entry]) -> dict[str, int]:
 
     A single folder `test` may be anything.
     """
-    found = Counter(
-        next((side for side in map(_side, folders) if side), None)
-        for entry in scans
-        if len(folders := comparable(entry.path).split("/")[:-1])
-    )
-    del found[None]
-    return dict(sorted(found.items())) if len(found) > 1 else {}
+    found = count_given_sides(scans)
+    return found if len(found) > 1 else {}
+
+
+def count_given_sides(scans: Iterable[Entry]) -> dict[str, int]:
+    """Count scans by the side that their folder names."""
+    found = Counter(side for side in map(given_side, scans) if side)
+    return dict(sorted(found.items()))
+
+
+def given_side(scan: Entry) -> str | None:
+    """The side that the outermost folder with such a name gives to a scan; None without one."""
+    folders = comparable(scan.path).split("/")[:-1]
+    return next((side for side in map(_side, folders) if side), None)
 
 
 def _side(folder: str) -> str | None:

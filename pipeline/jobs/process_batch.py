@@ -15,6 +15,7 @@ from pipeline.jobs.part_work import Embed, Predict, Receive, Recut, Score
 from pipeline.jobs.resources import job_for, release_resources, resources_for
 from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
+from pipeline.model.scores.splits import CONFLICT_RULE
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary, write_record
@@ -223,6 +224,13 @@ class BatchRun:
                 f"name the patient, take {taken} back with `dental undo`, run it again and give "
                 "reviewers' tables again with `dental feedback`. See them with: dental query "
                 f"patients_corrected batch={self.batch}"
+            )
+
+        conflicts = catalog.query(con, "split_conflicts", batch=self.batch)["patient_key"]
+        if len(conflicts):
+            self.summary.notes.append(
+                f"{plural(conflicts.nunique(), 'patient')} came in folders of several sides; "
+                f"{CONFLICT_RULE}. See them with: dental query split_conflicts batch={self.batch}"
             )
 
     def _note_labels(self, con) -> None:

@@ -10,9 +10,10 @@ import pandas as pd
 from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
-from pipeline.model.scores import splits
+from pipeline.store import catalog
 from pipeline.store.features import labels_in_force
 from pipeline.store.parts import open_part, read_part
+from pipeline.store.patient_sides import patient_sides
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
@@ -172,7 +173,8 @@ def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
             "when its crops were deleted: dental run path/to/folder"
         )
     facts["label"] = facts["crop_id"].map(labels_in_force(store))
-    facts["split"] = splits.sides(list(facts["patient_key"]))
+    with catalog.open_store(store) as con:
+        facts["split"] = patient_sides(con, facts["patient_key"])
     return facts
 
 

@@ -19,6 +19,7 @@ from pipeline.model.scores.overlap import Overlap, find_overlap
 from pipeline.stages.predict import Head
 from pipeline.store import catalog
 from pipeline.store.model_ids import require_head
+from pipeline.store.patient_sides import patient_sides, sides_for
 from pipeline.store.registry import champion
 from pipeline.store.store import Store
 
@@ -76,7 +77,7 @@ def evaluate_head(
         if not 0 < share < 1:
             raise ConfigError(f"{share:g} was given where a share between 0 and 1 was expected.")
     head = Head(store, _known(store, head_id))
-    proof = check_sides(store, head.card["trunk"], distance)
+    proof = check_sides(head, distance)
     rows = scored_rows(store, head)
     test = (rows.sides == "test") & ~rows.facts["scan_id"].isin(proof.left_out).to_numpy()
     if not test.any():
@@ -109,17 +110,29 @@ def _known(store: Store, head_id: str | None) -> str:
     return require_head(store, head_id)
 
 
-def check_sides(store: Store, trunk_id: str, distance: int) -> Overlap:
-    """Count patients and scans that are on two sides, of every scan that the trunk has embedded.
+def check_sides(head: Head, distance: int) -> Overlap:
+    """Count patients and scans on two sides, of every scan that the head's trunk has embedded.
 
-    Raises ArtifactError when a patient is.
+    Raises ArtifactError when a patient is on two.
     """
-    with catalog.open_store(store) as con:
-        scans = catalog.query(con, "embedded_scans", trunk=trunk_id)
-    sides = splits.sides(list(scans["patient_key"]))
+    with catalog.open_store(head.store) as con:
+        scans = catalog.query(con, "embedded_scans", trunk=head.card["trunk"])
+        sides = sides_for(con, scans["patient_key"], head.with_trunk_learned_from)
+        moved = scans["patient_key"][sides != patient_sides(con, scans["patient_key"])].nunique()
+        conflicts = catalog.query(con, "split_conflicts")["patient_key"].nunique()
     patients = (
         splits.prove_disjoint(scans["patient_key"], sides).replace(" rows", " scans").splitlines()
     )
+    if moved:
+        patients.append(
+            f"{moved} patients moved to the test side after this head or its trunk had "
+            "learned from them; they count as training here"
+        )
+    if conflicts:
+        patients.append(
+            f"{conflicts} patients came in folders of several sides; "
+            f"{splits.CONFLICT_RULE} (dental query split_conflicts)"
+        )
     hashes = [None if pd.isna(each) else each for each in scans["likeness"]]
     centres = [None if each is None else list(each) for each in scans["likeness_turned"]]
     found = find_overlap(scans["scan_id"], sides, hashes, centres, distance)

@@ -26,14 +26,15 @@ from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
 from pipeline.model.novelty import CORESET, fit
-from pipeline.model.scores import metrics, splits
+from pipeline.model.scores import metrics
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.score_novelty import ROWS, NoveltyModel, maps_of, novelty_home, score_missing
 from pipeline.store import catalog, tables
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import iter_part, read_part, row_count
-from pipeline.store.registry import ModelChoice, read_card
+from pipeline.store.patient_sides import patient_sides, sides_for
+from pipeline.store.registry import ModelChoice, read_card, trunk_patients
 from pipeline.store.store import Store
 
 FORM = 1  # raise when the same rows and settings would give other scores
@@ -107,7 +108,7 @@ def _training_rows(
     """The rows to learn from, with batch and part, and the facts of the card about the choice."""
     with catalog.open_store(store) as con:
         every = catalog.query(con, "embedded", trunk=chosen.trunk_id)
-    every = every[splits.sides(list(every["patient_key"])) == "train"]
+        every = every[patient_sides(con, every["patient_key"]) == "train"]
     normal = every[every["label"] == settings.normal_class]
     least, label = settings.novelty.min_patients, settings.normal_class
     patients = normal["patient_key"].nunique()
@@ -185,8 +186,9 @@ def _scores(
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
     parts = [read_part(store, name, table.schema, columns) for name in table.names(store)]
     scores = pa.concat_tables(parts).to_pandas()
-    scores = scores[splits.sides(list(scores["patient_key"])) == "test"]
     with catalog.open_store(store) as con:
+        learned_from = trunk_patients(store, chosen.trunk_id)
+        scores = scores[sides_for(con, scores["patient_key"], learned_from) == "test"]
         labels = catalog.query(con, "labelled", trunk=chosen.trunk_id)
     scores = scores.merge(labels[["crop_id", "label"]], on="crop_id")
     abnormal = (scores["label"] != settings.normal_class).to_numpy()

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.model.head.abnormal_probability import Predictions
-from pipeline.model.scores import splits
 from pipeline.progress import progress
 from pipeline.stages.predict import Head
 from pipeline.store import catalog, tables
 from pipeline.store.parts import embedding_values
+from pipeline.store.patient_sides import sides_for
 from pipeline.store.registry import ModelChoice, stored_choice
 from pipeline.store.store import Store
 
@@ -55,7 +55,7 @@ def scored_rows(store: Store, head: Head) -> ScoredRows:
     trunk = head.card["trunk"]
     with catalog.open_store(store) as con:
         facts = catalog.query(con, "labelled_facts", trunk=trunk)
-    sides = splits.sides(list(facts["patient_key"]))
+        sides = sides_for(con, facts["patient_key"], head.with_trunk_learned_from)
     kept = sides != "train"
     facts, sides = facts[kept].reset_index(drop=True), sides[kept]
     positions = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}

@@ -18,9 +18,12 @@ from pipeline.store import catalog
 from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS, add_label, labels_in_force
 from pipeline.store.parts import pixel_values, read_part
-from pipeline.store.registry import ModelChoice
+from pipeline.store.patient_sides import patient_sides, sides_for
+from pipeline.store.registry import ModelChoice, trunk_patients
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
+
+SPOILT = "spoilt"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def require_enough(store: Store, chosen: ModelChoice, settings: Settings) -> Non
     """
     with catalog.open_store(store) as con:
         labelled = catalog.query(con, "labelled", trunk=chosen.trunk_id)
-    labelled["side"] = splits.sides(list(labelled["patient_key"]))
+        labelled["side"] = _sides_on(store, con, chosen, labelled["patient_key"])
     labelled["normal"] = labelled["label"] == settings.normal_class
     counts = []
     for side in splits.SIDES:
@@ -86,7 +89,9 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     tables = [read_part(store, name, chosen.features.schema, columns) for name in names]
     facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     add_label(facts, labels_in_force(store))
-    labelled = np.flatnonzero(facts["label"].notna())
+    with catalog.open_store(store) as con:
+        facts["side"] = _sides_on(store, con, chosen, facts["patient_key"])
+    labelled = np.flatnonzero(facts["label"].notna() & (facts["side"] != SPOILT))
     order = labelled[np.argsort(facts["crop_id"].to_numpy()[labelled].astype(str))]
     numbers = np.full(len(facts), -1)
     numbers[order] = np.arange(len(order))
@@ -94,13 +99,24 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     places = dict(zip(names, np.split(numbers, ends), strict=True))
     embeddings = StoredEmbeddings.of(store, chosen.features, places)
     facts = facts.iloc[order].reset_index(drop=True)
+    sides = facts.pop("side").to_numpy("<U10")
     labels = facts["label"].to_numpy().astype(str)
     normal = settings.normal_class
     classes = (normal, *sorted(set(labels) - {normal}))
     truth = np.array([classes.index(label) for label in labels], np.int64)
-    sides = splits.sides(list(facts["patient_key"]))
     embeddings = held_if_small(embeddings, len(facts))
     return TrainingRows(facts, embeddings, classes, truth, sides, background_rows(store, chosen))
+
+
+def _sides_on(store: Store, con, chosen: ModelChoice, patient_keys: pd.Series) -> np.ndarray:
+    """The sides (N,) of rows on a trunk; `SPOILT` for a test patient that the trunk learned from.
+
+    Such a row is neither tested, as the trunk knows it, nor learned from, as it was given for a
+    test.
+    """
+    sides = patient_sides(con, patient_keys)
+    sides[sides != sides_for(con, patient_keys, trunk_patients(store, chosen.trunk_id))] = SPOILT
+    return sides
 
 
 def crops_of(

@@ -74,6 +74,10 @@ def _patients(planned: PlannedBatch) -> Iterator[str]:
         yield f"{plural(alone, 'scan')} without a patient ID: each counts as its own patient"
     if planned.copies:
         yield f"{plural(planned.copies, 'copy of another scan', 'copies of other scans')}"
+    if planned.given_sides and planned.splits_kept:
+        yield f"sides as given: {_counted(planned.given_sides)}"
+    if planned.split_conflicts:
+        yield f"{plural(planned.split_conflicts, 'patient')} on several given sides"
 
 
 def _left_out(planned: PlannedBatch) -> Iterator[str]:
@@ -108,8 +112,8 @@ def _not_used(planned: PlannedBatch, settings: Settings) -> Iterator[str]:
         yield f"{plural(planned.placeholders, 'placeholder')} as PatientID"
     if planned.shared_ids:
         yield f"{plural(planned.shared_ids, 'PatientID')} of several names, birth dates or sexes"
-    if planned.given_sides:
-        yield f"folders of a split, which are ignored: {_counted(planned.given_sides)}"
+    if planned.given_sides and not planned.splits_kept:
+        yield f"folders of a split (`given_splits`): {_counted(planned.given_sides)}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -1,5 +1,6 @@
 """Whose the new scans of a batch are, and what keeps scans from being taken, as lines of counts."""
 
+from pipeline.model.scores.splits import CONFLICT_RULE
 from pipeline.report.format_numbers import plural
 from pipeline.stages.plan import PlannedBatch
 
@@ -45,8 +46,15 @@ def patient_notes(planned: PlannedBatch) -> list[str]:
     if planned.given_sides:
         counts = ", ".join(f"{count} {side}" for side, count in planned.given_sides.items())
         lines.append(
-            f"folders that name sides of a split are ignored ({counts}): the side follows from "
-            "the patient"
+            f"sides of a split are kept as the folders give them ({counts})"
+            if planned.splits_kept
+            else f"folders that name sides of a split are ignored ({counts}): the side follows "
+            "from the patient, unless the setting `given_splits` is true"
+        )
+    if planned.split_conflicts:
+        lines.append(
+            f"{plural(planned.split_conflicts, 'patient')} with scans in folders of several sides: "
+            f"{CONFLICT_RULE}"
         )
     return lines
 

@@ -5,6 +5,7 @@ What is read here names files and patients, so it stays in memory; counts of it 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from pipeline.config import Settings
 from pipeline.errors import ScanRejected
@@ -17,6 +18,7 @@ from pipeline.ingest.list_files import MASK, FileList, list_batch
 from pipeline.ingest.patients import Patients
 from pipeline.ingest.private_folder import Keys
 from pipeline.ingest.scan_header import ScanHeader, scan_header
+from pipeline.ingest.split_folders import given_side
 from pipeline.ingest.unread_tables import scans_waiting, unread_tables
 from pipeline.ingest.walk_folder import Entry
 from pipeline.stages.find_masks import mark_masks
@@ -64,10 +66,20 @@ class Delivery:
     unread_tables: dict[bytes, str]  # why they cannot be read, by path
     waiting: set[bytes]  # scans whose patients they may name
     headers: Headers
+    keep_splits: bool  # the setting `given_splits`
 
     def read_headers(self, entries: Iterable[Entry]) -> None:
         """Read the headers of these scans, for their patients and formats."""
         self.patients.read_headers(list(entries), self.headers.look)
+
+    def given_side(self, entry: Entry) -> str | None:
+        """The side that the folder of a scan gives to its patient, if that is kept."""
+        return given_side(entry) if self.keep_splits else None
+
+    def digest(self, entry: Entry) -> str:
+        """Hash of what the delivery tells of a scan: when it changes, the scan is listed again."""
+        digest, side = self.patients.digest(entry), self.given_side(entry)
+        return sha256(f"{digest}{side}".encode()).hexdigest()[:16] if side else digest
 
 
 def read_delivery(
@@ -96,6 +108,7 @@ def read_delivery(
     waiting = scans_waiting((e for e in listing.scans if e.path not in tables), tables)
     left_out = waiting | tables.keys()
     listing.scans = [entry for entry in listing.scans if entry.path not in left_out]
+    headers = Headers(settings.pixel_limit)
     return Delivery(
-        listing, annotations, patients, scans, tables, waiting, Headers(settings.pixel_limit)
+        listing, annotations, patients, scans, tables, waiting, headers, settings.given_splits
     )

@@ -48,6 +48,7 @@ class RowMaker:
             "duplicate_of": None if rejection else earlier,
             "patient_key": patient_key,
             "patient_from": patient_from,
+            "given_side": listed.given_side,
             "regions": [
                 {
                     **box.place._asdict(),

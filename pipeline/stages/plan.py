@@ -1,7 +1,7 @@
 """Plan a batch: list what is new in its folder since the last list, in parts."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from pipeline.ingest.labels.problems import Problem
 from pipeline.ingest.list_files import FileList, has_scans
 from pipeline.ingest.patients import SCAN, Patients
 from pipeline.ingest.private_folder import PrivateFolder
-from pipeline.ingest.split_folders import count_split_folders
+from pipeline.ingest.split_folders import count_given_sides, count_split_folders
 from pipeline.ingest.walk_folder import Entry
 from pipeline.stages.delivery import Delivery, read_delivery
 from pipeline.store.open_store import OpenStore
@@ -49,6 +49,8 @@ class PlannedBatch:
     unread_tables: int = 0
     waiting: int = 0  # scans not listed yet that wait for these tables
     given_sides: dict[str, int] = field(default_factory=dict)  # scans by the side of their folder
+    splits_kept: bool = False  # these sides are kept
+    split_conflicts: int = 0  # patients of new scans on more than one of them
     # New scans by format, and those that their first bytes rule out, by reason.
     formats: dict[str, int] = field(default_factory=dict)
     panoramics: int = 0
@@ -123,10 +125,10 @@ def plan_batch(
         name = path.decode("utf-8", "backslashreplace")
         private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
     _skip_forgotten(planned, found.listing, found.annotations, private)
-    new = deliveries.unlisted(found.listing, found.annotations, found.patients.digest, again)
+    new = deliveries.unlisted(found.listing, found.annotations, found.digest, again)
     found.read_headers(file.entry for file in new)
     new = _without_forgotten(planned, new, found.patients, private)
-    deliveries.add(new, found.patients.of, settings.part_size)
+    deliveries.add(new, found.patients.of, found.given_side, settings.part_size)
     planned.new = len(new)
     if new:
         count_scans(planned, [file.entry for file in new], found)
@@ -142,13 +144,15 @@ def count_contents(
 ) -> PlannedBatch:
     """Count what a batch folder holds; paths in `known` were listed before."""
     listing, files = found.listing, found.annotations.files
+    count_sides = count_given_sides if found.keep_splits else count_split_folders
     planned = PlannedBatch(
         batch,
         scans=found.scans,
         label_files=len(listing.labels),
         ignored=listing.ignored,
         growing=listing.growing,
-        given_sides=count_split_folders(listing.pictures),
+        given_sides=count_sides(listing.pictures),
+        splits_kept=found.keep_splits,
         # No Counter: dataclasses.asdict makes one of pairs of it, which JSON cannot write.
         problems=_lines_by_kind(found.annotations.problems),
         other=listing.other_counts,
@@ -194,6 +198,7 @@ def count_scans(planned: PlannedBatch, new: Iterable[Entry], found: Delivery) ->
     planned.patients = len({patients.of(entry).key for entry in {*usable} - {*alone}} | sources)
     planned.placeholders = sum(map(patients.has_placeholder, usable))
     planned.shared_ids = len(patients.shared_ids(usable))
+    planned.split_conflicts = _split_conflicts(usable, found)
     for entry in usable:
         header = headers.found[entry.path]
         _count(planned.patients_from, patients.of(entry).source or SCAN)
@@ -204,6 +209,16 @@ def count_scans(planned: PlannedBatch, new: Iterable[Entry], found: Delivery) ->
             planned.panoramics += 1
             annotation = found.annotations.by_path.get(entry.path, Annotation())
             planned.whole_labels += _has_only_whole_label(annotation)
+
+
+def _split_conflicts(scans: Iterable[Entry], found: Delivery) -> int:
+    """The number of patients whose scans lie in folders of more than one side."""
+    sides: dict[str | bytes, set[str]] = defaultdict(set)
+    for entry in scans:
+        if side := found.given_side(entry):
+            source = found.patients.source_of(entry) or entry
+            sides[found.patients.of(entry).key or source.path].add(side)
+    return sum(len(given) > 1 for given in sides.values())
 
 
 def _count(counts: dict[str, int], key: str, more: int = 1) -> None:

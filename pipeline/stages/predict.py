@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.model.head.abnormal_probability import Predictions, to_predictions
 from pipeline.store import tables
 from pipeline.store.parts import embedding_values
-from pipeline.store.registry import ModelChoice, head_home, read_card, read_model
+from pipeline.store.registry import (
+    ModelChoice,
+    head_home,
+    read_card,
+    read_model,
+    read_patients,
+    trunk_patients,
+)
 from pipeline.store.store import Store
 
 if TYPE_CHECKING:
@@ -38,10 +44,14 @@ class Head:
         return read_model(self.store, head_home(self.head_id))
 
     @cached_property
+    def with_trunk_learned_from(self) -> frozenset[str]:
+        """Keyed patients that it or its trunk was trained or validated on."""
+        return self.learned_from | trunk_patients(self.store, self.card["trunk"])
+
+    @cached_property
     def learned_from(self) -> frozenset[str]:
         """Keyed patients that it was trained or validated on."""
-        file = self.store.parquet(f"{head_home(self.head_id)}/patients.parquet")
-        return frozenset(pq.read_table(file)["patient_key"].to_pylist())
+        return read_patients(self.store, head_home(self.head_id))
 
     def predict(self, embeddings: np.ndarray, region_kinds: Sequence[str]) -> Predictions:
         """Predict embeddings (N, width) of regions of these kinds, float32, row for row.

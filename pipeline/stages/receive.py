@@ -127,7 +127,8 @@ def apply_screening(
 def without_facts(file: ListedFile) -> tuple[ListedFile, Read]:
     """A forgotten file as it appears in the ledger: rejected, without any facts."""
     rejection = ScanRejected(FORGOTTEN, "was forgotten on request and is not taken again")
-    nameless = replace(file, patient_key=None, patient_from=None, annotation=Annotation())
+    nothing = dict.fromkeys(("patient_key", "patient_from", "given_side"))
+    nameless = replace(file, annotation=Annotation(), **nothing)
     return nameless, Read(rejection=rejection)
 
 

@@ -129,8 +129,28 @@ def write_patients(store: Store, home: str, patients: Iterable[str]) -> None:
     It decides whether a prediction is marked as seen, and which models `forget` reports.
     """
     data = io.BytesIO()
-    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
+    pq.write_table(
+        pa.table({"patient_key": sorted(set(patients))}),
+        data,
+        compression="zstd",
+    )
     store.write_bytes(f"{home}/patients.parquet", data.getvalue())
+
+
+def read_patients(store: Store, home: str) -> frozenset[str]:
+    """The keyed patients that a model learned from."""
+    file = store.parquet(f"{home}/patients.parquet")
+    return frozenset(pq.read_table(file)["patient_key"].to_pylist())
+
+
+def trunk_patients(store: Store, trunk_id: str) -> frozenset[str]:
+    """The keyed patients that a trunk learned from; none when it was not learned from a store.
+
+    None either of a trunk that was learned before trunks kept their list.
+    """
+    home = trunk_home(trunk_id)
+    has_list = store.has(f"{home}/patients.parquet")
+    return read_patients(store, home) if has_list else frozenset()
 
 
 def read_model(store: Store, home: str) -> "keras.Model":

@@ -108,8 +108,12 @@ select
     other.batch as other_batch,
     other.patient_key as other_patient_key,
     other.is_patient_known as is_other_patient_known,
-    other.is_accepted as is_other_accepted
+    other.is_accepted as is_other_accepted,
+    one_patient.side,
+    other_patient.side as other_side
 
 from pairs
 inner join deliveries as one on pairs.one = one.number
 inner join deliveries as other on pairs.other = other.number
+left join patient_sides as one_patient on one.patient_key = one_patient.patient_key
+left join patient_sides as other_patient on other.patient_key = other_patient.patient_key

@@ -12,7 +12,9 @@ select
     patient_key,
     other_scan_id,
     other_batch,
-    other_patient_key
+    other_patient_key,
+    side,
+    other_side
 
 from near_pairs($distance::integer, $batch::varchar)
 where

@@ -4,6 +4,7 @@ import numpy as np
 
 from pipeline import config, schemas
 from pipeline.store import tables
+from pipeline.store.registry import write_patients
 from tests.builders.tables import (
     CROP_KEYS,
     promote,
@@ -96,7 +97,15 @@ class SyntheticStore:
         )
         return (np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)).astype(np.float32)
 
-    def add_head(self, head_id, skill, trunk_id="t0", batches=(0, 1), made="2026-11-25"):
+    def add_head(
+        self,
+        head_id,
+        skill,
+        trunk_id="t0",
+        batches=(0, 1),
+        made="2026-11-25",
+        learned_from=(),
+    ):
         """A head's card and its predictions."""
         card = {
             "head": head_id,
@@ -107,6 +116,7 @@ class SyntheticStore:
             "threshold": 0.5,
             "made_at": made,
         }
+        write_patients(self.store, f"models/heads/{head_id}", learned_from)
         write_card(self.store, f"models/heads/{head_id}", card)
         predicted = self.probabilities(skill)
         for batch in batches:

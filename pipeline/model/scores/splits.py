@@ -1,11 +1,12 @@
 """Sides of patients: training, validation or test, by a hash of the keyed patient.
 
-Nothing is stored and nothing is drawn at random. So a patient who comes again next year is on the
-same side, and every trunk, head and comparison shares the sides.
+Nothing is drawn at random. So a patient who comes again next year is on the same side, and every
+trunk, head and comparison shares the sides. Sides that came with a delivery replace those of the
+hash (`store/patient_sides.py`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,19 +15,26 @@ from pipeline.errors import ArtifactError
 
 SIDES = ("train", "validation", "test")
 TRAIN, VALIDATION = 70, 15  # of 100 patients; the rest are for the test
+CONFLICT_RULE = (
+    "each counts for the test side if any scan is given for it, else for the validation side"
+)
 
 
 def side_of(patient_key: str) -> str:
-    """`train`, `validation` or `test` for one keyed patient."""
+    """`train`, `validation` or `test` for one keyed patient, by its hash.
+
+    The view patient_sides computes the same.
+    """
     place = int(hashlib.sha256(patient_key.encode()).hexdigest(), 16) % 100
     if place < TRAIN:
         return "train"
     return "validation" if place < TRAIN + VALIDATION else "test"
 
 
-def sides(patient_keys: Sequence[str]) -> np.ndarray:
-    """The side of every row, an array of texts (N,)."""
-    side = {key: side_of(key) for key in set(patient_keys)}
+def sides(patient_keys: Sequence[str], given: Mapping[str, str] | None = None) -> np.ndarray:
+    """The side of every row, an array of texts (N,): as `given` by patient, else by the hash."""
+    given = given or {}
+    side = {key: given.get(key) or side_of(key) for key in set(patient_keys)}
     return np.array([side[key] for key in patient_keys], dtype="<U10")
 
 
@@ -47,6 +55,6 @@ def prove_disjoint(patient_keys: Sequence[str], sides: Sequence[str]) -> str:
         raise ArtifactError(
             "Patients are on two sides, so scores of the test side mean nothing:\n"
             + "\n".join(lines)
-            + "\nEvery patient must be on one side; take the sides from `splits.sides`."
+            + "\nEvery patient must be on one side; take the sides from `patient_sides`."
         )
     return "\n".join(lines)
