@@ -6,6 +6,8 @@ the validation side. So every crop is scored by methods that never saw its patie
 of all folds are measured, each crop ranked among those of its own fold. A trunk that was learned
 from the store is learned again in every fold, with the same settings. Nothing is promoted.
 
+Folds are of patients alone: sides that came with a delivery are ignored.
+
 A finished fold is stored under runs/, and the same command resumes after it.
 """
 

@@ -110,14 +110,18 @@ def _known(store: Store, head_id: str | None) -> str:
     return require_head(store, head_id)
 
 
-def check_sides(head: Head, distance: int) -> Overlap:
+def check_sides(
+    head: Head, distance: int, others_learned_from: frozenset[str] = frozenset()
+) -> Overlap:
     """Count patients and scans on two sides, of every scan that the head's trunk has embedded.
 
+    Patients that the head, or another that it is compared with, learned from are on no test side.
     Raises ArtifactError when a patient is on two.
     """
     with catalog.open_store(head.store) as con:
         scans = catalog.query(con, "embedded_scans", trunk=head.card["trunk"])
-        sides = sides_for(con, scans["patient_key"], head.with_trunk_learned_from)
+        learned_from = head.with_trunk_learned_from | others_learned_from
+        sides = sides_for(con, scans["patient_key"], learned_from)
         moved = scans["patient_key"][sides != patient_sides(con, scans["patient_key"])].nunique()
         conflicts = catalog.query(con, "split_conflicts")["patient_key"].nunique()
     patients = (

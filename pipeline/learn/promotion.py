@@ -66,7 +66,7 @@ def promote(store: Store, head: Head, distance: int) -> Decision:
 
 def compare(store: Store, head: Head, current: Head, distance: int) -> Decision:
     """Compare the AUROC of both on the same test rows, those that both trunks have embedded."""
-    left_out = check_sides(head, distance).left_out
+    left_out = check_sides(head, distance, current.with_trunk_learned_from).left_out
     new, old = scored_rows(store, head), scored_rows(store, current)
     test = (new.sides == "test") & ~new.facts["scan_id"].isin(left_out).to_numpy()
     test &= new.facts["crop_id"].isin(old.facts["crop_id"]).to_numpy()

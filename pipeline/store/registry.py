@@ -129,11 +129,7 @@ def write_patients(store: Store, home: str, patients: Iterable[str]) -> None:
     It decides whether a prediction is marked as seen, and which models `forget` reports.
     """
     data = io.BytesIO()
-    pq.write_table(
-        pa.table({"patient_key": sorted(set(patients))}),
-        data,
-        compression="zstd",
-    )
+    pq.write_table(pa.table({"patient_key": sorted(set(patients))}), data, compression="zstd")
     store.write_bytes(f"{home}/patients.parquet", data.getvalue())
 
 

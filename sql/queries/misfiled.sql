@@ -21,4 +21,4 @@ where
     is_patient_known
     and is_other_patient_known
     and patient_key <> other_patient_key
-order by distance, scan_id, other_scan_id, batch, other_batch
+order by distance, scan_id, other_scan_id, batch, other_batch, patient_key, other_patient_key

@@ -53,8 +53,15 @@ class SyntheticStore:
     def crop_numbers(self, batch):
         return range(batch, 2 * self.patients, 2)
 
-    def write_scans(self, hashes=lambda number: f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}"):
-        """Write the ledger; by default perceptual hashes of 64 bits with little in common."""
+    def write_scans(
+        self,
+        hashes=lambda number: f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}",
+        given=lambda number: None,
+    ):
+        """Write the ledger; by default perceptual hashes of 64 bits with little in common.
+
+        `given` is the side that the folder of a scan gives.
+        """
         for batch in (0, 1):
             rows = [
                 {
@@ -64,6 +71,7 @@ class SyntheticStore:
                     "attempt": 1,
                     "likeness": hashes(number),
                     "patient_key": self.patient(number),
+                    "given_side": given(number),
                 }
                 for number in self.crop_numbers(batch)
             ]

@@ -41,7 +41,7 @@ def listed(folder, private, found, annotations, part_size):
     deliveries = DeliveryLists(private, "b")
     patients = Patients(folder, found, annotations, private, config.load(), "b")
     new = deliveries.unlisted(found, annotations, patients.digest)
-    deliveries.add(new, patients.of, part_size)
+    deliveries.add(new, patients.of, lambda _: None, part_size)
     return deliveries, len(new)
 
 

@@ -13,6 +13,8 @@ from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.stages.plan import deliver, plan_batch
+from pipeline.store import catalog
+from pipeline.store.patient_sides import patient_sides
 from pipeline.upkeep import find_traces, forget
 from tests.builders.dicom_files import dicom_file
 from tests.builders.fakes import use_fakes
@@ -120,6 +122,76 @@ def test_folders_that_name_sides_are_counted_by_two_or_more(put, plan):
 def test_one_folder_test_is_no_split(put, plan):
     put(test__a_dot_png="a", b_dot_png="b")
     assert plan().given_sides == {}
+
+
+def test_without_the_setting_folders_that_name_sides_change_no_delivery_list(put, plan, opened):
+    put(**{"train__a_dot_png": "a", "valid__b_dot_png": "b"})
+    plan()
+    [path] = DeliveryLists(opened.private, "b").lists()
+    assert pq.read_schema(path).names == delivery_lists.SCHEMA.names
+    assert {file.given_side for file in listed(opened).values()} == {None}
+
+
+def test_the_setting_keeps_the_side_of_a_folder_also_of_a_single_one(put, tmp_path):
+    keeping = small_store(tmp_path, given_splits=True)
+    put(test__a_dot_png="a", b_dot_png="b")
+    planned = plan_batch(deliver(tmp_path / "in", "b", keeping), keeping)
+    assert {name: file.given_side for name, file in listed(keeping).items()} == {
+        "b.png": None,
+        "test/a.png": "test",
+    }
+    assert (planned.given_sides, planned.splits_kept) == ({"test": 1}, True)
+    assert (
+        patient_lines(planned)[-1] == "sides of a split are kept as the folders give them (1 test)"
+    )
+
+
+def test_the_setting_lists_scans_again_when_it_comes_and_when_it_goes(put, plan, tmp_path, opened):
+    put(train__a_dot_png="a", b_dot_png="b")
+    assert plan().new == 2
+    keeping = small_store(tmp_path, given_splits=True)
+    assert plan_batch("b", keeping).new == 1
+    assert listed(opened)["train/a.png"].given_side == "train"
+    assert plan_batch("b", keeping).new == 0
+    assert plan().new == 1
+    assert listed(opened)["train/a.png"].given_side is None
+
+
+def test_copies_of_one_scan_in_folders_of_two_sides_are_counted_as_a_conflict(put, tmp_path):
+    keeping = small_store(tmp_path, given_splits=True)
+    copies = {"train__1_jpg.rf.aa11aa11aa11": 0, "valid__1_jpg.rf.bb22bb22bb22": 1, "test__2": 2}
+    put(**{f"{name}_dot_png": png(scan(seed=seed)) for name, seed in copies.items()})
+    planned = plan_batch(deliver(tmp_path / "in", "b", keeping), keeping)
+    assert planned.split_conflicts == 1
+    assert patient_lines(planned)[-1].startswith("1 patient with scans in folders of several sides")
+
+
+def test_given_sides_stand_in_the_ledger_until_they_are_forgotten(put, tmp_path, monkeypatch):
+    use_fakes(monkeypatch)
+    keeping = small_store(tmp_path, given_splits=True)
+    put(train__a_dot_png=png(scan()), test__b_dot_png=png(scan(seed=1)))
+    put(t_dot_csv=f"{HEADER}train/a.png,Ann\ntest/b.png,Bob\n")
+    process_folder(keeping, tmp_path / "in")
+    ann, bob = (keeping.private.patient_key(name) for name in ("Ann", "Bob"))
+
+    def sides():
+        with catalog.open_store(keeping.store) as con:
+            return patient_sides(con, [ann, bob]).tolist()
+
+    assert sides() == ["train", "test"]
+    # The next night brings Ann for the test.
+    put(**{"../later/test__c_dot_png": png(scan(seed=2))})
+    put(**{"../later/t_dot_csv": f"{HEADER}c.png,Ann\n"})
+    summary = process_folder(keeping, tmp_path / "later", "c")
+    assert sides() == ["test", "test"]
+    assert any(note.startswith("1 patient came in folders of several") for note in summary.notes)
+    assert failed_checks(keeping.store) == {}
+    forget.forget(keeping, find_traces.find_patient(keeping, "Bob"))
+    rows = read_table(keeping.store, "scans").sort_values(["batch", "row"])
+    assert rows["given_side"].dropna().tolist() == ["train", "test"]
+    assert listed(keeping)["train/a.png"].given_side == "train"
+    erased = [file for file in listed(keeping).values() if file.entry.kind == "forgotten"]
+    assert [file.given_side for file in erased] == [None]
 
 
 def test_a_setting_that_names_patients_lists_their_scans_again(put, plan, tmp_path, opened):
