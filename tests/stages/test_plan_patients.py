@@ -13,6 +13,7 @@ from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.stages.plan import deliver, plan_batch
+from pipeline.stages.receive import without_facts
 from pipeline.store import catalog
 from pipeline.store.patient_sides import patient_sides
 from pipeline.upkeep import find_traces, forget
@@ -192,6 +193,8 @@ def test_given_sides_stand_in_the_ledger_until_they_are_forgotten(put, tmp_path,
     assert listed(keeping)["train/a.png"].given_side == "train"
     erased = [file for file in listed(keeping).values() if file.entry.kind == "forgotten"]
     assert [file.given_side for file in erased] == [None]
+    # A file that is forgotten while it waits to be received.
+    assert without_facts(listed(keeping)["train/a.png"])[0].given_side is None
 
 
 def test_a_setting_that_names_patients_lists_their_scans_again(put, plan, tmp_path, opened):
