@@ -11,7 +11,7 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.store import catalog
-from pipeline.store.features import labels_in_force
+from pipeline.store.crop_query import labels_in_force
 from pipeline.store.parts import open_part, read_part
 from pipeline.store.patient_sides import patient_sides
 from pipeline.store.registry import ModelChoice

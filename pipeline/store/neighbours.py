@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, parts
-from pipeline.store.features import add_label, features_of, labels_in_force
+from pipeline.store.crop_query import add_label, labels_in_force
+from pipeline.store.features import features_of
 from pipeline.store.float16 import ROWS, to_float32
 from pipeline.store.store import Store
 

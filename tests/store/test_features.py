@@ -51,7 +51,7 @@ def label(store, batch, labels, source="delivered", day=1):
 
 def test_all_rows_are_loaded_with_their_embeddings(features):
     frame, embeddings = load_features(features)
-    assert (frame.shape, embeddings.shape) == ((4 * ROWS, len(SCHEMA) - 1), (4 * ROWS, WIDTH))
+    assert (frame.shape, embeddings.shape) == ((4 * ROWS, len(SCHEMA) + 1), (4 * ROWS, WIDTH))
     assert embeddings.dtype == np.float16
     assert frame["batch"].unique().tolist() == sorted(BATCHES)
     numbers = [int(crop_id.split(":")[0], 16) for crop_id in frame["crop_id"]]
