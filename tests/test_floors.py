@@ -25,6 +25,7 @@ FLOORS = [
     {"learn"},
     {"report"},
     {"jobs", "upkeep"},
+    {"api"},
     {"flows"},
     {"cli"},
 ]

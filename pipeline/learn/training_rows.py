@@ -15,8 +15,8 @@ from pipeline.learn.background_rows import BackgroundRows, background_rows
 from pipeline.model.head.rows import Embeddings, over_rows
 from pipeline.model.scores import splits
 from pipeline.store import catalog
-from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.crop_query import add_label, labels_in_force
+from pipeline.store.embeddings import StoredEmbeddings, held_if_small
 from pipeline.store.features import FACTS
 from pipeline.store.parts import pixel_values, read_part
 from pipeline.store.patient_sides import patient_sides, sides_for

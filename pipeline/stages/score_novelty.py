@@ -12,7 +12,7 @@ from pipeline import schemas
 from pipeline.errors import StageFailed
 from pipeline.model import novelty
 from pipeline.model.architecture import grid
-from pipeline.model.novelty import Novelty
+from pipeline.model.novelty import Novelty, Scores
 from pipeline.progress import Advance, progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog, tables
@@ -22,6 +22,9 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 ROWS = 256  # embeddings in memory at a time
+# Fixed, so that a row's scores do not depend on how many others are scored with it: a matrix product
+# of other sizes differs in its last bits.
+BATCH = 64
 
 
 def novelty_home(novelty_id: str) -> str:
@@ -40,6 +43,21 @@ class NoveltyModel:
         data = io.BytesIO(self.store.read_bytes(f"{novelty_home(self.novelty_id)}/model.npz"))
         with np.load(data) as arrays:
             return Novelty(**arrays)
+
+    def score(self, maps: np.ndarray, whole: np.ndarray) -> Scores:
+        """Score maps (N, row, column, channel); of places, which are not `whole` (N,), the middle.
+
+        Around a place there are its neighbours, which have crops of their own.
+        """
+        pieces = [self._scored(maps[n : n + BATCH]) for n in range(0, len(maps), BATCH)]
+        found = Scores(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
+        middle = novelty.middle(*found.gaussian_map.shape[1:])
+        return found.only(whole[:, np.newaxis, np.newaxis] | middle)
+
+    def _scored(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        full = np.pad(maps, [(0, BATCH - len(maps)), (0, 0), (0, 0), (0, 0)])
+        found = self.model.score(full)
+        return found.gaussian_map[: len(maps)], found.neighbour_map[: len(maps)]
 
     @cached_property
     def learned_from(self) -> frozenset[str]:
@@ -95,10 +113,8 @@ def score_part(
 
 
 def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> pa.Table:
-    found = fitted.model.score(maps_of(rows, chosen))
     whole = rows.column("region_kind").to_numpy(zero_copy_only=False) == "whole"
-    middle = novelty.middle(*found.gaussian_map.shape[1:])
-    found = found.only(whole[:, np.newaxis, np.newaxis] | middle)
+    found = fitted.score(maps_of(rows, chosen), whole)
     kept = ("crop_id", "scan_id", "batch", "recipe", "trunk", "patient_key")
     row, column = found.peaks
     columns = {

@@ -30,7 +30,7 @@ ARRAYS: dict[str, tuple[str, Callable[[pa.RecordBatch], np.ndarray]]] = {
     "crops": ("pixels", parts.pixel_values),
 }
 # Columns that are computed when rows are read, and what they are made of.
-COMPUTED = {"label": "crop_id", "label_delivered": "label", "side": "patient_key"}
+COMPUTED = {"label": "crop_id", "label_delivered": "crop_id", "side": "patient_key"}
 SIDES = ("train", "validation", "test")
 
 
@@ -55,6 +55,13 @@ class CropFacts:
         return labels_in_force(self._store)
 
     @cached_property
+    def delivered(self) -> pd.Series:
+        """Labels that came with the scans, by crop_id."""
+        with catalog.open_store(self._store) as con:
+            rows = catalog.query(con, "delivered_labels")
+        return rows.set_index("crop_id")["label"]
+
+    @cached_property
     def sides(self) -> pd.Series:
         """Sides by patient_key: train, validation or test."""
         with catalog.open_store(self._store) as con:
@@ -64,7 +71,7 @@ class CropFacts:
     def add(self, frame: pd.DataFrame, columns: Collection[str]) -> None:
         """Add those of the computed columns that are requested."""
         if "label_delivered" in columns:
-            frame["label_delivered"] = frame["label"]
+            frame["label_delivered"] = frame["crop_id"].map(self.delivered).astype("str")
         if "label" in columns:
             add_label(frame, self.labels)
         if "side" in columns:
@@ -104,8 +111,6 @@ class CropQuery:
         """Facts of the requested rows of these parts, and which rows of every part they are."""
         needed = {*self.columns, *self.wanted, "crop_id"}
         stored = {COMPUTED.get(name, name) for name in needed} - COMPUTED.keys()
-        if "label_delivered" in needed:
-            stored.add("label")
         # In the order of the schema, so that parts of several versions can be concatenated.
         read = [name for name in self.table.schema.names if name in stored]
         found = [parts.read_part(self.store, name, self.table.schema, read) for name in names]
@@ -137,8 +142,9 @@ class CropQuery:
 
 def columns_of(table: Table) -> list[str]:
     """The facts of a table's rows, stored and computed, in their order."""
-    array = ARRAYS[table.kind][0]
-    return [*(name for name in table.schema.names if name != array), "label_delivered", "side"]
+    array, _ = ARRAYS.get(table.kind, (None, None))
+    stored = [name for name in table.schema.names if name != array]
+    return [*stored, *(name for name in COMPUTED if name not in stored)]
 
 
 def shape_of(table: Table) -> tuple[int, ...]:

@@ -12,13 +12,15 @@ import pandas as pd
 
 from pipeline import schemas
 from pipeline.errors import ConfigError
-from pipeline.store import catalog, tables
+from pipeline.store import catalog, registry, tables
 from pipeline.store.crop_query import (
+    CropFacts,
     CropFilter,
     CropQuery,
     require_known,
     row_shape,
 )
+from pipeline.store.model_ids import require_head
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
@@ -151,3 +153,34 @@ def _key_of(store: Store, kind: str, what: str, given: str | None) -> str:
     if given is None:
         raise ConfigError(f"The store {store.root} has no {kind} yet; run a batch first.")
     return require_known(what, given, keys)[0]
+
+
+def load_predictions(
+    store: str | Path | Store,
+    *,
+    head: str | None = None,
+    batch: Choice = None,
+    label: Choice = None,
+    side: Choice = None,
+) -> pd.DataFrame:
+    """Predictions of a head, by default the champion, with a column `p_CLASS` for every class.
+
+    Raises ConfigError for an unknown head, batch, label or side, and before the first champion.
+    """
+    store = catalog.as_store(store)
+    if head is None and not (current := registry.champion(store)):
+        raise ConfigError(f"The store {store.root} has no champion yet; train a head first.")
+    head_id = require_head(store, head) if head else current["head"]
+    query = CropQuery.of(store, tables.predictions(head_id), CropFilter(batch, label, side))
+    rows, _ = query.frame(query.names)
+    classes = registry.read_card(store, registry.head_home(head_id))["classes"]
+    found = np.array(rows.pop("probabilities").tolist(), np.float32).reshape(-1, len(classes))
+    place = rows.columns.get_loc("p_abnormal")
+    for number, name in reversed([*enumerate(classes)]):
+        rows.insert(place, f"p_{name}", found[:, number])
+    return rows
+
+
+def sides_by_patient(store: str | Path | Store) -> pd.Series:
+    """The side of every patient, by patient_key."""
+    return CropFacts(catalog.as_store(store)).sides
