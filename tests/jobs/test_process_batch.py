@@ -144,7 +144,9 @@ def test_a_corrected_label_file_is_read_by_the_next_run(tmp_path):
         assert catalog.query(con, "labelled")["label"].tolist() == ["healthy"]
 
 
-def test_a_stored_label_that_is_a_tooth_number_is_withdrawn_when_delivered_again(tmp_path, monkeypatch):
+def test_a_stored_label_that_is_a_tooth_number_is_withdrawn_when_delivered_again(
+    tmp_path, monkeypatch
+):
     use_fakes(monkeypatch)
     boxes = "file,label,x,y,w,h\na.png,11,40,20,10,10\na.png,21,70,20,10,10\nb.png,11,,,,\n"
     folder = write_files(tmp_path / "in", a_png=panoramic(), b_png=scan(), t_csv=boxes)
