@@ -47,6 +47,11 @@ class LabelSettings:
     numbering: Numbering = "fdi"
 
 
+def class_names_line(name: str) -> str:
+    """The line of dental.toml that maps a class name, with the label left open."""
+    return f'class_names = {{{json.dumps(name, ensure_ascii=False)} = "…"}}'
+
+
 class ClassReader:
     """Reader of the class names of one label file, given all names in it.
 
@@ -82,17 +87,14 @@ class ClassReader:
             return (
                 f"`{name}` and the other classes look like teeth, of which some are none in the "
                 "notation expected; none was used. Set `numbering` if they are universal or "
-                f"Palmer numbers, or {self._remedy(name)} if they are findings"
+                f"Palmer numbers, or {class_names_line(name)} if they are findings"
             )
         finding = self._split(name)[0]
         known = ""
         if self.declared and clean_label(finding):
             known = f" of classes.txt or data.yaml ({', '.join(sorted(self.declared))})"
-        remedy = self._remedy(finding)
+        remedy = class_names_line(finding)
         return f"`{finding}` is not a class name{known}; it was not used. In dental.toml: {remedy}"
-
-    def _remedy(self, name: str) -> str:
-        return f'class_names = {{{json.dumps(name, ensure_ascii=False)} = "…"}}'
 
     def _is_tooth(self, name: str) -> bool:
         return self.teeth.kind is not None and tooth_key(name) is not None
