@@ -126,9 +126,9 @@ class Annotations:
         A class that cannot be used is a problem of each scan, and reported once for all lines.
         """
         meaning, is_finding = reader.read(name), reader.is_finding(name)
-        label = clean_label(name)
         if not is_finding:
             self._notice_teeth(reader, name, file)
+            label = clean_label(name)
             for about in map(self.of, paths):
                 if label and label not in about.no_findings:
                     about.no_findings = sorted([*about.no_findings, label])

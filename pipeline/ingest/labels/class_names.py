@@ -70,6 +70,7 @@ class ClassReader:
         self.problems: dict[str, Problem] = {}  # by class name, reported once with a count
         self.is_reported = False  # whether a notice about its teeth was given
         self._read: dict[str, Meaning | None] = {}
+        self._findings: dict[str, bool] = {}
 
     def read(self, name: str) -> Meaning | None:
         """The meaning of a class name; None if it cannot be used."""
@@ -79,7 +80,9 @@ class ClassReader:
 
     def is_finding(self, name: str) -> bool:
         """Whether a class name is not that of a tooth or quadrant."""
-        return name_key(name) in self.mapped or not self._is_tooth(name)
+        if name not in self._findings:
+            self._findings[name] = name_key(name) in self.mapped or not self._is_tooth(name)
+        return self._findings[name]
 
     def problem(self, name: str) -> str:
         """Describe why a class name cannot be used and what to do."""
