@@ -88,6 +88,7 @@ bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_
 
 fuzz: $(VENV)/dev-ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
 	@$(RUN) -m tests.fuzz
+	@$(RUN) -m tests.fuzz_yolo
 
 try-layouts: $(VENV)/dev-ready $(VENV)/tools/ready ## check and run folders as data sets, appliances and practices leave them
 	@$(RUN) -m tests.layouts

@@ -274,6 +274,8 @@ def batches(private: PrivateFolder) -> list[str]:
 def _without_patient(annotation: Annotation) -> str:
     fields = asdict(annotation)
     del fields["patient"]
+    if not annotation.no_findings:  # lists of the first version have no such field
+        del fields["no_findings"]
     return json.dumps(fields)
 
 

@@ -79,18 +79,17 @@ UNREAD_LABELS = {
     "HDF5 file": "h5 hdf5",
     "statistics file": "sav dta rds rdata",
     "database file": "db sqlite sqlite3 mdb accdb",
-    "class name file": "names",
 }
 KIND_OF_SUFFIX = {
     f".{suffix}": kind
     for kind, suffixes in (NOT_SCANS | UNREAD_LABELS).items()
     for suffix in suffixes.split()
 }
-ALWAYS_LABELS = {b".csv", b".json", b".yaml", b".yml"}
+ALWAYS_LABELS = {b".csv", b".json", b".labels", b".names", b".yaml", b".yml"}
 # Texts that come with public data sets and programs, mostly without a suffix.
 TEXTS = re.compile(
     r"(readme|licen[cs]e).*|(copying|notice|changelog|citation|authors|contributors|manifest"
-    r"|version|checksums?|(md5|sha\d+)sums?)(\.[a-z]+)?"
+    r"|version|checksums?|(md5|sha\d+)sums?)(\.[a-z]+)?|obj\.data"
 )
 # The first bytes of the images that are read; a DICOM file has its sign behind a preamble.
 IMAGE_START = re.compile(

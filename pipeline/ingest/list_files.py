@@ -29,6 +29,9 @@ from pipeline.ingest.file_kinds import (
 from pipeline.ingest.walk_folder import Entry, open_below, walk
 
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
+CLASS_LIST_SUFFIXES = {b".names", b".labels"}  # obj.names and _darknet.labels
+# Names of lists of images, which lie beside lists of classes.
+IMAGE_LISTS = {b"train", b"trainval", b"val", b"valid", b"validation", b"test"}
 # A file modified in the last seconds may still be being written: it is checked twice.
 FRESH_SECONDS, SECOND_LOOK_SECONDS = 5.0, 1.5
 MASK = "mask"  # the kind of an entry that find_masks has found to be one, and its reason
@@ -191,32 +194,40 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
 
 
 def _label_files(entries: Iterable[Entry]) -> set[Entry]:
-    """Label files are CSV, JSON, YAML and classes.txt files, and .txt files of images."""
+    """Label files are CSV, JSON and YAML files, lists of classes, and .txt files of images."""
     names = set()
     for entry in entries:
         if suffix(entry) not in LABEL_SUFFIXES:
             paths = entry.path, entry.stem  # for x.jpg, x.txt and some tools' x.jpg.txt
             names.update(comparable(os.path.basename(path)).casefold() for path in paths)
-    folders = {
-        os.path.dirname(entry.path)
-        for entry in entries
-        if os.path.basename(entry.path).lower() == b"classes.txt"
-    }
+    folders = {os.path.dirname(entry.path) for entry in entries if is_class_list(entry)}
     return {entry for entry in entries if entry.kind == "file" and _is_label(entry, names, folders)}
 
 
 def _is_label(entry: Entry, names: set[str], class_folders: set[bytes]) -> bool:
-    """Whether a file is a label file, given all names of images and the folders of classes.txt.
+    """Whether a file is a label file, given all names of images and the folders of class lists.
 
-    A .txt in labels/ without an image, or beside classes.txt, is one too: it is reported.
+    A .txt in labels/ without an image, or beside a class list, is one too: it is reported.
     """
     if suffix(entry) != b".txt":
         return suffix(entry) in ALWAYS_LABELS
     if is_text(entry.path):
         return False
     folder, name = os.path.split(entry.stem)
-    in_labels = b"labels" in folder.lower().split(b"/")
-    return in_labels or folder in class_folders or comparable(name).casefold() in names
+    if any(map(is_labels_folder, folder.split(b"/"))) or comparable(name).casefold() in names:
+        return True
+    return folder in class_folders and name.lower() not in IMAGE_LISTS
+
+
+def is_class_list(entry: Entry) -> bool:
+    """Whether a file lists the names of classes, one a line."""
+    is_named = os.path.basename(entry.path).lower() == b"classes.txt"
+    return is_named or suffix(entry) in CLASS_LIST_SUFFIXES
+
+
+def is_labels_folder(name: bytes) -> bool:
+    """Whether a folder of this name holds YOLO files: `labels`, or `labelTxt` of DOTA."""
+    return name.lower() == b"labels" or name.lower().startswith(b"labeltxt")
 
 
 def comparable(path: bytes | str) -> str:

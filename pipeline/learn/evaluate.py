@@ -129,12 +129,12 @@ def check_sides(
     )
     if moved:
         patients.append(
-            f"{moved} patients moved to the test side after this head or its trunk had "
-            "learned from them; they count as training here"
+            "patients who moved to the test side after this head or its trunk learned from them, "
+            f"and count as training here: {moved}"
         )
     if conflicts:
         patients.append(
-            f"{conflicts} patients came in folders of several sides; "
+            f"patients with scans in folders of several sides: {conflicts}; "
             f"{splits.CONFLICT_RULE} (dental query split_conflicts)"
         )
     hashes = [None if pd.isna(each) else each for each in scans["likeness"]]

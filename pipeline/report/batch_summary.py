@@ -21,10 +21,10 @@ OK, FAILED, INCOMPLETE = 0, 1, 2
 NOTICES = {
     "class_folders": "folders not used as classes: {}; if they are classes, list their names in "
     "the setting `class_folders` (names: messages.log)",
-    "tooth_classes": "label files whose classes are teeth or quadrants, which are no findings: {} "
-    "(names: messages.log)",
-    "numbering": "label files with teeth in another notation than the setting `numbering`, which "
-    "are not used: {} (names: messages.log)",
+    "tooth_classes": "label files whose classes are teeth or quadrants, and so no findings: {}; if "
+    "they are findings, set `class_names` (names: messages.log)",
+    "numbering": "label files with teeth in another notation, which are not used: {}; set "
+    "`numbering` to `universal` or `palmer` (names: messages.log)",
     "empty_file": "empty YOLO files: {}; their scans have no label, or the normal class if the "
     "setting `empty_is_normal` is true",
 }
@@ -201,7 +201,7 @@ def _notices(planned: PlannedBatch, settings: Settings) -> list[str]:
     return [
         text.format(found[kind])
         for kind, text in NOTICES.items()
-        if kind in found and not is_set[kind]
+        if kind in found and not is_set.get(kind)
     ]
 
 

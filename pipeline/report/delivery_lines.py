@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from pipeline.config import Settings
+from pipeline.ingest.labels.class_names import class_names_line
 from pipeline.report.batch_summary import format_other_files, unmatched_message
 from pipeline.report.format_numbers import plural
 from pipeline.report.patient_lines import SOURCES, patient_notes
@@ -137,7 +138,8 @@ def format_check(found: FolderCheck, with_names: bool) -> list[str]:
     for written, count in found.tooth_classes.items():
         lines.append(f"  class     {written}: {plural(count, 'line')}, tooth")
     for written, count in (found.ignored_classes if with_names else {}).items():
-        lines.append(f"  class     {written}: {plural(count, 'line')}, ignored")
+        line = f"  class     {written}: {plural(count, 'line')}, ignored"
+        lines.append(f"{line}; to use it: {class_names_line(written)}")
     for each in found.left_out:
         line = f"  left-out  {each.reason}: {plural(each.files, 'file')}; {each.message}"
         lines.append(line + (f" ({', '.join(each.examples)})" if with_names else ""))

@@ -129,11 +129,20 @@ class RowMaker:
         if listed.annotation.label and not any(r.kind == "whole" for r in read.regions):
             labels["whole"] = listed.annotation.label
         for region, label in labels.items():
-            yield {
-                "crop_id": f"{scan['scan_id']}:{region}",
-                "scan_id": scan["scan_id"],
-                "batch": self.batch,
-                "label": label,
-                "source": "delivered",
-                "labelled_at": self.listed_at,
-            }
+            yield self.label(scan, f"{scan['scan_id']}:{region}", label)
+
+    def label(self, scan: dict, crop_id: str, label: str | None) -> dict:
+        """The row of one delivered label; None withdraws the crop's label."""
+        return {
+            "crop_id": crop_id,
+            "scan_id": scan["scan_id"],
+            "batch": self.batch,
+            "label": label,
+            "source": "delivered",
+            "labelled_at": self.listed_at,
+        }
+
+    def unlabelled(self, listed: ListedFile, read: Read) -> set[str]:
+        """The regions of a scan that came without a label, the whole scan among them."""
+        whole = set() if listed.annotation.label else {"whole"}
+        return whole | {region.name for region in read.regions if not region.label}

@@ -22,6 +22,7 @@ from pipeline.progress import Advance
 from pipeline.stages.duplicates import AcceptedInStore, AcceptedScans
 from pipeline.stages.ledger_rows import REJECTED, RowMaker
 from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
+from pipeline.stages.withdraw_labels import withdrawn_labels
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import PackedPart
@@ -179,6 +180,8 @@ class _Part:
             labels = LABELS.pack(batch, number)
             for scan, (listed, read) in zip(self.scans, self.files, strict=True):
                 labels.add(self.maker.labels(scan, listed, read))
+            read_scans = [(scan, *file) for scan, file in zip(self.scans, self.files, strict=True)]
+            labels.add(withdrawn_labels(store, self.maker, read_scans))
             ledger = SCANS.pack(batch, number)
             ledger.add(self.scans)
             for part in (self.background, self.crops, labels, ledger):

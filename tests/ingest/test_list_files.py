@@ -107,7 +107,7 @@ def test_a_folder_with_an_ordinary_name_is_listed(tmp_path, folder):
         ("a.xml", "XML file"),
         ("labels.xlsx", "Excel file"),
         ("labels.tsv", "TSV file"),
-        ("obj.names", "class name file"),
+        ("obj.data", "document"),
     ],
 )
 def test_files_that_are_no_scans_by_name_are_counted_by_kind(tmp_path, name, kind):

@@ -144,6 +144,25 @@ def test_a_corrected_label_file_is_read_by_the_next_run(tmp_path):
         assert catalog.query(con, "labelled")["label"].tolist() == ["healthy"]
 
 
+def test_a_stored_label_that_is_a_tooth_number_is_withdrawn_when_delivered_again(
+    tmp_path, monkeypatch
+):
+    use_fakes(monkeypatch)
+    boxes = "file,label,x,y,w,h\na.png,11,40,20,10,10\na.png,21,70,20,10,10\nb.png,11,,,,\n"
+    folder = write_files(tmp_path / "in", a_png=panoramic(), b_png=scan(), t_csv=boxes)
+    # As earlier versions stored such classes.
+    before = small_store(tmp_path, class_names={"11": "11", "21": "21"})
+    process_folder(before, folder)
+    assert sorted(read_table(before.store, "labels")["label"]) == ["11", "11", "21"]
+    store = small_store(tmp_path)
+    summary = process_folder(store, folder)
+    assert summary.planned.notices == {"tooth_classes": 1}
+    rows = read_table(store.store, "labels")
+    assert rows["label"].isna().sum() == 3
+    with catalog.open_store(store.store) as con:
+        assert len(catalog.query(con, "labelled")) == 0
+
+
 def test_label_lines_that_cannot_be_used_are_counted_in_the_record(tmp_path):
     store = small_store(tmp_path)
     process_folder(

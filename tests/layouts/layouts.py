@@ -72,6 +72,63 @@ def yolo_split_below(folder):
 
 
 @layout()
+def yolo_outlines(folder):
+    """YOLO with polygons, oriented boxes, poses and confidences."""
+    folder.panoramic("images/1.png", "images/2.png")
+    outline = "0 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6"
+    folder.yolo("labels/1.txt", lines=f"{outline}\n{outline} 0.3 0.5 0.9\n")
+    folder.yolo("labels/2.txt", lines="0.0 0.5 0.5 0.1 0.2 0.87\n0 0.3 0.5 0.1 0.2 0.3 0.5 2\n")
+    folder.text("data.yaml", "names: [caries]")
+
+
+@layout()
+def yolo_of_cvat(folder):
+    """YOLO of CVAT, with `obj.names` and lists of images."""
+    folder.panoramic("obj_train_data/1.png")
+    folder.yolo("obj_train_data/1.txt")
+    folder.text("obj.names", "caries")
+    folder.text("obj.data", "classes = 1\nnames = data/obj.names\n")
+    folder.text("train.txt", "data/obj_train_data/1.png\n")
+
+
+@layout()
+def dota(folder):
+    """DOTA, `images` and `labelTxt`."""
+    folder.panoramic("images/1.png")
+    corners = "20 20 60 20 60 60 20 60"
+    folder.text("labelTxt/1.txt", f"imagesource:x\ngsd:0.1\n{corners} caries 0\n")
+
+
+@layout()
+def teeth_as_classes(folder):
+    """YOLO whose classes are FDI numbers."""
+    folder.panoramic("1.png")
+    folder.yolo("1.txt", lines="0 0.5 0.5 0.1 0.2\n1 0.3 0.5 0.1 0.2\n")
+    folder.text("classes.txt", "11\n36")
+
+
+@layout()
+def universal_teeth(folder):
+    """YOLO whose classes are universal numbers."""
+    folder.panoramic("1.png")
+    folder.yolo("1.txt")
+    folder.text("data.yaml", f"names: {list(range(1, 33))}")
+
+
+@layout(numbering="universal")
+def universal_teeth_converted(folder):
+    """YOLO whose classes are universal numbers, with `numbering`."""
+    universal_teeth(folder)
+
+
+@layout(class_names={"çürük": "caries", "龋齿": "caries"})
+def class_names_of_languages(folder):
+    """Class names in Turkish and Chinese, with `class_names`."""
+    folder.periapical("1.png", "2.png")
+    folder.text("labels.csv", "file,label\n1.png,1-Çürük-26\n2.png,龋齿\n")
+
+
+@layout()
 def roboflow_copies(folder):
     """Roboflow, several copies of one scan."""
     names = [f"{stem}_jpg.rf.{'0123456789abcdef' * 2}"[:-1] + end for stem in "ab" for end in "12"]

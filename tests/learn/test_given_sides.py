@@ -114,7 +114,7 @@ def test_near_duplicates_across_given_sides_are_left_out_of_the_test(made):
 def test_patients_in_folders_of_several_sides_are_counted_and_on_one_side(made):
     made.write_scans(given=lambda n: ("train", "test")[n % 2] if n < 6 else by_number(n))
     found = evaluate_head(made.store, "h0", BITS)
-    assert any(line.startswith("3 patients came in folders of several") for line in found.proof)
+    assert any("folders of several sides: 3;" in line for line in found.proof)
     rows = rows_of(made)
     assert rows.sides[:6].tolist() == ["test"] * 6
 
@@ -125,7 +125,7 @@ def test_a_patient_moved_to_the_test_side_is_no_test_of_a_head_that_learned_from
     made.add_head("h1", 0.3, learned_from=learned_from)
     found = evaluate_head(made.store, "h1", BITS)
     assert found.groups[0].patients == everything.groups[0].patients - 2
-    assert any(line.startswith("2 patients moved to the test side") for line in found.proof)
+    assert any(line.endswith("count as training here: 2") for line in found.proof)
     assert not any("moved" in line for line in everything.proof)
 
 

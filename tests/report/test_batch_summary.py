@@ -27,7 +27,7 @@ def test_records_of_one_second_are_listed_in_the_order_they_were_written(tmp_pat
 
 def test_notices_and_boxes_beyond_their_scans_are_counted_with_what_to_do(tmp_path):
     opened = small_store(tmp_path)
-    planned = PlannedBatch("b", notices={"class_folders": 2, "empty_file": 3})
+    planned = PlannedBatch("b", notices=dict.fromkeys(problems.NOTICES, 2) | {"empty_file": 3})
     counts = {"clipped_boxes": 4, "boxes_outside": 1}
     summary = Summary("b", "recipe", "trunk", planned=planned, counts=counts)
     text = "\n".join(format_summary(summary, opened.settings))

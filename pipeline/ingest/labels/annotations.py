@@ -12,7 +12,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
-from pipeline.ingest.labels.class_names import ClassReader, LabelSettings, Meaning
+from pipeline.ingest.labels.class_names import (
+    ClassReader,
+    LabelSettings,
+    Meaning,
+    class_names_line,
+)
 from pipeline.ingest.labels.find_scan import Found, ScanFinder
 from pipeline.ingest.labels.label_file import LabelFile
 from pipeline.ingest.labels.problems import Problem
@@ -121,9 +126,9 @@ class Annotations:
         A class that cannot be used is a problem of each scan, and reported once for all lines.
         """
         meaning, is_finding = reader.read(name), reader.is_finding(name)
-        label = clean_label(name)
         if not is_finding:
-            self._notice_teeth(reader, file)
+            self._notice_teeth(reader, name, file)
+            label = clean_label(name)
             for about in map(self.of, paths):
                 if label and label not in about.no_findings:
                     about.no_findings = sorted([*about.no_findings, label])
@@ -146,16 +151,18 @@ class Annotations:
             reader.problems[name] = Problem("unknown_class", where, what, path)
             self.problems.append(reader.problems[name])
 
-    def _notice_teeth(self, reader: ClassReader, file: LabelFile) -> None:
+    def _notice_teeth(self, reader: ClassReader, name: str, file: LabelFile) -> None:
         if reader.is_reported:
             return
         reader.is_reported = True
         where = os.fsdecode(file.path) or "."
         if reader.teeth.kind == "other":
-            what = "has classes that look like teeth in another notation than the setting "
-            self.notice("numbering", where, what + "`numbering`; none was used")
+            what = f"its classes, such as `{name}`, look like teeth in another notation than the "
+            what += "setting `numbering`; none was used"
+            self.notice("numbering", where, what)
         else:
-            what = "has classes that are teeth or quadrants; they are no findings"
+            what = f"its classes, such as `{name}`, are teeth or quadrants and so no findings; if "
+            what += f"they are findings, map them in dental.toml: {class_names_line(name)}"
             self.notice("tooth_classes", where, what)
 
     def tooth_reader(self, written: Iterable[str], where: str) -> ToothReader:

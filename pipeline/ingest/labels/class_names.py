@@ -47,6 +47,11 @@ class LabelSettings:
     numbering: Numbering = "fdi"
 
 
+def class_names_line(name: str) -> str:
+    """The line of dental.toml that maps a class name, with the label left open."""
+    return f'class_names = {{{json.dumps(name, ensure_ascii=False)} = "…"}}'
+
+
 class ClassReader:
     """Reader of the class names of one label file, given all names in it.
 
@@ -65,6 +70,7 @@ class ClassReader:
         self.problems: dict[str, Problem] = {}  # by class name, reported once with a count
         self.is_reported = False  # whether a notice about its teeth was given
         self._read: dict[str, Meaning | None] = {}
+        self._findings: dict[str, bool] = {}
 
     def read(self, name: str) -> Meaning | None:
         """The meaning of a class name; None if it cannot be used."""
@@ -74,7 +80,9 @@ class ClassReader:
 
     def is_finding(self, name: str) -> bool:
         """Whether a class name is not that of a tooth or quadrant."""
-        return name_key(name) in self.mapped or not self._is_tooth(name)
+        if name not in self._findings:
+            self._findings[name] = name_key(name) in self.mapped or not self._is_tooth(name)
+        return self._findings[name]
 
     def problem(self, name: str) -> str:
         """Describe why a class name cannot be used and what to do."""
@@ -82,17 +90,14 @@ class ClassReader:
             return (
                 f"`{name}` and the other classes look like teeth, of which some are none in the "
                 "notation expected; none was used. Set `numbering` if they are universal or "
-                f"Palmer numbers, or {self._remedy(name)} if they are findings"
+                f"Palmer numbers, or {class_names_line(name)} if they are findings"
             )
         finding = self._split(name)[0]
         known = ""
         if self.declared and clean_label(finding):
             known = f" of classes.txt or data.yaml ({', '.join(sorted(self.declared))})"
-        remedy = self._remedy(finding)
+        remedy = class_names_line(finding)
         return f"`{finding}` is not a class name{known}; it was not used. In dental.toml: {remedy}"
-
-    def _remedy(self, name: str) -> str:
-        return f'class_names = {{{json.dumps(name, ensure_ascii=False)} = "…"}}'
 
     def _is_tooth(self, name: str) -> bool:
         return self.teeth.kind is not None and tooth_key(name) is not None

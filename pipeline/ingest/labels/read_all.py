@@ -6,7 +6,7 @@ from pipeline.ingest.labels.class_names import LabelSettings
 from pipeline.ingest.labels.coco import read_coco
 from pipeline.ingest.labels.folders import read_folders
 from pipeline.ingest.labels.tables import read_tables
-from pipeline.ingest.labels.yolo import read_yolo
+from pipeline.ingest.labels.yolo.read_yolo import read_yolo
 from pipeline.ingest.list_files import FileList
 
 
