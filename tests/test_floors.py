@@ -95,6 +95,9 @@ def imported_rooms(path):
 @each_module
 def test_imports_go_down(path):
     here = room_of_file(path)
+    if here is None:  # `pipeline` itself, the front of `api`, which it imports when it is called
+        assert imported_rooms(path) <= {"api", "config"}
+        return
     for room in imported_rooms(path):
         assert room in FLOOR_OF, f"{room} is on no floor: add it to FLOORS"
         assert FLOOR_OF[room] < FLOOR_OF[here], f"{here} may not import {room}: it is not below"

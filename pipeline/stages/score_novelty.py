@@ -22,8 +22,8 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 ROWS = 256  # embeddings in memory at a time
-# Fixed, so that a row's scores do not depend on how many others are scored with it: a matrix product
-# of other sizes differs in its last bits.
+# Fixed, so that a row's scores do not depend on how many others are scored with it: matrix products
+# of other sizes differ in their last bits.
 BATCH = 64
 
 
