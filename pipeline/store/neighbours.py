@@ -9,7 +9,7 @@ many parts decoded as `memory` allows; later searches decode only the others. Th
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ class NeighbourQuery(NamedTuple):
     patient_key: str | None  # None to leave out no patient
     embedding: np.ndarray  # float32 (width,), of length 1
     k: int
+    among: pa.Array | None = None  # crop_ids to choose from; None for all
 
 
 class Neighbours:
@@ -62,14 +63,24 @@ class Neighbours:
         self._kept: dict[str, list[pa.Table]] = {}  # row groups by part
         self._taking = threading.Lock()
 
-    def of(self, crop_id: str, k: int = 10, own_patient: bool = False) -> pd.DataFrame:
+    def of(
+        self,
+        crop_id: str,
+        k: int = 10,
+        own_patient: bool = False,
+        among: Collection[str] | None = None,
+    ) -> pd.DataFrame:
         """The `k` crops nearest to this one, the nearest first; its patient's only when asked.
+
+        With `among`, only these crops are considered.
 
         Returns crop_id, batch, patient_key, region_kind, tooth, the label in force (null without
         one) and similarity: 1 for the same direction, 0 to an embedding of zeros. Raises
         ConfigError for a crop without an embedding.
         """
         query = self._query(crop_id, k, own_patient)
+        if among is not None:
+            query = query._replace(among=pa.array(sorted(among), pa.string()))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts_found = pool.map(partial(self._in_part, query), self._names)
             found = pa.concat_tables(itertools.chain.from_iterable(parts_found))
@@ -132,6 +143,8 @@ def among(rows: pa.Table, query: NeighbourQuery) -> pa.Table:
     if query.patient_key is not None:
         own = pc.equal(rows["patient_key"], query.patient_key)
         others = pc.and_(others, pc.invert(pc.fill_null(own, False)))
+    if query.among is not None:
+        others = pc.and_(others, pc.is_in(rows["crop_id"], query.among))
     found = rows.select(FACTS).append_column("similarity", similarity).filter(others)
     return nearest(found, query.k)
 
