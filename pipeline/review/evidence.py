@@ -15,6 +15,7 @@ from pipeline.store.neighbours import Neighbours
 from pipeline.store.store import Store
 
 SIMILAR, EARLIER = 3, 4  # crops that are shown
+SAME_PLACE = 0.06  # of the width and of the height: about a tooth's width on a panoramic
 MEMORY = 2**30  # bytes of embeddings kept for similar crops: 65,000 of the default trunk
 
 
@@ -75,24 +76,35 @@ class Evidence:
 
 
 def earlier(crop_id: str, cards: Cards) -> list[str]:
-    """Crops of the same patient's other scans that show the same tooth, by batch."""
-    mine = cards.rows[crop_id]
-    tooth = _tooth(cards, crop_id)
+    """Crops of the same patient's other scans that show the same tooth, by batch.
+
+    Where no tooth is known, those at the same place of a scan of the same kind.
+    """
+    mine, card = cards.rows[crop_id], cards.by_id[crop_id]
     found = [
         row
         for row in cards.rows.values()
         if row["patient_key"] == mine["patient_key"]
         and row["scan_id"] != mine["scan_id"]
-        and _tooth(cards, row["crop_id"]) == tooth
-        and cards.by_id[row["crop_id"]]["kind"] == cards.by_id[crop_id]["kind"]
+        and _same_place(card, cards.by_id[row["crop_id"]])
     ]
     found.sort(key=lambda row: (row["batch"], row["part"], row["crop_id"]))
     return [row["crop_id"] for row in found[:EARLIER]]
 
 
-def _tooth(cards: Cards, crop_id: str) -> int | None:
-    card = cards.by_id[crop_id]
-    return card.get("tooth", card.get("guess"))
+def _same_place(one: dict, other: dict) -> bool:
+    teeth = {card.get("tooth", card.get("guess")) for card in (one, other)}
+    if one["kind"] != other["kind"] or len(teeth) > 1:
+        return False
+    apart = (abs(a - b) for a, b in zip(_centre(one), _centre(other), strict=True))
+    return teeth != {None} or one["kind"] == "whole" or max(apart) < SAME_PLACE
+
+
+def _centre(card: dict) -> tuple[float, ...]:
+    """The centre of a crop's place, as shares of the scan."""
+    x, y, width, height = card["place"]
+    scan_width, scan_height = card["size"]
+    return (x + width / 2) / scan_width, (y + height / 2) / scan_height
 
 
 def _modality(cards: Cards, crop_id: str) -> str | None:

@@ -460,6 +460,10 @@ async function renderScan(card) {
 }
 
 async function renderHeat(card) {
+  if (!card.blind) {
+    $("heat-legend").hidden = false;
+    $("heat-legend").textContent = "Computing the heat map…";
+  }
   const found = card.blind ? null : await source.heat(card.id).catch(() => null);
   if (state.id !== card.id || !RUNNING.heat) return;
   const canvas = $("heat");

@@ -93,6 +93,11 @@ class Review:
                 (unranked if hidden else ranked).append(self._as_seen(card, reviewer))
             return interleave(ranked, unranked)
 
+    def decided(self, reviewer: str) -> list[str]:
+        """The crops that a reviewer has decided about, the latest last."""
+        with self._lock:
+            return list(self._mine[reviewer])
+
     def card_for(self, crop_id: str, reviewer: str) -> dict:
         """One card as a reviewer may see it now."""
         with self._lock:
@@ -113,7 +118,9 @@ class Review:
         if others:
             seen["others"] = len(others)
             labels = {each.label for each in (own, *others) if each and each.label}
-            seen["disputed"] = len(labels) > 1
+            settled = any(each.decision == "consensus" for each in (own, *others) if each)
+            if len(labels) > 1 and not settled:
+                seen["disputed"] = True
         return seen
 
     def decide(self, reviewer: str, crop_id: str, decision: str, label: str | None) -> dict:

@@ -124,6 +124,7 @@ class ReviewServer:
             "total": found.total,
             "batches": found.batches,
             "classes": vars(found.classes),
+            "done": self.review.decided(reviewer),
             "news": self.review.news(reviewer, 0)[0],
         }
 
