@@ -53,7 +53,9 @@ def reviewer_codes(given: list[str]) -> list[str]:
     codes = [code.strip().casefold() for code in given]
     for code in codes:
         if problem := reviewer_problem(code):
-            raise ConfigError(f"{problem[0].upper()}{problem[1:]}. Name another one: --reviewer CODE")
+            raise ConfigError(
+                f"{problem[0].upper()}{problem[1:]}. Name another one: --reviewer CODE"
+            )
     return list(dict.fromkeys(codes))
 
 

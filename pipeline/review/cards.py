@@ -112,7 +112,9 @@ def to_card(row: dict, patient: int, turn: int | None) -> dict:
         "quality": list(row["quality_flags"] if row["quality_flags"] is not None else ()) or None,
         "audit": row["audit"] or None,
         "predicted": row["predicted"],
-        "probabilities": None if probabilities is None else [round(float(p), 3) for p in probabilities],
+        "probabilities": None
+        if probabilities is None
+        else [round(float(p), 3) for p in probabilities],
         "p": rounded(row["p_abnormal"], 4),
         "flagged": row["flagged"] or None,
         "seen": row["seen"] or None,
@@ -167,5 +169,3 @@ def interleave(ranked: list[dict], unranked: list[dict]) -> list[dict]:
         found += ranked[start : start + 3]
         found += islice(rest, 1)
     return found + list(rest)
-
-

@@ -49,13 +49,17 @@ def file_html(batch: str, data: dict) -> str:
     )
     # A `<` could end the element that holds the data.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return _templates().get_template("review.html.j2").render(
-        reviewer="",
-        batch=batch,
-        csp=csp,
-        style=Markup(style),
-        script=Markup(script),
-        data=Markup(text),
+    return (
+        _templates()
+        .get_template("review.html.j2")
+        .render(
+            reviewer="",
+            batch=batch,
+            csp=csp,
+            style=Markup(style),
+            script=Markup(script),
+            data=Markup(text),
+        )
     )
 
 

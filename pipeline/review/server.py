@@ -156,9 +156,7 @@ class ReviewServer:
         if self.review.find(crop_id) is None:
             return problem("There is no such crop.", HTTPStatus.NOT_FOUND)
         self._one_at_a_time = self._one_at_a_time or anyio.CapacityLimiter(1)
-        found = await anyio.to_thread.run_sync(
-            work, crop_id, reviewer, limiter=self._one_at_a_time
-        )
+        found = await anyio.to_thread.run_sync(work, crop_id, reviewer, limiter=self._one_at_a_time)
         if found is None:
             message = "There is no score to explain, or this crop is to be judged without it."
             return problem(message, HTTPStatus.NOT_FOUND)
@@ -232,4 +230,3 @@ def serve(
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     announce(access.urls())
     uvicorn.Server(config).run(sockets=[listening])
-
