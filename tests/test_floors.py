@@ -41,7 +41,7 @@ ROOMS_OF_LIBRARY = {
     "s3fs": {"s3"},
     "pydicom": {"ingest", "phantoms"},
     "starlette": {"review"},
-    "uvicorn": {"review"},
+    "uvicorn": {"flows", "review"},
 }
 SQL_WORDS = ("select ", "create view", "create or replace", "insert into", " from read_parquet")
 MOST_FILES, MOST_LINES, MOST_FUNCTION_LINES = 26, 300, 40

@@ -26,8 +26,8 @@ def review(
 ) -> None:
     """Label crops in a browser: prints a link for every reviewer, and serves until Ctrl-C.
 
-    The server listens on this machine alone. Each link works once, in one browser. Every decision is
-    in the store before the next crop is shown.
+    The server listens on this machine alone. Each link works once, in one browser. Every decision
+    is in the store before the next crop is shown.
     """
     if context.invoked_subcommand is not None:
         return

@@ -19,8 +19,9 @@ from pipeline.store.store import Store
 MOST_CARDS = 20_000  # of one page; a batch with more is shown from the top of its work-list
 # Scores and labels of a crop, hidden while a reader is to judge it by its picture alone.
 HIDDEN = (
-    "predicted probabilities p flagged seen repeat novelty label source suggested doubt next"
-).split()
+    *("predicted", "probabilities", "p", "flagged", "seen", "repeat", "novelty", "next"),
+    *("label", "source", "suggested", "doubt"),
+)
 PLACES = {"box": "box", "place": "region"}  # name on the card: prefix of the columns
 
 
@@ -47,7 +48,10 @@ class Cards:
     batches: list[str]  # of the whole store
 
 
-STORED = "crop_id scan_id batch part recipe trunk region patient_key modality tooth".split()
+STORED = (
+    *("crop_id", "scan_id", "batch", "part", "recipe", "trunk", "region", "patient_key"),
+    *("modality", "tooth", "scan_w", "scan_h", "box_x", "box_y", "box_w", "box_h"),
+)
 
 
 def read_cards(settings: Settings, batch: str | None = None, limit: int = MOST_CARDS) -> Cards:
@@ -66,10 +70,9 @@ def read_cards(settings: Settings, batch: str | None = None, limit: int = MOST_C
         scans[scan_key(row)].append(row["crop_id"])
         card = to_card(row, patients[row["patient_key"]], turns.get(row["crop_id"]))
         cards[row["crop_id"]] = card
-    stored = [*STORED, *(f"box_{edge}" for edge in "xywh"), "scan_w", "scan_h"]
     return Cards(
         by_id=cards,
-        rows={row["crop_id"]: {name: row[name] for name in stored} for row in rows},
+        rows={row["crop_id"]: {name: row[name] for name in STORED} for row in rows},
         scans=scans,
         classes=classes_of(settings, store, known),
         total=rows[0]["all_crops"] if rows else 0,

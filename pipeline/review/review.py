@@ -153,7 +153,7 @@ class Review:
         found = self.find(crop_id)
         if found is None:
             raise ConfigError("There is no such crop; load the page again.")
-        cards, row = found
+        _, row = found
         with self._lock:
             if self._mine[reviewer].get(crop_id) == Decision(crop_id, decision, label, reviewer):
                 self._append(Decision(crop_id, "undo", None, reviewer), row["batch"])

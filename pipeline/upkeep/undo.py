@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
+from pipeline.review.write_page import page_name
 from pipeline.stages.drift_reference import references_with
 from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
-from pipeline.review.write_page import page_name
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import LABELS, SCANS, parts_of_batch

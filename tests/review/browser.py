@@ -35,9 +35,9 @@ class Server:
 
     def __init__(self, store, reviewers, port=0):
         named = [word for code in reviewers for word in ("--reviewer", code)]
+        options = ["--store", store, "--port", str(port), *named]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", "review", "--store", store, "--port", str(port)]
-            + named,
+            [sys.executable, "-m", "pipeline.cli", "review", *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

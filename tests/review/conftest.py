@@ -1,4 +1,4 @@
-"""A small store to review: two batches, a champion, delivered labels, and crops drawn for an audit."""
+"""A small store to review: two batches, a champion, delivered labels, crops of an audit."""
 
 import shutil
 
@@ -15,7 +15,7 @@ AUDITED = 2  # crops
 
 
 def deliver_scans(folder, first, scans):
-    """Scans of 90 × 120 with three boxes each, two scans a patient; half of the boxes are labelled."""
+    """Scans of 90 × 120 with three boxes each, two scans a patient; most boxes are labelled."""
     lines = ["file,patient,x,y,w,h,tooth,label"]
     for number in range(first, first + scans):
         name = f"s{number}"

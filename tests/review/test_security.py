@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-
 from pipeline.review.review import Review
 from pipeline.review.security import HEADERS, REVIEWER_HEADER, Access
 from pipeline.review.server import ReviewServer
