@@ -7,13 +7,13 @@ hand is put together from its crops. Ids are looked up among the cards; none is 
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.config import Settings
-from pipeline.errors import PipelineError
+from pipeline.errors import ArtifactError, PipelineError
 from pipeline.imaging.crop_mosaic import mosaic
 from pipeline.imaging.crops import Place, at_most, cut, webp
 from pipeline.report.explain_crop import frame_number
@@ -74,26 +74,42 @@ class Pictures:
         return stored
 
     def _stored(self, row: dict) -> np.ndarray | None:
-        name = Table("crops", COLUMNS, row["recipe"]).part(row["batch"], row["part"])
-        if not self._store.has(name):
-            return None
-        group, number = self._parts.get(name, lambda: self._index(name)).get(
-            row["crop_id"], (None, 0)
-        )
+        name = self._part(row)
+        group, number = self._positions(name).get(row["crop_id"], (None, 0))
         if group is None:
             return None
-        pixels = self._groups.get((name, group), lambda: self._read_group(name, group))[number]
-        data = pixels.as_py()
+        try:
+            pixels = self._groups.get((name, group), lambda: self._read_group(name, group))
+        except ArtifactError:  # deleted since
+            return None
+        data = pixels[number].as_py()
         side = math.isqrt(len(data))
         return np.frombuffer(data, np.uint8).reshape(side, side)
 
-    def _index(self, name: str) -> dict[str, tuple[int, int]]:
-        """The row group of every crop of a part, and its number there."""
+    def in_stored_order(self, rows: Iterable[dict]) -> list[dict]:
+        """The rows in the order of their crops in the store, so that each part is read once."""
+        names = [(self._part(row), row) for row in rows]
+        places = [
+            (name, *self._positions(name).get(row["crop_id"], (-1, 0)), row) for name, row in names
+        ]
+        return [row for *_, row in sorted(places, key=lambda place: place[:3])]
+
+    def _part(self, row: dict) -> str:
+        return Table("crops", COLUMNS, row["recipe"]).part(row["batch"], row["part"])
+
+    def _positions(self, name: str) -> dict[str, tuple[int, int]]:
+        """The row group of every crop of a part, and its number there; empty without the part."""
+        return self._parts.get(name, lambda: self._read_positions(name))
+
+    def _read_positions(self, name: str) -> dict[str, tuple[int, int]]:
         found = {}
-        with open_part(self._store, name, COLUMNS, ["crop_id"]) as file:
-            for group in range(file.num_row_groups):
-                ids = file.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
-                found |= {crop_id: (group, number) for number, crop_id in enumerate(ids)}
+        try:
+            with open_part(self._store, name, COLUMNS, ["crop_id"]) as file:
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
+                    found |= {crop_id: (group, number) for number, crop_id in enumerate(ids)}
+        except ArtifactError:  # crops may be deleted
+            return {}
         return found
 
     def _read_group(self, name: str, group: int) -> pa.ChunkedArray:

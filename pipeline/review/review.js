@@ -296,8 +296,8 @@ async function show(id) {
   for (const next of state.queue.slice(place() + 1, place() + 4)) picture("crop", next);
   renderScan(card);
   if (RUNNING.heat) renderHeat(card);
-  await wait(120); // who leafs through sees nothing of it
-  if (state.id === id && !card.blind) renderOthers(card);
+  // Not at once: who leafs through does not wait for it.
+  if (!card.blind) setTimeout(() => state.id === id && renderOthers(card), 120);
 }
 
 const describe = (card) => {

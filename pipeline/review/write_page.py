@@ -84,9 +84,9 @@ def crops(pictures: Pictures, cards: Cards, crop_ids: list[str]) -> dict[str, st
     """Crops in base64 by their id."""
     found = {}
     with progress("pictures", len(crop_ids)) as advance:
-        for crop_id in crop_ids:
-            if data := pictures.crop(cards.rows[crop_id]):
-                found[crop_id] = base64.b64encode(data).decode()
+        for row in pictures.in_stored_order(cards.rows[crop_id] for crop_id in crop_ids):
+            if data := pictures.crop(row):
+                found[row["crop_id"]] = base64.b64encode(data).decode()
             advance(1)
     return found
 
