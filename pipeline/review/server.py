@@ -207,6 +207,7 @@ def open_port(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
+        listening.listen()  # a link that is opened before the server accepts waits for it
     except OSError as error:
         listening.close()
         raise ConfigError(
