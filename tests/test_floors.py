@@ -24,6 +24,7 @@ FLOORS = [
     {"stages"},
     {"learn"},
     {"report"},
+    {"review"},
     {"jobs", "upkeep"},
     {"api"},
     {"flows"},
@@ -40,6 +41,8 @@ ROOMS_OF_LIBRARY = {
     "duckdb": {"store"},
     "s3fs": {"s3"},
     "pydicom": {"ingest", "phantoms"},
+    "starlette": {"review"},
+    "uvicorn": {"flows", "review"},
 }
 SQL_WORDS = ("select ", "create view", "create or replace", "insert into", " from read_parquet")
 MOST_FILES, MOST_LINES, MOST_FUNCTION_LINES = 26, 300, 40

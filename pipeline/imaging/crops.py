@@ -118,3 +118,17 @@ def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 def png(pixels: np.ndarray) -> bytes:
     """Encode an image as PNG, for reports."""
     return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def webp(pixels: np.ndarray, quality: int) -> bytes:
+    """Encode an image as WebP, for pages; `quality` is 1 to 100, and above 100 lossless."""
+    return cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+
+
+def at_most(pixels: np.ndarray, edge: int) -> np.ndarray:
+    """The image with its longer edge reduced to `edge` pixels, or as it is when it is smaller."""
+    scale = edge / max(pixels.shape)
+    if scale >= 1:
+        return pixels
+    height, width = (max(1, round(scale * each)) for each in pixels.shape)
+    return shrink(pixels, width, height)

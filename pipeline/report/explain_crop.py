@@ -16,7 +16,7 @@ from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog, tables
 from pipeline.store.parts import embedding_values, find_rows
-from pipeline.store.registry import champion, head_home, read_card, stored_choice
+from pipeline.store.registry import ModelChoice, champion, head_home, read_card, stored_choice
 from pipeline.store.store import Store
 
 
@@ -31,29 +31,68 @@ class CropExplanation:
     facts: dict[str, str]  # for people to read
 
 
+@dataclass(frozen=True)
+class Explainer:
+    """The champion, loaded once to explain its predictions for many crops."""
+
+    store: Store
+    champion: dict  # its promotion
+    card: dict
+    head: dense.DenseNetwork
+    chosen: ModelChoice
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Explainer":
+        """Load the champion; raises ConfigError when there is none."""
+        store = Store(settings.store)
+        current = champion(store)
+        if current is None:
+            raise ConfigError(
+                f"The store {settings.store} has no head yet, so there is no prediction to "
+                "explain. Train one with: dental train"
+            )
+        home = head_home(current["head"])
+        head = dense.from_bytes(store.read_bytes(f"{home}/model.keras"))
+        chosen = stored_choice(store, current["trunk"])
+        return cls(store, current, read_card(store, home), head, chosen)
+
+    @property
+    def classes(self) -> list[str]:
+        return self.card["classes"]
+
+    @property
+    def normal(self) -> int:
+        """The number of the normal class."""
+        return self.classes.index(self.card["normal_class"])
+
+    def embedding(self, place: dict) -> np.ndarray:
+        """The stored embedding, float16 (width,), of a crop by its trunk, batch, part and id."""
+        features = tables.features(place["trunk"], self.chosen.width)
+        name, crop_ids = features.part(place["batch"], place["part"]), [place["crop_id"]]
+        rows = find_rows(self.store, name, features.schema, "crop_id", crop_ids, ["embedding"])
+        if not rows.num_rows:
+            raise ConfigError(f"{name} was replaced while it was read; run the command again.")
+        return embedding_values(rows)[0]
+
+    def explain(self, embedding: np.ndarray) -> Explanation:
+        """Explain the most probable finding for one embedding."""
+        shape = grid(self.chosen.trunk, self.chosen.recipe.side)
+        return explain(self.head.only(len(self.classes)), embedding, self.normal, shape)
+
+
 def explain_crop(settings: Settings, crop_id: str) -> CropExplanation:
     """Explain the champion's prediction for the stored embedding of a crop.
 
     Raises ConfigError when there is no champion or no embedding of that crop by its trunk.
     """
-    store = Store(settings.store)
-    current = champion(store)
-    if current is None:
-        raise ConfigError(
-            f"The store {settings.store} has no head yet, so there is no prediction to explain. "
-            "Train one with: dental train"
-        )
-    place = _place(store, crop_id, current["trunk"])
-    chosen = stored_choice(store, current["trunk"])
-    home = head_home(current["head"])
-    card, head = read_card(store, home), dense.from_bytes(store.read_bytes(f"{home}/model.keras"))
-    embedding = _embedding(store, place, chosen.width)
-    normal, class_count = card["classes"].index(card["normal_class"]), len(card["classes"])
-    shape = grid(chosen.trunk, chosen.recipe.side)
-    found = explain(head.only(class_count), embedding, normal, shape)
-    outputs = dense.softmax(head.logits(embedding))[np.newaxis]
+    explainer = Explainer.of(settings)
+    current, card, normal = explainer.champion, explainer.card, explainer.normal
+    place = _place(explainer.store, crop_id, current["trunk"])
+    embedding = explainer.embedding(place)
+    found = explainer.explain(embedding)
+    outputs = dense.softmax(explainer.head.logits(embedding))[np.newaxis]
     kinds = [place["region_kind"]]
-    [probabilities], [abnormal] = to_predictions(outputs, class_count, normal, kinds)
+    [probabilities], [abnormal] = to_predictions(outputs, len(explainer.classes), normal, kinds)
     flag = "flagged" if abnormal >= card["threshold"] else "not flagged"
     facts = {
         "crop": crop_id,
@@ -80,7 +119,7 @@ def heat_map_png(
     stored = read_crops(store, place["recipe"], batch, {crop_id}).get(crop_id)
     if on_scan or scan or stored is None:
         frames = read_source_scan(settings, place["scan_id"], batch, place["part"], scan)
-        pixels = frames[_frame_number(place["region"])]
+        pixels = frames[frame_number(place["region"])]
         square = tuple(place[f"box_{side}"] for side in "xywh")
     else:
         pixels, square = stored.pixels, (0, 0, *stored.pixels.shape)
@@ -109,17 +148,7 @@ def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
     return row.where(row.notna(), None).to_dict()
 
 
-def _embedding(store: Store, place: dict, width: int) -> np.ndarray:
-    """Return the stored embedding, float16 (width,)."""
-    features = tables.features(place["trunk"], width)
-    name, crop_ids = features.part(place["batch"], place["part"]), [place["crop_id"]]
-    rows = find_rows(store, name, features.schema, "crop_id", crop_ids, ["embedding"])
-    if not rows.num_rows:
-        raise ConfigError(f"{name} was replaced while it was read; run the command again.")
-    return embedding_values(rows)[0]
-
-
-def _frame_number(region: str) -> int:
+def frame_number(region: str) -> int:
     """Return the frame that a region was cut from: 3 for `f0003-…`, 0 for a single frame."""
     first = region.partition("-")[0]
     return int(first[1:]) if first[1:].isdigit() else 0

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
+from pipeline.review.write_page import page_name
 from pipeline.stages.drift_reference import references_with
 from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
@@ -97,7 +98,10 @@ def _files(opened: OpenStore, batch: str) -> list[str]:
     """Return all files of the store that belong to the batch alone; its ledger is last."""
     store = opened.store
     parts = [name for name, part in parts_of_batch(store, batch) if part.kind != SCANS.kind]
-    names = [*parts, *(name for name in [f"reports/{batch}.html"] if store.has(name))]
+    names = [
+        *parts,
+        *(name for name in [f"reports/{batch}.html", page_name(batch)] if store.has(name)),
+    ]
     # The next run makes a new reference without the batch; comparisons with the old one are void.
     for reference in references_with(store, batch):
         names += store.names(f"drift/{reference}") + store.names(f"models/drift/{reference}")

@@ -1,28 +1,20 @@
 import io
-import json
 import shutil
-import zipfile
 from itertools import pairwise
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.model.explain import explain
 from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
 from pipeline.report.explain_crop import explain_crop, heat_map_png
-from pipeline.stages.duplicates import AcceptedInStore
-from pipeline.stages.embed import embed_part
-from pipeline.stages.plan import deliver, plan_batch
-from pipeline.stages.receive import Receiver
 from pipeline.store import catalog
 from pipeline.store.features import load_features
-from pipeline.store.registry import choose_models
+from tests.builders.champions import add_champion, receive_and_embed
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store
 
@@ -98,39 +90,6 @@ def test_bytes_that_are_not_a_head_are_refused():
     assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
 
 
-class InProcess:
-    """A worker pool without worker processes, which take seconds to start."""
-
-    map = staticmethod(map)
-
-
-def keras_file(head):
-    """A head in the file format of Keras; the tests of model/head check it against Keras."""
-    last = len(head.kernels) - 1
-    layers = [{"class_name": "InputLayer", "config": {}}] + [
-        {
-            "class_name": "Dense",
-            "config": {"activation": "softmax" if number == last else "relu"},
-        }
-        for number in range(last + 1)
-    ]
-    data, weights = io.BytesIO(), io.BytesIO()
-    with h5py.File(weights, "w") as file:
-        for number, (kernel, bias) in enumerate(zip(head.kernels, head.biases, strict=True)):
-            home = f"layers/dense_{number}/vars" if number else "layers/dense/vars"
-            file[f"{home}/0"], file[f"{home}/1"] = kernel.astype("f4"), bias.astype("f4")
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
-        archive.writestr("model.weights.h5", weights.getvalue())
-    return data.getvalue()
-
-
-def block_means(crops):
-    """A cheap trunk: 8 × 8 block means of a crop of 32 pixels, repeated in eight channels."""
-    means = crops.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)) / 255
-    return np.repeat(means[..., np.newaxis], 8, axis=3).reshape(len(crops), -1).astype(np.float16)
-
-
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory):
     """A store with one scan of two boxes and a champion; the folder of the scan; a crop's id."""
@@ -138,36 +97,8 @@ def explained(tmp_path_factory):
     small = small_store(root)
     table = "file,x,y,w,h,label\na.png,10,10,10,10,caries\na.png,30,60,10,10,healthy\n"
     folder = write_files(root / "in", a_png=scan(90, 60), labels_csv=table)
-    batch, chosen = deliver(folder, "night", small), choose_models(small.settings, small.store)
-    plan_batch(batch, small)
-    accepted = AcceptedInStore(small.store, DeliveryLists(small.private, batch).file_sizes())
-    Receiver(small, batch, chosen, InProcess(), accepted, lambda _: None).receive_part(0)
-    embed_part(small.store, batch, 0, chosen, block_means, lambda _: None)
-    random = np.random.default_rng(0)
-    sizes = [(512, 6), (6, 3)]
-    head = DenseNetwork(
-        tuple(random.normal(size=size) for size in sizes),
-        tuple(random.normal(size=size) for _, size in sizes),
-    )
-    classes = {"classes": ["healthy", "caries", "abscess"], "normal_class": "healthy"}
-    trunk = {
-        "trunk": chosen.trunk_id,
-        "recipe_id": chosen.recipe_id,
-        "settings": chosen.trunk.model_dump(mode="json", exclude={"weights"}),
-        "recipe": chosen.recipe.model_dump(mode="json"),
-        "width": 512,
-    }
-    for name, content in {
-        f"trunks/{chosen.trunk_id}/card.json": trunk,
-        "heads/h1/card.json": {**classes, "threshold": 0.5},
-        "promotions/00001.json": {
-            "recipe": chosen.recipe_id,
-            "trunk": chosen.trunk_id,
-            "head": "h1",
-        },
-    }.items():
-        small.store.write_bytes(f"models/{name}", json.dumps(content).encode())
-    small.store.write_bytes("models/heads/h1/model.keras", keras_file(head))
+    receive_and_embed(small, folder, "night")
+    add_champion(small)
     with catalog.open_store(small.store) as con:
         (crop_id,) = catalog.query(con, "labelled").query("label == 'caries'")["crop_id"]
     return small, folder, crop_id

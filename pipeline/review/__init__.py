@@ -1,0 +1,1 @@
+"""The review page: one crop after the other, labelled by keyboard, served or as one file."""
