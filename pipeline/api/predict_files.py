@@ -24,6 +24,8 @@ from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
 from pipeline.ingest.walk_folder import Entry
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.model.architecture import grid
+from pipeline.report.explain_crop import Explainer
+from pipeline.report.heat_map import Overlay, draw
 from pipeline.stages.predict import Head
 from pipeline.stages.read_scan import Order, Read, read_scan
 from pipeline.stages.score_novelty import current_novelty
@@ -33,14 +35,15 @@ from pipeline.store.store import Store
 
 
 class FilePrediction(NamedTuple):
-    """The prediction of one file; `crops` are as uint8 (N, side, side), as rows.
+    """The prediction of one file: rows, crops and embeddings of its N places, in one order.
 
-    `rejection` says why the file is no scan; then there is no row.
+    `rejection` is why the file is no scan; then there is no row.
     """
 
     scan_id: str | None
     rows: pd.DataFrame
-    crops: np.ndarray
+    crops: np.ndarray  # uint8 (N, side, side)
+    embeddings: np.ndarray  # float16 (N, width)
     rejection: ScanRejected | None
 
 
@@ -73,6 +76,40 @@ class FilePredictor:
         for outcome in self._workers.map(read_scan, map(self._item, scans)):
             read = outcome if isinstance(outcome, Read) else Read(rejection=outcome)
             yield self._predicted(read)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the rows of every file."""
+        place = [f"region_{side}" for side in "xywh"]
+        classes = [f"p_{name}" for name in self.head.card["classes"]]
+        return [
+            *("crop_id", "region", "region_kind", "tooth_guess", "tooth_confidence"),
+            *(*place, "predicted", *classes, "p_abnormal", "flagged"),
+            *("novelty_gaussian", "novelty_neighbour", "quality_flags", "in_training"),
+        ]
+
+    def heat_map(self, found: FilePrediction) -> bytes:
+        """A heat map, as PNG, of the likeliest abnormal place of a predicted file."""
+        explainer = Explainer.of(self.settings)
+        place = int(found.rows["p_abnormal"].to_numpy().argmax())
+        why, row = explainer.explain(found.embeddings[place]), found.rows.iloc[place]
+        crop = found.crops[place]
+        return draw(
+            Overlay(
+                pixels=crop,
+                square=(0, 0, *crop.shape),
+                cells=why.cells,
+                constant=why.constant,
+                finding=explainer.classes[why.finding],
+                normal=self.head.card["normal_class"],
+                facts={
+                    "crop": row["crop_id"],
+                    "predicted": row["predicted"],
+                    "p(abnormal)": f"{row['p_abnormal']:.3f}",
+                    "head": self.head.head_id,
+                },
+            )
+        )
 
     @cached_property
     def _workers(self) -> WorkerPool:
@@ -128,7 +165,9 @@ class FilePredictor:
     def _predicted(self, read: Read) -> FilePrediction:
         kept = [n for n, region in enumerate(read.regions) if region.kind != "background"]
         if read.rejection is not None or not kept:
-            return FilePrediction(read.scan_id, pd.DataFrame(), read.crops[:0], read.rejection)
+            none = np.empty((0, self.chosen.width), np.float16)
+            rows = pd.DataFrame(columns=self.columns)
+            return FilePrediction(read.scan_id, rows, read.crops[:0], none, read.rejection)
         regions, crops = [read.regions[n] for n in kept], read.crops[kept]
         embeddings = self._embedder.embed(crops)
         rows = pd.DataFrame([_place(read, region) for region in regions])
@@ -137,9 +176,11 @@ class FilePredictor:
             whole = np.array([region.kind == "whole" for region in regions])
             found = self.novelty.score(embeddings.reshape(-1, *self.shape), whole)
             rows["novelty_gaussian"], rows["novelty_neighbour"] = found.gaussian, found.neighbour
+        else:
+            rows["novelty_gaussian"] = rows["novelty_neighbour"] = None
         rows["quality_flags"] = [read.picture_facts["quality_flags"]] * len(rows)
         rows["in_training"] = self._in_training(read)
-        return FilePrediction(read.scan_id, rows, crops, None)
+        return FilePrediction(read.scan_id, rows[self.columns], crops, embeddings, None)
 
     def _probabilities(self, embeddings: np.ndarray, regions: list[Region]) -> pd.DataFrame:
         found = self.head.predict(embeddings, [region.kind for region in regions])

@@ -6,7 +6,7 @@ import sys
 
 # Imported for the commands that they add, in the order in which `dental --help` lists them.
 # isort: off
-from pipeline.cli import run, check, worklist, scans, query, explain  # noqa: F401
+from pipeline.cli import run, check, worklist, scans, query, explain, predict  # noqa: F401
 from pipeline.cli import evaluate, models, status, learn, review, trunk, upkeep, phantoms  # noqa: F401
 
 # isort: on

@@ -1,13 +1,12 @@
 """`dental explain`: which parts of a crop speak for and against the champion's prediction."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.app import LOOK, JsonOption, StoreOption, commands, expanded, settings_of
-from pipeline.cli.output import show
+from pipeline.cli.output import show, write_private
 
 if TYPE_CHECKING:
     from pipeline.report.explain_crop import CropExplanation
@@ -43,7 +42,7 @@ def explain(
         picture = heat_map_png(settings, found, scan, on_scan)
     except ScanRejected as rejection:
         raise ConfigError(f"The scan of {crop_id} cannot be used: {rejection}.") from None
-    _write(out, picture)
+    write_private(out, picture, "--out")
     why = found.explanation
     values = {
         "crop_id": crop_id,
@@ -66,15 +65,3 @@ def _print_explanation(found: "CropExplanation", out: Path) -> None:
     )
     print(f"{'picture':<12} {out} (health data, readable by you alone)")
     print("For research, not for diagnosis.")
-
-
-def _write(out: Path, data: bytes) -> None:
-    from pipeline.errors import ConfigError
-
-    try:
-        with open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(data)
-    except OSError as error:
-        raise ConfigError(
-            f"{out} cannot be written ({error.strerror}); name another file: --out"
-        ) from None

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -31,11 +33,24 @@ def show(values: object, as_json: bool, print_text: Callable[[], None]) -> None:
         print_text()
 
 
-def print_csv(rows: "pd.DataFrame") -> None:
+def print_csv(rows: "pd.DataFrame", with_header: bool = True) -> None:
     """Print rows as CSV; a text that a spreadsheet would take for a formula gets a `'` in front."""
     texts = [name for name in rows if rows[name].dtype.kind not in "biufM"]
     rows = rows.assign(**{name: rows[name].astype(object).map(csv_cell) for name in texts})
-    rows.rename(columns=csv_cell).to_csv(sys.stdout, index=False)
+    rows.rename(columns=csv_cell).to_csv(sys.stdout, index=False, header=with_header)
+
+
+def write_private(out: Path, data: bytes, option: str) -> None:
+    """Write a file that the user alone may read; ConfigError, naming the option, if impossible."""
+    from pipeline.errors import ConfigError
+
+    try:
+        with open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(data)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be written ({error.strerror}); name another file: {option}"
+        ) from None
 
 
 def csv_cell(value: object) -> object:
