@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog
 from pipeline.store.registry import champion, embedder, stored_choice
 from pipeline.store.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.model.network import Embedder
 
 
 class FilePrediction(NamedTuple):
@@ -119,7 +122,7 @@ class FilePredictor:
         return workers
 
     @cached_property
-    def _embedder(self):
+    def _embedder(self) -> "Embedder":
         return embedder(self.store, self.chosen)
 
     @cached_property
@@ -207,7 +210,7 @@ class FilePredictor:
         return not learned_from.isdisjoint(self._private.patient_keys(read.patient))
 
 
-def _place(read: Read, region: Region) -> dict:
+def _place(read: Read, region: Region) -> dict[str, object]:
     return {
         "crop_id": f"{read.scan_id}:{region.name}",
         "region": region.name,
