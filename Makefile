@@ -90,6 +90,7 @@ fuzz: $(VENV)/dev-ready ## read 20,000 damaged scans (DENTAL_TEST_DATA gives rea
 	@$(RUN) -m tests.fuzz
 	@$(RUN) -m tests.fuzz_yolo
 	@$(RUN) -m tests.fuzz_documents
+	@$(RUN) -m tests.fuzz_tables
 
 try-layouts: $(VENV)/dev-ready $(VENV)/tools/ready ## check and run folders as data sets, appliances and practices leave them
 	@$(RUN) -m tests.layouts

@@ -105,8 +105,8 @@ def test_a_folder_with_an_ordinary_name_is_listed(tmp_path, folder):
         ("index.html", "web page"),
         ("style.css", "web page"),
         ("a.jsonl", "JSON Lines file"),
-        ("labels.xlsx", "Excel file"),
-        ("labels.tsv", "TSV file"),
+        ("labels.xls", "Excel file"),
+        ("labels.ods", "OpenDocument table"),
         ("obj.data", "document"),
     ],
 )

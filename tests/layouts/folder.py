@@ -1,6 +1,7 @@
 """Write one layout: tiny phantoms, label files in several forms, and what lies beside them."""
 
 import functools
+import io
 import json
 import os
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openpyxl
 
 from pipeline.phantoms.panoramic import draw_panoramic
 from pipeline.phantoms.periapical import draw_periapical
@@ -72,6 +74,15 @@ class Folder:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def workbook(self, path: str, *rows: list) -> None:
+        """Write an Excel file with these rows, and a second sheet."""
+        book, data = openpyxl.Workbook(), io.BytesIO()
+        for row in rows:
+            book.active.append(row)
+        book.create_sheet("notes").append(["caries is K02"])
+        book.save(data)
+        self.bytes(path, data.getvalue())
 
     def coco(self, path: str, names: Sequence[str], **more) -> None:
         """Write a COCO file with one caries for every image."""

@@ -98,6 +98,7 @@ class Annotations:
         self.by_path: dict[bytes, Annotation] = {}
         self.problems: list[Problem] = []
         self.notices: list[Problem] = []  # nothing is lost, but a setting may be meant
+        self.unread_tables: dict[bytes, str] = {}  # by path, why they cannot be read
         self.files: list[LabelFile] = []
         self.empty: list[tuple[bytes, str]] = []  # scans with an empty YOLO file, and its name
         self.finder = ScanFinder(entry.path for entry in listing.pictures)
