@@ -46,7 +46,8 @@ def cross_validate(
 @commands.command("feedback", rich_help_panel=LEARN)
 def feedback(
     file: Annotated[
-        Path, typer.Argument(callback=expanded, help="CSV with crop_id, label and reviewer.")
+        Path,
+        typer.Argument(callback=expanded, help="CSV or Excel with crop_id, label and reviewer."),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,

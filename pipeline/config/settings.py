@@ -122,8 +122,8 @@ class Settings(BaseSettings):
     """How label files number teeth, in columns `tooth` and in classes that are teeth: `fdi`,
     `universal` (1 to 32, A to T) or `palmer` (UR6, LL3, ULA). They are stored as FDI numbers."""
     empty_is_normal: bool = False
-    """Scans whose YOLO file is empty get the label `normal_class`, as a whole. Otherwise they have
-    no label."""
+    """Scans whose YOLO file is empty, or whose row of a table with class columns has no 1, get the
+    label `normal_class`, as a whole. Otherwise they have no label."""
     patient_folders: PatientFolders | None = None
     """Folders that stand for patients where neither a table nor DICOM names one: a level (1 for the
     folders directly in the batch), or a regular expression with one group, which is searched in
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
     """Folder or `s3://BUCKET/PREFIX` whose sub-folders are batches; `dental nightly` processes what
     is new there."""
     feedback: Folder | None = None
-    """Folder of reviewers' CSV tables; `dental nightly` applies each content once."""
+    """Folder of reviewers' tables (CSV or Excel); `dental nightly` applies each content once."""
     min_new_labels: int = Field(50, ge=1)
     """Newly labelled crops after which `dental nightly` trains a head."""
     # Nothing can be run after a power cut: have `dental status` asked from another machine.

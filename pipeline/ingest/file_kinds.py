@@ -8,6 +8,8 @@ import os
 import re
 from fnmatch import translate
 
+from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES
+
 # What operating systems, storage appliances and programs leave behind. Whole folders of these names
 # are skipped.
 IGNORED = (
@@ -67,10 +69,8 @@ NOT_SCANS = {
 }
 # Suffixes of files that may hold labels, in forms that are not read.
 UNREAD_LABELS = {
-    "XML file": "xml",
-    "Excel file": "xls xlsx xlsm xlsb",
+    "Excel file": "xls xlsb",
     "OpenDocument table": "ods",
-    "TSV file": "tsv tab",
     "JSON Lines file": "jsonl ndjson",
     "Parquet file": "parquet feather arrow",
     "NumPy file": "npy npz",
@@ -85,7 +85,7 @@ KIND_OF_SUFFIX = {
     for kind, suffixes in (NOT_SCANS | UNREAD_LABELS).items()
     for suffix in suffixes.split()
 }
-ALWAYS_LABELS = {b".csv", b".json", b".labels", b".names", b".yaml", b".yml"}
+ALWAYS_LABELS = TABLE_SUFFIXES | {b".json", b".labels", b".names", b".xml", b".yaml", b".yml"}
 # Texts that come with public data sets and programs, mostly without a suffix.
 TEXTS = re.compile(
     r"(readme|licen[cs]e).*|(copying|notice|changelog|citation|authors|contributors|manifest"

@@ -9,7 +9,7 @@ import os
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,10 @@ from pipeline.ingest.file_kinds import (
     is_text,
     other_kind,
 )
+from pipeline.ingest.tables.label_columns import has_name_column
+from pipeline.ingest.tables.read_table import START_BYTES as TABLE_START
+from pipeline.ingest.tables.read_table import is_table_text
+from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES, UNREAD_SUFFIXES
 from pipeline.ingest.walk_folder import Entry, open_below, walk
 
 LABEL_SUFFIXES = ALWAYS_LABELS | {b".txt"}
@@ -43,6 +47,7 @@ class FileList:
 
     scans: list[Entry] = field(default_factory=list)  # with masks, once they are known
     labels: list[Entry] = field(default_factory=list)
+    text_tables: set[bytes] = field(default_factory=set)  # paths of labels: .txt files with a table
     # Neither scans nor label files that are read, with their kinds by file_kinds.
     other: dict[Entry, str] = field(default_factory=dict)
     ignored: int = 0  # hidden files and what systems and programs leave behind; a folder is one
@@ -77,7 +82,12 @@ def list_batch(folder: BatchFolder, follow_links: bool = False) -> FileList:
     entries.sort(key=lambda entry: entry.path)
     texts = [entry for entry in entries if suffix(entry) == b".txt"]
     others = _other_files(folder, set(entries) - set(texts), follow_links)
-    labels = _label_files(set(entries) - others.keys())
+    doubtful = set(entries) - others.keys()
+    names = _image_names(doubtful)
+    labels = _label_files(doubtful, names)
+    tables = _text_tables(folder, [e for e in texts if not _is_named(e, names)], follow_links)
+    labels |= tables
+    listing.text_tables = {entry.path for entry in tables}
     # After labels are known, of which there may be as many as scans: their content is not needed.
     others |= _other_files(folder, set(texts) - labels, follow_links)
     for entry in entries:
@@ -173,7 +183,10 @@ def _settled(root: bytes, entries: list[Entry], follow_links: bool) -> tuple[lis
         return entries, 0
     time.sleep(SECOND_LOOK_SECONDS)
     growing = {entry.path for entry in fresh if _changed(root, entry, follow_links)}
-    if any(suffix(entry) == b".csv" for entry in fresh if entry.path in growing):
+    changing = [entry for entry in fresh if entry.path in growing]
+    if any(suffix(entry) in TABLE_SUFFIXES | UNREAD_SUFFIXES for entry in changing) or _text_tables(
+        Path(os.fsdecode(root)), changing, follow_links
+    ):
         return [], len(entries)
     return [entry for entry in entries if entry.path not in growing], len(growing)
 
@@ -193,30 +206,20 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
     return (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns)
 
 
-def _label_files(entries: Iterable[Entry]) -> set[Entry]:
-    """Label files are CSV, JSON and YAML files, lists of classes, and .txt files of images."""
-    names = set()
-    for entry in entries:
-        if suffix(entry) not in LABEL_SUFFIXES:
-            paths = entry.path, entry.stem  # for x.jpg, x.txt and some tools' x.jpg.txt
-            names.update(comparable(os.path.basename(path)).casefold() for path in paths)
+def _label_files(entries: Collection[Entry], names: Container[str]) -> set[Entry]:
+    """Label files are tables, JSON, XML and YAML files, lists of classes, and .txt of images."""
     folders = {os.path.dirname(entry.path) for entry in entries if is_class_list(entry)}
     return {entry for entry in entries if entry.kind == "file" and _is_label(entry, names, folders)}
 
 
-def _is_label(entry: Entry, names: set[str], class_folders: set[bytes]) -> bool:
-    """Whether a file is a label file, given all names of images and the folders of class lists.
-
-    A .txt in labels/ without an image, or beside a class list, is one too: it is reported.
-    """
-    if suffix(entry) != b".txt":
-        return suffix(entry) in ALWAYS_LABELS
-    if is_text(entry.path):
-        return False
-    folder, name = os.path.split(entry.stem)
-    if any(map(is_labels_folder, folder.split(b"/"))) or comparable(name).casefold() in names:
-        return True
-    return folder in class_folders and name.lower() not in IMAGE_LISTS
+def _image_names(entries: Iterable[Entry]) -> set[str]:
+    """Names that the .txt of an image may have: for x.jpg, x and some tools' x.jpg."""
+    names = set()
+    for entry in entries:
+        if suffix(entry) not in LABEL_SUFFIXES:
+            paths = entry.path, entry.stem
+            names.update(comparable(os.path.basename(path)).casefold() for path in paths)
+    return names
 
 
 def is_class_list(entry: Entry) -> bool:
@@ -228,6 +231,41 @@ def is_class_list(entry: Entry) -> bool:
 def is_labels_folder(name: bytes) -> bool:
     """Whether a folder of this name holds YOLO files: `labels`, or `labelTxt` of DOTA."""
     return name.lower() == b"labels" or name.lower().startswith(b"labeltxt")
+
+
+def _is_named(entry: Entry, names: Container[str]) -> bool:
+    """Whether a .txt is named after an image, given all names of images."""
+    return comparable(os.path.basename(entry.stem)).casefold() in names
+
+
+def _is_label(entry: Entry, names: Container[str], class_folders: set[bytes]) -> bool:
+    """Whether a file is a label file, given all names of images and the folders of class lists.
+
+    A .txt in labels/ without an image, or beside a class list, is one too: it is reported.
+    """
+    if suffix(entry) != b".txt":
+        return suffix(entry) in ALWAYS_LABELS
+    if is_text(entry.path):
+        return False
+    folder, name = os.path.split(entry.stem)
+    if any(map(is_labels_folder, folder.split(b"/"))) or _is_named(entry, names):
+        return True
+    return folder in class_folders and name.lower() not in IMAGE_LISTS
+
+
+def _text_tables(folder: BatchFolder, entries: Iterable[Entry], follow_links: bool) -> set[Entry]:
+    """The .txt files among these that begin with the header of a table of scans."""
+    texts = [
+        entry
+        for entry in entries
+        if suffix(entry) == b".txt" and entry.kind == "file" and entry.size
+        if not is_class_list(entry) and not is_text(entry.path)
+    ]
+    read = partial(read_start, folder, count=TABLE_START, follow_links=follow_links)
+    with ThreadPoolExecutor(AT_ONCE if isinstance(folder, S3Folder) else 1) as threads:
+        starts = threads.map(read, texts)
+        found = zip(texts, starts, strict=True)
+        return {entry for entry, start in found if is_table_text(start, has_name_column)}
 
 
 def comparable(path: bytes | str) -> str:

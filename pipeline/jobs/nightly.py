@@ -21,7 +21,7 @@ from pipeline.ingest.inbox import batch_folders, count_loose_files
 from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
-from pipeline.learn.feedback import take_feedback
+from pipeline.learn.feedback import is_reviewers_table, take_feedback
 from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
@@ -154,11 +154,11 @@ class NightRun:
             return
         if not folder.is_dir():
             raise ConfigError(
-                f"The setting `feedback` is {folder}, expected a folder of reviewers' CSV tables. "
+                f"The setting `feedback` is {folder}, expected a folder of reviewers' tables. "
                 "Make it, or correct the setting."
             )
         taken = self.night.labels = {"files": 0, "appended": 0, "unused": 0}
-        tables = (path for path in folder.iterdir() if path.suffix.lower() == ".csv")
+        tables = filter(is_reviewers_table, folder.iterdir())
         for number, path in enumerate(sorted(tables, key=_age_and_name), start=1):
             with self._recording(f"table {number} of reviewers' labels"):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,13 +1,13 @@
 """Append a reviewer's table of labels to the store.
 
-The table is CSV (comma, semicolon or tab) with the columns `crop_id`, `label` and `reviewer`; an
+The table is CSV or Excel (ingest/tables/) with the columns `crop_id`, `label` and `reviewer`; an
 empty label withdraws the crop's label. Lines that cannot be used are reported with their number,
 the others are used. A line that repeats its reviewer's last label of the crop changes nothing, so a
 growing table can be given again and again.
 """
 
-import csv
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,12 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
-from pipeline.ingest.labels.tables import open_table, rows_of
+from pipeline.ingest.file_kinds import is_ignored
+from pipeline.ingest.tables.headings import find_columns
+from pipeline.ingest.tables.label_columns import MEANINGS
+from pipeline.ingest.tables.read_table import START_BYTES, is_table_text, read_table
+from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES
+from pipeline.ingest.tables.table import Table, UnreadableTable, cell
 from pipeline.labels import clean_label
 from pipeline.learn.decisions import (
     Decision,
@@ -28,7 +33,12 @@ from pipeline.learn.decisions import (
 from pipeline.store import catalog
 from pipeline.store.store import Store
 
-COLUMNS = ("crop_id", "label", "reviewer")
+# Columns by their headings, the first of which is the one in the documentation.
+COLUMNS = {
+    "crop_id": ("crop_id", "crop"),
+    "label": MEANINGS["label"],
+    "reviewer": ("reviewer", "reviewed_by", "reader", "rater", "annotator", "initials"),
+}
 
 
 class Line(NamedTuple):
@@ -48,6 +58,7 @@ class FeedbackResult:
     known: int = 0  # repeat the same reviewer's last label
     replaced: int = 0  # by a later line of the table
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was read by a guess, or not read
 
     def format_lines(self) -> list[str]:
         """Lines for a terminal."""
@@ -56,7 +67,18 @@ class FeedbackResult:
             f"known already, {self.replaced} replaced by a later line, {len(self.problems)} "
             "lines not used"
         )
-        return [summary, *(f"  {problem}" for problem in self.problems)]
+        return [summary, *(f"  {text}" for text in (*self.problems, *self.notes))]
+
+
+def is_reviewers_table(path: Path) -> bool:
+    """Whether a file of a folder is a reviewer's table: by its name, a .txt by its header."""
+    suffix = os.fsencode(path.suffix.lower())
+    if is_ignored(os.fsencode(path.name)) or not path.is_file():
+        return False
+    if suffix != b".txt":
+        return suffix in TABLE_SUFFIXES
+    with path.open("rb") as file:
+        return is_table_text(file.read(START_BYTES), _has_crops)
 
 
 def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
@@ -75,43 +97,50 @@ def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
 
 def _lines(file: Path, crops: set[str], allowed: set[str], taken: FeedbackResult) -> Iterator[Line]:
     """Yield the lines that can be used; the others are added to the problems."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{file} is not UTF-8 text ({error.reason}, byte {error.start}). Save the table as CSV "
-            "in UTF-8."
-        ) from None
-    table = _open(file, text)
+    table, places = _open(file, taken)
 
     def report(number: int, problem: str) -> None:
-        taken.problems.append(f"line {number}: {problem}")
+        taken.problems.append(f"{table.unit} {number}: {problem}")
 
-    for number, row in rows_of(table, report):
-        crop_id, label, reviewer = ((row[name] or "").strip() for name in COLUMNS)
+    for number, what in table.broken:
+        report(number, what)
+    for row in table.rows:
+        crop_id, label, reviewer = (cell(row.cells, places[name]) for name in COLUMNS)
         line = Line(crop_id, clean_label(label), reviewer.casefold())
-        if problem := _problem(line, label, crops, allowed):
-            report(number, problem)
+        if table.is_shifted(row, places.values()):
+            report(row.number, table.describe_surplus(row))
+        elif problem := _problem(line, label, crops, allowed):
+            report(row.number, problem)
         else:
             yield line
 
 
-def _open(file: Path, text: str) -> csv.DictReader:
-    """Open the table; ConfigError when it lacks a column."""
+def _has_crops(cells: Sequence[str]) -> bool:
+    return "crop_id" in find_columns(cells, COLUMNS).places
+
+
+def _open(file: Path, taken: FeedbackResult) -> tuple[Table, dict[str, int]]:
+    """Open the table, and find its columns; ConfigError when it lacks one."""
     try:
-        table = open_table(text.splitlines())
-    except csv.Error as error:
+        table = read_table(file.read_bytes(), _has_crops)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnreadableTable as error:
+        line = "" if error.line is None else f" line {error.line}"
+        raise ConfigError(f"{file}{line} {error}.") from None
+    places, doubled = find_columns(table.headings, COLUMNS)
+    if lacking := [name for name in COLUMNS if name not in places]:
         raise ConfigError(
-            f"{file} line 1 is not CSV ({error}). Save the table as CSV, with every quote closed."
-        ) from None
-    if lacking := [name for name in COLUMNS if name not in table.fieldnames]:
-        raise ConfigError(
-            f"{file} has the columns {', '.join(table.fieldnames) or 'none'}; "
+            f"{file} has the columns {', '.join(table.headings) or 'none'}; "
             f"{', '.join(COLUMNS)} are expected. Add {' and '.join(lacking)}."
         )
-    return table
+    taken.notes += [f"the table {table.guess}"] if table.guess else []
+    taken.notes += [f"the sheet `{sheet}` was not read" for sheet in table.unread_sheets]
+    taken.notes += [
+        f"the column `{table.headings[place]}` was not read; `{table.headings[places[name]]}` was"
+        for place, name in doubled.items()
+    ]
+    return table, places
 
 
 def _problem(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:

@@ -13,7 +13,13 @@ from pipeline.stages.plan import PlannedBatch
 
 FORMS = {
     "coco": "COCO file",
-    "csv": "CSV table",
+    "labelme": "LabelMe file",
+    "label_studio": "Label Studio file",
+    "via": "VIA file",
+    "supervisely": "Supervisely file",
+    "voc": "Pascal VOC file",
+    "cvat": "CVAT file",
+    "csv": "table",
     "yolo": "YOLO file",
     "unknown": "unread label file",
 }
@@ -109,6 +115,11 @@ def _not_used(planned: PlannedBatch, settings: Settings) -> Iterator[str]:
     empty = planned.notices.get("empty_file")
     if empty and not settings.empty_is_normal:
         yield f"{plural(empty, 'empty YOLO file')} (`empty_is_normal`)"
+    rows = planned.notices.get("empty_row")
+    if rows and not settings.empty_is_normal:
+        yield f"{plural(rows, 'row')} of tables without a class (`empty_is_normal`)"
+    if unread := planned.notices.get("not_read"):
+        yield f"columns, sheets or attributes of {plural(unread, 'label file')}"
     if planned.placeholders:
         yield f"{plural(planned.placeholders, 'placeholder')} as PatientID"
     if planned.shared_ids:
@@ -140,6 +151,7 @@ def format_check(found: FolderCheck, with_names: bool) -> list[str]:
     for written, count in (found.ignored_classes if with_names else {}).items():
         line = f"  class     {written}: {plural(count, 'line')}, ignored"
         lines.append(f"{line}; to use it: {class_names_line(written)}")
+    lines += [f"  note      {notice}" for notice in (found.notices if with_names else ())]
     for each in found.left_out:
         line = f"  left-out  {each.reason}: {plural(each.files, 'file')}; {each.message}"
         lines.append(line + (f" ({', '.join(each.examples)})" if with_names else ""))

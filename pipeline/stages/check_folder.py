@@ -16,6 +16,8 @@ from pipeline.ingest.private_folder import temporary_keys
 from pipeline.stages.delivery import Delivery, read_delivery
 from pipeline.stages.plan import PlannedBatch, count_contents, count_scans, refuse_folder
 
+# Of label files: what of them was not read, and what was read by a guess.
+SHOWN_NOTICES = ("not_read", "guessed", "tooth_classes", "numbering")
 FINDING, NORMAL, IGNORED = "finding", "normal", "ignored"
 
 
@@ -36,6 +38,7 @@ class FolderCheck:
     counts: PlannedBatch
     label_files: list[LabelFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     normal_class: str = ""
 
     @property
@@ -75,6 +78,7 @@ class FolderCheck:
         found["tooth_classes"] = self.tooth_classes
         if with_names:
             found["ignored_classes"] = self.ignored_classes
+            found["notices"] = self.notices
         return found | {"left_out": left_out}
 
 
@@ -93,7 +97,9 @@ def check_folder(folder: BatchFolder, settings: Settings) -> FolderCheck:
     counts = count_contents("check", found)
     counts.new = len(scans)
     count_scans(counts, scans, found)
-    return FolderCheck(counts, found.annotations.files, _left_out(found), settings.normal_class)
+    notices = [str(each) for each in found.annotations.notices if each.kind in SHOWN_NOTICES]
+    files = found.annotations.files
+    return FolderCheck(counts, files, _left_out(found), notices, settings.normal_class)
 
 
 def _left_out(found: Delivery) -> list[LeftOut]:

@@ -104,7 +104,7 @@ def read_delivery(
     annotations = read_annotations(folder, listing, labels)
     patients = Patients(folder, listing, annotations, keys, settings, batch)
     scans = len(listing.scans)
-    tables = unread_tables(folder, listing)
+    tables = unread_tables(listing, annotations)
     waiting = scans_waiting((e for e in listing.scans if e.path not in tables), tables)
     left_out = waiting | tables.keys()
     listing.scans = [entry for entry in listing.scans if entry.path not in left_out]

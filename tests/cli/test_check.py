@@ -46,7 +46,7 @@ def test_a_folder_is_described_in_counts_and_nothing_is_written(folder):
     before = everything(folder)
     lines = dict(line.split(maxsplit=1) for line in check(folder).splitlines()[1:7])
     assert lines["scans"] == "5: 2 png, 1 dicom; 1 panoramic"
-    assert lines["labels"] == "1 CSV table: 3 of 4 lines match a scan"
+    assert lines["labels"] == "1 table: 3 of 4 lines match a scan"
     assert lines["classes"] == "findings 1 caries; normal 1 healthy; 1 of a class that is ignored"
     assert lines["patients"] == "2: 3 by table"
     assert lines["left-out"] == "1 archive, 1 unsupported_format; 1 document"

@@ -1,6 +1,7 @@
 """Write one layout: tiny phantoms, label files in several forms, and what lies beside them."""
 
 import functools
+import io
 import json
 import os
 import zipfile
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openpyxl
 
 from pipeline.phantoms.panoramic import draw_panoramic
 from pipeline.phantoms.periapical import draw_periapical
 from tests.builders.dicom_files import dicom_file
+from tests.builders.label_forms import Example
 
 LONG_AGO = 1_700_000_000  # files as old as this are not watched for growing
 BOX = "0 0.5 0.5 0.1 0.2\n"  # class 0 in the middle
@@ -72,6 +75,15 @@ class Folder:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
+    def workbook(self, path: str, *rows: list) -> None:
+        """Write an Excel file with these rows, and a second sheet."""
+        book, data = openpyxl.Workbook(), io.BytesIO()
+        for row in rows:
+            book.active.append(row)
+        book.create_sheet("notes").append(["caries is K02"])
+        book.save(data)
+        self.bytes(path, data.getvalue())
+
     def coco(self, path: str, names: Sequence[str], **more) -> None:
         """Write a COCO file with one caries for every image."""
         images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
@@ -96,6 +108,12 @@ class Folder:
                 {"id": n, "name": name} for n, name in enumerate(lists[key])
             ]
         self.text(path, json.dumps(found))
+
+    def example(self, example: Example) -> None:
+        """Write a delivery in one form of label file."""
+        self.panoramic(*example.scans)
+        for path, text in example.files.items():
+            self.text(path, text)
 
     def yolo(self, *paths: str, lines: str = BOX) -> None:
         for path in paths:

@@ -6,9 +6,11 @@ A layout is a function that fills a folder; its docstring is its name in the tab
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.builders import label_forms
 from tests.layouts.folder import LFS, Folder
 
-XLSX = b"PK\x03\x04 a spreadsheet"
+# The beginning of an Excel file with a password.
+PROTECTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
 
 
 class Layout(NamedTuple):
@@ -187,16 +189,62 @@ def table_of_other_scans(folder):
 
 @layout()
 def table_not_read(folder):
-    """Table that cannot be read: Excel."""
+    """Table that cannot be read: Excel with a password."""
     folder.periapical("1.png", "2.png")
-    folder.bytes("patients.xlsx", XLSX)
+    folder.bytes("patients.xlsx", PROTECTED)
 
 
 @layout()
 def table_half_written(folder):
-    """Table that cannot be read: not UTF-8."""
+    """Table that cannot be read: copied in part."""
     folder.periapical("1.png")
-    folder.bytes("patients.csv", "file,patient\n1.png,Müller\n".encode("latin-1"))
+    folder.text("patients.csv", "file,patient", '1.png,"Ann')
+
+
+@layout()
+def table_of_western_excel(folder):
+    """CSV table in cp1252 with `sep=;`, headings in German and a decimal comma."""
+    folder.panoramic("1.png", "2.png")
+    rows = "1.png;Karies;Müller;18,0;60,5;40;30;30", "2.png;Karies;Großmann;21;60;40;30;30"
+    lines = "sep=;", "Datei;Befund;Patient;Zahn;left;top;width;height", *rows
+    folder.bytes("befunde.csv", "\r\n".join(lines).encode("cp1252"))
+
+
+@layout()
+def table_of_korean_excel(folder):
+    """CSV table in cp949 with Korean headings."""
+    folder.periapical("1.png", "2.png")
+    text = "파일명,진단,환자\n1.png,caries,김철수\n2.png,healthy,이영희\n"
+    folder.bytes("진단.csv", text.encode("cp949"))
+
+
+@layout()
+def table_of_excel(folder):
+    """Excel table below a title, with another sheet and a column that is not read."""
+    folder.periapical("1.png", "2.png")
+    rows = ["image", "class", "subject_id", "Diagnosis"], ["1.png", "caries", 1001, "?"]
+    folder.workbook("labels.xlsx", ["Findings"], [], *rows, ["2.png", "healthy", 1002, ""])
+
+
+@layout()
+def table_in_txt(folder):
+    """Table in UTF-16 with tabs in `findings.txt`, below YOLO files."""
+    folder.panoramic("images/1.png", "images/2.png")
+    folder.yolo("labels/1.txt", "labels/2.txt")
+    folder.text("labels/classes.txt", "caries")
+    text = "\tfile\tpatient\n0\t1.png\tp1\n1\t2.png\tp2\n"
+    folder.bytes("findings.txt", text.encode("utf-16"))
+
+
+@layout()
+def roboflow_tables(folder):
+    """Roboflow's `_annotations.csv` and `_classes.csv`."""
+    folder.panoramic("train/1.png")
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax"
+    folder.text("train/_annotations.csv", header, "1.png,240,120,Caries,60,40,90,70")
+    folder.periapical("valid/1.png", "valid/2.png", "valid/3.png")
+    rows = "1.png, 1, 0", "2.png, 0, 1", "3.png, 0, 0"
+    folder.text("valid/_classes.csv", "filename, Caries, healthy", *rows)
 
 
 @layout()
@@ -274,11 +322,60 @@ def formats_not_read(folder):
 
 
 @layout()
+def coco_masks(folder):
+    """COCO with polygons and masks, as Datumaro exports them."""
+    folder.example(label_forms.COCO)
+
+
+@layout()
+def pascal_voc(folder):
+    """Pascal VOC, named after other files, with Windows paths."""
+    folder.example(label_forms.VOC)
+
+
+@layout()
+def cvat(folder):
+    """CVAT for images, scans in sub-folders."""
+    folder.example(label_forms.CVAT)
+
+
+@layout()
+def labelme(folder):
+    """LabelMe on Windows, labels such as `1-çürük-26`."""
+    folder.example(label_forms.LABELME)
+
+
+@layout(class_names={"çürük": "caries", "kanal": "root_canal"})
+def labelme_mapped(folder):
+    """LabelMe on Windows, with `class_names`."""
+    labelme(folder)
+
+
+@layout()
+def label_studio(folder):
+    """Label Studio, names of uploads, a turned box."""
+    folder.example(label_forms.LABEL_STUDIO)
+
+
+@layout()
+def via(folder):
+    """VGG Image Annotator, a project."""
+    folder.example(label_forms.VIA)
+
+
+@layout()
+def supervisely(folder):
+    """Supervisely, with `meta.json`."""
+    folder.example(label_forms.SUPERVISELY)
+
+
+@layout()
 def labels_not_read(folder):
-    """Pascal VOC labels."""
-    folder.panoramic("1.png", "2.png")
-    folder.text("1.xml", "<annotation/>")
-    folder.text("2.xml", "<annotation/>")
+    """Label files of unknown forms."""
+    folder.panoramic("1.png")
+    folder.text("1.xml", "<gpx/>")
+    folder.text("2.json", '{"name": "x"}')
+    folder.bytes("3.npz", b"PK")
 
 
 @layout()

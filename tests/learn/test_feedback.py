@@ -1,8 +1,11 @@
+import io
+
 import numpy as np
+import openpyxl
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.learn.feedback import take_feedback
+from pipeline.learn.feedback import is_reviewers_table, take_feedback
 from pipeline.store import catalog
 from tests.builders.stores import small_store
 from tests.builders.tables import write_embeddings
@@ -15,9 +18,13 @@ def reviewed(tmp_path):
     labels = ["healthy", "healthy", "caries", "caries", "healthy", None]
     ids = write_embeddings(small, np.ones((6, 512)), labels, list("abcdef"))
 
-    def hand_in(*lines, header="crop_id,label,reviewer"):
-        file = tmp_path / "reviewed.csv"
-        file.write_text("\n".join([header, *lines]) + "\n")
+    def hand_in(*lines, header="crop_id,label,reviewer", encoding="utf-8"):
+        text = "\n".join([header, *lines]) + "\n"
+        return hand_in.bytes("reviewed.csv", text.encode(encoding))
+
+    def hand_in_bytes(name, content):
+        file = tmp_path / name
+        file.write_bytes(content)
         return take_feedback(small.settings, file)
 
     def now():
@@ -25,6 +32,7 @@ def reviewed(tmp_path):
             rows = con.table("labels_now").to_arrow_table().to_pylist()
         return {row["crop_id"]: (row["label"], row["source"]) for row in rows}
 
+    hand_in.bytes = hand_in_bytes
     hand_in.store, hand_in.now, hand_in.ids = small.store, now, ids
     return hand_in
 
@@ -71,7 +79,7 @@ def test_unusable_lines_are_reported_with_their_number_and_the_others_are_used(r
         f"{b},caries,Dr. K. Lee",
         f"{c},healthy,delivered",
         f"{c},healthy",
-        f"{c},läsion,kl",
+        f"{c},龋齿,kl",
         f"{d},healthy,kl",
     )
     assert taken.appended == 1
@@ -79,7 +87,7 @@ def test_unusable_lines_are_reported_with_their_number_and_the_others_are_used(r
     for number, message in enumerate(
         ["no crop `nobody:whole`", "`carries` is none of abscess, caries, healthy; add it to",
          "is not a code of 1 to 16", "is not a code of 1 to 16", "reviewer `` is not a code",
-         "`läsion` cannot be stored; a label has 1 to 40 of a-z"],
+         "`龋齿` cannot be stored; a label has 1 to 40 of a-z"],
         start=2,
     ):  # fmt: skip
         (problem,) = [each for each in taken.problems if each.startswith(f"line {number}:")]
@@ -106,8 +114,66 @@ def test_semicolons_and_more_columns_are_accepted(reviewed):
 
 @pytest.mark.parametrize(
     ("header", "message"),
-    [("crop_id,label", r"has the columns crop_id, label; .*Add reviewer"), ("", "columns none")],
+    [("crop_id,label", r"has the columns crop_id, label; .*Add reviewer"), ("", "columns x, y; ")],
 )
 def test_a_table_without_its_columns_is_refused(reviewed, header, message):
     with pytest.raises(ConfigError, match=message):
         reviewed("x,y", header=header)
+
+
+def test_a_table_of_a_spreadsheet_is_read_in_its_encoding(reviewed):
+    a, b, *_ = reviewed.ids
+    lines = f"{a};Karies?;caries;kl", f"{b};für später;abscess;kl"
+    taken = reviewed(*lines, header="Crop ID;Notiz;Befund;Reviewer", encoding="cp1252")
+    assert (taken.appended, taken.problems) == (2, [])
+    assert "read as cp1252, a guess" in "\n".join(taken.format_lines())
+
+
+def test_an_excel_file_is_read_and_its_rows_are_numbered_as_in_the_sheet(reviewed):
+    a, b, *_ = reviewed.ids
+    book, data = openpyxl.Workbook(), io.BytesIO()
+    rows = ["Reviewed", "2026"], ["crop_id", "label", "class", "reviewer"]
+    for row in (*rows, [a, "caries", "x", "kl"], [], [b, "carries", "", "kl"]):
+        book.active.append(row)
+    book.create_sheet("more").append(["x"])
+    book.save(data)
+    taken = reviewed.bytes("reviewed.xlsx", data.getvalue())
+    assert taken.appended == 1
+    [problem] = taken.problems
+    assert problem.startswith("row 5: label `carries` is none of")
+    assert taken.notes == [
+        "the sheet `more` was not read",
+        "the column `class` was not read; `label` was",
+    ]
+
+
+def test_a_line_with_more_values_than_columns_is_reported_and_not_read_in_the_wrong_ones(reviewed):
+    a, b, *_ = reviewed.ids
+    header = "crop_id,note,label,reviewer"
+    taken = reviewed(f"{a},big, left,caries,kl", f"{b},small,caries,kl", header=header)
+    assert taken.appended == 1
+    assert "5 values for 4 columns" in taken.problems[0]
+
+
+@pytest.mark.parametrize("content", [b"PK\3\4", bytes(range(256))])
+def test_a_file_that_is_no_table_is_refused_with_the_reason(reviewed, content):
+    with pytest.raises(ConfigError, match=r"reviewed.xlsx is no(t text| whole Excel file)"):
+        reviewed.bytes("reviewed.xlsx", content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_table"),
+    [
+        ("a.csv", "", True),
+        ("a.TSV", "", True),
+        ("a.xlsx", "", True),
+        ("~$a.xlsx", "", False),
+        ("a.xlsx.part", "", False),
+        ("a.txt", "Crop ID\tlabel\treviewer\n", True),
+        ("notes.txt", "crop_id\n", False),
+        ("notes.docx", "crop_id,label,reviewer\n", False),
+    ],
+)
+def test_tables_among_the_files_of_a_folder_are_known(tmp_path, name, content, is_table):
+    (tmp_path / name).write_text(content)
+    assert is_reviewers_table(tmp_path / name) == is_table

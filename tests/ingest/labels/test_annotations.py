@@ -174,7 +174,7 @@ def test_two_labels_for_one_scan_are_reported_and_the_later_counts(batch):
 
 
 def test_label_files_that_are_not_text_or_not_a_table_are_reported(batch):
-    batch.write(a_DOT_png="", bad_DOT_csv=b"\xff\xfe\x00", other_DOT_csv="name\na.png\n")
+    batch.write(a_DOT_png="", bad_DOT_csv=b"\xff\xfe\x00", other_DOT_csv="note\na.png\n")
     assert kinds(batch.read()) == ["unreadable", "unusable_line"]
 
 
@@ -335,11 +335,11 @@ def test_invalid_json_is_reported(batch, text):
 
 
 @pytest.mark.parametrize("text", ["[]", '{"images": [], "annotations": {}}', '"a"'])
-def test_json_that_is_not_coco_is_reported(batch, text):
+def test_json_of_no_form_is_reported(batch, text):
     batch.write(a_DOT_png="", x_DOT_json=text)
     [problem] = batch.read().problems
     assert problem.kind == "unusable_line"
-    assert "not a COCO file" in problem.what
+    assert "not a label file of a form that is read (COCO, LabelMe" in problem.what
 
 
 @pytest.mark.parametrize("names", ["[Caries, healthy]", "{1: healthy, 0: caries}"])
@@ -577,7 +577,7 @@ def test_every_reader_counts_its_entries_its_scans_and_its_classes(batch):
     images = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "z.png"}]
     boxes = [{"image_id": n, "category_id": 1, "bbox": [1, 2, 3, 4]} for n in (7, 7, 8, 9)]
     text = coco(images=images, annotations=boxes, categories=[{"id": 1, "name": "Healthy"}])
-    batch.write(**{"x.json": text, "y.json": "[]", "z.csv": "name,label\na.png,caries\n"})
+    batch.write(**{"x.json": text, "y.json": "[]", "z.csv": "note,label\na.png,caries\n"})
     files = {file.path: file for file in batch.read().files}
     yolo, coco_file, table = files[b""], files[b"x.json"], files[b"t.csv"]
     assert (yolo.form, yolo.files, yolo.empty_files) == ("yolo", 3, 1)

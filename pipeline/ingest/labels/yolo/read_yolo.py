@@ -30,7 +30,8 @@ MOST_SHOWN = 100  # characters of a line in a problem; polygons have thousands
 def read_yolo(folder: BatchFolder, listing: FileList, into: Annotations) -> list[str]:
     """Read every YOLO file into `into`; return all declared labels."""
     declared = declared_classes(folder, listing.labels, into)
-    files = [e for e in listing.labels if suffix(e) == b".txt" and not is_class_list(e)]
+    texts = (e for e in listing.labels if suffix(e) == b".txt" and not is_class_list(e))
+    files = [entry for entry in texts if entry.path not in listing.text_tables]
     scans = pair_scans(files, into)
     homes: dict[bytes, list[Entry]] = {}
     for entry in files:
