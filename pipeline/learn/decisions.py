@@ -58,6 +58,14 @@ def reviewer_problem(code: str) -> str | None:
     )
 
 
+def checked_reviewer(written: str) -> str:
+    """The code of a reviewer in the stored spelling; ConfigError for what is none."""
+    code = written.strip().casefold()
+    if problem := reviewer_problem(code):
+        raise ConfigError(f"The {problem}.")
+    return code
+
+
 def label_problem(written: str, allowed: Collection[str]) -> str | None:
     """Why a label, in any spelling, cannot be given; None for one that can."""
     label = clean_label(written)
