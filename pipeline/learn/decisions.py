@@ -79,6 +79,16 @@ def label_problem(written: str, allowed: Collection[str]) -> str | None:
     return None
 
 
+def decision_problem(decision: str, label: str | None) -> str | None:
+    """Why a decision cannot be made, with its label or without; None for one that can."""
+    if decision not in DECISIONS:
+        return f"decision `{decision}` is none of {', '.join(DECISIONS)}"
+    if (label is not None) != (decision in LABELLING):
+        needs = "a label" if label is None else f"no label, but `{label}` was given"
+        return f"decision `{decision}` needs {needs}"
+    return None
+
+
 def append_decisions(
     store: Store, decisions: Sequence[Decision], batches: Mapping[str, str] | None = None
 ) -> None:
@@ -118,17 +128,10 @@ def _rows(
 
 
 def _require_storable(decision: Decision) -> None:
-    label = decision.label
-    if decision.decision not in DECISIONS:
-        problem = f"decision `{decision.decision}` is none of {', '.join(DECISIONS)}"
-    elif (label is not None) != (decision.decision in LABELLING):
-        needs = "a label" if label is None else f"no label, but `{label}` was given"
-        problem = f"decision `{decision.decision}` needs {needs}"
-    elif label is not None and clean_label(label) != label:
+    label, problem = decision.label, decision_problem(decision.decision, decision.label)
+    if label is not None and clean_label(label) != label:
         problem = f"label `{label}` cannot be stored; a label has {EXPECTED}"
-    else:
-        problem = reviewer_problem(decision.reviewer)
-    if problem:
+    if problem := problem or reviewer_problem(decision.reviewer):
         raise ConfigError(f"A decision about {decision.crop_id} cannot be stored: {problem}.")
 
 

@@ -1,4 +1,5 @@
--- The decision in effect of each source about each crop; consensus decisions are left out.
+-- The decision in effect of each source about each crop, and of a reviewer's consensus decisions the
+-- latest.
 select
     crop_id,
     source,
@@ -7,5 +8,4 @@ select
     labelled_at
 
 from readings
-where decision <> 'consensus'
-order by crop_id, source
+order by crop_id, source, decision
