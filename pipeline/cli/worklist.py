@@ -36,30 +36,30 @@ def worklist(
     from pipeline.store.short_ids import shorten_crop_ids
 
     settings = settings_of(store)
-    given = {"reviewer": reviewer and checked_reviewer(reviewer)}
-    given |= {"double_read": settings.double_read}
+    code = None if reviewer is None else checked_reviewer(reviewer)
+    # One more than is shown, to know whether there are more.
+    given = {"limit": None if all_rows else ROWS + 1, "reviewer": code}
     with catalog.open_store(settings.store) as con:
-        # One more than is shown, to know whether there are more.
-        given |= {"limit": None if all_rows else ROWS + 1}
-        rows = catalog.query(con, "worklist_lines", **given)
-        more = not all_rows and len(rows) > ROWS
-        rows = rows[COLUMNS] if all_rows else rows[COLUMNS].head(ROWS)
+        found = catalog.query(con, "worklist_lines", double_read=settings.double_read, **given)
+        rows = found[COLUMNS] if all_rows else found[COLUMNS].head(ROWS)
         if csv:
             # The column to fill in is empty: a list that is given back as it is decides nothing.
             rows.insert(COLUMNS.index("batch"), "label", "")
             print_csv(rows.assign(flags=rows["flags"].map(" ".join)))
             return
         short = shorten_crop_ids(con, list(rows["crop_id"])) if len(rows) and not as_json else []
+        disputed = len(catalog.query(con, "disputed"))
+    notes = [f"The first {ROWS}; the others: dental worklist --all"] * (len(found) > len(rows))
+    notes += [f"{disputed} crops are in dispute: dental query disputed"] * (disputed > 0)
+    show(rows, as_json, lambda: _print_text(rows, short, notes))
 
-    def print_text() -> None:
-        if rows.empty:
-            print("The work-list is empty: no head has predicted yet, or all crops are reviewed.")
-            return
+
+def _print_text(rows: "pd.DataFrame", short: list[str], notes: list[str]) -> None:
+    if rows.empty:
+        print("The work-list is empty: no head has predicted yet, or all crops are reviewed.")
+    else:
         _print_table(rows.astype(object).assign(crop_id=short, flags=rows["flags"].map(" ".join)))
-        if more:
-            print(f"The first {ROWS}; the others: dental worklist --all")
-
-    show(rows, as_json, print_text)
+    print(*notes, sep="\n", end="\n" if notes else "")
 
 
 def _print_table(rows: "pd.DataFrame") -> None:

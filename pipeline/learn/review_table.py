@@ -1,8 +1,8 @@
 """Tables for reviewers who work in a spreadsheet: write one to fill in, read one back.
 
-A table is CSV or Excel with the columns `crop_id`, `label` and `reviewer`, and may have `decision`; others, such as
-`predicted` and `note`, are for people and are not read. A line without a label decides nothing; of
-the words `withdraw`, `unsure` and `undo`, each is a decision in the place of a label.
+A table is CSV or Excel with the columns `crop_id`, `label` and `reviewer`, and may have `decision`;
+others, such as `predicted` and `note`, are for people and are not read. A line without a label
+decides nothing; each of the words `withdraw`, `unsure` and `undo` is a decision in place of a label.
 """
 
 import os

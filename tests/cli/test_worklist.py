@@ -97,5 +97,9 @@ def test_each_reviewer_has_a_list_of_their_own(store):
     append_decisions(store, [Decision(crop_id, "unsure", None, "kl")])
     listed = {who: SCANS[0] in worklist(store, "--csv", "--reviewer", who) for who in ("KL", "mm")}
     assert listed == {"KL": False, "mm": True}
+    both = [Decision(crop_id, "label", *each) for each in (("caries", "kl"), ("cyst", "mm"))]
+    assert "dispute" not in worklist(store)
+    append_decisions(store, both)
+    assert worklist(store).endswith("\n1 crops are in dispute: dental query disputed\n")
     done = CliRunner().invoke(commands, ["worklist", "--store", store.root, "--reviewer", "Dr. K"])
     assert "is not a code of 1 to 16" in str(done.exception)
