@@ -88,7 +88,7 @@ class InEffect:
     def __init__(self, store: Store):
         with catalog.open_store(store) as con:
             crops = catalog.query(con, "crop_labels")
-            readings = catalog.query(con, "latest_label_by_source").astype(object)
+            readings = catalog.query(con, "readings_in_effect").astype(object)
             undone = catalog.query(con, "undone_last")
             labels = con.table("labels_now").to_arrow_table().to_pylist()
         self.batches = dict(zip(crops["crop_id"], crops["batch"], strict=True))

@@ -1,20 +1,29 @@
--- The decision in effect of every source about every crop at `moment`, and of a reviewer's consensus
--- decisions the latest too: as `readings`, of which this is an earlier state.
+-- The decision in effect of every reviewer about every crop at `moment`, and their latest consensus about
+-- it too: `readings`, as they were then.
 --
 -- Decisions of one reviewer about one crop form a stack: `undo` takes off the latest, and has no effect
 -- when there is none. `depth` is the height of the stack after each row, so a decision is still on it
 -- as long as the stack never gets lower than it was when the decision was put on.
 create or replace macro readings_until(moment) as table
 
-with reviewed as (
+with given as (
     select
         *,
-        sum(if(decision = 'undo', -1, 1)) over history as steps
+        count(*) filter (where decision = 'undo') over (partition by crop_id, source) > 0 as has_undo
 
     from labels
     where
         source <> 'delivered'
         and labelled_at <= moment
+),
+
+stacked as (
+    select
+        *,
+        sum(if(decision = 'undo', -1, 1)) over history as steps
+
+    from given
+    where has_undo
     window
         history as (
             partition by crop_id, source
@@ -28,7 +37,7 @@ counted as (
         *,
         steps - least(0, min(steps) over history) as depth
 
-    from reviewed
+    from stacked
     window
         history as (
             partition by crop_id, source
@@ -49,17 +58,10 @@ kept as (
     qualify
         decision <> 'undo'
         and depth <= coalesce(min(depth) over later, depth)
-),
-
-given as (
-    select *
-    from kept
     union all by name
     select *
-    from labels
-    where
-        source = 'delivered'
-        and labelled_at <= moment
+    from given
+    where not has_undo
 )
 
 select
@@ -71,7 +73,7 @@ select
     label,
     labelled_at
 
-from given
+from kept
 qualify
     row_number() over (
         partition by crop_id, source, decision = 'consensus'

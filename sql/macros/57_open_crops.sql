@@ -11,9 +11,7 @@ with withdrawn as (
         max(labelled_at) as withdrawn_at
 
     from readings
-    where
-        source <> 'delivered'
-        and decision = 'withdraw'
+    where decision = 'withdraw'
     group by crop_id
 ),
 
@@ -27,8 +25,7 @@ reads as (
     from readings
     left join withdrawn on readings.crop_id = withdrawn.crop_id
     where
-        readings.source <> 'delivered'
-        and readings.decision <> 'withdraw'
+        readings.decision <> 'withdraw'
         and (withdrawn.withdrawn_at is null or readings.labelled_at > withdrawn.withdrawn_at)
     group by readings.crop_id
 )

@@ -21,9 +21,7 @@ with labelled as (
         from features
     ) as patients
         on readings.crop_id = patients.crop_id
-    where
-        readings.source <> 'delivered'
-        and readings.decision = 'label'
+    where readings.decision = 'label'
 )
 
 select

@@ -13,7 +13,6 @@ with read as (
         bool_and(decision = 'unsure') as unsure
 
     from readings
-    where source <> 'delivered'
     group by crop_id
 ),
 

@@ -13,7 +13,6 @@ inner join readings on disputes.crop_id = readings.crop_id
 left join audits on disputes.crop_id = audits.crop_id
 where
     disputes.disputed
-    and readings.source <> 'delivered'
     and readings.decision in ('label', 'consensus')
     and ($batch::varchar is null or disputes.batch = $batch)
 group by disputes.batch, readings.crop_id, audits.crop_id, disputes.labelled_at

@@ -1,5 +1,4 @@
--- The decision in effect of each source about each crop, and of a reviewer's consensus decisions the
--- latest.
+-- The decision in effect of each reviewer about each crop, and their latest consensus about it.
 select
     crop_id,
     source,
