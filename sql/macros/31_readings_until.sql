@@ -2,8 +2,7 @@
 -- it too: `readings`, as they were then.
 --
 -- Decisions of one reviewer about one crop form a stack: `undo` takes off the latest, and has no effect
--- when there is none. `depth` is the height of the stack after each row, so a decision is still on it
--- as long as the stack never gets lower than it was when the decision was put on.
+-- when there is none. So a decision is still on it if the stack was never lower afterwards.
 create or replace macro readings_until(moment) as table
 
 with given as (
@@ -20,35 +19,19 @@ with given as (
 stacked as (
     select
         *,
-        sum(if(decision = 'undo', -1, 1)) over history as steps
+        sum(if(decision = 'undo', -1, 1)) over (
+            partition by crop_id, source
+            order by labelled_at, batch, label
+            rows unbounded preceding
+        ) as height
 
     from given
     where has_undo
-    window
-        history as (
-            partition by crop_id, source
-            order by labelled_at, batch, label
-            rows unbounded preceding
-        )
-),
-
-counted as (
-    select
-        *,
-        steps - least(0, min(steps) over history) as depth
-
-    from stacked
-    window
-        history as (
-            partition by crop_id, source
-            order by labelled_at, batch, label
-            rows unbounded preceding
-        )
 ),
 
 kept as (
-    select * exclude (steps, depth)
-    from counted
+    select * exclude (height)
+    from stacked
     window
         later as (
             partition by crop_id, source
@@ -57,7 +40,7 @@ kept as (
         )
     qualify
         decision <> 'undo'
-        and depth <= coalesce(min(depth) over later, depth)
+        and height <= coalesce(min(height) over later, height)
     union all by name
     select *
     from given

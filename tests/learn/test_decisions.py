@@ -1,6 +1,7 @@
 """What reviewers decided about a crop, in the order in which they did, and the label in force."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -163,6 +164,16 @@ def test_times_increase_even_when_the_clock_is_put_back(labelled, monkeypatch):
         rows = con.table("labels").to_arrow_table().to_pylist()
     times = [row["labelled_at"] for row in rows if row["source"] == "kl"]
     assert sorted(times) == [now + datetime.timedelta(microseconds=n) for n in range(3)]
+
+
+def test_reviewers_who_decide_at_once_lose_nothing(labelled):
+    made = [Decision(CROP, "label", "caries", f"r{number}") for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: append_decisions(labelled, [each], {CROP: "b"}), made))
+    with catalog.open_store(labelled) as con:
+        rows = con.table("labels").to_arrow_table().to_pylist()
+    assert {row["source"] for row in rows} == {"delivered", *(each.reviewer for each in made)}
+    assert len({row["labelled_at"] for row in rows}) == 13
 
 
 def test_the_batch_of_a_decision_is_that_of_its_crop_or_of_its_scan(store):
