@@ -2,7 +2,7 @@
 
 A table is CSV or Excel with the columns `crop_id`, `label` and `reviewer`, and may have `decision`;
 others, such as `predicted` and `note`, are for people and are not read. A line without a label
-decides nothing; each of the words `withdraw`, `unsure` and `undo` is a decision in place of a label.
+decides nothing; `withdraw`, `unsure` and `undo` are decisions in the place of a label.
 """
 
 import os
