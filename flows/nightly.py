@@ -18,7 +18,7 @@ from pipeline.store.open_store import OpenStore
 
 @pipeline_flow("nightly")
 def nightly() -> int | State:
-    """Returns the exit status: 0, or 2 when too many scans of a batch were rejected."""
+    """Returns the exit status: 0, or 2 when a person has to look at something."""
     return run_body(_night, opening=report_failure)
 
 

@@ -1,11 +1,10 @@
-"""`dental train`, `learn-trunk`, `cross-validate` and `feedback`: learn from what is stored."""
+"""`dental train`, `learn-trunk` and `cross-validate`: learn from what is stored."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import LEARN, JsonOption, StoreOption, commands, expanded
+from pipeline.cli.app import LEARN, JsonOption, StoreOption, commands
 from pipeline.cli.run import finish, notices, start
 
 if TYPE_CHECKING:
@@ -41,28 +40,6 @@ def cross_validate(
     from flows.cross_validate import cross_validate as flow
 
     finish(flow, folds, as_json=as_json)
-
-
-@commands.command("feedback", rich_help_panel=LEARN)
-def feedback(
-    file: Annotated[
-        Path,
-        typer.Argument(callback=expanded, help="CSV or Excel with crop_id, label and reviewer."),
-    ],
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Append a reviewer's labels, then do as `train` does; no scan is opened."""
-    opened = _open("a reviewer's labels into", store, as_json, "No head was stored.")
-    from pipeline.learn.feedback import take_feedback
-    from pipeline.report.print_lines import print_lines
-
-    taken = take_feedback(opened.settings, file)
-    from flows.train import train as flow
-
-    if not as_json:
-        print_lines(taken.format_lines())
-    finish(flow, as_json=as_json, more={"labels": taken})
 
 
 def _open(what: str, store: str | None, as_json: bool, kept: str) -> "OpenStore":

@@ -33,7 +33,10 @@ def query(
 
         raise ConfigError(f"There is no query `{name}`. {nearest(name, list(known))}")
     given = dict(_pair(parameter) for parameter in parameters or [])
-    with catalog.open_store(settings_of(store).store) as con:
+    settings = settings_of(store)
+    if "double_read" in known[name].parameters:
+        given = {"double_read": settings.double_read} | given
+    with catalog.open_store(settings.store) as con:
         rows = catalog.query(con, name, **resolve_parameters(con, given))
     if csv:
         print_csv(rows)

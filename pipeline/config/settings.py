@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     audits: int = Field(5, ge=0)
     """Crops drawn at random (by a hash, whatever their score) for a person to label, per batch and
     night."""
+    double_read: Literal["audit", "all", "none"] = "audit"
+    """Crops that two reviewers read, each without seeing what the other decided: those drawn for
+    the `audit`, `all`, or `none`."""
     inbox: Address | None = None
     """Folder or `s3://BUCKET/PREFIX` whose sub-folders are batches; `dental nightly` processes what
     is new there."""

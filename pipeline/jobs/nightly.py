@@ -21,7 +21,8 @@ from pipeline.ingest.inbox import batch_folders, count_loose_files
 from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
-from pipeline.learn.feedback import is_reviewers_table, take_feedback
+from pipeline.learn.feedback import take_feedback
+from pipeline.learn.review_table import is_reviewers_table
 from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
@@ -147,7 +148,8 @@ class NightRun:
         """Apply reviewers' tables, the oldest first; those applied before are known by a digest.
 
         Without that, an old table would give the newest labels again every night. A kill between
-        appending and storing the digest is harmless: a label that is known is not appended.
+        appending and storing the digest is harmless: a label that is known is not appended. One
+        that withdraws labels or changes many is held back, every night until a person gives it.
         """
         folder = self.settings.feedback
         if folder is None:
@@ -165,6 +167,10 @@ class NightRun:
                 if self.opened.private.path("feedback", digest).exists():
                     continue
                 found = take_feedback(self.settings, path)
+                if found.held:
+                    self.opened.private.log_message(f"{path}: held back, since {found.held}")
+                    self.night.held_tables.append(f"table {number}: {found.held}")
+                    continue
                 for problem in found.problems:
                     self.opened.private.log_message(f"{path}: {problem}")
                 self.opened.private.write(f"feedback/{digest}", b"")

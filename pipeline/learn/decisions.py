@@ -58,6 +58,14 @@ def reviewer_problem(code: str) -> str | None:
     )
 
 
+def checked_reviewer(written: str) -> str:
+    """The code of a reviewer in the stored spelling; ConfigError for what is none."""
+    code = written.strip().casefold()
+    if problem := reviewer_problem(code):
+        raise ConfigError(f"The {problem}.")
+    return code
+
+
 def label_problem(written: str, allowed: Collection[str]) -> str | None:
     """Why a label, in any spelling, cannot be given; None for one that can."""
     label = clean_label(written)
@@ -68,6 +76,16 @@ def label_problem(written: str, allowed: Collection[str]) -> str | None:
             f"label `{written}` is none of {', '.join(sorted(allowed))}; add it to the setting "
             "`classes` if it is a new class"
         )
+    return None
+
+
+def decision_problem(decision: str, label: str | None) -> str | None:
+    """Why a decision cannot be made, with its label or without; None for one that can."""
+    if decision not in DECISIONS:
+        return f"decision `{decision}` is none of {', '.join(DECISIONS)}"
+    if (label is not None) != (decision in LABELLING):
+        needs = "a label" if label is None else f"no label, but `{label}` was given"
+        return f"decision `{decision}` needs {needs}"
     return None
 
 
@@ -110,17 +128,10 @@ def _rows(
 
 
 def _require_storable(decision: Decision) -> None:
-    label = decision.label
-    if decision.decision not in DECISIONS:
-        problem = f"decision `{decision.decision}` is none of {', '.join(DECISIONS)}"
-    elif (label is not None) != (decision.decision in LABELLING):
-        needs = "a label" if label is None else f"no label, but `{label}` was given"
-        problem = f"decision `{decision.decision}` needs {needs}"
-    elif label is not None and clean_label(label) != label:
+    label, problem = decision.label, decision_problem(decision.decision, decision.label)
+    if label is not None and clean_label(label) != label:
         problem = f"label `{label}` cannot be stored; a label has {EXPECTED}"
-    else:
-        problem = reviewer_problem(decision.reviewer)
-    if problem:
+    if problem := problem or reviewer_problem(decision.reviewer):
         raise ConfigError(f"A decision about {decision.crop_id} cannot be stored: {problem}.")
 
 

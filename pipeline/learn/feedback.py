@@ -1,173 +1,147 @@
-"""Append a reviewer's table of labels to the store.
+"""Compare a reviewer's table with the store, and append what is new in it.
 
-The table is CSV or Excel (ingest/tables/) with the columns `crop_id`, `label` and `reviewer`; an
-empty label withdraws the crop's label. Lines that cannot be used are reported with their number,
-the others are used. A line that repeats its reviewer's last label of the crop changes nothing, so a
-growing table can be given again and again.
+A line that repeats what is in effect changes nothing, so a growing table can be given again and
+again. A table that withdraws labels or changes many is held back until a person agrees to it.
 """
 
-import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
 
 from pipeline.config import Settings
-from pipeline.errors import ConfigError
-from pipeline.ingest.file_kinds import is_ignored
-from pipeline.ingest.tables.headings import find_columns
-from pipeline.ingest.tables.label_columns import MEANINGS
-from pipeline.ingest.tables.read_table import START_BYTES, is_table_text, read_table
-from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES
-from pipeline.ingest.tables.table import Table, UnreadableTable, cell
-from pipeline.labels import clean_label
-from pipeline.learn.decisions import (
-    Decision,
-    allowed_labels,
-    append_decisions,
-    label_problem,
-    reviewer_problem,
-)
+from pipeline.learn.decisions import LABELLING, allowed_labels, append_decisions
+from pipeline.learn.review_table import Line, read_review_table
 from pipeline.store import catalog
 from pipeline.store.store import Store
 
-# Columns by their headings, the first of which is the one in the documentation.
-COLUMNS = {
-    "crop_id": ("crop_id", "crop"),
-    "label": MEANINGS["label"],
-    "reviewer": ("reviewer", "reviewed_by", "reader", "rater", "annotator", "initials"),
-}
-
-
-class Line(NamedTuple):
-    """One line of the table; `label` is None when it withdraws."""
-
-    crop_id: str
-    label: str | None
-    reviewer: str
+# Share of the labels in force above which a person has to agree to their change.
+MOST_CHANGED = 0.10
+SHOWN = 20  # changed lines on a terminal
 
 
 @dataclass
 class FeedbackResult:
-    """Counts of the lines of a table."""
+    """What the lines of a table do; nothing was appended when the table is held back."""
 
     appended: int = 0
-    withdrawn: int = 0  # of the appended
-    known: int = 0  # repeat the same reviewer's last label
-    replaced: int = 0  # by a later line of the table
+    new: int = 0  # label a crop without a label in force
+    changed: int = 0  # label a crop that has another label in force
+    confirmed: int = 0  # label a crop as it is labelled, by another source
+    withdrawn: int = 0
+    unsure: int = 0
+    undone: int = 0
+    known: int = 0  # repeat what is in effect
+    replaced: int = 0  # by a later line of the same reviewer about the same crop
+    blank: int = 0  # decide nothing
+    in_force: int = 0  # labels before the table
+    relabelled: int = 0  # crops whose label in force the table changes
+    changes: list[str] = field(default_factory=list)  # lines that change a label in force
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what was read by a guess, or not read
+    held: str | None = None  # why nothing was appended
+
+    @property
+    def is_training_due(self) -> bool:
+        """Whether a head trained now would learn something else."""
+        return not self.held and self.new + self.relabelled > 0
 
     def format_lines(self) -> list[str]:
         """Lines for a terminal."""
         summary = (
-            f"Labels: {self.appended} appended ({self.withdrawn} of them withdraw), {self.known} "
-            f"known already, {self.replaced} replaced by a later line, {len(self.problems)} "
-            "lines not used"
+            f"Labels: {self.new} new, {self.changed} changed, {self.confirmed} confirmed, "
+            f"{self.withdrawn} withdrawn, {self.unsure} unsure, {self.undone} undone; "
+            f"{self.known} known already, {self.blank} lines blank, {self.replaced} replaced by a "
+            f"later line, {len(self.problems)} lines not used"
         )
-        return [summary, *(f"  {text}" for text in (*self.problems, *self.notes))]
+        more = len(self.changes) - SHOWN
+        shown = [*self.changes[:SHOWN], *([f"and {more} more changes"] if more > 0 else [])]
+        return [summary, *(f"  {each}" for each in (*shown, *self.problems, *self.notes))]
 
 
-def is_reviewers_table(path: Path) -> bool:
-    """Whether a file of a folder is a reviewer's table: by its name, a .txt by its header."""
-    suffix = os.fsencode(path.suffix.lower())
-    if is_ignored(os.fsencode(path.name)) or not path.is_file():
-        return False
-    if suffix != b".txt":
-        return suffix in TABLE_SUFFIXES
-    with path.open("rb") as file:
-        return is_table_text(file.read(START_BYTES), _has_crops)
+def take_feedback(settings: Settings, file: Path, agreed: bool = False) -> FeedbackResult:
+    """Append what is new in a reviewer's table to the store; return the comparison.
 
-
-def take_feedback(settings: Settings, file: Path) -> FeedbackResult:
-    """Append the labels of a reviewer's table to the store; return the counts.
-
-    Raises ConfigError when the file cannot be read or lacks a column.
+    Unless `agreed`, nothing is appended when the table withdraws a label or changes more than a
+    tenth of those in force. Raises ConfigError when the file cannot be read or lacks a column.
     """
-    store, taken = Store(settings.store), FeedbackResult()
-    with catalog.open_store(store) as con:
-        crops = catalog.query(con, "crop_labels")
-    allowed = allowed_labels(store, settings)
-    lines = list(_lines(file, set(crops["crop_id"]), allowed, taken))
-    _append(store, lines, dict(zip(crops["crop_id"], crops["batch"], strict=True)), taken)
-    return taken
+    store = Store(settings.store)
+    effect = InEffect(store)
+    table = read_review_table(file, effect.batches.keys(), allowed_labels(store, settings))
+    last = {(line.decision.crop_id, line.decision.reviewer): line for line in table.lines}
+    result = FeedbackResult(
+        replaced=len(table.lines) - len(last),
+        blank=table.blank,
+        in_force=len(effect.labels),
+        problems=table.problems,
+        notes=table.notes,
+    )
+    new = [line.decision for line in last.values() if _compare(line, effect, result)]
+    result.held = None if agreed else _reason_to_hold(result)
+    if not result.held:
+        append_decisions(store, new, effect.batches)
+        result.appended = len(new)
+    return result
 
 
-def _lines(file: Path, crops: set[str], allowed: set[str], taken: FeedbackResult) -> Iterator[Line]:
-    """Yield the lines that can be used; the others are added to the problems."""
-    table, places = _open(file, taken)
+class InEffect:
+    """What is in effect in a store, by crop and reviewer."""
 
-    def report(number: int, problem: str) -> None:
-        taken.problems.append(f"{table.unit} {number}: {problem}")
+    def __init__(self, store: Store):
+        with catalog.open_store(store) as con:
+            crops = catalog.query(con, "crop_labels")
+            readings = catalog.query(con, "readings_in_effect").astype(object)
+            undone = catalog.query(con, "undone_last")
+            labels = con.table("labels_now").to_arrow_table().to_pylist()
+        self.batches = dict(zip(crops["crop_id"], crops["batch"], strict=True))
+        self.labels = {row["crop_id"]: (row["label"], row["source"]) for row in labels}
+        # A consensus is kept beside its reviewer's own reading.
+        self.readings = {
+            (row.crop_id, row.source, row.decision == "consensus"): (row.decision, row.label)
+            for row in readings.where(readings.notna(), None).itertuples()
+        }
+        self.undone_last = set(zip(undone["crop_id"], undone["source"], strict=True))
 
-    for number, what in table.broken:
-        report(number, what)
-    for row in table.rows:
-        crop_id, label, reviewer = (cell(row.cells, places[name]) for name in COLUMNS)
-        line = Line(crop_id, clean_label(label), reviewer.casefold())
-        if table.is_shifted(row, places.values()):
-            report(row.number, table.describe_surplus(row))
-        elif problem := _problem(line, label, crops, allowed):
-            report(row.number, problem)
-        else:
-            yield line
-
-
-def _has_crops(cells: Sequence[str]) -> bool:
-    return "crop_id" in find_columns(cells, COLUMNS).places
-
-
-def _open(file: Path, taken: FeedbackResult) -> tuple[Table, dict[str, int]]:
-    """Open the table, and find its columns; ConfigError when it lacks one."""
-    try:
-        table = read_table(file.read_bytes(), _has_crops)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
-    except UnreadableTable as error:
-        line = "" if error.line is None else f" line {error.line}"
-        raise ConfigError(f"{file}{line} {error}.") from None
-    places, doubled = find_columns(table.headings, COLUMNS)
-    if lacking := [name for name in COLUMNS if name not in places]:
-        raise ConfigError(
-            f"{file} has the columns {', '.join(table.headings) or 'none'}; "
-            f"{', '.join(COLUMNS)} are expected. Add {' and '.join(lacking)}."
-        )
-    taken.notes += [f"the table {table.guess}"] if table.guess else []
-    taken.notes += [f"the sheet `{sheet}` was not read" for sheet in table.unread_sheets]
-    taken.notes += [
-        f"the column `{table.headings[place]}` was not read; `{table.headings[places[name]]}` was"
-        for place, name in doubled.items()
-    ]
-    return table, places
+    def reading(self, line: Line) -> tuple[str, str | None] | None:
+        """What the reviewer of a line decided last about its crop; consensus for a consensus."""
+        made = line.decision
+        return self.readings.get((made.crop_id, made.reviewer, made.decision == "consensus"))
 
 
-def _problem(line: Line, label: str, crops: set[str], allowed: set[str]) -> str | None:
-    """Why a line cannot be used; None for one that can."""
-    if line.crop_id not in crops:
-        return f"there is no crop `{line.crop_id}` in the store"
-    problem = reviewer_problem(line.reviewer)
-    return problem or (label_problem(label, allowed) if label else None)
+def _compare(line: Line, effect: InEffect, result: FeedbackResult) -> bool:
+    """Count one line; return whether it is to be appended."""
+    made, own = line.decision, effect.reading(line)
+    label, source = effect.labels.get(made.crop_id, (None, None))
+    if made.decision == "undo":
+        own = own or effect.readings.get((made.crop_id, made.reviewer, True))
+        is_known = (made.crop_id, made.reviewer) in effect.undone_last
+        if not is_known and own is None:
+            what = f"{made.reviewer} has decided nothing about {made.crop_id} that could be undone"
+            result.problems.append(f"{line.place}: {what}")
+            return False
+    else:
+        is_known = own == (made.decision, made.label)
+    if is_known:
+        result.known += 1
+        return False
+    if made.decision in LABELLING:
+        kind = "new" if label is None else "confirmed" if label == made.label else "changed"
+    else:
+        kind = {"withdraw": "withdrawn", "unsure": "unsure", "undo": "undone"}[made.decision]
+    setattr(result, kind, getattr(result, kind) + 1)
+    if kind in ("changed", "withdrawn", "undone") or (kind == "unsure" and own):
+        result.relabelled += 1
+        before = f"{label} ({source})" if label else "no label"
+        after = made.label or made.decision
+        what = f"{made.crop_id} {before}, now {after} ({made.reviewer})"
+        result.changes.append(f"{line.place}: {what}")
+    return True
 
 
-def _append(
-    store: Store, lines: list[Line], batches: dict[str, str], taken: FeedbackResult
-) -> None:
-    """Write the lines that change a label as one part."""
-    last = {(line.crop_id, line.reviewer): line for line in lines}
-    taken.replaced = len(lines) - len(last)
-    with catalog.open_store(store) as con:
-        current = catalog.query(con, "latest_label_by_source")
-    before = {
-        (row.crop_id, row.source): None if pd.isna(row.label) else row.label
-        for row in current.itertuples()
-    }
-    new = [line for key, line in last.items() if before.get(key, "") != line.label]
-    taken.known = len(last) - len(new)
-    taken.appended, taken.withdrawn = len(new), sum(line.label is None for line in new)
-    decisions = [
-        Decision(crop_id, "withdraw" if label is None else "label", label, reviewer)
-        for crop_id, label, reviewer in new
-    ]
-    append_decisions(store, decisions, batches)
+def _reason_to_hold(result: FeedbackResult) -> str | None:
+    """Why a person has to agree to a table; None when nobody has to."""
+    reasons = []
+    if result.withdrawn:
+        reasons.append(f"it withdraws {result.withdrawn} labels")
+    if result.relabelled > MOST_CHANGED * result.in_force:
+        share = f"{result.relabelled} of the {result.in_force} labels in force"
+        reasons.append(f"it changes {share}, which is more than a tenth")
+    return " and ".join(reasons) or None

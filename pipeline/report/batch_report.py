@@ -132,7 +132,8 @@ def gallery_crops(store: Store, summary: Summary, rows: list[dict]) -> list[Gall
 def gallery_crop(row: dict, stored: StoredCrop | None) -> GalleryCrop:
     """Return one row of the work-list, or of the examples, for the gallery."""
     return GalleryCrop(
-        **{name: row[name] for name in ("crop_id", "region_kind", "tooth", "label")},
+        **{name: row[name] for name in ("crop_id", "region_kind", "tooth")},
+        label=row["delivered"] if "delivered" in row else row["label"],
         tooth_guess=row["tooth_guess"],
         tooth_confidence=row["tooth_confidence"],
         **{name: row.get(name) for name in ("p_abnormal", "predicted", "flagged", "seen", "audit")},

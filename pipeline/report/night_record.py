@@ -39,6 +39,7 @@ class NightRecord:
     batches: dict[str, BatchNight] = field(default_factory=dict)
     loose_files: int = 0  # directly in the inbox, so in no batch
     labels: dict[str, int] = field(default_factory=dict)  # files, appended, unused
+    held_tables: list[str] = field(default_factory=list)  # of reviewers, and why; without names
     head: str | None = None  # what came of training; None when it was not reached
     promoted: bool = False
     many_rejected: bool = False  # in a batch that was worked on
@@ -48,10 +49,13 @@ class NightRecord:
 
     @property
     def exit_status(self) -> int:
-        """0; 2 when a batch had too many rejected scans or label files of others; 1 for failure."""
+        """0; 1 for failure; 2 when a person has to look.
+
+        At a batch with too many rejected scans or label files of others, or at a reviewer's table.
+        """
         if self.failures:
             return FAILED
-        return INCOMPLETE if self.many_rejected or self.unmatched_files else OK
+        return INCOMPLETE if self.many_rejected or self.unmatched_files or self.held_tables else OK
 
     def worked_on(self) -> list[str]:
         """Batches with new work."""
@@ -129,6 +133,10 @@ def format_night(night: NightRecord, settings: Settings) -> list[str]:
     if night.labels:
         appended, files, unused = (night.labels[key] for key in ("appended", "files", "unused"))
         lines.append(f"  labels  {appended} appended from {files} new files, {unused} lines unused")
+    for table in night.held_tables:
+        lines.append(f"  HELD    {table}; look at it, then: dental feedback TABLE --yes")
+    if night.held_tables:
+        lines.append(f"          {settings.private_folder}/messages.log has its name")
     if night.head:
         lines.append(f"  head    {night.head}")
     lines += [f"  FAILED  {failure}" for failure in night.failures]

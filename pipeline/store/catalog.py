@@ -241,7 +241,7 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
             )
     try:
         rows = run(con, files[name], values)
-        return _neighbours(con, rows) if name == "nearest" else rows
+        return COMPUTED[name](con, rows) if name in COMPUTED else rows
     except duckdb.ConversionException as error:
         given = ", ".join(f"{each}={value!r}" for each, value in parameters.items())
         raise ConfigError(
@@ -258,6 +258,17 @@ def _neighbours(con: duckdb.DuckDBPyConnection, found: pd.DataFrame) -> pd.DataF
     [(root,)] = con.table("store_root").fetchall()
     crop_id, trunk, k, own_patient = found.iloc[0]
     return Neighbours(root, trunk=trunk, memory=0).of(crop_id, int(k), bool(own_patient))
+
+
+def _agreements(con: duckdb.DuckDBPyConnection, found: pd.DataFrame) -> pd.DataFrame:
+    """The answer of `agreement`; `found` are the crops that two reviewers labelled."""
+    from pipeline.model.scores.agreement import agreements
+
+    return agreements(found)
+
+
+# What is computed from the rows that a query found, where that is no task for SQL.
+COMPUTED = {"nearest": _neighbours, "agreement": _agreements}
 
 
 def _is_negative(value: Any) -> bool:

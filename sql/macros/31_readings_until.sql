@@ -1,45 +1,37 @@
--- The decision in effect of every source about every crop at `moment`, and of a reviewer's consensus
--- decisions the latest too: as `readings`, of which this is an earlier state.
+-- The decision in effect of every reviewer about every crop at `moment`, and their latest consensus about
+-- it too: `readings`, as they were then.
 --
 -- Decisions of one reviewer about one crop form a stack: `undo` takes off the latest, and has no effect
--- when there is none. `depth` is the height of the stack after each row, so a decision is still on it
--- as long as the stack never gets lower than it was when the decision was put on.
+-- when there is none. So a decision is still on it if the stack was never lower afterwards.
 create or replace macro readings_until(moment) as table
 
-with reviewed as (
+with given as (
     select
         *,
-        sum(if(decision = 'undo', -1, 1)) over history as steps
+        count(*) filter (where decision = 'undo') over (partition by crop_id, source) > 0 as has_undo
 
     from labels
     where
         source <> 'delivered'
         and labelled_at <= moment
-    window
-        history as (
-            partition by crop_id, source
-            order by labelled_at, batch, label
-            rows unbounded preceding
-        )
 ),
 
-counted as (
+stacked as (
     select
         *,
-        steps - least(0, min(steps) over history) as depth
-
-    from reviewed
-    window
-        history as (
+        sum(if(decision = 'undo', -1, 1)) over (
             partition by crop_id, source
             order by labelled_at, batch, label
             rows unbounded preceding
-        )
+        ) as height
+
+    from given
+    where has_undo
 ),
 
 kept as (
-    select * exclude (steps, depth)
-    from counted
+    select * exclude (height)
+    from stacked
     window
         later as (
             partition by crop_id, source
@@ -48,18 +40,11 @@ kept as (
         )
     qualify
         decision <> 'undo'
-        and depth <= coalesce(min(depth) over later, depth)
-),
-
-given as (
-    select *
-    from kept
+        and height <= coalesce(min(height) over later, height)
     union all by name
     select *
-    from labels
-    where
-        source = 'delivered'
-        and labelled_at <= moment
+    from given
+    where not has_undo
 )
 
 select
@@ -71,7 +56,7 @@ select
     label,
     labelled_at
 
-from given
+from kept
 qualify
     row_number() over (
         partition by crop_id, source, decision = 'consensus'

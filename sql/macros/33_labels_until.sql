@@ -15,37 +15,41 @@ settled as (
         max(labelled_at) as settled_at
 
     from decided
-    where
-        source <> 'delivered'
-        and decision in ('consensus', 'withdraw')
+    where decision in ('consensus', 'withdraw')
     group by crop_id
 ),
 
-ranked as (
+reviewed as (
     select
         decided.*,
-        row_number() over (
-            partition by decided.crop_id
-            -- The last two keys only make the order of ties deterministic.
-            order by
-                (decided.source <> 'delivered') desc,
-                decided.labelled_at desc,
-                decided.batch desc,
-                decided.label
-        ) as place,
-        coalesce(
-            min(decided.label) filter (where decided.source <> 'delivered') over crop
-            <> max(decided.label) filter (where decided.source <> 'delivered') over crop,
-            false
-        ) as disputed
+        coalesce(min(decided.label) over crop <> max(decided.label) over crop, false) as disputed
 
     from decided
     left join settled on decided.crop_id = settled.crop_id
     where
-        decided.source = 'delivered'
-        or settled.settled_at is null
+        settled.settled_at is null
         or decided.labelled_at >= settled.settled_at
     window crop as (partition by decided.crop_id)
+    -- The last two keys only make the order of ties deterministic.
+    qualify
+        row_number() over (
+            partition by decided.crop_id
+            order by decided.labelled_at desc, decided.batch desc, decided.label
+        ) = 1
+),
+
+delivered as (
+    select
+        * exclude (decision),
+        false as disputed
+
+    from labels
+    anti join reviewed on labels.crop_id = reviewed.crop_id
+    where
+        source = 'delivered'
+        and labelled_at <= moment
+    qualify
+        row_number() over (partition by crop_id order by labelled_at desc, batch desc, label) = 1
 )
 
 select
@@ -57,5 +61,7 @@ select
     labelled_at,
     disputed
 
-from ranked
-where place = 1
+from reviewed
+union all by name
+select *
+from delivered

@@ -2,18 +2,29 @@
 -- topic: Models and scores
 -- $batch = null
 --
--- Nights count once all their crops are reviewed: which half a reviewer did is no random choice.
+-- Nights count once all their crops are reviewed: which half a reviewer did is no random choice. A crop
+-- that reviewers were unsure about is reviewed but in no share; one in dispute is not reviewed yet.
 -- Each night counts equally, however many scans it had. A flag is that of the newest promoted head
 -- which had not learned from the patient, so that labels of the audit may be learned from later.
 -- Intervals are Wilson's, 95 %.
-with drawn as (
+with read as (
+    select
+        crop_id,
+        bool_and(decision = 'unsure') as unsure
+
+    from readings
+    group by crop_id
+),
+
+drawn as (
     select
         audits.batch,
         audits.night,
         audits.crop_id,
         audits.patient_key,
         labels_now.label <> head_files.normal_class as abnormal,
-        bool_and(coalesce(labels_now.source, 'delivered') <> 'delivered')
+        coalesce(read.unsure, false) as unsure,
+        bool_and(coalesce(labels_now.source, 'delivered') <> 'delivered' or coalesce(read.unsure, false))
             over (partition by audits.batch, audits.night) as complete
 
     from audits
@@ -22,6 +33,7 @@ with drawn as (
     -- Crops whose batch was taken back may come again with another.
     semi join features on audits.crop_id = features.crop_id
     left join labels_now on audits.crop_id = labels_now.crop_id
+    left join read on audits.crop_id = read.crop_id
     where $batch::varchar is null or audits.batch = $batch
 ),
 
@@ -41,11 +53,14 @@ counted as (
     select
         count(distinct (drawn.batch, drawn.night)) filter (where drawn.complete) as nights,
         count(distinct (drawn.batch, drawn.night)) filter (where not drawn.complete) as open_nights,
-        count(*) filter (where drawn.complete) as crops,
-        count(distinct drawn.patient_key) filter (where drawn.complete) as patients,
-        count(*) filter (where drawn.complete and drawn.abnormal) as abnormal,
-        count(*) filter (where drawn.complete and verdicts.flagged) as flagged,
-        count(*) filter (where drawn.complete and verdicts.flagged and drawn.abnormal) as flagged_abnormal
+        count(*) filter (where drawn.complete and not drawn.unsure) as crops,
+        count(*) filter (where drawn.complete and drawn.unsure) as unsure,
+        count(distinct drawn.patient_key) filter (where drawn.complete and not drawn.unsure) as patients,
+        count(*) filter (where drawn.complete and not drawn.unsure and drawn.abnormal) as abnormal,
+        count(*) filter (where drawn.complete and not drawn.unsure and verdicts.flagged) as flagged,
+        count(*) filter (
+            where drawn.complete and not drawn.unsure and verdicts.flagged and drawn.abnormal
+        ) as flagged_abnormal
 
     from drawn
     left join verdicts on drawn.crop_id = verdicts.crop_id
@@ -56,6 +71,7 @@ select
     nights,
     open_nights,
     crops,
+    unsure,
     patients,
     abnormal,
     abnormal / nullif(crops, 0) as prevalence,

@@ -1,7 +1,7 @@
--- Crops that the champion flags and no reviewer has labelled, in the order of the work-list.
+-- Crops that the champion flags and no reviewer has read, in the order of the work-list.
 -- topic: What to look at
 -- $batch = null
-select *
+select * rename (label as delivered)
 from worklist
 where
     flagged

@@ -3,8 +3,13 @@
 -- $batch = null
 -- $audit = null
 -- $limit = 20
-select *
-from worklist
+-- $reviewer = null
+-- $double_read = "audit"
+--
+-- `delivered` is the label that came with the scan. With `reviewer`, what this reviewer has to read,
+-- as second reader too.
+select * rename (label as delivered)
+from worklist_of($reviewer::varchar, $double_read::varchar)
 where
     ($batch::varchar is null or batch = $batch)
     and ($audit::boolean is null or audit = $audit)

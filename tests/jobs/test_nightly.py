@@ -17,6 +17,7 @@ from pipeline.ingest import delivery_lists
 from pipeline.jobs import nightly as stage
 from pipeline.jobs import part_work, process_batch, resources
 from pipeline.jobs.nightly import nightly
+from pipeline.learn import feedback
 from pipeline.report import night_record
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
@@ -226,8 +227,9 @@ def test_a_missing_inbox_is_a_failure_and_runs_the_failure_command(night, tmp_pa
 
 
 @pytest.fixture
-def reviewed(night, tmp_path):
-    """A night over one labelled batch, and tables of reviewers' labels for its first crop."""
+def reviewed(night, tmp_path, monkeypatch):
+    """A night over one labelled batch, and tables of reviewers' labels for its two crops."""
+    monkeypatch.setattr(feedback, "MOST_CHANGED", 1.0)  # since one of two is more than a tenth
     labels = "file,label\na.png,healthy\nb.png,caries\n"
     write_files(night.inbox / "2026-11-01", a_png=scan(), b_png=scan(), labels_csv=labels)
     tables = tmp_path / "tables"
@@ -264,6 +266,34 @@ def test_every_table_of_labels_is_applied_once_the_oldest_first(night, reviewed)
     assert reviewed.labels()[one] == "healthy"
     messages = (night.root / "store.private" / "messages.log").read_text()
     assert "a.csv: line 3: there is no crop `nobody:whole`" in messages
+
+
+def test_a_table_that_changes_many_labels_waits_until_a_person_gives_it(
+    night, reviewed, monkeypatch
+):
+    monkeypatch.setattr(feedback, "MOST_CHANGED", 0.1)
+    one, other = reviewed.crops
+    before = reviewed.labels()
+    reviewed("many", f"{one},abscess,kl", age=20)
+    reviewed("few", f"{other},{before[other]},kl", age=10)
+    for _ in range(2):
+        found = night(feedback=reviewed.folder, classes=("abscess",))
+        assert reviewed.labels() == before
+        assert found.held_tables == [
+            "table 1: it changes 1 of the 2 labels in force, which is more than a tenth"
+        ]
+        assert (found.exit_status, found.failures) == (2, [])
+        assert (
+            "HELD    table 1: it changes 1"
+            in (night.root / "store/reports/nightly.txt").read_text()
+        )
+    messages = (night.root / "store.private" / "messages.log").read_text()
+    assert "many.csv: held back, since it changes 1" in messages
+    settings = at_night(night.root, night.inbox, classes=("abscess",)).settings
+    feedback.take_feedback(settings, reviewed.folder / "many.csv", agreed=True)
+    found = night(feedback=reviewed.folder, classes=("abscess",))
+    assert (found.held_tables, found.exit_status) == ([], 0)
+    assert reviewed.labels()[one] == "abscess"
 
 
 def test_an_unreadable_table_fails_every_night_and_stops_no_other(night, reviewed):

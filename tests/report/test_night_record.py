@@ -85,3 +85,10 @@ def test_a_night_is_read_as_it_was_written_and_printed_with_its_batches(small):
     assert "20261102" not in text
     assert "1 batches unchanged" in text
     assert "2 appended from 1 new files, 3 lines unused" in text
+
+
+def test_a_table_that_was_held_back_needs_a_person(small):
+    night = NightRecord(held_tables=["table 2: it withdraws 3 labels"])
+    assert night.exit_status == 2
+    text = "\n".join(format_night(night, small.settings))
+    assert "HELD    table 2: it withdraws 3 labels; look at it, then: dental feedback" in text

@@ -450,7 +450,8 @@ def test_queries_of_the_code_are_not_listed_and_the_others_have_a_topic():
 
 def test_every_query_has_a_description_and_declares_its_parameters():
     known = catalog.queries()
-    assert known["worklist"].parameters == {"batch": None, "audit": None, "limit": 20}
+    expected = {"batch": None, "audit": None, "limit": 20, "reviewer": None, "double_read": "audit"}
+    assert known["worklist"].parameters == expected
     assert known["nearest"].parameters["crop_id"] is catalog.REQUIRED
     assert all(query.description.endswith(".") for query in known.values())
 

@@ -191,7 +191,7 @@ def test_another_head_is_trained_and_judged_against_the_champion(copy, tmp_path)
     crops = copy.query("worklist")["crop_id"].head(3)
     table = tmp_path / "labels.csv"
     table.write_text("crop_id,label,reviewer\n" + "".join(f"{id},caries,dr-b\n" for id in crops))
-    assert take_feedback(config.load(), table).problems == []
+    assert take_feedback(config.load(), table, agreed=True).problems == []
     trained, failures = learn_and_predict(copy.opened())
     assert not failures
     assert trained.head_id != before["head"]

@@ -35,6 +35,7 @@ def test_the_name_of_a_part_is_its_path_and_is_parsed_back(name, expected):
     "name",
     [
         "labels/part-reviewed-123456789012.parquet",  # a reviewer's, whose name is a digest
+        "labels/part-decided-20261129t204139123456.parquet",  # its name is a time
         "scans/b/c/part-00001.parquet",
         "features/b/part-00001.parquet",
         "models/heads/h/patients.parquet",

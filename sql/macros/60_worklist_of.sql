@@ -2,9 +2,10 @@
 -- Repeats, which show the tooth of a more probable place again, come after all others. Crops of the
 -- audit are among the first of their batch, whatever their score: one after every third.
 --
--- A reviewer's label takes a crop off the list. A delivered label does not: it came with the scan
--- and may be wrong, and where every scan is delivered with labels nothing would be left.
-create or replace view worklist as
+-- A reviewer's label takes a crop off the list (see `open_crops`). A delivered label does not: it came
+-- with the scan and may be wrong, and where every scan is delivered with labels nothing would be left.
+-- `label` is the delivered one alone, so that a second reader does not see what the first decided.
+create or replace macro worklist_of(reviewer, double_read) as table
 
 with places as (
     select
@@ -32,13 +33,13 @@ listed as (
         predictions_now.*,
         audits.crop_id is not null as audit,
         repeated_places.crop_id is not null as again,
-        labels_now.label
+        if(labels_now.source = 'delivered', labels_now.label, null) as label
 
     from predictions_now
+    semi join open_crops(reviewer, double_read) as open on predictions_now.crop_id = open.crop_id
     left join audits on predictions_now.crop_id = audits.crop_id
     left join labels_now on predictions_now.crop_id = labels_now.crop_id
     left join repeated_places on predictions_now.crop_id = repeated_places.crop_id
-    where labels_now.source is null or labels_now.source = 'delivered'
 ),
 
 numbered as (
