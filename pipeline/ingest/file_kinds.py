@@ -67,7 +67,6 @@ NOT_SCANS = {
 }
 # Suffixes of files that may hold labels, in forms that are not read.
 UNREAD_LABELS = {
-    "XML file": "xml",
     "Excel file": "xls xlsx xlsm xlsb",
     "OpenDocument table": "ods",
     "TSV file": "tsv tab",
@@ -85,7 +84,7 @@ KIND_OF_SUFFIX = {
     for kind, suffixes in (NOT_SCANS | UNREAD_LABELS).items()
     for suffix in suffixes.split()
 }
-ALWAYS_LABELS = {b".csv", b".json", b".labels", b".names", b".yaml", b".yml"}
+ALWAYS_LABELS = {b".csv", b".json", b".labels", b".names", b".xml", b".yaml", b".yml"}
 # Texts that come with public data sets and programs, mostly without a suffix.
 TEXTS = re.compile(
     r"(readme|licen[cs]e).*|(copying|notice|changelog|citation|authors|contributors|manifest"

@@ -194,7 +194,7 @@ def _changed(root: bytes, entry: Entry, follow_links: bool) -> bool:
 
 
 def _label_files(entries: Iterable[Entry]) -> set[Entry]:
-    """Label files are CSV, JSON and YAML files, lists of classes, and .txt files of images."""
+    """Label files are CSV, JSON, XML and YAML files, lists of classes, and .txt files of images."""
     names = set()
     for entry in entries:
         if suffix(entry) not in LABEL_SUFFIXES:

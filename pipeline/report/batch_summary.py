@@ -25,6 +25,8 @@ NOTICES = {
     "they are findings, set `class_names` (names: messages.log)",
     "numbering": "label files with teeth in another notation, which are not used: {}; set "
     "`numbering` to `universal` or `palmer` (names: messages.log)",
+    "not_read": "label files with columns, sheets or attributes that are not read: {} (names: "
+    "messages.log)",
     "empty_file": "empty YOLO files: {}; their scans have no label, or the normal class if the "
     "setting `empty_is_normal` is true",
 }

@@ -13,6 +13,12 @@ from pipeline.stages.plan import PlannedBatch
 
 FORMS = {
     "coco": "COCO file",
+    "labelme": "LabelMe file",
+    "label_studio": "Label Studio file",
+    "via": "VIA file",
+    "supervisely": "Supervisely file",
+    "voc": "Pascal VOC file",
+    "cvat": "CVAT file",
     "csv": "CSV table",
     "yolo": "YOLO file",
     "unknown": "unread label file",
@@ -109,6 +115,8 @@ def _not_used(planned: PlannedBatch, settings: Settings) -> Iterator[str]:
     empty = planned.notices.get("empty_file")
     if empty and not settings.empty_is_normal:
         yield f"{plural(empty, 'empty YOLO file')} (`empty_is_normal`)"
+    if unread := planned.notices.get("not_read"):
+        yield f"columns, sheets or attributes of {plural(unread, 'label file')}"
     if planned.placeholders:
         yield f"{plural(planned.placeholders, 'placeholder')} as PatientID"
     if planned.shared_ids:

@@ -131,6 +131,7 @@ def _labels(folder: Path, whole: str, boxed: str) -> None:
     (folder / "classes.txt").write_text("healthy\ncaries\n")
     (folder / f"{boxed}.txt").write_text(f"9 0.5 0.5 0.1 0.1\n{new_identifier('YOLO')} 1 2\n")
     _coco(folder, boxed)
+    _voc_and_labelme(folder, boxed)
     (folder / "data.yaml").write_text(
         f"path: /{new_identifier('YAMLPATH')}\ntrain: {new_identifier('YAMLTRAIN')}\n"
         "names: [healthy, caries]\n"
@@ -179,6 +180,27 @@ def _coco(folder: Path, boxed: str) -> None:
     (folder / f"{new_identifier('STUMP')}.json").write_text(
         '{"images": [' + json.dumps(new_identifier("INSTUMP"))
     )
+
+
+def _voc_and_labelme(folder: Path, boxed: str) -> None:
+    """Files of one scan each, with unusable shapes, unread attributes, and one of another form."""
+    (folder / f"{boxed}.xml").write_text(
+        f"<annotation><folder>{new_identifier('FOLDER')}</folder><filename>{boxed}.png</filename>"
+        f"<path>C:\\{new_identifier('VOCPATH')}\\{boxed}.png</path><object>"
+        f"<name>{new_identifier('VOCCLASS')}!</name><bndbox><xmin>20</xmin><ymin>20</ymin>"
+        "<xmax>40</xmax><ymax>40</ymax></bndbox><attributes><attribute>"
+        f"<name>{new_identifier('ATTRIBUTE')}</name><value>{new_identifier('VALUE')}</value>"
+        "</attribute></attributes></object></annotation>"
+    )
+    shape = {"label": "caries", "shape_type": new_identifier("SHAPE"), "points": [[1, 2]]}
+    content = {
+        "imagePath": f"..\\{new_identifier('LABELME')}.png",
+        "imageData": new_identifier("PIXELS"),
+        "shapes": [shape],
+        "flags": {},
+    }
+    (folder / f"{new_identifier('LABELME')}.json").write_text(json.dumps(content))
+    (folder / f"{new_identifier('OTHER')}.xml").write_text(f"<{new_identifier('TAG')}/>")
 
 
 def identifier_pattern() -> re.Pattern:

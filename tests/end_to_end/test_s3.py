@@ -135,7 +135,7 @@ def test_side_files_on_s3_are_recognised_as_in_a_folder(tmp_path, s3, monkeypatc
         tmp_path / "in" / "day",
         a_png=scan(),
         README_md="x",
-        a_xml="x",
+        a_jsonl="x",
         copy_part="x",
         empty_docx="",
         hidden_txt=encode(scan()),
@@ -148,7 +148,7 @@ def test_side_files_on_s3_are_recognised_as_in_a_folder(tmp_path, s3, monkeypatc
     here, there = list_batch(folder), list_batch(folder_at("s3://bucket/inbox/day"))
     names = [[entry.path for entry in found.scans] for found in (here, there)]
     assert names[0] == names[1] == [b"a.png", b"hidden.txt", b"images/b.png", b"masks/b.png"]
-    assert there.other_counts == here.other_counts == {"XML file": 1, "document": 2}
+    assert there.other_counts == here.other_counts == {"JSON Lines file": 1, "document": 2}
     mark_masks(folder_at("s3://bucket/inbox/day"), there, {}, config.load(workers=1))
     assert [entry.path for entry in there.scans if entry.kind == MASK] == [b"masks/b.png"]
     inbox = folder_at("s3://bucket/inbox")

@@ -104,7 +104,7 @@ def test_a_folder_with_an_ordinary_name_is_listed(tmp_path, folder):
         ("run.sh", "program file"),
         ("index.html", "web page"),
         ("style.css", "web page"),
-        ("a.xml", "XML file"),
+        ("a.jsonl", "JSON Lines file"),
         ("labels.xlsx", "Excel file"),
         ("labels.tsv", "TSV file"),
         ("obj.data", "document"),
@@ -129,7 +129,7 @@ def test_every_other_file_is_a_scan(tmp_path, name):
     assert has_scans(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "b.docx", "README", "c.exe", "d.xml"])
+@pytest.mark.parametrize("name", ["a.txt", "b.docx", "README", "c.exe", "d.ods"])
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp", ".webp", "dicom"])
 def test_an_image_is_a_scan_whatever_its_name(tmp_path, name, suffix):
     put(tmp_path, name, content=dicom_file(scan()) if suffix == "dicom" else encode(scan(), suffix))

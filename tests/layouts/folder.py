@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.phantoms.panoramic import draw_panoramic
 from pipeline.phantoms.periapical import draw_periapical
 from tests.builders.dicom_files import dicom_file
+from tests.builders.label_forms import Example
 
 LONG_AGO = 1_700_000_000  # files as old as this are not watched for growing
 BOX = "0 0.5 0.5 0.1 0.2\n"  # class 0 in the middle
@@ -96,6 +97,12 @@ class Folder:
                 {"id": n, "name": name} for n, name in enumerate(lists[key])
             ]
         self.text(path, json.dumps(found))
+
+    def example(self, example: Example) -> None:
+        """Write a delivery in one form of label file."""
+        self.panoramic(*example.scans)
+        for path, text in example.files.items():
+            self.text(path, text)
 
     def yolo(self, *paths: str, lines: str = BOX) -> None:
         for path in paths:

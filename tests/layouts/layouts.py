@@ -6,6 +6,7 @@ A layout is a function that fills a folder; its docstring is its name in the tab
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.builders import label_forms
 from tests.layouts.folder import LFS, Folder
 
 XLSX = b"PK\x03\x04 a spreadsheet"
@@ -274,11 +275,60 @@ def formats_not_read(folder):
 
 
 @layout()
+def coco_masks(folder):
+    """COCO with polygons and masks, as Datumaro exports them."""
+    folder.example(label_forms.COCO)
+
+
+@layout()
+def pascal_voc(folder):
+    """Pascal VOC, named after other files, with Windows paths."""
+    folder.example(label_forms.VOC)
+
+
+@layout()
+def cvat(folder):
+    """CVAT for images, scans in sub-folders."""
+    folder.example(label_forms.CVAT)
+
+
+@layout()
+def labelme(folder):
+    """LabelMe on Windows, labels such as `1-çürük-26`."""
+    folder.example(label_forms.LABELME)
+
+
+@layout(class_names={"çürük": "caries", "kanal": "root_canal"})
+def labelme_mapped(folder):
+    """LabelMe on Windows, with `class_names`."""
+    labelme(folder)
+
+
+@layout()
+def label_studio(folder):
+    """Label Studio, names of uploads, a turned box."""
+    folder.example(label_forms.LABEL_STUDIO)
+
+
+@layout()
+def via(folder):
+    """VGG Image Annotator, a project."""
+    folder.example(label_forms.VIA)
+
+
+@layout()
+def supervisely(folder):
+    """Supervisely, with `meta.json`."""
+    folder.example(label_forms.SUPERVISELY)
+
+
+@layout()
 def labels_not_read(folder):
-    """Pascal VOC labels."""
-    folder.panoramic("1.png", "2.png")
-    folder.text("1.xml", "<annotation/>")
-    folder.text("2.xml", "<annotation/>")
+    """Label files of unknown forms."""
+    folder.panoramic("1.png")
+    folder.text("1.xml", "<gpx/>")
+    folder.text("2.json", '{"name": "x"}')
+    folder.bytes("3.npz", b"PK")
 
 
 @layout()

@@ -37,6 +37,9 @@ def test_notices_and_boxes_beyond_their_scans_are_counted_with_what_to_do(tmp_pa
     summary = Summary("b", "recipe", "trunk", planned=PlannedBatch("b"))
     assert "clipped" not in "\n".join(format_summary(summary, opened.settings))
     assert NOTICES.keys() == problems.NOTICES.keys()
+    summary.planned.notices = dict.fromkeys(NOTICES, 47)
+    lines = "\n".join(format_summary(summary, config.Settings()))
+    assert lines.count("47") == len(NOTICES)
 
 
 def test_a_label_file_of_other_scans_gives_status_2_and_is_named(tmp_path):

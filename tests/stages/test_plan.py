@@ -94,8 +94,8 @@ def delivered(tmp_path, monkeypatch):
         autorun_inf="[autorun]",
         viewer_exe=b"MZ" + bytes(90),
         index_html="<html>",
-        a_xml="<annotation/>",
-        b_xml="<annotation/>",
+        a_jsonl="{}",
+        b_jsonl="{}",
         boxes_npz=zipped(),
         icon_png=icon,
         more_zip=zipped(),
@@ -117,8 +117,8 @@ def test_side_files_have_no_row_and_are_counted_by_kind(delivered):
     planned = summary.planned
     assert planned.other == {
         "DICOMDIR file": 1,
+        "JSON Lines file": 2,
         "NumPy file": 1,
-        "XML file": 2,
         "document": 2,
         "program file": 2,
         "web page": 1,
@@ -129,8 +129,8 @@ def test_side_files_have_no_row_and_are_counted_by_kind(delivered):
     assert failed_checks(opened.store) == {}
     text = "\n".join(format_summary(summary, opened.settings))
     assert (
-        "not scans: 1 DICOMDIR file, 2 documents, 2 program files, 1 web page, 1 NumPy file, 2 XML "
-        "files (labels in these forms are not read; deliver them as CSV, COCO or YOLO)"
+        "not scans: 1 DICOMDIR file, 2 documents, 2 program files, 1 web page, 2 JSON Lines files, "
+        "1 NumPy file (labels in these forms are not read; deliver them as CSV, COCO or YOLO)"
     ) in text
     again = plan_batch("b", opened)
     assert (again.new, again.other) == (0, planned.other)
@@ -144,7 +144,7 @@ def test_why_explains_side_files_and_archives(delivered):
     assert "unpack it" in archive.remedy
     for name, note in {
         "README.txt": "of the kind document",
-        "a.xml": "of the kind XML file",
+        "a.jsonl": "of the kind JSON Lines file",
         "@eaDir/thumb.jpg": "a hidden or system file",
     }.items():
         assert note in " ".join(explain_file(opened, str(folder / name)).notes)

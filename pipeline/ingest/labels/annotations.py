@@ -202,19 +202,34 @@ def read_text(
     folder: BatchFolder, entry: Entry, report: Callable[[str, str, str], None]
 ) -> str | None:
     """A label file as text; None, and a problem, if it cannot be read."""
+    data = read_bytes(folder, entry, report)
+    try:
+        return None if data is None else data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        what = "is not UTF-8 text; save it as UTF-8, its labels are missing"
+        report("unreadable", os.fsdecode(entry.path), what)
+    return None
+
+
+def read_bytes(
+    folder: BatchFolder, entry: Entry, report: Callable[[str, str, str], None]
+) -> bytes | None:
+    """The content of a label file; None, and a problem, if it cannot be read."""
     name = os.fsdecode(entry.path)
     if entry.size > MAX_LABEL_BYTES:
-        report("unreadable", name, f"has more than {MAX_LABEL_BYTES} bytes; its labels are missing")
+        report(
+            "unreadable",
+            name,
+            f"has more than {MAX_LABEL_BYTES} bytes; split it, its labels are missing",
+        )
         return None
     try:
         if isinstance(folder, S3Folder):
-            return folder.read_prefetched(entry.path).decode("utf-8-sig")
+            return folder.read_prefetched(entry.path)
         # Opened like scans, so that no path is too long and a FIFO does not block.
         descriptor = open_below(os.fsencode(folder), entry.path, os.O_RDONLY, follow_links=True)
         with open(descriptor, "rb") as file:
-            return file.read(MAX_LABEL_BYTES).decode("utf-8-sig")
+            return file.read(MAX_LABEL_BYTES)
     except OSError as error:
         report("unreadable", name, f"cannot be read ({error.strerror}); its labels are missing")
-    except UnicodeDecodeError:
-        report("unreadable", name, "is not UTF-8 text; save it as UTF-8, its labels are missing")
     return None

@@ -4,19 +4,33 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 EXAMPLES = 5
+Form = Literal[
+    "yolo",
+    "coco",
+    "labelme",
+    "label_studio",
+    "via",
+    "supervisely",
+    "voc",
+    "cvat",
+    "csv",
+    "folders",
+    "unknown",
+]
 
 
 @dataclass
 class LabelFile:
-    """Contents of a label file, as counted by its reader; YOLO files count by folder.
+    """Contents of a label file, as counted by its reader; files about one scan count by folder.
 
-    An entry is a line that names a scan: a row of a table, an image or an annotation of a COCO
-    file, a line of a YOLO file, a scan in a class folder. `path`, `unmatched`, `unused_classes`
-    and `tooth_classes` are delivered names, for a terminal or the private folder only.
+    An entry is a line that names a scan: a row of a table, an image or an annotation of a JSON or
+    XML file, a line of a YOLO file, a scan in a class folder. `path`, `unmatched`,
+    `unused_classes` and `tooth_classes` are delivered names, for a terminal or the private folder
+    only.
     """
 
-    path: bytes  # relative to the batch folder; a folder for `yolo` and `folders`
-    form: Literal["yolo", "coco", "csv", "folders", "unknown"]
+    path: bytes  # relative to the batch folder; a folder if files count by folder
+    form: Form
     files: int = 1
     empty_files: int = 0  # YOLO files without a line
     entries: int = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 # Codes are stable: they are counted on the terminal and stored in records of runs.
 PROBLEMS = {
-    "unreadable": "A label file, or a line of it, that is not valid text, CSV, JSON or YAML",
+    "unreadable": "A label file, or a line of it, that is not valid text, CSV, JSON, XML or YAML",
     "unusable_line": "A line or value that is incomplete, or a label file of another form",
     "unknown_class": "A class that is not declared or not a class name; its box has no label",
     "missing_scan": "A label for a scan that is not in the batch",
@@ -19,6 +19,7 @@ NOTICES = {
     "class_folders": "A folder of scans whose name may be a class; see `class_folders`",
     "tooth_classes": "Classes of a label file that are teeth or quadrants, and so no findings",
     "numbering": "Classes or teeth of a label file in another notation; see `numbering`",
+    "not_read": "A label file with columns, sheets or attributes that are not read",
     "empty_file": "A YOLO file without a line: no finding, or not annotated; see `empty_is_normal`",
 }
 

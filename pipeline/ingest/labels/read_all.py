@@ -3,8 +3,8 @@
 from pipeline.ingest.batch_folder import BatchFolder, S3Folder
 from pipeline.ingest.labels.annotations import MAX_LABEL_BYTES, Annotations
 from pipeline.ingest.labels.class_names import LabelSettings
-from pipeline.ingest.labels.coco import read_coco
 from pipeline.ingest.labels.folders import read_folders
+from pipeline.ingest.labels.read_documents import read_documents
 from pipeline.ingest.labels.tables import read_tables
 from pipeline.ingest.labels.yolo.read_yolo import read_yolo
 from pipeline.ingest.list_files import FileList
@@ -18,7 +18,7 @@ def read_annotations(
     if isinstance(folder, S3Folder):
         folder.fetch([entry.path for entry in listing.labels if entry.size <= MAX_LABEL_BYTES])
     annotations.declared = read_yolo(folder, listing, annotations)
-    read_coco(folder, listing, annotations)
+    read_documents(folder, listing, annotations)
     read_tables(folder, listing, annotations)
     read_folders(listing, annotations)
     if annotations.settings.empty_label is not None:

@@ -335,11 +335,11 @@ def test_invalid_json_is_reported(batch, text):
 
 
 @pytest.mark.parametrize("text", ["[]", '{"images": [], "annotations": {}}', '"a"'])
-def test_json_that_is_not_coco_is_reported(batch, text):
+def test_json_of_no_form_is_reported(batch, text):
     batch.write(a_DOT_png="", x_DOT_json=text)
     [problem] = batch.read().problems
     assert problem.kind == "unusable_line"
-    assert "not a COCO file" in problem.what
+    assert "not a label file of a form that is read (COCO, LabelMe" in problem.what
 
 
 @pytest.mark.parametrize("names", ["[Caries, healthy]", "{1: healthy, 0: caries}"])
