@@ -86,9 +86,10 @@ test: $(VENV)/dev-ready ## run all tests
 bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks
 
-fuzz: $(VENV)/dev-ready ## read 20,000 damaged files; DENTAL_TEST_DATA gives real ones to damage
+fuzz: $(VENV)/dev-ready ## read 20,000 damaged scans (DENTAL_TEST_DATA gives real ones to damage) and label files
 	@$(RUN) -m tests.fuzz
 	@$(RUN) -m tests.fuzz_yolo
+	@$(RUN) -m tests.fuzz_labels
 
 try-layouts: $(VENV)/dev-ready $(VENV)/tools/ready ## check and run folders as data sets, appliances and practices leave them
 	@$(RUN) -m tests.layouts
