@@ -89,7 +89,7 @@ bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_
 fuzz: $(VENV)/dev-ready ## read 20,000 damaged scans (DENTAL_TEST_DATA gives real ones to damage) and label files
 	@$(RUN) -m tests.fuzz
 	@$(RUN) -m tests.fuzz_yolo
-	@$(RUN) -m tests.fuzz_labels
+	@$(RUN) -m tests.fuzz_documents
 
 try-layouts: $(VENV)/dev-ready $(VENV)/tools/ready ## check and run folders as data sets, appliances and practices leave them
 	@$(RUN) -m tests.layouts

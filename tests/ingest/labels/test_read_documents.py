@@ -14,7 +14,7 @@ from tests.builders.label_forms import (
     VOC,
     Expected,
 )
-from tests.fuzz_labels import fuzz
+from tests.fuzz_documents import fuzz
 
 
 def boxes_of(annotations, scan):
