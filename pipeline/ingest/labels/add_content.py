@@ -105,8 +105,9 @@ class _Adder:
             for name in entry.classes
         ]
         if entry.unnamed_class is not None:
-            self.counts.add_class(entry.unnamed_class, None)
-            what = f"{entry.unnamed_class} has no name in the file; the box is cut without a label"
+            number, why = entry.unnamed_class
+            self.counts.add_class(number, None)
+            what = f"{why}; the box is cut without a label"
             self.into.problem("unknown_class", where, what, path)
         teeth = [entry.tooth, self._tooth(entry, where, path), *(each.tooth for each in meanings)]
         labels = dict.fromkeys(each.label for each in meanings if each.label)

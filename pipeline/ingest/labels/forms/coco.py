@@ -89,7 +89,8 @@ def _entry(annotation: dict, where: str, names: dict[str, dict]) -> Entry:
     for key, named in FINDINGS:
         if (number := annotation.get(key)) is not None:
             name = names[named].get(_key(number))
-            found |= {"unnamed_class": f"{key} {number}"} if name is None else {"classes": (name,)}
+            unnamed = str(number), f"{key} {number} is not in `{named}`"
+            found |= {"unnamed_class": unnamed} if name is None else {"classes": (name,)}
             break
     return Entry(image, where, **found)
 

@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     attributes: Mapping[str, str] = {}
     unusable: str | None = None  # why the entry cannot be used
     doubt: str | None = None  # what of it cannot be used; its box is
-    unnamed_class: str | None = None  # the number of a class without a name
+    unnamed_class: tuple[str, str] | None = None  # the number of a class without a name, and why
 
 
 class Unusable(NamedTuple):

@@ -87,9 +87,9 @@ def test_a_number_without_a_category_is_reported_and_the_box_has_no_label(folder
     annotations = folder.read()
     [problem] = annotations.problems
     assert (problem.kind, problem.path) == ("unknown_class", b"a.png")
-    assert "category_id 2 has no name" in problem.what
+    assert "category_id 2 is not in `categories`" in problem.what
     assert boxes_of(annotations) == [(1, 2, 3, 4, None, None)]
-    assert annotations.files[0].unused_classes == {"category_id 2": 1}
+    assert annotations.files[0].unused_classes == {"2": 1}
 
 
 def test_a_large_file_is_read_item_by_item_and_gives_the_same(folder, monkeypatch):
