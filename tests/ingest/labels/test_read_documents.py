@@ -14,7 +14,7 @@ from tests.builders.label_forms import (
     VOC,
     Expected,
 )
-from tests.fuzz_documents import fuzz
+from tests.fuzz_documents import fuzz, places_of
 
 
 def boxes_of(annotations, scan):
@@ -248,6 +248,7 @@ def cvat(*shapes):
         ),
         ("x.json", '{"name": "dental", "scripts": {}}', "x.json", "a JSON object of `name`, `scri"),
         ("x.json", '[{"image_id": 1, "score": 0.5}]', "x.json", "a JSON list of a JSON object of"),
+        ("x.json", "[" * 900 + "]" * 900, "x.json", "is a JSON list and not a label file"),
         ("x.json", "null", "x.json", "is a JSON value and not a label file"),
     ],
 )
@@ -345,6 +346,27 @@ def test_an_image_that_is_missing_is_reported_once_with_all_that_is_about_it(fol
     assert (problem.kind, problem.where) == ("missing_scan", "via_project.json image 2")
     [file] = annotations.files
     assert (file.entries, file.matched, file.unmatched) == (6, 3, ["b.png"])
+
+
+def keys_of_examples():
+    """Every key of every JSON example, with the example and the path of its file."""
+    for example in EXAMPLES:
+        for path, text in example.files.items():
+            if path.endswith(".json"):
+                keys = {str(key) for _, key in places_of(json.loads(text))}
+                yield from ((example, path, key) for key in sorted(keys))
+
+
+def test_deep_nesting_anywhere_is_reported_or_not_read(folder):
+    deep = "[" * 900 + "]" * 900
+    for example, path, key in keys_of_examples():
+        document = json.loads(example.files[path])
+        holder = next(holder for holder, each in places_of(document) if str(each) == key)
+        holder[int(key) if isinstance(holder, list) else key] = "DEEP"
+        text = json.dumps(document).replace('"DEEP"', deep)
+        folder.write(dict.fromkeys(example.scans, "") | {path: text})
+        folder.read()
+        (folder.root / path).unlink()
 
 
 def test_damaged_label_files_of_every_form_are_read_or_reported():

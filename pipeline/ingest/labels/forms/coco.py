@@ -67,7 +67,7 @@ def _key(value) -> Hashable:
 def _names(categories) -> dict[Hashable, str]:
     """The names of one list of categories, by ID."""
     return {
-        _key(item["id"]): str(item["name"])
+        _key(item["id"]): text if isinstance(text := item["name"], str) else shorten(text)
         for item in (categories if _is_list(categories) else ())
         if isinstance(item, dict) and _key(item.get("id")) is not None and "name" in item
     }
@@ -89,7 +89,7 @@ def _entry(annotation: dict, where: str, names: dict[str, dict]) -> Entry:
     for key, named in FINDINGS:
         if (number := annotation.get(key)) is not None:
             name = names[named].get(_key(number))
-            unnamed = str(number), f"{key} {number} is not in `{named}`"
+            unnamed = shorten(number), f"{key} {shorten(number)} is not in `{named}`"
             found |= {"unnamed_class": unnamed} if name is None else {"classes": (name,)}
             break
     return Entry(image, where, **found)
@@ -118,4 +118,7 @@ def _tooth(annotation: dict, names: dict[str, dict]) -> tuple[int | None, str | 
     tooth = "".join(name or "?" for name in named)
     if len(tooth) == 2 and tooth.isdecimal() and int(tooth) in FDI:
         return int(tooth), None
-    return None, f"quadrant and tooth {numbers} give `{tooth}`, not an FDI number; not used"
+    return (
+        None,
+        f"quadrant and tooth {shorten(numbers)} give `{tooth}`, not an FDI number; not used",
+    )

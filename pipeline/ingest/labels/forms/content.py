@@ -11,6 +11,7 @@ A document is what `json.loads` returns, or the root element of an XML file. For
 no classes: read_documents.py finds the scans, reads the class names and reports the problems.
 """
 
+import reprlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -99,9 +100,13 @@ def text_of(value) -> str | None:
     return str(value).strip() or None
 
 
+_SHORT = reprlib.Repr()  # of values nested thousands of levels deep, too
+_SHORT.maxlist, _SHORT.maxlevel = 8, 3
+
+
 def shorten(value) -> str:
     """A value as text for a message; drawn shapes may have thousands of points."""
-    text = str(value)
+    text = value if isinstance(value, str) else _SHORT.repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -30,12 +30,10 @@ def read(document: dict) -> Content:
 
 
 def _entry(shape: dict, where: str) -> Entry:
-    kind = str(shape.get("shape_type") or "polygon")  # old versions wrote polygons only
+    kind = shorten(shape.get("shape_type") or "polygon")  # old versions wrote polygons only
     bounds = _bounds(kind, shape.get("points"))
     if bounds is None:
-        return Entry(
-            0, where, unusable=f"is a `{shorten(kind)}` that gives no box; it was not used"
-        )
+        return Entry(0, where, unusable=f"is a `{kind}` that gives no box; it was not used")
     attributes = shape.get("attributes")  # of AnyLabeling
     attributes = attributes if isinstance(attributes, dict) else {}
     attributes = attributes | dict.fromkeys(_set_flags(shape), "true")

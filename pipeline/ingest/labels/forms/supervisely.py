@@ -15,6 +15,7 @@ from pipeline.ingest.labels.forms.content import (
     Image,
     dicts,
     is_class,
+    shorten,
     text_of,
     texts,
 )
@@ -67,7 +68,9 @@ def _entry(of: dict, where: str) -> Entry:
     kind = of.get("geometryType") or ("bitmap" if of.get("bitmap") else "polygon")
     bounds = _bounds(kind, of)
     if bounds is None:
-        return Entry(0, where, unusable=f"is a `{kind}` that gives no box; it was not used")
+        return Entry(
+            0, where, unusable=f"is a `{shorten(kind)}` that gives no box; it was not used"
+        )
     attributes = {name: value or "true" for name, value in _tags(of).items()}
     return Entry(0, where, bounds, classes=texts(of.get("classTitle")), attributes=attributes)
 

@@ -16,6 +16,7 @@ from pipeline.ingest.labels.forms.content import (
     dicts,
     is_class,
     is_tooth,
+    shorten,
     simplify,
     texts,
 )
@@ -105,7 +106,7 @@ def _entry(image: int, where: str, region: dict, key: str | None) -> Entry:
     attributes = _object(region.get("region_attributes"))
     bounds = region_bounds(shape)
     if bounds is None:
-        what = f"is a `{shape.get('name')}` that gives no box; it was not used"
+        what = f"is a `{shorten(shape.get('name'))}` that gives no box; it was not used"
         return Entry(image, where, unusable=what)
     classes = values_of(attributes.get(key)) if key else ()
     others = {

@@ -107,11 +107,23 @@ def test_a_large_file_is_read_item_by_item_and_gives_the_same(folder, monkeypatc
     assert streamed.files == whole.files
 
 
+@pytest.mark.parametrize("size", [10, 10**6])
+@pytest.mark.parametrize("key", ["id", "image_id", "category_id", "category_id_1", "bbox"])
+def test_deep_nesting_is_reported_in_files_of_any_size(folder, monkeypatch, key, size):
+    monkeypatch.setattr("pipeline.ingest.labels.open_document.MAX_LABEL_BYTES", size)
+    usual = {"image_id": 7, "category_id_2": 1, "bbox": [1, 2, 3, 4]}
+    text = coco(annotations=[usual, usual | {key: "deep"}])
+    folder.write({"a.png": "", "x.json": text.replace('"deep"', "[" * 900 + "]" * 900)})
+    annotations = folder.read()
+    assert len(annotations.problems) == (key != "id" or size == 10)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (coco()[:-9] + "}}}}}}]]]", "is not JSON"),
         (coco()[:-9], "is not JSON"),
+        (coco(info="deep").replace('"deep"', "[" * 20_000 + "]" * 20_000), "is not JSON"),
         (json.dumps([{"a": 1}] * 50), "is no COCO file, which may have more; split it"),
         (json.dumps({"shapes": [], "imageData": "x" * 200}), "is no COCO file"),
     ],
