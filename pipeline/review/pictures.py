@@ -74,47 +74,52 @@ class Pictures:
         return stored
 
     def _stored(self, row: dict) -> np.ndarray | None:
-        name = self._part(row)
-        group, number = self._positions(name).get(row["crop_id"], (None, 0))
-        if group is None:
+        name, crop_id = self._part(row), row["crop_id"]
+        if (group := self._groups_of(name).get(crop_id)) is None:
             return None
         try:
-            pixels = self._groups.get((name, group), lambda: self._read_group(name, group))
+            crops = self._groups.get((name, group), lambda: self._read_group(name, group))
         except ArtifactError:  # deleted since
             return None
-        data = pixels[number].as_py()
+        # A part may have been replaced since its ids were read: by ids, a crop is never another's.
+        if (data := crops.get(crop_id)) is None:
+            return None
         side = math.isqrt(len(data))
         return np.frombuffer(data, np.uint8).reshape(side, side)
 
     def in_stored_order(self, rows: Iterable[dict]) -> list[dict]:
-        """The rows in the order of their crops in the store, so that each part is read once."""
-        names = [(self._part(row), row) for row in rows]
-        places = [
-            (name, *self._positions(name).get(row["crop_id"], (-1, 0)), row) for name, row in names
-        ]
-        return [row for *_, row in sorted(places, key=lambda place: place[:3])]
+        """The rows in the order of their crops' row groups, so that each is read once."""
+
+        def place(row: dict) -> tuple[str, int]:
+            name = self._part(row)
+            return name, self._groups_of(name).get(row["crop_id"], -1)
+
+        return sorted(rows, key=place)
 
     def _part(self, row: dict) -> str:
         return Table("crops", COLUMNS, row["recipe"]).part(row["batch"], row["part"])
 
-    def _positions(self, name: str) -> dict[str, tuple[int, int]]:
-        """The row group of every crop of a part, and its number there; empty without the part."""
-        return self._parts.get(name, lambda: self._read_positions(name))
+    def _groups_of(self, name: str) -> dict[str, int]:
+        """The row group of every crop of a part; empty without the part."""
+        return self._parts.get(name, lambda: self._read_groups_of(name))
 
-    def _read_positions(self, name: str) -> dict[str, tuple[int, int]]:
+    def _read_groups_of(self, name: str) -> dict[str, int]:
         found = {}
         try:
             with open_part(self._store, name, COLUMNS, ["crop_id"]) as file:
                 for group in range(file.num_row_groups):
-                    ids = file.read_row_group(group, columns=["crop_id"])["crop_id"].to_pylist()
-                    found |= {crop_id: (group, number) for number, crop_id in enumerate(ids)}
+                    ids = file.read_row_group(group, columns=["crop_id"])["crop_id"]
+                    found |= dict.fromkeys(ids.to_pylist(), group)
         except ArtifactError:  # crops may be deleted
             return {}
         return found
 
-    def _read_group(self, name: str, group: int) -> pa.ChunkedArray:
-        with open_part(self._store, name, COLUMNS, ["pixels"], [group]) as file:
-            return file.read_row_group(group, columns=["pixels"])["pixels"]
+    def _read_group(self, name: str, group: int) -> dict[str, bytes]:
+        """The pixels of a row group by crop_id."""
+        columns = ["crop_id", "pixels"]
+        with open_part(self._store, name, COLUMNS, columns, [group]) as file:
+            rows = file.read_row_group(group, columns=columns)
+        return dict(zip(*(rows[each].to_pylist() for each in columns), strict=True))
 
     def scan(self, rows: list[dict]) -> bytes | None:
         """The scan that these crops were cut from; None when nothing of it is at hand."""

@@ -133,7 +133,7 @@ const current = (card) => (card.mine && card.mine.label) || card.label;
 const tooth = (card) => card.tooth ?? card.guess;
 
 const SHOW = {
-  review: ["To review", (c) => c.blind || c.mine || !c.others || c.disputed],
+  review: ["To review", (c) => c.mine || !c.taken || c.disputed],
   open: ["Unlabelled", (c) => !c.mine && !c.label],
   mine: ["Reviewed by me", (c) => c.mine],
   unsure: ["Unsure", (c) => c.mine && c.mine.decision === "unsure"],
@@ -543,13 +543,13 @@ async function whileBusy(work) {
   }
 }
 
-// What came back: the card as it is now, and the crops that others decided meanwhile.
+// What came back: the card as it is now, and the crops that others took meanwhile.
 function take({ card, count, news }) {
   replace(card);
   state.news = count;
   for (const id of news) {
     const other = state.cards.get(id);
-    if (other) replace({ ...other, others: (other.others || 0) + 1 });
+    if (other && !other.mine) replace({ ...other, taken: true });
   }
   const here = place();
   state.queue = state.queue.filter((id, at) => at <= here || state.cards.get(id).mine || matches(state.cards.get(id)));

@@ -4,17 +4,16 @@ Cards are read again when the store has changed. Decisions are appended to the s
 count here, so a killed server loses nothing. Any thread may call any method.
 """
 
-import itertools
 import threading
-from collections import defaultdict
 from collections.abc import Iterable
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.labels import clean_label
 from pipeline.learn.decisions import LABELLING, Decision, append_decisions
-from pipeline.review.cards import MOST_CARDS, Cards, blind, interleave, read_cards, read_readings
+from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings
 from pipeline.review.evidence import Evidence, earlier
+from pipeline.review.readings import Readings
 from pipeline.store.store import Store
 
 GIVEN = ("label", "withdraw", "unsure", "consensus")  # decisions that a page can send
@@ -29,12 +28,13 @@ class Review:
         self.settings, self.store = settings, Store(settings.store)
         self._limit = limit
         self._lock = threading.RLock()
-        self._cards: dict[str | None, Cards] = {}
+        self._cards: dict[str | None, Cards] = {}  # by batch; None for all
+        self._stale: set[str | None] = set()
         self._names: set[str] | None = None  # of the files that the cards were read from
         self._models: set[str] | None = None
-        self._log: list[tuple[str, str]] = []  # reviewer and crop of every decision made here
+        self._log: list[str] = []  # the crop of every decision made here
         self._evidence = Evidence(settings)
-        self._mine: dict[str, dict[str, Decision]] = defaultdict(dict)  # by reviewer and crop
+        self._readings = Readings()
         self.labels: dict[str, str] = {}  # in force when the cards were read
 
     def refresh(self, batch: str | None = None) -> Cards:
@@ -44,13 +44,17 @@ class Review:
             if models != self._models:
                 self._models, self._evidence = models, Evidence(self.settings)
             if names != self._names:
-                self._cards, self._names, self.labels = {}, names, {}
+                self._names, self._stale = names, set(self._cards)
                 self._take_readings()
-            if batch not in self._cards:
+            # Cards that another page still shows stay until they are read again.
+            if batch not in self._cards or batch in self._stale:
+                self._stale.discard(batch)
                 cards = read_cards(self.settings, batch, self._limit)
                 self._cards[batch] = cards
-                labels = {key: card.get("label") for key, card in cards.by_id.items()}
-                self.labels |= {key: label for key, label in labels.items() if label}
+                for crop_id, card in cards.by_id.items():
+                    self.labels.pop(crop_id, None)
+                    if "label" in card:
+                        self.labels[crop_id] = card["label"]
             return self._cards[batch]
 
     def _listed(self, tables: Iterable[str]) -> set[str]:
@@ -58,10 +62,9 @@ class Review:
 
     def _take_readings(self) -> None:
         """Take the decisions that are in effect in the store."""
-        self._mine = defaultdict(dict)
-        for crop_id, reviewer, decision, label in read_readings(self.store):
-            self._mine[reviewer].pop(crop_id, None)  # the latest last
-            self._mine[reviewer][crop_id] = Decision(crop_id, decision, label, reviewer)
+        stored = read_readings(self.store)
+        made = [Decision(crop_id, what, label, who) for crop_id, who, what, label in stored]
+        self._readings = Readings(made, getattr(self.settings, "double_read", "audit"))
 
     def find(self, crop_id: str) -> tuple[Cards, dict] | None:
         """The cards that hold a crop, and where it is stored; None for an unknown id."""
@@ -79,49 +82,26 @@ class Review:
                     return [cards.rows[crop_id] for crop_id in found]
         return []
 
-    def is_blind(self, card: dict, reviewer: str) -> bool:
-        """Whether a reviewer must judge an audit crop by its picture alone: until they decided."""
-        return bool(card.get("audit")) and card["id"] not in self._mine.get(reviewer, {})
-
     def cards_for(self, reviewer: str, batch: str | None = None) -> list[dict]:
         """All cards as a reviewer may see them, with the decisions that they made."""
         with self._lock:
             cards = self.refresh(batch)
             ranked, unranked = [], []
             for card in cards.by_id.values():
-                hidden = self.is_blind(card, reviewer)
-                (unranked if hidden else ranked).append(self._as_seen(card, reviewer))
+                hidden = self._readings.is_blind(card, reviewer)
+                (unranked if hidden else ranked).append(self._readings.as_seen(card, reviewer))
             return interleave(ranked, unranked)
 
     def decided(self, reviewer: str) -> list[str]:
         """The crops that a reviewer has decided about, the latest last."""
         with self._lock:
-            return list(self._mine[reviewer])
+            return self._readings.crops(reviewer)
 
     def card_for(self, crop_id: str, reviewer: str) -> dict:
         """One card as a reviewer may see it now."""
         with self._lock:
             cards, _ = self.find(crop_id)
-            return self._as_seen(cards.by_id[crop_id], reviewer)
-
-    def _as_seen(self, card: dict, reviewer: str) -> dict:
-        others = [
-            made[card["id"]]
-            for each, made in self._mine.items()
-            if each != reviewer and card["id"] in made
-        ]
-        if self.is_blind(card, reviewer):
-            return blind(card) | ({"others": len(others)} if others else {})
-        seen = dict(card)
-        if own := self._mine.get(reviewer, {}).get(card["id"]):
-            seen["mine"] = {"decision": own.decision, "label": own.label}
-        if others:
-            seen["others"] = len(others)
-            labels = {each.label for each in (own, *others) if each and each.label}
-            settled = any(each.decision == "consensus" for each in (own, *others) if each)
-            if len(labels) > 1 and not settled:
-                seen["disputed"] = True
-        return seen
+            return self._readings.as_seen(cards.by_id[crop_id], reviewer)
 
     def decide(self, reviewer: str, crop_id: str, decision: str, label: str | None) -> dict:
         """Append a decision and return the card; nothing is appended when it is known already.
@@ -142,10 +122,9 @@ class Review:
         made = Decision(crop_id, decision, label, reviewer)
         with self._lock:
             # The page sends a decision again when it lost the answer.
-            if self._mine[reviewer].get(crop_id) != made:
+            if self._readings.own(reviewer, crop_id) != made:
                 self._append(made, row["batch"])
-                self._mine[reviewer].pop(crop_id, None)
-                self._mine[reviewer][crop_id] = made
+                self._readings.add(made)
             return self.card_for(crop_id, reviewer)
 
     def undo(self, reviewer: str, crop_id: str, decision: str, label: str | None) -> dict:
@@ -155,7 +134,8 @@ class Review:
             raise ConfigError("There is no such crop; load the page again.")
         _, row = found
         with self._lock:
-            if self._mine[reviewer].get(crop_id) == Decision(crop_id, decision, label, reviewer):
+            made = Decision(crop_id, decision, label, reviewer)
+            if self._readings.own(reviewer, crop_id) == made:
                 self._append(Decision(crop_id, "undo", None, reviewer), row["batch"])
                 # What counts now was decided before; the store knows.
                 self._take_readings()
@@ -163,19 +143,21 @@ class Review:
 
     def _append(self, made: Decision, batch: str) -> None:
         append_decisions(self.store, [made], {made.crop_id: batch})
-        self._log.append((made.reviewer, made.crop_id))
+        self._log.append(made.crop_id)
 
     def news(self, reviewer: str, since: int) -> tuple[int, list[str]]:
-        """How many decisions were made here, and the crops that others decided after `since`."""
+        """How many decisions were made here, and the crops others took after `since` of them."""
         with self._lock:
-            later = itertools.islice(self._log, max(0, since), None)
-            return len(self._log), [crop_id for each, crop_id in later if each != reviewer]
+            later = dict.fromkeys(self._log[max(0, since) :])
+            cards = (self.find(crop_id)[0].by_id[crop_id] for crop_id in later)
+            taken = [card["id"] for card in cards if self._readings.is_taken(card, reviewer)]
+            return len(self._log), taken
 
     def about(self, crop_id: str, reviewer: str) -> dict | None:
         """Similar and earlier crops; None for a crop that the reviewer must judge blindly."""
         with self._lock:
             cards, _ = self.find(crop_id)
-            if self.is_blind(cards.by_id[crop_id], reviewer):
+            if self._readings.is_blind(cards.by_id[crop_id], reviewer):
                 return None
             evidence, labels = self._evidence, dict(self.labels)
             hidden = self._hidden(cards.by_id.values(), reviewer)
@@ -195,9 +177,15 @@ class Review:
         with self._lock:
             cards, row = self.find(crop_id)
             evidence = self._evidence
-            if self.is_blind(cards.by_id[crop_id], reviewer):
+            if self._readings.is_blind(cards.by_id[crop_id], reviewer):
                 return None
         return evidence.heat_map(row)
 
     def _hidden(self, cards: Iterable[dict], reviewer: str) -> set[str]:
-        return {card["id"] for card in cards if self.is_blind(card, reviewer)}
+        """Crops whose label a reviewer may not know."""
+        asked = self._readings
+        return {
+            card["id"]
+            for card in cards
+            if asked.is_blind(card, reviewer) or asked.hides_label(card, reviewer)
+        }

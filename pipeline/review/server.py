@@ -90,6 +90,9 @@ class ReviewServer:
 
     async def login(self, request: Request) -> Response:
         """Exchange a link's token for a cookie, once."""
+        # What only looks at a link, such as a chat's preview, must not use it up.
+        if request.method == "HEAD" or "sec-purpose" in request.headers:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         session = self.access.exchange(request.path_params["token"])
         if session is None and self.access.reviewer(request) is None:
             return HTMLResponse(login_html(refused=True), HTTPStatus.FORBIDDEN)

@@ -2,16 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.learn.decisions import Decision, append_decisions
-from pipeline.review.cards import HIDDEN, blind, interleave, read_cards
+from pipeline.review.cards import HIDDEN, blind, interleave, read_cards, read_readings
 from pipeline.review.evidence import earlier
 from pipeline.review.pictures import Pictures
+from pipeline.review.readings import Readings
 from pipeline.review.review import Review
 from pipeline.store import catalog
 from pipeline.store.features import load_features
 from pipeline.store.neighbours import Neighbours
-from tests.builders.stores import read_table
+from tests.builders.stores import read_table, small_store
 
 
 @pytest.fixture
@@ -98,8 +100,8 @@ def test_a_decision_that_is_sent_again_is_stored_once_and_undone_once(review):
 def test_reviewers_work_at_once_and_see_whose_labels_differ(review):
     crop_id = others(review.cards_for("ann"))[0]["id"]
     review.decide("ann", crop_id, "label", "caries")
-    count, news = review.news("bob", 0)
-    assert (count, news) == (1, [crop_id])
+    assert review.news("bob", 0) == (1, [crop_id])
+    assert review.news("bob", 1) == (1, [])
     assert review.news("ann", 0) == (1, [])
     card = review.decide("bob", crop_id, "label", "abscess")
     assert card["disputed"]
@@ -191,3 +193,42 @@ def test_what_to_label_next_is_uncertain_and_spread_over_patients(review):
     assert found["value"].is_monotonic_decreasing
     assert found["rank"].tolist() == list(range(1, len(found) + 1))
     assert found["uncertainty"].between(0, 1).all()
+
+
+def test_crops_that_are_read_twice_hide_the_first_reading():
+    card = {"id": "x", "label": "caries", "source": "ann", "p": 0.5}
+    twice = Readings([Decision("x", "label", "caries", "ann")], "all")
+    assert twice.as_seen(card, "bob") == {"id": "x", "p": 0.5, "others": 1}
+    once = Readings([Decision("x", "label", "caries", "ann")], "audit")
+    assert once.as_seen(card, "bob") == {**card, "others": 1, "taken": True}
+    twice.add(Decision("x", "label", "abscess", "bob"))
+    assert twice.as_seen(card, "bob")["disputed"]
+    assert twice.as_seen(card, "bob")["label"] == "caries"
+    assert twice.as_seen(card, "eve") == {"id": "x", "p": 0.5, "others": 2, "taken": True}
+    # One who cannot tell leaves the crop to another reader.
+    unsure = Readings([Decision("x", "unsure", None, "ann")], "none")
+    assert not unsure.is_taken(card, "bob")
+    settled = Readings([Decision("x", "consensus", "caries", "ann")], "all")
+    assert settled.is_taken(card, "bob")
+
+
+@pytest.mark.slow
+def test_a_store_on_s3_is_reviewed_like_a_folder(built_store, s3_store):
+    local = small_store(built_store)
+    for name in local.store.everything():
+        if not name.startswith("."):
+            s3_store.write_bytes(name, local.store.read_bytes(name))
+    private = local.settings.private_folder
+    settings = config.load(store=s3_store.root, private=str(private), recipe=local.settings.recipe)
+    review = Review(settings)
+    review.refresh()
+    crop_id = others(review.cards_for("ann"))[0]["id"]
+    assert review.decide("ann", crop_id, "label", "abscess")["mine"]["label"] == "abscess"
+    assert read_readings(s3_store) == [(crop_id, "ann", "label", "abscess")]
+    assert review.heat_map(crop_id, "ann")
+    pictures = Pictures(settings)
+    row = read_cards(settings).rows[crop_id]
+    np.testing.assert_array_equal(
+        pictures.crop_pixels(row), Pictures(local.settings).crop_pixels(row)
+    )
+    assert pictures.scan([row])[8:12] == b"WEBP"

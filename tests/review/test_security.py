@@ -92,6 +92,14 @@ def test_a_link_works_once_and_in_one_browser(app, access):
     assert client(app, access).get("/login/guessed").status_code == 403
 
 
+def test_what_only_looks_at_a_link_does_not_use_it_up(app, access):
+    link = access.urls()["ann"]
+    assert client(app, access).request("HEAD", link).status_code == 204
+    prefetch = {"sec-purpose": "prefetch"}
+    assert client(app, access).get(link, headers=prefetch).status_code == 204
+    assert client(app, access).get(link).status_code == 200
+
+
 def test_the_cookie_is_hidden_from_scripts_and_from_other_sites(app, access):
     cookie = client(app, access).get(access.urls()["ann"]).headers["set-cookie"].lower()
     assert "httponly" in cookie
