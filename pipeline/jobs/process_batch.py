@@ -117,6 +117,9 @@ class BatchRun:
 
     def _cut_drawn(self) -> list[int]:
         """Cut the boxes that reviewers drew; return the numbers of all their parts."""
+        drawn = REGIONS.numbers(self.store, self.batch)
+        if not drawn:
+            return []
         missing = parts_without(self.store, self.batch, self.chosen.features)
         missing = self._missing(self.chosen.crops, missing)
         outcomes = self._each("cut drawn", missing, CutDrawn(self.job))
@@ -128,7 +131,7 @@ class BatchRun:
             )
         if len(lost) == len(missing):
             self.summary.worked.pop("cut drawn", None)  # it is tried again by every run
-        return REGIONS.numbers(self.store, self.batch)
+        return drawn
 
     def _embed(self, parts: list[int]) -> None:
         crops = self.chosen.crops

@@ -1,10 +1,9 @@
 -- The crop of a drawn box belongs to one part.
 select
+    part,
     scan_id,
-    region,
-    count(*) as copies
+    region
 
 from regions
 where new
-group by scan_id, region
-having count(*) > 1
+qualify count(*) over (partition by scan_id, region) > 1
