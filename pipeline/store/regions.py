@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pipeline.errors import ConfigError
 from pipeline.imaging.crops import Place, within
+from pipeline.labels import reviewer_problem
 from pipeline.store import catalog
 from pipeline.store.locks import commit_lock
 from pipeline.store.parts import find_rows
@@ -22,7 +23,6 @@ from pipeline.store.tables import REGIONS, SCANS, Table, parse
 FIRST = 1_000_000_000  # number of the first part; numbers are those of the order of decisions
 MISSED, MOVED, WITHDRAWN = KINDS = ("missed", "moved", "withdrawn")
 NAME = re.compile(r"(f\d{4}-)?(whole|(box|tooth|drawn)-\d+-\d+-\d+-\d+)")
-REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored
 SCAN_FACTS = [
     *("batch", "part", "row", "scan_id", "status", "duplicate_of", "patient_key"),
     *("width", "height", "frames", "modality", "panoramic"),
@@ -155,17 +155,18 @@ def _checked(row: DrawnRegion, scan: dict) -> DrawnRegion:
             f"`{wrong[0]}` is no region of a scan with {scan['frames']} frames; expected one such "
             "as whole or box-10-20-30-40, of several frames with f0003- before it."
         )
+    if problem := reviewer_problem(row.source):
+        raise ConfigError(f"The box cannot be stored: {problem}.")
     needs_box, needs_replaced = row.kind != WITHDRAWN, row.kind == MOVED
     if (
         row.kind not in KINDS
         or needs_box != (row.box is not None)
         or needs_replaced != (row.replaces is not None)
         or row.region == row.replaces
-        or not REVIEWER.fullmatch(row.source)
     ):
         raise ConfigError(
             f"{row} cannot be stored; expected a decision made by DrawnRegion.missed, moved or "
-            "withdrawn, with a reviewer's code of 1 to 16 of a-z, 0-9, `_` and `-`."
+            "withdrawn, and a box that was moved at another place than before."
         )
     return row
 

@@ -129,7 +129,7 @@ def test_a_box_is_clipped_to_its_scan_and_named_by_what_is_left(drawn_on):
         ("no accepted scan", missed()._replace(scan_id=COPY)),
         ("no region of a scan with 1 frames", missed(frame=2)),
         ("no region of a scan", DrawnRegion.withdrawn(SCAN, "b", "Jane Doe", "ab")),
-        ("reviewer's code", missed()._replace(source="Dr. Jane Doe")),
+        ("is not a code of 1 to 16", missed()._replace(source="Dr. Jane Doe")),
         ("cannot be stored", missed()._replace(kind="other")),
     ],
 )
