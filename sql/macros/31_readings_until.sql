@@ -11,7 +11,7 @@ with reviewed as (
         *,
         sum(if(decision = 'undo', -1, 1)) over history as steps
 
-    from placed_labels
+    from labels
     where
         source <> 'delivered'
         and labelled_at <= moment
@@ -56,7 +56,7 @@ given as (
     from kept
     union all by name
     select *
-    from placed_labels
+    from labels
     where
         source = 'delivered'
         and labelled_at <= moment
