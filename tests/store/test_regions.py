@@ -5,7 +5,8 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.imaging.crops import Place
 from pipeline.store import catalog
-from pipeline.store.features import labels_in_force, load_features
+from pipeline.store.crop_query import labels_in_force
+from pipeline.store.features import load_features
 from pipeline.store.regions import FIRST, DrawnRegion, append_regions, withdrawn_crops
 from pipeline.store.tables import REGIONS
 from tests.builders.stores import failed_checks
