@@ -6,6 +6,7 @@ from prefect.states import State
 
 from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
+from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.report.training_summary import format_learned_trunk
 from pipeline.store.open_store import OpenStore
 
@@ -20,7 +21,10 @@ def _learn(opened: OpenStore) -> Outcome:
     # Imported here, since it imports Keras: an error in the settings is reported before that.
     from pipeline.learn.learn_trunk import learn_trunk
 
+    drawn = cut_drawn_regions(opened, map=as_tasks)
     learned = learn_trunk(opened, as_tasks)
+    learned.failures += drawn.failures
     failure = f"{len(learned.failures)} parts failed" if learned.failures else ""
     lines = format_learned_trunk(learned, opened.settings)
+    lines += [f"  note  {note}" for note in drawn.notes]
     return Outcome(lines, asdict(learned), failure=failure)

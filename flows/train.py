@@ -6,6 +6,7 @@ from prefect.states import State
 
 from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
+from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.report.training_summary import format_training
 from pipeline.store.open_store import OpenStore
 
@@ -20,7 +21,10 @@ def _train(opened: OpenStore) -> Outcome:
     # Imported here, since it imports Keras: an error in the settings is reported before that.
     from pipeline.learn.train import learn_and_predict
 
+    drawn = cut_drawn_regions(opened, map=as_tasks)
     trained, failures = learn_and_predict(opened, as_tasks)
     lines = format_training(trained.card, trained.promoted, trained.words, opened.settings)
-    values = {**asdict(trained), "failures": [str(failure) for failure in failures]}
+    lines += [f"  note  {note}" for note in drawn.notes]
+    failures = [*drawn.failures, *map(str, failures)]
+    values = {**asdict(trained), "failures": failures, "drawn": asdict(drawn)}
     return Outcome(lines, values, failure=f"{len(failures)} parts failed" if failures else "")

@@ -1,4 +1,4 @@
-"""Normalise labels to the spelling that is stored, for deliveries and settings alike."""
+"""Labels in the spelling that is stored, for deliveries and settings alike; reviewers' codes."""
 
 import re
 import unicodedata
@@ -9,6 +9,8 @@ from pydantic import AfterValidator
 
 # Labels are stored as delivered, so they must be names of findings, not free text.
 SPELLING = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,39}")
+DELIVERED = "delivered"  # the source of labels that came with scans, so no reviewer's code
+REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored
 EXPECTED = "1 to 40 of a-z, 0-9, `_`, `.`, `+`, `-`, once in lower case with `_` for blanks"
 # Letters with a plain base letter that Unicode does not decompose.
 PLAIN = str.maketrans(
@@ -35,6 +37,16 @@ def clean_label(text: str) -> str | None:
 def name_key(text: str) -> str:
     """What names in the setting `class_names` are compared by: no case, accents or blanks."""
     return re.sub(r"[\s_]+", "", fold(text))
+
+
+def reviewer_problem(code: str) -> str | None:
+    """Why a text is no reviewer's code; None for one that is."""
+    if REVIEWER.fullmatch(code) and code != DELIVERED:
+        return None
+    return (
+        f"reviewer `{code}` is not a code of 1 to 16 lower-case letters, digits, `_` or `-`; codes "
+        f"are stored, so use no names (and not `{DELIVERED}`)"
+    )
 
 
 def _require_label(text: str) -> str:

@@ -40,6 +40,11 @@ TABLES = {
         "Every label ever given and every decision of a reviewer; rows are only appended.",
         table_columns.LABELS,
     ),
+    "regions": TableDescription(
+        "regions/BATCH/part-NNNNN.parquet",
+        "Boxes that reviewers drew, moved or withdrew, a part for each decision; only appended.",
+        table_columns.REGIONS,
+    ),
     "background_crops": TableDescription(
         "background_crops/RECIPE/BATCH/part-NNNNN.parquet",
         "Crops without a finding, from scans that came with boxes, for training.",
@@ -108,6 +113,7 @@ REFERENCE = schema_of(table_columns.REFERENCE)
 DRIFT = schema_of(table_columns.DRIFT)
 AUDITS = schema_of(table_columns.AUDITS)
 LABELS = schema_of(table_columns.LABELS)
+REGIONS = schema_of(table_columns.REGIONS)
 
 # Columns that parts of earlier versions lack; they are read as null.
 LATER = pa.schema(

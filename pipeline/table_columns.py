@@ -118,9 +118,13 @@ CROPS = (
     RECIPE,
     PATIENT_KEY,
     Column(
-        "region", TEXT, "whole, or box-, tooth- or background-x-y-w-h; f0003- before it for frames"
+        "region",
+        TEXT,
+        "whole, or box-, tooth-, drawn- or background-x-y-w-h; f0003- before it for frames",
     ),
-    Column("region_kind", TEXT, "whole, box (annotated), tooth (found) or background"),
+    Column(
+        "region_kind", TEXT, "whole, box (annotated), tooth (found), drawn (reviewed) or background"
+    ),
     Column("tooth", INT8, "Tooth number as delivered; null when none was given", "FDI"),
     Column(
         "tooth_guess", INT8, "Tooth number of a found place from its position; else null", "FDI"
@@ -252,6 +256,23 @@ LABELS = (
         "label, withdraw, unsure, undo (the reviewer's latest decision about the crop counts as "
         "never made) or consensus; null for a delivered label",
     ),
+)
+
+REGIONS = (
+    SCAN_ID,
+    BATCH._replace(meaning="Name of the batch in which the scan was accepted"),
+    Column("region", TEXT, "The place, drawn-x-y-w-h; of kind withdrawn, the name of any region"),
+    Column("kind", TEXT, "missed (a finding without a box), moved or withdrawn"),
+    Column("x", INT32, "Left edge of the drawn box; null, as all four, of kind withdrawn", "px"),
+    Column("y", INT32, "Top edge of the box", "px"),
+    Column("w", INT32, "Width of the box", "px"),
+    Column("h", INT32, "Height of the box", "px"),
+    Column("tooth", INT8, "Tooth number as the reviewer gave it; else null", "FDI"),
+    Column("replaces", TEXT, "Region that the moved box stands for; else null"),
+    Column("source", TEXT, "Code of the reviewer"),
+    Column("drawn_at", TIME, "When the decision was made", "UTC"),
+    Column("withdrawn", FLAG, "The region is out of force; false again when that was taken back"),
+    Column("new", FLAG, "No earlier row drew this box, so its crop belongs to this part"),
 )
 
 

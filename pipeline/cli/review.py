@@ -48,7 +48,7 @@ def review(
 def reviewer_codes(given: list[str]) -> list[str]:
     """The codes of the reviewers; ConfigError for one that cannot be stored."""
     from pipeline.errors import ConfigError
-    from pipeline.learn.decisions import reviewer_problem
+    from pipeline.labels import reviewer_problem
 
     codes = [code.strip().casefold() for code in given]
     for code in codes:

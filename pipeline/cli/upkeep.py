@@ -69,6 +69,9 @@ def _print_history(file: str, found: "FileHistory", opened: "OpenStore") -> None
             *("predicted", "p_abnormal", "flagged", "seen"),
         )
         print_rows(columns, [[crop[column] for column in columns] for crop in found.crops])
+    if found.regions:
+        columns = ("kind", "crop_id", "replaces", "source", "drawn_at", "withdrawn", "in_force")
+        print_rows(columns, [[row[column] for column in columns] for row in found.regions])
     if found.messages:
         print(f"  {opened.private.root}/messages.log has of files of that name:")
         for line in found.messages:

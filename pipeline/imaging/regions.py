@@ -1,9 +1,10 @@
 """Choose the regions of a scan to crop, from its boxes or by finding teeth.
 
 `box` around delivered boxes, `tooth` for teeth found on a panoramic without boxes, `whole` for any
-other scan. `background` regions of a panoramic with boxes contain no annotated tooth: heads learn
-from them what false positives of the tooth finder look like. A region's name contains its place in
-source pixels, so that a crop_id identifies the same pixels under any recipe.
+other scan, and `drawn` around boxes that reviewers drew later. `background` regions of a panoramic
+with boxes contain no annotated tooth: heads learn from them what false positives of the tooth
+finder look like. A region's name contains its place in source pixels, so that a crop_id identifies
+the same pixels under any recipe.
 """
 
 import hashlib
@@ -45,7 +46,7 @@ class Region:
     """A region to crop: `square` is cut, black outside `area`, to show `place`."""
 
     name: str
-    kind: str  # whole, box, tooth or background
+    kind: str  # whole, box, tooth, drawn or background
     place: Place
     square: Place
     area: Place
@@ -81,7 +82,7 @@ def find_regions(
     height, width = frame.pixels.shape
     panoramic = is_panoramic(width, height, modality)
     if boxes:
-        return [_box_region(box, width, height, panoramic, recipe) for box in boxes]
+        return box_regions(frame, modality, boxes, recipe)
     if panoramic:
         return _tooth_regions(frame, recipe)
     area = picture_area(frame)
@@ -100,14 +101,23 @@ def _tooth_regions(frame: Frame, recipe: Recipe) -> list[Region]:
     return _regions_at(frame, places, guesses, "tooth", recipe)
 
 
-def _box_region(box: Annotated, width: int, height: int, panoramic: bool, recipe: Recipe) -> Region:
-    """A square whose side is a fixed share of the scan, so as not to reveal the box's size."""
-    shorter = min(width, height)
+def box_regions(
+    frame: Frame, modality: str | None, boxes: Sequence[Annotated], recipe: Recipe, kind="box"
+) -> list[Region]:
+    """Regions around boxes, of kind box or drawn.
+
+    Each is a square whose side is a fixed share of the scan, so as not to reveal the box's size.
+    """
+    height, width = frame.pixels.shape
+    panoramic, shorter = is_panoramic(width, height, modality), min(width, height)
     side = round(recipe.panoramic_share * height if panoramic else recipe.other_share * shorter)
-    square = square_around(*box.place.centre, max(1, side))
-    name = "box-{}-{}-{}-{}".format(*box.place)
     scan = Place(0, 0, width, height)
-    return Region(name, "box", box.place, square, scan, box.label, box.tooth)
+    regions = []
+    for box in boxes:
+        square = square_around(*box.place.centre, max(1, side))
+        name = "{}-{}-{}-{}-{}".format(kind, *box.place)
+        regions.append(Region(name, kind, box.place, square, scan, box.label, box.tooth))
+    return regions
 
 
 def find_background(

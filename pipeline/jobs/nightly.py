@@ -19,6 +19,7 @@ from pipeline.ingest.batch_folder import BatchFolder, folder_at
 from pipeline.ingest.delivery_lists import DeliveryLists, batches
 from pipeline.ingest.inbox import batch_folders, count_loose_files
 from pipeline.ingest.list_files import has_scans
+from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.feedback import take_feedback
@@ -56,6 +57,7 @@ def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
         with run.step("inbox"):
             run.take_batches()
         with run.step("labels"):
+            run.cut_drawn()
             run.take_labels()
         with run.step("training"):
             run.train_when_due()
@@ -143,6 +145,11 @@ class NightRun:
             self.night.failures.append(f"batch {batch}: not all of it could be done")
         self.night.many_rejected |= summary.many_rejected(self.settings)
         self.night.unmatched_files += summary.unmatched_files
+
+    def cut_drawn(self) -> None:
+        """Cut the boxes that reviewers drew since their batches were run."""
+        with self._recording("drawn boxes"):
+            self.night.failures += cut_drawn_regions(self.opened, map=self._map).failures
 
     def take_labels(self) -> None:
         """Apply reviewers' tables, the oldest first; those applied before are known by a digest.

@@ -65,6 +65,15 @@ class Recut(Receive):
         return resources.receiver(advance).recut_part(number)
 
 
+class CutDrawn(Receive):
+    """Cut the boxes that a reviewer drew; returns how many could not be cut."""
+
+    stage = "cut drawn"
+
+    def do(self, resources: Resources, number: int, advance: Advance) -> int:
+        return resources.receiver(advance).cut_drawn(number)
+
+
 class Embed(PartWork):
     """From crops to features."""
 

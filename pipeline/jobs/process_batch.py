@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.jobs.commit_order import clear_commit_order
-from pipeline.jobs.part_work import Embed, Predict, Receive, Recut, Score
+from pipeline.jobs.part_work import CutDrawn, Embed, Predict, Receive, Recut, Score
 from pipeline.jobs.resources import job_for, release_resources, resources_for
 from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
-from pipeline.model.scores.splits import CONFLICT_RULE
 from pipeline.progress import Advance, log, progress
+from pipeline.report.batch_notes import batch_notes
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary, write_record
 from pipeline.report.delivery_lines import format_delivery
@@ -30,8 +30,9 @@ from pipeline.store import catalog, tables
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import row_count
+from pipeline.store.regions import parts_without
 from pipeline.store.registry import champion, choose_models
-from pipeline.store.tables import AUDITS, SCANS, Table
+from pipeline.store.tables import AUDITS, REGIONS, SCANS, Table
 
 
 def run_batch(
@@ -75,13 +76,23 @@ class BatchRun:
             for line in format_delivery(self.summary.planned, self.opened.settings):
                 log.info(line)
         self._receive(parts)
-        self._embed(parts)
-        self._novelty(parts)
+        every = [*parts, *self._cut_drawn()]
+        self._embed(every)
+        self._novelty(every)
         self._train()
-        self._predict(parts)
+        self._predict(every)
         self._watch(parts)
         self._check()
         self._report()
+        return self.summary
+
+    def drawn(self) -> Summary:
+        """Do what is missing for the boxes that reviewers drew, and nothing else."""
+        parts = self._cut_drawn()
+        self._embed(parts)
+        if current_novelty(self.store, self.chosen.trunk_id):
+            self._novelty(parts)
+        self._predict(parts)
         return self.summary
 
     def _receive(self, parts: list[int]) -> None:
@@ -103,6 +114,24 @@ class BatchRun:
                     "changed, so they have no crops; put them back and delete that part's crops to "
                     "try again"
                 )
+
+    def _cut_drawn(self) -> list[int]:
+        """Cut the boxes that reviewers drew; return the numbers of all their parts."""
+        drawn = REGIONS.numbers(self.store, self.batch)
+        if not drawn:
+            return []
+        missing = parts_without(self.store, self.batch, self.chosen.features)
+        missing = self._missing(self.chosen.crops, missing)
+        outcomes = self._each("cut drawn", missing, CutDrawn(self.job))
+        lost = [number for number in outcomes if isinstance(number, int) and number]
+        if lost:
+            self.summary.notes.append(
+                f"{plural(sum(lost), 'drawn box', 'drawn boxes')} could not be cut, because the "
+                "files of their scans are missing or changed; put them back and run the batch again"
+            )
+        if len(lost) == len(missing):
+            self.summary.worked.pop("cut drawn", None)  # it is tried again by every run
+        return drawn
 
     def _embed(self, parts: list[int]) -> None:
         crops = self.chosen.crops
@@ -199,57 +228,10 @@ class BatchRun:
             self.summary.counts = catalog.batch_counts(con, self.batch)
             if self.summary.nothing_to_do:
                 return
-            self._note_patients(con)
-            self._note_labels(con)
-            self._note_unused_bits(con)
+            self.summary.notes += batch_notes(con, self.batch)
             self.summary.broken_checks = [
                 f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
             ]
-
-    def _note_patients(self, con) -> None:
-        """Note scans that may have the wrong patient, so be on the wrong side of the split."""
-        if misfiled := len(catalog.query(con, "misfiled", batch=self.batch)):
-            self.summary.notes.append(
-                f"{misfiled} pairs of scans look alike but have different patient IDs; one of each "
-                "pair may be misfiled. See them with: dental query misfiled "
-                f"batch={self.batch}"
-            )
-        corrected = catalog.query(con, "patients_corrected", batch=self.batch)
-        if len(corrected):
-            taken = ", ".join(sorted(set(corrected["batch"])))
-            self.summary.notes.append(
-                f"{corrected['scan_id'].nunique()} scans were accepted before their patient was "
-                "known, or with another patient ID; a scan keeps its first patient, so one person "
-                f"may be on two sides of the split. To correct it, see that the tables of {taken} "
-                f"name the patient, take {taken} back with `dental undo`, run it again and give "
-                "reviewers' tables again with `dental feedback`. See them with: dental query "
-                f"patients_corrected batch={self.batch}"
-            )
-
-        conflicts = catalog.query(con, "split_conflicts", batch=self.batch)["patient_key"]
-        if len(conflicts):
-            self.summary.notes.append(
-                f"{plural(conflicts.nunique(), 'patient')} came in folders of several sides; "
-                f"{CONFLICT_RULE}. See them with: dental query split_conflicts batch={self.batch}"
-            )
-
-    def _note_labels(self, con) -> None:
-        """Note delivered labels that no crop has."""
-        if unused := len(catalog.query(con, "unused_labels", batch=self.batch)):
-            self.summary.notes.append(
-                f"{plural(unused, 'label')} of whole panoramics are used on no crop; deliver "
-                f"boxes. See them with: dental query unused_labels batch={self.batch}"
-            )
-
-    def _note_unused_bits(self, con) -> None:
-        """Note scans that may be too dark, since their sensor may record fewer bits than 16."""
-        scans = catalog.query(con, "unused_bits", batch=self.batch)
-        for (bits, used), found in scans.groupby(["bits", "bits_used"]):
-            self.summary.notes.append(
-                f"{len(found)} scans of {bits} bits never exceed {used}. If their sensor has fewer "
-                "bits, they are too dark: state its `bits` in the batch's table before the next "
-                f"delivery. See them with: dental query unused_bits batch={self.batch}"
-            )
 
     def _report(self) -> None:
         name = f"reports/{self.batch}.html"

@@ -14,6 +14,7 @@ from pipeline.store import catalog
 from pipeline.store.crop_query import labels_in_force
 from pipeline.store.parts import open_part, read_part
 from pipeline.store.patient_sides import patient_sides
+from pipeline.store.regions import withdrawn_crops
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
@@ -167,6 +168,7 @@ def lacking(labelled: pd.DataFrame, settings: Settings) -> str:
 def _facts(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     """Location of every crop of the recipe, its label in force and its patient's side."""
     facts = _locations(store, chosen.crops)
+    facts = facts[~facts["crop_id"].isin(withdrawn_crops(store))].reset_index(drop=True)
     if facts.empty:
         raise NotEnoughData(
             f"The store has no crops of recipe {chosen.recipe_id}. Run a batch first, or again "

@@ -10,14 +10,13 @@
 """
 
 import datetime
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
-from pipeline.labels import EXPECTED, clean_label
+from pipeline.labels import EXPECTED, clean_label, reviewer_problem
 from pipeline.store import catalog
 from pipeline.store.locks import commit_lock
 from pipeline.store.parts import PackedPart
@@ -25,8 +24,6 @@ from pipeline.store.store import Store
 
 DECISIONS = ("label", "withdraw", "unsure", "undo", "consensus")
 LABELLING = ("label", "consensus")  # which have a label; the others have none
-DELIVERED = "delivered"  # the source of labels that came with scans, so no reviewer's code
-REVIEWER = re.compile(r"[a-z0-9_-]{1,16}")  # a code, since it is stored
 # Parts are named by the time of their last decision, in microseconds. No number of a batch's part
 # looks like it, and the newest name has the newest time.
 PREFIX, TIME = "labels/part-decided-", "%Y%m%dt%H%M%S%f"
@@ -46,16 +43,6 @@ def allowed_labels(store: Store, settings: Settings) -> set[str]:
     with catalog.open_store(store) as con:
         known = catalog.query(con, "known_labels")["label"]
     return {settings.normal_class, *settings.classes, *known}
-
-
-def reviewer_problem(code: str) -> str | None:
-    """Why a text is no reviewer's code; None for one that is."""
-    if REVIEWER.fullmatch(code) and code != DELIVERED:
-        return None
-    return (
-        f"reviewer `{code}` is not a code of 1 to 16 lower-case letters, digits, `_` or `-`; codes "
-        f"are stored, so use no names (and not `{DELIVERED}`)"
-    )
 
 
 def checked_reviewer(written: str) -> str:

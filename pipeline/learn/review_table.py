@@ -19,14 +19,13 @@ from pipeline.ingest.tables.label_columns import MEANINGS
 from pipeline.ingest.tables.read_table import START_BYTES, is_table_text, read_table
 from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES
 from pipeline.ingest.tables.table import Table, UnreadableTable, cell
-from pipeline.labels import clean_label
+from pipeline.labels import clean_label, reviewer_problem
 from pipeline.learn.decisions import (
     DECISIONS,
     LABELLING,
     Decision,
     decision_problem,
     label_problem,
-    reviewer_problem,
 )
 from pipeline.store import catalog
 from pipeline.store.store import Store

@@ -107,8 +107,9 @@ def last_summary(store: Store, batch: str) -> Summary | None:
 def format_progress(settings: Settings, batch: str) -> str:
     """How far a batch has come, from the parts in the store."""
     store = Store(settings.store)
-    received = len(SCANS.numbers(store, batch))
-    embedded = len(choose_models(settings, store).features.numbers(store, batch))
+    parts = SCANS.numbers(store, batch)
+    received = len(parts)
+    embedded = len(choose_models(settings, store).features.existing(store, batch, parts))
     return f"Finished and kept so far: {received} parts received, {embedded} embedded."
 
 

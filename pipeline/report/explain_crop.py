@@ -16,6 +16,7 @@ from pipeline.report.heat_map import Overlay, draw
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store import catalog, tables
 from pipeline.store.parts import embedding_values, find_rows
+from pipeline.store.regions import frame_number
 from pipeline.store.registry import ModelChoice, champion, head_home, read_card, stored_choice
 from pipeline.store.store import Store
 
@@ -146,9 +147,3 @@ def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
         )
     row = rows.astype(object).iloc[0]
     return row.where(row.notna(), None).to_dict()
-
-
-def frame_number(region: str) -> int:
-    """Return the frame that a region was cut from: 3 for `f0003-…`, 0 for a single frame."""
-    first = region.partition("-")[0]
-    return int(first[1:]) if first[1:].isdigit() else 0

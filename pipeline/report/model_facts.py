@@ -109,7 +109,9 @@ def warnings(card: Mapping, evaluations: Mapping[str, Mapping], kinds: Mapping) 
 
 def _region_kind_warnings(card: Mapping, kinds: Mapping) -> list[str]:
     trained_on = card["region_kinds"]
-    other = {kind: count for kind, count in kinds.items() if kind not in trained_on}
+    # Drawn boxes are cut like annotated ones.
+    known = {*trained_on, "drawn"} if "box" in trained_on else {*trained_on}
+    other = {kind: count for kind, count in kinds.items() if kind not in known}
     names, counts = " and ".join(trained_on), format_counts(other)
     if set(other) == {"tooth"} and card.get("background_rows"):
         return [

@@ -14,6 +14,8 @@ from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.orientation import turn_upright
 from pipeline.ingest.private_folder import open_private_folder
+from pipeline.store.regions import FIRST, accepted_scan
+from pipeline.store.store import Store
 
 
 def read_source_scan(
@@ -21,6 +23,7 @@ def read_source_scan(
 ) -> tuple[np.ndarray, ...]:
     """Return the frames, uint8 (height, width) each, of a scan from this part of this batch.
 
+    `part` may be one of drawn boxes.
     `file` is where it is now, if it was moved after delivery. Raises ConfigError when there is no
     such file or its bytes are those of another scan, and ScanRejected when it cannot be decoded.
     """
@@ -50,6 +53,8 @@ def _delivered_file(
     """Return the path that the scan was delivered under, and its annotation."""
     private = open_private_folder(settings.private_folder, may_create=False)
     deliveries = DeliveryLists(private, batch)
+    if part >= FIRST:
+        part = accepted_scan(Store(settings.store), batch, scan_id)["part"]
     index = private.root / "index" / batch / f"part-{part:05d}.parquet"
     listed, _ = deliveries.part(part)
     paths = pq.read_table(index, filters=[("scan_id", "==", scan_id)])["path"].to_pylist()

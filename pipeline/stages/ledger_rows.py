@@ -98,6 +98,11 @@ class RowMaker:
             if region.kind == "background" and scan["status"] == ACCEPTED:
                 yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
 
+    def drawn(self, scan: dict, read: Read) -> Iterator[dict]:
+        """Crop rows of the boxes that reviewers drew on an accepted scan."""
+        for region, pixels in zip(read.regions, read.crops, strict=True):
+            yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
+
     def _crop(self, scan: dict, region: Region) -> dict:
         """All columns but the pixels, which must be bytes: pyarrow 26 never frees a memoryview."""
         return {

@@ -27,6 +27,7 @@ from pipeline.imaging.quality import flags, measure
 from pipeline.imaging.regions import (
     Annotated,
     Region,
+    box_regions,
     find_background,
     find_regions,
     place_boxes,
@@ -56,6 +57,7 @@ class Order:
     max_bytes: int
     follow_links: bool
     data: bytes | None = field(default=None, repr=False)  # of the file, if fetched already
+    drawn: tuple[tuple[int, Annotated], ...] = ()  # with frames: boxes to cut instead of regions
 
 
 @dataclass
@@ -252,10 +254,14 @@ def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read
     crops: list[np.ndarray] = []
     for number, frame in enumerate(frames):
         visible = frame.without_border(recipe.mask_border)
-        label, tooth = annotation.label, annotation.tooth
-        found = find_regions(visible, modality, read.boxes, recipe, label, tooth)
-        background = find_background(visible, modality, read.boxes, recipe)
-        for regions in (found, background):
+        if order.drawn:
+            boxes = [box for at, box in order.drawn if at == number]
+            kinds = [box_regions(visible, modality, boxes, recipe, "drawn")]
+        else:
+            label, tooth = annotation.label, annotation.tooth
+            found = find_regions(visible, modality, read.boxes, recipe, label, tooth)
+            kinds = [found, find_background(visible, modality, read.boxes, recipe)]
+        for regions in kinds:
             # From left to right, so that the overlap of neighbours is close together and compresses
             # well: the 48 crops of a real panoramic take 24 KB each, and 35 KB in order of score.
             regions.sort(key=lambda region: region.square.x)

@@ -12,7 +12,9 @@ from functools import partial
 import pyarrow as pa
 
 from pipeline.config import Quality
-from pipeline.errors import ScanRejected
+from pipeline.errors import ConfigError, ScanRejected
+from pipeline.imaging.crops import Place
+from pipeline.imaging.regions import Annotated
 from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists, ListedFile
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.labels.annotations import Annotation
@@ -26,6 +28,7 @@ from pipeline.stages.withdraw_labels import withdrawn_labels
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import PackedPart
+from pipeline.store.regions import accepted_scan, frame_number, new_boxes
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 from pipeline.store.tables import LABELS, SCANS
@@ -91,15 +94,49 @@ class Receiver:
                 store.write_bytes(part.name, part.to_bytes())
         return lost
 
+    def cut_drawn(self, number: int) -> int:
+        """Cut the boxes that a part of `regions` drew on a scan into the crops of that number.
+
+        Returns how many could not be cut, because the file of their scan is gone or changed. Then
+        nothing is written, so that a later run tries again.
+        """
+        store, rows = self.opened.store, new_boxes(self.opened.store, self.batch, number)
+        try:
+            scan = accepted_scan(store, self.batch, rows[0]["scan_id"])
+        except ConfigError:
+            return len(rows)  # its batch was taken back, and this one has not accepted it yet
+        deliveries = DeliveryLists(self.opened.private, self.batch)
+        listed, listed_at = deliveries.part(scan["part"])
+        maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
+        drawn = tuple((frame_number(row["region"]), _annotated(row)) for row in rows)
+        files = [listed[scan["row"]]]
+        [(file, read)] = self._read(deliveries, files, Quality(), drawn)
+        if read.scan_id != scan["scan_id"] or read.rejection:
+            name = file.entry.path.decode("utf-8", "backslashreplace")
+            why = read.rejection or "the file has changed"
+            self.opened.private.log_message(f"{name}: {len(rows)} drawn boxes were not cut: {why}")
+            return len(rows)
+        packed = self.chosen.crops.pack(self.batch, number)
+        packed.add(maker.drawn(scan, read))
+        store.write_bytes(packed.name, packed.to_bytes())
+        return 0
+
     def _read(
-        self, deliveries: DeliveryLists, listed: list[ListedFile], bounds: Quality
+        self,
+        deliveries: DeliveryLists,
+        listed: list[ListedFile],
+        bounds: Quality,
+        drawn: tuple[tuple[int, Annotated], ...] = (),
     ) -> Iterator[tuple[ListedFile, Read]]:
         """Read files in worker processes, in the order of the list."""
         folder, settings = deliveries.folder, self.opened.settings
         # The bytes of a file and the decoded pixels are in memory at the same time.
         limits = settings.pixel_limit, settings.scan_memory_mb * 2**20 // 4, settings.follow_links
         orders: Iterable[Order] = (
-            Order(folder, file.entry, file.annotation, self.chosen.recipe, bounds, *limits)
+            Order(
+                *(folder, file.entry, file.annotation, self.chosen.recipe, bounds, *limits),
+                drawn=drawn,
+            )
             for file in listed
         )
         outcomes = self.workers.map(read_scan, orders_ahead(orders))
@@ -108,6 +145,10 @@ class Receiver:
             read = outcome if isinstance(outcome, Read) else Read(rejection=outcome)
             yield apply_screening(file, read, forgotten, self.opened.private)
             self.advance(1)
+
+
+def _annotated(row: dict) -> Annotated:
+    return Annotated(Place(*(row[side] for side in "xywh")), None, row["tooth"])
 
 
 def apply_screening(

@@ -21,6 +21,7 @@ from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import catalog, parts, tables
 from pipeline.store.float16 import to_float32
+from pipeline.store.regions import withdrawn_crops
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
 
@@ -53,6 +54,11 @@ class CropFacts:
     def labels(self) -> pd.Series:
         """Labels in force by crop_id, of the crops that have one."""
         return labels_in_force(self._store)
+
+    @cached_property
+    def withdrawn(self) -> frozenset[str]:
+        """Ids of the crops that reviewers withdrew or moved, which are left out."""
+        return withdrawn_crops(self._store)
 
     @cached_property
     def delivered(self) -> pd.Series:
@@ -116,7 +122,7 @@ class CropQuery:
         found = [parts.read_part(self.store, name, self.table.schema, read) for name in names]
         frame = pa.concat_tables(found).to_pandas() if found else pd.DataFrame(columns=read)
         self.facts.add(frame, needed)
-        keep = np.ones(len(frame), bool)
+        keep = ~frame["crop_id"].isin(self.facts.withdrawn).to_numpy()
         for column, values in self.wanted.items():
             keep &= frame[column].isin(values).to_numpy()
         ends = np.cumsum([table.num_rows for table in found])[:-1]

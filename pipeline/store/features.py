@@ -42,9 +42,9 @@ def load_features(
 
     `batch`, `label` and `side` keep the rows of one or several; labels are those in force. The
     column `label` has the label in force, null for a crop without one, `label_delivered` the
-    one that came with the scan, and `side` the patient's side: train, validation or test.
-    `columns` selects facts, all by default. Returns a frame of N rows and an array (N, width) of
-    `dtype`, in the order of batches, parts and rows.
+    one that came with the scan, and `side` the patient's side: train, validation or test. Crops
+    that a reviewer withdrew or moved are left out. `columns` selects facts, all by default. Returns
+    a frame of N rows and an array (N, width) of `dtype`, in the order of batches, parts and rows.
 
     Raises ConfigError for a trunk, batch, label, side or column that does not exist, naming those
     that do, and ArtifactError for a damaged part.

@@ -25,6 +25,7 @@ from pipeline.store import catalog, parts
 from pipeline.store.crop_query import add_label, labels_in_force
 from pipeline.store.features import features_of
 from pipeline.store.float16 import ROWS, to_float32
+from pipeline.store.regions import withdrawn_crops
 from pipeline.store.store import Store
 
 MEMORY = 2 * 2**30  # bytes: 130,000 embeddings of the default trunk
@@ -41,6 +42,7 @@ class NeighbourQuery(NamedTuple):
     patient_key: str | None  # None to leave out no patient
     embedding: np.ndarray  # float32 (width,), of length 1
     k: int
+    withdrawn: pa.Array  # crop_ids to leave out
     among: pa.Array | None = None  # crop_ids to choose from; None for all
 
 
@@ -60,6 +62,7 @@ class Neighbours:
         self._names = self._table.names(self._store)
         self._width = self._table.schema.field("embedding").type.list_size
         self._labels = labels_in_force(self._store)
+        self._withdrawn = pa.array(sorted(withdrawn_crops(self._store)), pa.string())
         self._room = memory
         self._kept: dict[str, list[pa.Table]] = {}  # row groups by part
         self._taking = threading.Lock()
@@ -97,7 +100,7 @@ class Neighbours:
                 embedding = parts.embedding_values(here).astype(np.float32)[0]
                 length = max(np.linalg.norm(embedding), SMALLEST)
                 patient = None if own_patient else here["patient_key"][0].as_py()
-                return NeighbourQuery(crop_id, patient, embedding / length, k)
+                return NeighbourQuery(crop_id, patient, embedding / length, k, self._withdrawn)
         raise ConfigError(
             f"Trunk {self.trunk} has no embedding of crop `{crop_id}`. Give a crop_id of the "
             "features table, such as a work-list's."
@@ -141,6 +144,7 @@ def among(rows: pa.Table, query: NeighbourQuery) -> pa.Table:
     """The nearest of one row group."""
     similarity = pa.array(cosines(parts.embedding_values(rows), query.embedding))
     others = pc.not_equal(rows["crop_id"], query.crop_id)
+    others = pc.and_(others, pc.invert(pc.is_in(rows["crop_id"], query.withdrawn)))
     if query.patient_key is not None:
         own = pc.equal(rows["patient_key"], query.patient_key)
         others = pc.and_(others, pc.invert(pc.fill_null(own, False)))

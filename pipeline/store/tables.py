@@ -233,6 +233,7 @@ def _is_wide(kind: str) -> bool:
 
 SCANS = Table("scans", schemas.SCANS)
 LABELS = Table("labels", schemas.LABELS)
+REGIONS = Table("regions", schemas.REGIONS)
 AUDITS = Table("audits", schemas.AUDITS)
 
 

@@ -2,7 +2,8 @@
 
 Scans of the batch can be duplicates in other batches, and so can boxes that this batch delivered
 first. Those files are listed for another attempt, and the next run of the other batches accepts
-them. That needs the files, so a batch is not removed while such a file is missing.
+them; boxes that reviewers drew on such scans go with them. That needs the files, so a batch is not
+removed while such a file is missing.
 
 Everything is determined from what is still there, so after a kill the same call continues; the
 delivery lists of the batch are removed last.
@@ -20,7 +21,9 @@ from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.tables import LABELS, SCANS, parts_of_batch
+from pipeline.store.parts import read_part
+from pipeline.store.store import Store
+from pipeline.store.tables import LABELS, REGIONS, SCANS, parse, parts_of_batch
 from pipeline.upkeep.erase import Traces, erase_rows, replace_rows, rows_in
 from pipeline.upkeep.find_traces import models_of
 from pipeline.upkeep.forget import all_batches_locked
@@ -120,6 +123,7 @@ def undo(opened: OpenStore, batch: str) -> Undoing:
         _refuse_loss(opened, undoing)
         _relist(opened, undoing)
         with commit_lock(store):
+            _hand_over_regions(store, undoing)
             for (other, part), scan_ids in sorted(undoing.relisted.items()):
                 _reject_duplicates(opened, other, part, scan_ids)
             for name in LABELS.names(store):  # of reviewers, and of later deliveries
@@ -129,6 +133,17 @@ def undo(opened: OpenStore, batch: str) -> Undoing:
                 store.remove(name)
             _remove_private(opened, batch)
     return undoing
+
+
+def _hand_over_regions(store: Store, undoing: Undoing) -> None:
+    """Copy the parts of `regions` about scans that another batch has into that batch."""
+    heirs = {scan_id: other for (other, _), ids in undoing.relisted.items() for scan_id in ids}
+    for name in REGIONS.names(store, undoing.batch):
+        rows = read_part(store, name, REGIONS.schema).to_pylist()
+        if rows and (heir := heirs.get(rows[0]["scan_id"])):  # a part is about one scan
+            part = REGIONS.pack(heir, parse(name).number)
+            part.add({**row, "batch": heir} for row in rows)
+            store.write_bytes(part.name, part.to_bytes())
 
 
 def _files_to_relist(opened: OpenStore, undoing: Undoing) -> dict[str, list[ListedFile]]:

@@ -74,6 +74,7 @@ class FileHistory:
     notes: list[str] = field(default_factory=list)  # why there is no attempt
     attempts: list[Attempt] = field(default_factory=list)
     crops: list[dict] = field(default_factory=list)  # with the prediction of the champion for each
+    regions: list[dict] = field(default_factory=list)  # reviewers' decisions about its boxes
     messages: list[str] = field(default_factory=list)  # lines of messages.log about it
 
 
@@ -96,6 +97,8 @@ def explain_file(opened: OpenStore, name: str) -> FileHistory:
         if history.scan_id:
             rows = catalog.query(con, "crops_of_scan", scan_id=history.scan_id)
             history.crops = rows.to_dict("records")
+            drawn = catalog.query(con, "drawn_regions", scan_id=history.scan_id)
+            history.regions = drawn.to_dict("records")
     if not history.attempts and history.scan_id is None:
         _refuse_unknown_name(name, places)
     names = {attempt.name for attempt in history.attempts} | {

@@ -1,4 +1,4 @@
--- Crops without their pixels, with the number of the part they are in.
+-- Crops in force without their pixels, with the number of the part they are in.
 create or replace view crops as
 
 select
@@ -6,3 +6,4 @@ select
     regexp_extract(filename, 'part-(\d+)\.parquet$', 1)::integer as part
 
 from crops_parts
+anti join withdrawn_crops on crops_parts.crop_id = withdrawn_crops.crop_id

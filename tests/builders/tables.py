@@ -60,6 +60,13 @@ def label_row(crop_id, label, source="delivered", day=1, batch="b"):
     return given | {"source": source, "labelled_at": datetime(2026, 11, day, tzinfo=UTC)}
 
 
+def region_row(scan_id, **facts):
+    """A finding that a reviewer drew."""
+    given = {"scan_id": scan_id, "batch": "b", "region": "drawn-1-2-3-4", "kind": "missed"}
+    given |= {"x": 1, "y": 2, "w": 3, "h": 4, "source": "ab", "withdrawn": False, "new": True}
+    return given | facts
+
+
 def write_rows(store, name, rows, schema):
     """Write one part."""
     parts.write_part(store, name, pa.Table.from_pylist(rows, schema), schema)
@@ -75,6 +82,7 @@ def write_table(store, table, rows, number=0, batch="b"):
         "predictions": lambda: tables.predictions(first["head"]),
         "novelty": lambda: tables.novelty(first["novelty"]),
         "labels": lambda: tables.LABELS,
+        "regions": lambda: tables.REGIONS,
         "out_of_fold": lambda: tables.out_of_fold("h0"),
     }[table]()
     write_rows(store, made.part(batch, number), rows, made.schema)

@@ -13,6 +13,7 @@ from tests.builders.tables import (
     novelty_row,
     prediction_row,
     promote,
+    region_row,
     scan_row,
     write_table,
 )
@@ -496,6 +497,10 @@ VIOLATIONS = {
     "crop_is_unique_in_novelty": ("novelty", [novelty_row(A)]),
     "crop_is_unique_in_predictions": ("predictions", [prediction_row(A)]),
     "crops_belong_to_accepted_scans": ("crops", [crop_row(D)]),
+    "drawn_crops_have_regions": (
+        "crops",
+        [crop_row(A, region_kind="drawn", crop_id=f"{A}:drawn-1-2-3-4")],
+    ),
     "duplicate_names_where_it_was_accepted": (
         "scans",
         [
@@ -521,6 +526,8 @@ VIOLATIONS = {
         "scans",
         [later(0, D, reason="blurred"), later(1, None, "rejected", reason=None)],
     ),
+    "region_is_new_once": ("regions", [region_row(A), region_row(A)]),
+    "regions_belong_to_scans": ("regions", [region_row(D), region_row(A, batch="other")]),
     "scan_has_one_patient": (
         "features",
         [feature_row(A, crop_id=f"{A}:box", region="box", patient_key="p-other")],

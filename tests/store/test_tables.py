@@ -11,6 +11,7 @@ NAMES = [
     (tables.SCANS.part("b", 1), "scans/b/part-00001.parquet"),
     (tables.AUDITS.part("b", 1), "audits/b/part-00001.parquet"),
     (tables.LABELS.part("b-c", 1), "labels/part-b-c-00001.parquet"),
+    (tables.REGIONS.part("b", 1), "regions/b/part-00001.parquet"),
     (tables.crops("r", 8).part("b", 1), "crops/r/b/part-00001.parquet"),
     (tables.background_crops("r", 8).part("b", 1), "background_crops/r/b/part-00001.parquet"),
     (tables.features("t", 4).part("b", 123456), "features/t/b/part-123456.parquet"),
