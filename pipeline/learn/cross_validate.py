@@ -22,6 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.learn.baselines import BaselineInputs, read_baseline_inputs
+from pipeline.learn.learning_curve import learning_curve, score_fewer
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fingerprint_of, fit_head, predict_rows
 from pipeline.learn.training_rows import TrainingRows, labelled_rows
@@ -31,6 +32,7 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 VALIDATION_FOLDS = 5  # of the patients that are not tested, one part in five is for validation
+FEWER = "head with fewer patients"  # beside the methods in the scores of a fold
 Report = Callable[[str], None]
 
 
@@ -129,11 +131,20 @@ class FoldScorer:
         head = fit_head(rows, sides, self.chosen, self.settings, start)
         every = np.ones(len(sides), bool)
         scores = {"head": _test_scores(rows, every, predict_rows(head, rows).p_abnormal)}
+        if how is None:
+            patients, abnormal = rows.patients, rows.truth > 0
+            scores[FEWER] = score_fewer(patients, abnormal, sides, self._score_head)
         with progress("baselines", len(inputs.usable)) as advance:
             for method, probabilities in inputs.scored(rows, sides):
                 scores[method] = _test_scores(rows, inputs.kept, 1 - probabilities[:, 0])
                 advance(1)
         return scores
+
+    def _score_head(self, sides: np.ndarray) -> dict:
+        """Test scores of a head that learned from the training rows of these sides (N,) alone."""
+        rows = replace(self.rows, sides=sides)
+        head = fit_head(rows, sides, self.chosen, self.settings)
+        return _test_scores(rows, np.ones(len(sides), bool), predict_rows(head, rows).p_abnormal)
 
 
 def _test_scores(rows: TrainingRows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:
@@ -159,7 +170,8 @@ def measure_folds(
     kept = inputs.kept
     fold = sum(number * (sides == "test") for number, sides in enumerate(sides_of_folds))[kept]
     abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
-    pooled = {method: _pool_folds(method, sides_of_folds, kept, results) for method in results[0]}
+    methods = [method for method in results[0] if method != FEWER]
+    pooled = {method: _pool_folds(method, sides_of_folds, kept, results) for method in methods}
     head = pooled["head"][0]
     estimates = {
         method: metrics.two_classes(abnormal, scores, patients, thresholds, fold)
@@ -180,7 +192,29 @@ def measure_folds(
             for method, (scores, _) in pooled.items()
             if method != "head"
         },
+        "learning_curve": _curve(rows, sides_of_folds, kept, results, fold),
     }
+
+
+def _curve(
+    rows: TrainingRows,
+    sides_of_folds: list[np.ndarray],
+    kept: np.ndarray,
+    results: list[dict],
+    fold: np.ndarray,
+) -> list[dict]:
+    """The learning curve; empty for a learned trunk and for folds that earlier versions stored."""
+    if not all(FEWER in found for found in results):
+        return []
+    scores = {"1.0": _pool_folds("head", sides_of_folds, kept, results)[0]}
+    training = [len(np.unique(rows.patients[sides == "train"])) for sides in sides_of_folds]
+    counts = {"1.0": training}
+    for share in results[0][FEWER]:
+        of_folds = [found[FEWER][share] for found in results]
+        as_head = [{"head": found} for found in of_folds]
+        scores[share] = _pool_folds("head", sides_of_folds, kept, as_head)[0]
+        counts[share] = [found["patients"] for found in of_folds]
+    return learning_curve(rows.truth[kept] > 0, rows.patients[kept], fold, scores, counts)
 
 
 def _pool_folds(

@@ -57,8 +57,28 @@ def format_cross_validation(record: dict, name: str, settings: Settings) -> list
         "within their fold.",
         *score_lines(record["scores"], record["differences"]),
         *format_comparison(record["differences"]),
+        *format_learning_curve(record["learning_curve"]),
         f"Time: {record['seconds']:.0f} s. Written to {settings.store}/{name}",
         f"Next: {next_command('train', settings)}",
+    ]
+
+
+def format_learning_curve(curve: list[dict]) -> list[str]:
+    """Return whether more labelled patients are likely to help, in two sentences."""
+    if not curve:
+        return []
+    points = "; ".join(f"{each['patients']}: {format_estimate(each['auroc'])}" for each in curve)
+    half = curve[-2]
+    gain = half["gain_of_all"]
+    verdict = (
+        "the head still gains from more labelled patients"
+        if (gain["low"] or 0) > 0
+        else "a gain from more labelled patients is not shown"
+    )
+    return [
+        f"AUROC of the head by labelled training patients: {points}.",
+        f"From {half['patients']} to {curve[-1]['patients']} patients it changed by "
+        f"{format_estimate(gain, '+.2f')}: {verdict}.",
     ]
 
 

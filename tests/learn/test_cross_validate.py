@@ -113,7 +113,7 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_not_repeated(fil
 
     def failing_once(*arguments):
         learned.append(1)
-        if len(learned) == 2:
+        if len(learned) == 4:  # the first of the second fold
             raise OSError("the disk hiccups")
         return real(*arguments)
 
@@ -124,7 +124,7 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_not_repeated(fil
     found = cross_validate.cross_validate(*arguments)
     again = cross_validate.cross_validate(*arguments)
 
-    assert len(learned) == 3
+    assert len(learned) == 7
     assert again.name == found.name
     assert again.record["scores"] == found.record["scores"]
     record = json.loads(store.store.read_bytes(found.name))
@@ -137,3 +137,9 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_not_repeated(fil
     text = "\n".join(format_cross_validation(record, found.name, store.settings))
     assert "48 crops (24 abnormal) of 24 patients" in text
     assert "HOG + SVM" in text
+    shares = [each["share"] for each in record["learning_curve"]]
+    counts = [each["patients"] for each in record["learning_curve"]]
+    assert shares == [0.25, 0.5, 1.0]
+    assert counts[0] < counts[1] < counts[2] < PATIENTS / 2
+    assert record["learning_curve"][2]["gain_of_all"]["value"] == 0
+    assert f"From {counts[1]} to {counts[2]} patients it changed by" in text
