@@ -65,7 +65,8 @@ def take_feedback(settings: Settings, file: Path, agreed: bool = False) -> Feedb
     """
     store = Store(settings.store)
     effect = InEffect(store)
-    table = read_review_table(file, effect.batches.keys(), allowed_labels(store, settings))
+    allowed = allowed_labels(store, settings) | set(settings.class_names.values())
+    table = read_review_table(file, effect.batches.keys(), allowed, settings.class_names)
     last = {(line.decision.crop_id, line.decision.reviewer): line for line in table.lines}
     result = FeedbackResult(
         replaced=len(table.lines) - len(last),

@@ -6,7 +6,7 @@ decides nothing; `withdraw`, `unsure` and `undo` are decisions in the place of a
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from pipeline.ingest.tables.label_columns import MEANINGS
 from pipeline.ingest.tables.read_table import START_BYTES, is_table_text, read_table
 from pipeline.ingest.tables.suffixes import TABLE_SUFFIXES
 from pipeline.ingest.tables.table import Table, UnreadableTable, cell
-from pipeline.labels import clean_label, reviewer_problem
+from pipeline.labels import clean_label, name_key, reviewer_problem
 from pipeline.learn.decisions import (
     DECISIONS,
     LABELLING,
@@ -69,12 +69,18 @@ def is_reviewers_table(path: Path) -> bool:
         return is_table_text(file.read(START_BYTES), _has_crops)
 
 
-def read_review_table(file: Path, crops: Collection[str], allowed: set[str]) -> ReviewTable:
-    """Read a table about `crops` with the `allowed` labels.
+def read_review_table(
+    file: Path,
+    crops: Collection[str],
+    allowed: set[str],
+    class_names: Mapping[str, str],
+) -> ReviewTable:
+    """Read a table about `crops` with the `allowed` labels, also by names that `class_names` maps to one.
 
     Raises ConfigError when the file cannot be read or lacks a column.
     """
     found = ReviewTable()
+    mapped = {name_key(name): label for name, label in class_names.items()}
     for place, row in _rows(file, found):
         written, word = row["label"], row["decision"].casefold()
         if not written and not word:
@@ -82,6 +88,7 @@ def read_review_table(file: Path, crops: Collection[str], allowed: set[str]) -> 
             continue
         if written.casefold() in WORDS and word in ("", written.casefold()):
             written, word = "", written.casefold()
+        written = mapped.get(name_key(written), written)
         label = (clean_label(written) or written) if written else None
         made = Decision(row["crop_id"], word or "label", label, row["reviewer"].casefold())
         if problem := _problem(made, written, crops, allowed):

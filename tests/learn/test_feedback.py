@@ -15,7 +15,8 @@ from tests.builders.tables import write_embeddings
 @pytest.fixture
 def reviewed(tmp_path):
     """A store of six labelled crops, and a way to hand in a table about them."""
-    small = small_store(tmp_path, classes=("abscess",))
+    names = {"çürük diş": "caries", "囊肿": "cyst"}
+    small = small_store(tmp_path, classes=("abscess",), class_names=names)
     labels = ["healthy", "healthy", "caries", "caries", "healthy", None]
     ids = write_embeddings(small, np.ones((6, 512)), labels, list("abcdef"))
 
@@ -47,6 +48,13 @@ def test_a_reviewers_label_beats_the_delivered_one_and_the_word_withdraw_withdra
     assert b not in now
     assert now[f] == ("healthy", "kl")
     assert now[reviewed.ids[2]] == ("caries", "delivered")
+
+
+def test_names_of_the_setting_class_names_are_labels_here_too(reviewed):
+    a, b, *_ = reviewed.ids
+    taken = reviewed(f"{a},Çürük diş,kl", f"{b},囊肿,kl")
+    assert taken.problems == []
+    assert (reviewed.now()[a][0], reviewed.now()[b][0]) == ("caries", "cyst")
 
 
 def test_the_same_table_twice_changes_nothing_and_a_grown_one_adds_its_new_lines(reviewed):
