@@ -75,7 +75,7 @@ def read_review_table(
     allowed: set[str],
     class_names: Mapping[str, str],
 ) -> ReviewTable:
-    """Read a table about `crops` with the `allowed` labels, also by names that `class_names` maps to one.
+    """Read a table about `crops` with the `allowed` labels, also by other `class_names`.
 
     Raises ConfigError when the file cannot be read or lacks a column.
     """

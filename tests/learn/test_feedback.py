@@ -15,7 +15,7 @@ from tests.builders.tables import write_embeddings
 @pytest.fixture
 def reviewed(tmp_path):
     """A store of six labelled crops, and a way to hand in a table about them."""
-    names = {"çürük diş": "caries", "囊肿": "cyst"}
+    names = {"çürük diş": "caries", "囊肿": "abscess"}
     small = small_store(tmp_path, classes=("abscess",), class_names=names)
     labels = ["healthy", "healthy", "caries", "caries", "healthy", None]
     ids = write_embeddings(small, np.ones((6, 512)), labels, list("abcdef"))
@@ -54,7 +54,7 @@ def test_names_of_the_setting_class_names_are_labels_here_too(reviewed):
     a, b, *_ = reviewed.ids
     taken = reviewed(f"{a},Çürük diş,kl", f"{b},囊肿,kl")
     assert taken.problems == []
-    assert (reviewed.now()[a][0], reviewed.now()[b][0]) == ("caries", "cyst")
+    assert (reviewed.now()[a][0], reviewed.now()[b][0]) == ("caries", "abscess")
 
 
 def test_the_same_table_twice_changes_nothing_and_a_grown_one_adds_its_new_lines(reviewed):
