@@ -18,6 +18,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.review.cards import scan_key
+from pipeline.review.drawing import draw_missed, drawn_boxes, take_back
 from pipeline.review.page import asset, login_html, page_html
 from pipeline.review.pictures import Pictures
 from pipeline.review.review import Review
@@ -85,6 +87,8 @@ class ReviewServer:
             Route("/api/heat/{crop_id:path}", self.heat_map),
             Route("/api/decide", self.decide, methods=["POST"]),
             Route("/api/undo", self.undo, methods=["POST"]),
+            Route("/api/draw", self.draw, methods=["POST"]),
+            Route("/api/take-back", self.take_back, methods=["POST"]),
         ]
         return Starlette(routes=routes, middleware=[Middleware(Guard, access=self.access)])
 
@@ -127,6 +131,7 @@ class ReviewServer:
             "total": found.total,
             "batches": found.batches,
             "classes": vars(found.classes),
+            "regions": drawn_boxes(self.review.store),
             "done": self.review.decided(reviewer),
             "news": self.review.news(reviewer, 0)[0],
         }
@@ -172,6 +177,30 @@ class ReviewServer:
     @writes
     async def undo(self, request: Request, reviewer: str) -> Response:
         return await self._change(self.review.undo, request, reviewer)
+
+    @writes
+    async def draw(self, request: Request, reviewer: str) -> Response:
+        given = await _json(request)
+        crop_id, box, label = (given.get(name) for name in ("crop_id", "box", "label"))
+        whole = isinstance(box, list) and len(box) == 4 and all(type(each) is int for each in box)
+        if not whole or not isinstance(crop_id, str):
+            raise ConfigError("The request names no crop_id, or no box of four whole numbers.")
+        work = partial(draw_missed, self.review, reviewer, crop_id, box, label)
+        drawn = await anyio.to_thread.run_sync(work)
+        return await self._drawn(crop_id, drawn.crop_id)
+
+    @writes
+    async def take_back(self, request: Request, reviewer: str) -> Response:
+        given = await _json(request)
+        crop_id, drawn_id = str(given.get("crop_id")), str(given.get("drawn"))
+        await anyio.to_thread.run_sync(take_back, self.review, reviewer, crop_id, drawn_id)
+        return await self._drawn(crop_id, drawn_id)
+
+    async def _drawn(self, crop_id: str, drawn_id: str) -> Response:
+        """Answer with the boxes on the scan of a crop, and which one was drawn or taken back."""
+        found = await anyio.to_thread.run_sync(drawn_boxes, self.review.store)
+        scan = scan_key(self.review.require(crop_id)[1])
+        return JSONResponse({"regions": found.get(scan, []), "drawn": drawn_id})
 
     async def _change(self, change: Callable, request: Request, reviewer: str) -> Response:
         """Store a decision of `reviewer`, whoever the request names, and answer with the card."""

@@ -16,7 +16,7 @@ from tests.review.browser import Server, chromium
 from tests.review.conftest import copied
 
 pytestmark = pytest.mark.slow
-REVIEWERS = [f"r{number}" for number in range(9)]
+REVIEWERS = [f"r{number}" for number in range(10)]
 ALL = "#show=all"
 SLOWEST = 15_000  # milliseconds until a page shows what it should; a busy machine is slow
 
@@ -197,6 +197,37 @@ def test_two_reviewers_work_at_once(login, settings):
     assert other.shown not in taken
     assert other.page.evaluate("state.queue.length") == before - 2
     assert other.card["id"] not in taken
+
+
+def test_a_missed_finding_is_drawn_by_keyboard_and_by_mouse(login, settings):
+    window, code = login("#show=all&sort=likely&low=0")
+    page, here = window.page, window.shown
+    window.press("b", "2", "ArrowLeft", "Shift+ArrowDown", "Enter")
+    page.wait_for_selector("#scan rect.missed")
+    ((first, decision, label),) = stored(settings, code)
+    assert (decision, label) == ("label", "abscess")
+    assert first.startswith(f"{here.split(':')[0]}:drawn-")
+    assert window.shown == here
+    window.press("b")
+    place = page.locator("#scan").bounding_box()
+    middle = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 60, middle[1] + 80)
+    page.mouse.up()
+    page.select_option("#missed-label", "caries")
+    page.click("#missed button[type=submit]")
+    page.wait_for_selector("#scan rect.missed >> nth=1")
+    second = stored(settings, code)[1]
+    assert second[1:] == ("label", "caries")
+    assert second[0].split("drawn-")[1].startswith("45-60-")
+    window.press("Escape", "z")
+    page.wait_for_selector("#scan rect.missed >> nth=1", state="detached")
+    assert stored(settings, code)[2] == (second[0], "undo", None)
+    page.reload()
+    page.wait_for_selector("#scan rect.missed")
+    assert page.locator("#scan rect.missed").count() == 1
+    assert not window.errors
 
 
 def test_audit_crops_show_no_score_before_the_decision(login, settings):
