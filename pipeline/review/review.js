@@ -691,6 +691,19 @@ function saveTable() {
   kept("saved", true);
 }
 
+// How often reviewers of the same crops agree.
+
+async function showAgreement() {
+  const rows = await ask("/api/agreement").then((answer) => answer.json()).catch(() => []);
+  const of = (value, low, high) => (value === null ? "–" : low === null ? value.toFixed(2) : `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`);
+  const line = (kind, values) => make("tr", {}, ...values.map((value) => make(kind, kind === "th" ? { scope: "col" } : {}, String(value))));
+  const table = make("table", {}, make("thead", {}, line("th", ["Reviewers", "Crops", "Patients", "Same label", "Cohen's kappa"])),
+    make("tbody", {}, ...rows.map((row) => line("td", [`${row.one}, ${row.other}`, row.crops, row.patients,
+      of(row.agreed, row.agreed_low, row.agreed_high), of(row.kappa, row.kappa_low, row.kappa_high)]))));
+  const note = rows.length ? "With 95 % intervals. A consensus is no reading." : "No two reviewers have labelled the same crop yet.";
+  $("agreement").lastElementChild.replaceChildren(...(rows.length ? [table] : []), make("p", { class: "soft" }, note));
+}
+
 // Keys.
 
 const KEYS = {
@@ -802,6 +815,7 @@ document.addEventListener("keydown", pressed);
 $("show-filters").addEventListener("click", toggleFilters);
 $("switch-view").addEventListener("click", KEYS.v[1]);
 $("show-keys").addEventListener("click", KEYS["?"][1]);
+if (!FILE) $("agreement").addEventListener("toggle", () => $("agreement").open && showAgreement());
 if (FILE) $("save").addEventListener("click", saveTable);
 window.addEventListener("beforeunload", (event) => {
   const unsaved = FILE ? Object.keys(inFile.all()).length && !kept("saved") : RUNNING.busy;

@@ -11,9 +11,10 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.labels import clean_label
 from pipeline.learn.decisions import LABELLING, Decision, append_decisions
-from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings
+from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings, to_rows
 from pipeline.review.evidence import Evidence, earlier
 from pipeline.review.readings import Readings
+from pipeline.store import catalog
 from pipeline.store.store import Store
 
 GIVEN = ("label", "withdraw", "unsure", "consensus")  # decisions that a page can send
@@ -183,6 +184,11 @@ class Review:
             if self._readings.is_blind(cards.by_id[crop_id], reviewer):
                 return None
         return evidence.heat_map(row)
+
+    def agreement(self) -> list[dict]:
+        """How often every two reviewers agree, with Cohen's kappa and 95 % intervals."""
+        with catalog.open_store(self.store) as con:
+            return to_rows(catalog.query(con, "agreement"))
 
     def _hidden(self, cards: Iterable[dict], reviewer: str) -> set[str]:
         """Crops whose label a reviewer may not know."""

@@ -85,6 +85,7 @@ class ReviewServer:
             Route("/api/scan/{scan:path}", self.scan),
             Route("/api/about/{crop_id:path}", self.about),
             Route("/api/heat/{crop_id:path}", self.heat_map),
+            Route("/api/agreement", self.agreement),
             Route("/api/decide", self.decide, methods=["POST"]),
             Route("/api/undo", self.undo, methods=["POST"]),
             Route("/api/draw", self.draw, methods=["POST"]),
@@ -158,13 +159,21 @@ class ReviewServer:
     async def heat_map(self, request: Request, reviewer: str) -> Response:
         return await self._alone(self.review.heat_map, request, reviewer)
 
+    @reads
+    async def agreement(self, _: Request, reviewer: str) -> Response:
+        return JSONResponse(await self._slow(self.review.agreement))
+
+    async def _slow(self, work: Callable, *given: str) -> object:
+        """Run `work` in a thread, one request at a time."""
+        self._one_at_a_time = self._one_at_a_time or anyio.CapacityLimiter(1)
+        return await anyio.to_thread.run_sync(work, *given, limiter=self._one_at_a_time)
+
     async def _alone(self, work: Callable, request: Request, reviewer: str) -> Response:
-        """Answer with what `work` computes for a crop, one request at a time."""
+        """Answer with what `work` computes for a crop."""
         crop_id = request.path_params["crop_id"]
         if self.review.find(crop_id) is None:
             return problem("There is no such crop.", HTTPStatus.NOT_FOUND)
-        self._one_at_a_time = self._one_at_a_time or anyio.CapacityLimiter(1)
-        found = await anyio.to_thread.run_sync(work, crop_id, reviewer, limiter=self._one_at_a_time)
+        found = await self._slow(work, crop_id, reviewer)
         if found is None:
             message = "There is no score to explain, or this crop is to be judged without it."
             return problem(message, HTTPStatus.NOT_FOUND)

@@ -193,6 +193,8 @@ def test_two_reviewers_work_at_once(login, settings):
     other.press_and_wait("2")
     assert [row[0] for row in stored(settings, first_code)] == taken
     assert stored(settings, second_code) == [(taken[0], "label", "abscess")]
+    one.page.click("#agreement summary")
+    one.page.wait_for_selector("#agreement td:has-text('0.00 (')")
     # The other's list loses the crops that were decided meanwhile.
     assert other.shown not in taken
     assert other.page.evaluate("state.queue.length") == before - 2

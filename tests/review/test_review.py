@@ -106,6 +106,8 @@ def test_reviewers_work_at_once_and_see_whose_labels_differ(review):
     assert review.news("ann", 0) == (1, [])
     card = review.decide("bob", crop_id, "label", "abscess")
     assert card["disputed"]
+    (two,) = review.agreement()
+    assert (two["one"], two["other"], two["crops"], two["agreed"]) == ("ann", "bob", 1, 0)
     card = review.decide("bob", crop_id, "consensus", "caries")
     assert "disputed" not in card
     with catalog.open_store(review.store) as con:

@@ -70,7 +70,18 @@ def stored(settings):
     return read_table(Store(settings.store), "labels").query("source != 'delivered'")
 
 
-PATHS = ["/", "/api/cards", "/api/crop/x:whole", "/api/scan/x", "/api/about/x", "/api/heat/x"]
+PATHS = [
+    *("/", "/api/cards", "/api/crop/x:whole", "/api/scan/x", "/api/about/x", "/api/heat/x"),
+    "/api/agreement",
+]
+    "/",
+    "/api/cards",
+    "/api/crop/x:whole",
+    "/api/scan/x",
+    "/api/about/x",
+    "/api/heat/x",
+    "/api/agreement",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
