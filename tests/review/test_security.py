@@ -74,14 +74,6 @@ PATHS = [
     *("/", "/api/cards", "/api/crop/x:whole", "/api/scan/x", "/api/about/x", "/api/heat/x"),
     "/api/agreement",
 ]
-    "/",
-    "/api/cards",
-    "/api/crop/x:whole",
-    "/api/scan/x",
-    "/api/about/x",
-    "/api/heat/x",
-    "/api/agreement",
-]
 
 
 @pytest.mark.parametrize("path", PATHS)
