@@ -65,7 +65,7 @@ class Review:
         """Take the decisions that are in effect in the store."""
         stored = read_readings(self.store)
         made = [Decision(crop_id, what, label, who) for crop_id, who, what, label in stored]
-        self._readings = Readings(made, getattr(self.settings, "double_read", "audit"))
+        self._readings = Readings(made, self.settings.double_read)
 
     def find(self, crop_id: str) -> tuple[Cards, dict] | None:
         """The cards that hold a crop, and where it is stored; None for an unknown id."""
