@@ -11,6 +11,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.labels import clean_label
 from pipeline.learn.decisions import LABELLING, Decision, append_decisions
+from pipeline.learn.pack_decisions import pack_decisions
 from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings, to_rows
 from pipeline.review.evidence import Evidence, earlier
 from pipeline.review.readings import Readings
@@ -147,6 +148,11 @@ class Review:
                 self._take_readings()  # what counts now was decided before; the store knows
             else:
                 self._readings.add(made)
+
+    def pack(self) -> None:
+        """Pack the parts of many decisions into one, while nothing here reads them."""
+        with self._lock:
+            pack_decisions(self.store)
 
     def news(self, reviewer: str, since: int) -> tuple[int, list[str]]:
         """How many decisions were made here, and the crops others took after `since` of them."""

@@ -12,6 +12,7 @@ from http import HTTPStatus
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -26,6 +27,7 @@ from pipeline.review.review import Review
 from pipeline.review.security import HOURS, Access, Guard
 
 Endpoint = Callable[["ReviewServer", Request, str], Awaitable[Response]]
+PACK_EVERY = 64  # decisions
 ASSETS = {"review.js": "text/javascript", "review.css": "text/css"}
 
 
@@ -220,7 +222,9 @@ class ReviewServer:
         card = await anyio.to_thread.run_sync(change, reviewer, *values)
         since = given.get("news")
         count, news = self.review.news(reviewer, since if isinstance(since, int) else 0)
-        return JSONResponse({"card": card, "count": count, "news": news})
+        # After the answer, which does not wait for it.
+        pack = BackgroundTask(self.review.pack) if count % PACK_EVERY == 0 else None
+        return JSONResponse({"card": card, "count": count, "news": news}, background=pack)
 
 
 async def _json(request: Request) -> dict:
@@ -267,6 +271,7 @@ def serve(
     """Serve until interrupted; `announce` gets the link of every reviewer once one may open it."""
     listening = open_port(port)
     access = Access(reviewers, listening.getsockname()[1])
+    review.pack()
     review.refresh()
     app = ReviewServer(review, access).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
