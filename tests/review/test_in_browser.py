@@ -4,10 +4,12 @@ Every test is a reviewer of its own, so that none meets the decisions of another
 """
 
 import csv
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from pipeline.learn.feedback import take_feedback
 from pipeline.review.write_page import build_page
 from pipeline.store import catalog
 from pipeline.store.store import Store
@@ -330,6 +332,10 @@ def test_a_file_is_reviewed_without_a_server(browser, settings, tmp_path):
         rows = {row["crop_id"]: row for row in csv.DictReader(file)}
     assert {key: row["label"] for key, row in rows.items()} == {first: "caries", second: "unsure"}
     assert {row["reviewer"] for row in rows.values()} == {"ann"}
+    # What the file saved is a table that the store takes.
+    taken = take_feedback(settings, Path(download.value.path()), agreed=True)
+    assert (taken.appended, taken.unsure, taken.problems) == (2, 1, [])
+    assert stored(settings, "ann") == [(first, "label", "caries"), (second, "unsure", None)]
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
     assert not window.errors
     context.close()
