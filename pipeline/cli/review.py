@@ -31,10 +31,11 @@ def review(
     """
     if context.invoked_subcommand is not None:
         return
+    from pipeline.learn.decisions import checked_reviewer
     from pipeline.review.review import Review
     from pipeline.review.server import serve
 
-    codes = reviewer_codes(reviewer or ["me"])
+    codes = list(dict.fromkeys(map(checked_reviewer, reviewer or ["me"])))
     opened = Review(settings_of(store))
 
     def announce(links: dict[str, str]) -> None:
@@ -43,20 +44,6 @@ def review(
         print("Each link works once. Ctrl-C stops; every decision is stored at once.", flush=True)
 
     serve(opened, codes, port, announce)
-
-
-def reviewer_codes(given: list[str]) -> list[str]:
-    """The codes of the reviewers; ConfigError for one that cannot be stored."""
-    from pipeline.errors import ConfigError
-    from pipeline.labels import reviewer_problem
-
-    codes = [code.strip().casefold() for code in given]
-    for code in codes:
-        if problem := reviewer_problem(code):
-            raise ConfigError(
-                f"{problem[0].upper()}{problem[1:]}. Name another one: --reviewer CODE"
-            )
-    return list(dict.fromkeys(codes))
 
 
 @commands.command("page", rich_help_panel=LEARN)

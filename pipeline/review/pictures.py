@@ -16,9 +16,9 @@ from pipeline.config import Settings
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.imaging.crop_mosaic import mosaic
 from pipeline.imaging.crops import Place, at_most, cut, webp
-from pipeline.report.explain_crop import frame_number
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store.parts import open_part
+from pipeline.store.regions import frame_number
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
 

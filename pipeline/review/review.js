@@ -447,7 +447,11 @@ async function renderScan(card) {
       marks.push(drawn("text", at, `${tooth(each)}${each.tooth ? "" : "?"}`));
     }
   }
-  for (const region of state.regions.get(card.scan) || []) marks.push(rect(region.box, { class: "missed" }));
+  for (const region of state.regions.get(card.scan) || []) {
+    const [x, y] = region.box;
+    marks.push(rect(region.box, { class: "missed" }));
+    marks.push(drawn("text", { x, y: y - letters / 3, "font-size": letters }, region.label || "drawn"));
+  }
   marks.push(rect(card.box, { class: "square" }));
   const image = drawn("image", { width, height, preserveAspectRatio: "none" });
   svg.replaceChildren(image, ...marks);
@@ -513,8 +517,9 @@ async function decide(decision, label = null) {
 }
 
 async function undo() {
-  const id = state.done.findLast((each) => state.cards.has(each));
+  const id = state.done.findLast((each) => state.cards.has(each) || drawnHere(each));
   if (!id || RUNNING.busy) return;
+  if (!state.cards.has(id)) return takeBack(id);
   const { decision, label } = state.cards.get(id).mine;
   await whileBusy(async () => {
     const found = await source.undo({ crop_id: id, decision, label: label ?? null });
@@ -564,7 +569,7 @@ function replace(card) {
 
 function startDrawing() {
   const card = state.cards.get(state.id);
-  if (FILE || !card || card.scan.includes("/")) return;
+  if (FILE || !card || state.drawing) return;
   const [width, height] = card.size;
   const side = Math.round(Math.min(width, height) / 5);
   const [x, y, w, h] = card.place;
@@ -575,6 +580,24 @@ function startDrawing() {
   $("scan").classList.add("drawing");
   renderDraft();
   $("stage").focus();
+}
+
+// The crop whose scan has a box that this reviewer drew.
+function drawnHere(id) {
+  const [scan, boxes] = [...state.regions].find(([, each]) => each.some((box) => box.id === id)) || [];
+  const mine = boxes && boxes.find((box) => box.id === id && box.by === document.body.dataset.reviewer);
+  return mine && state.order.find((card) => card.scan === scan);
+}
+
+async function takeBack(drawn) {
+  const card = drawnHere(drawn);
+  await whileBusy(async () => {
+    const found = await source.store("/api/take-back", { crop_id: card.id, drawn });
+    state.done = state.done.filter((each) => each !== drawn);
+    if (!found) return;
+    state.regions.set(card.scan, found.regions);
+    await show(card.id);
+  });
 }
 
 function renderDraft() {
@@ -612,10 +635,12 @@ async function storeMissed() {
   const card = state.cards.get(state.id);
   const { box } = state.drawing;
   await whileBusy(async () => {
-    const found = await source.store("/api/region", { crop_id: card.id, box, label: $("missed-label").value });
+    const found = await source.store("/api/draw", { crop_id: card.id, box, label: $("missed-label").value });
     if (!found) return;
     state.regions.set(card.scan, found.regions);
+    state.done.push(found.drawn);
     leaveDrawing();
+    renderVerdicts(card);
     renderScan(card);
     $("news").textContent = `Stored: missed ${$("missed-label").value}`;
   });
@@ -664,6 +689,19 @@ function saveTable() {
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${FILE.batch}-${code}.csv` });
   link.click();
   kept("saved", true);
+}
+
+// How often reviewers of the same crops agree.
+
+async function showAgreement() {
+  const rows = await ask("/api/agreement").then((answer) => answer.json()).catch(() => []);
+  const of = (value, low, high) => (value === null ? "–" : low === null ? value.toFixed(2) : `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`);
+  const line = (kind, values) => make("tr", {}, ...values.map((value) => make(kind, kind === "th" ? { scope: "col" } : {}, String(value))));
+  const table = make("table", {}, make("thead", {}, line("th", ["Reviewers", "Crops", "Patients", "Same label", "Cohen's kappa"])),
+    make("tbody", {}, ...rows.map((row) => line("td", [`${row.one}, ${row.other}`, row.crops, row.patients,
+      of(row.agreed, row.agreed_low, row.agreed_high), of(row.kappa, row.kappa_low, row.kappa_high)]))));
+  const note = rows.length ? "With 95 % intervals. A consensus is no reading." : "No two reviewers have labelled the same crop yet.";
+  $("agreement").lastElementChild.replaceChildren(...(rows.length ? [table] : []), make("p", { class: "soft" }, note));
 }
 
 // Keys.
@@ -777,6 +815,7 @@ document.addEventListener("keydown", pressed);
 $("show-filters").addEventListener("click", toggleFilters);
 $("switch-view").addEventListener("click", KEYS.v[1]);
 $("show-keys").addEventListener("click", KEYS["?"][1]);
+if (!FILE) $("agreement").addEventListener("toggle", () => $("agreement").open && showAgreement());
 if (FILE) $("save").addEventListener("click", saveTable);
 window.addEventListener("beforeunload", (event) => {
   const unsaved = FILE ? Object.keys(inFile.all()).length && !kept("saved") : RUNNING.busy;

@@ -11,9 +11,11 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.labels import clean_label
 from pipeline.learn.decisions import LABELLING, Decision, append_decisions
-from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings
+from pipeline.learn.pack_decisions import pack_decisions
+from pipeline.review.cards import MOST_CARDS, Cards, interleave, read_cards, read_readings, to_rows
 from pipeline.review.evidence import Evidence, earlier
 from pipeline.review.readings import Readings
+from pipeline.store import catalog
 from pipeline.store.store import Store
 
 GIVEN = ("label", "withdraw", "unsure", "consensus")  # decisions that a page can send
@@ -64,7 +66,7 @@ class Review:
         """Take the decisions that are in effect in the store."""
         stored = read_readings(self.store)
         made = [Decision(crop_id, what, label, who) for crop_id, who, what, label in stored]
-        self._readings = Readings(made, getattr(self.settings, "double_read", "audit"))
+        self._readings = Readings(made, self.settings.double_read)
 
     def find(self, crop_id: str) -> tuple[Cards, dict] | None:
         """The cards that hold a crop, and where it is stored; None for an unknown id."""
@@ -73,6 +75,12 @@ class Review:
                 if crop_id in cards.rows:
                     return cards, cards.rows[crop_id]
         return None
+
+    def require(self, crop_id: str) -> tuple[Cards, dict]:
+        """As `find`; ConfigError for an unknown id."""
+        if found := self.find(crop_id):
+            return found
+        raise ConfigError("There is no such crop; load the page again.")
 
     def rows_of_scan(self, scan: str) -> list[dict]:
         """Where the crops of one scan, or of one frame of it, are stored; empty for an unknown."""
@@ -108,10 +116,7 @@ class Review:
 
         Raises ConfigError for an unknown crop or label.
         """
-        found = self.find(crop_id)
-        if found is None:
-            raise ConfigError("There is no such crop; load the page again.")
-        cards, row = found
+        cards, row = self.require(crop_id)
         allowed = {*cards.classes.labels, cards.classes.normal}
         if decision not in GIVEN or (decision in LABELLING) != (label in allowed):
             expected = ", ".join(sorted(allowed))
@@ -119,37 +124,42 @@ class Review:
                 f"`{clean_label(str(label))}` is no label that can be given; expected one of "
                 f"{expected}, or the decision unsure or withdraw."
             )
-        made = Decision(crop_id, decision, label, reviewer)
-        with self._lock:
-            # The page sends a decision again when it lost the answer.
-            if self._readings.own(reviewer, crop_id) != made:
-                self._append(made, row["batch"])
-                self._readings.add(made)
-            return self.card_for(crop_id, reviewer)
+        self.record(Decision(crop_id, decision, label, reviewer), row["batch"])
+        return self.card_for(crop_id, reviewer)
 
     def undo(self, reviewer: str, crop_id: str, decision: str, label: str | None) -> dict:
         """Undo a reviewer's decision about a crop if it is still in effect; return the card."""
-        found = self.find(crop_id)
-        if found is None:
-            raise ConfigError("There is no such crop; load the page again.")
-        _, row = found
+        _, row = self.require(crop_id)
         with self._lock:
             made = Decision(crop_id, decision, label, reviewer)
             if self._readings.own(reviewer, crop_id) == made:
-                self._append(Decision(crop_id, "undo", None, reviewer), row["batch"])
-                # What counts now was decided before; the store knows.
-                self._take_readings()
+                self.record(Decision(crop_id, "undo", None, reviewer), row["batch"])
             return self.card_for(crop_id, reviewer)
 
-    def _append(self, made: Decision, batch: str) -> None:
-        append_decisions(self.store, [made], {made.crop_id: batch})
-        self._log.append(made.crop_id)
+    def record(self, made: Decision, batch: str) -> None:
+        """Append a decision to the store, unless it is in effect already, and count it here."""
+        with self._lock:
+            # The page sends a decision again when it lost the answer.
+            if self._readings.own(made.reviewer, made.crop_id) == made:
+                return
+            append_decisions(self.store, [made], {made.crop_id: batch})
+            self._log.append(made.crop_id)
+            if made.decision == "undo":
+                self._take_readings()  # what counts now was decided before; the store knows
+            else:
+                self._readings.add(made)
+
+    def pack(self) -> None:
+        """Pack the parts of many decisions into one, while nothing here reads them."""
+        with self._lock:
+            pack_decisions(self.store)
 
     def news(self, reviewer: str, since: int) -> tuple[int, list[str]]:
         """How many decisions were made here, and the crops others took after `since` of them."""
         with self._lock:
             later = dict.fromkeys(self._log[max(0, since) :])
-            cards = (self.find(crop_id)[0].by_id[crop_id] for crop_id in later)
+            found = filter(None, map(self.find, later))  # without boxes that were drawn now
+            cards = (cards.by_id[row["crop_id"]] for cards, row in found)
             taken = [card["id"] for card in cards if self._readings.is_taken(card, reviewer)]
             return len(self._log), taken
 
@@ -180,6 +190,11 @@ class Review:
             if self._readings.is_blind(cards.by_id[crop_id], reviewer):
                 return None
         return evidence.heat_map(row)
+
+    def agreement(self) -> list[dict]:
+        """How often every two reviewers agree, with Cohen's kappa and 95 % intervals."""
+        with catalog.open_store(self.store) as con:
+            return to_rows(catalog.query(con, "agreement"))
 
     def _hidden(self, cards: Iterable[dict], reviewer: str) -> set[str]:
         """Crops whose label a reviewer may not know."""

@@ -12,18 +12,22 @@ from http import HTTPStatus
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.review.cards import scan_key
+from pipeline.review.drawing import draw_missed, drawn_boxes, take_back
 from pipeline.review.page import asset, login_html, page_html
 from pipeline.review.pictures import Pictures
 from pipeline.review.review import Review
 from pipeline.review.security import HOURS, Access, Guard
 
 Endpoint = Callable[["ReviewServer", Request, str], Awaitable[Response]]
+PACK_EVERY = 64  # decisions
 ASSETS = {"review.js": "text/javascript", "review.css": "text/css"}
 
 
@@ -83,8 +87,11 @@ class ReviewServer:
             Route("/api/scan/{scan:path}", self.scan),
             Route("/api/about/{crop_id:path}", self.about),
             Route("/api/heat/{crop_id:path}", self.heat_map),
+            Route("/api/agreement", self.agreement),
             Route("/api/decide", self.decide, methods=["POST"]),
             Route("/api/undo", self.undo, methods=["POST"]),
+            Route("/api/draw", self.draw, methods=["POST"]),
+            Route("/api/take-back", self.take_back, methods=["POST"]),
         ]
         return Starlette(routes=routes, middleware=[Middleware(Guard, access=self.access)])
 
@@ -127,6 +134,7 @@ class ReviewServer:
             "total": found.total,
             "batches": found.batches,
             "classes": vars(found.classes),
+            "regions": drawn_boxes(self.review.store),
             "done": self.review.decided(reviewer),
             "news": self.review.news(reviewer, 0)[0],
         }
@@ -153,13 +161,21 @@ class ReviewServer:
     async def heat_map(self, request: Request, reviewer: str) -> Response:
         return await self._alone(self.review.heat_map, request, reviewer)
 
+    @reads
+    async def agreement(self, _: Request, reviewer: str) -> Response:
+        return JSONResponse(await self._slow(self.review.agreement))
+
+    async def _slow(self, work: Callable, *given: str) -> object:
+        """Run `work` in a thread, one request at a time."""
+        self._one_at_a_time = self._one_at_a_time or anyio.CapacityLimiter(1)
+        return await anyio.to_thread.run_sync(work, *given, limiter=self._one_at_a_time)
+
     async def _alone(self, work: Callable, request: Request, reviewer: str) -> Response:
-        """Answer with what `work` computes for a crop, one request at a time."""
+        """Answer with what `work` computes for a crop."""
         crop_id = request.path_params["crop_id"]
         if self.review.find(crop_id) is None:
             return problem("There is no such crop.", HTTPStatus.NOT_FOUND)
-        self._one_at_a_time = self._one_at_a_time or anyio.CapacityLimiter(1)
-        found = await anyio.to_thread.run_sync(work, crop_id, reviewer, limiter=self._one_at_a_time)
+        found = await self._slow(work, crop_id, reviewer)
         if found is None:
             message = "There is no score to explain, or this crop is to be judged without it."
             return problem(message, HTTPStatus.NOT_FOUND)
@@ -173,6 +189,30 @@ class ReviewServer:
     async def undo(self, request: Request, reviewer: str) -> Response:
         return await self._change(self.review.undo, request, reviewer)
 
+    @writes
+    async def draw(self, request: Request, reviewer: str) -> Response:
+        given = await _json(request)
+        crop_id, box, label = (given.get(name) for name in ("crop_id", "box", "label"))
+        whole = isinstance(box, list) and len(box) == 4 and all(type(each) is int for each in box)
+        if not whole or not isinstance(crop_id, str):
+            raise ConfigError("The request names no crop_id, or no box of four whole numbers.")
+        work = partial(draw_missed, self.review, reviewer, crop_id, box, label)
+        drawn = await anyio.to_thread.run_sync(work)
+        return await self._drawn(crop_id, drawn.crop_id)
+
+    @writes
+    async def take_back(self, request: Request, reviewer: str) -> Response:
+        given = await _json(request)
+        crop_id, drawn_id = str(given.get("crop_id")), str(given.get("drawn"))
+        await anyio.to_thread.run_sync(take_back, self.review, reviewer, crop_id, drawn_id)
+        return await self._drawn(crop_id, drawn_id)
+
+    async def _drawn(self, crop_id: str, drawn_id: str) -> Response:
+        """Answer with the boxes on the scan of a crop, and which one was drawn or taken back."""
+        found = await anyio.to_thread.run_sync(drawn_boxes, self.review.store)
+        scan = scan_key(self.review.require(crop_id)[1])
+        return JSONResponse({"regions": found.get(scan, []), "drawn": drawn_id})
+
     async def _change(self, change: Callable, request: Request, reviewer: str) -> Response:
         """Store a decision of `reviewer`, whoever the request names, and answer with the card."""
         given = await _json(request)
@@ -182,7 +222,9 @@ class ReviewServer:
         card = await anyio.to_thread.run_sync(change, reviewer, *values)
         since = given.get("news")
         count, news = self.review.news(reviewer, since if isinstance(since, int) else 0)
-        return JSONResponse({"card": card, "count": count, "news": news})
+        # After the answer, which does not wait for it.
+        pack = BackgroundTask(self.review.pack) if count % PACK_EVERY == 0 else None
+        return JSONResponse({"card": card, "count": count, "news": news}, background=pack)
 
 
 async def _json(request: Request) -> dict:
@@ -229,6 +271,7 @@ def serve(
     """Serve until interrupted; `announce` gets the link of every reviewer once one may open it."""
     listening = open_port(port)
     access = Access(reviewers, listening.getsockname()[1])
+    review.pack()
     review.refresh()
     app = ReviewServer(review, access).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)

@@ -21,12 +21,21 @@ with recursive moved as (
     where withdrawn_crops.moved_to is not null
 ),
 
+-- While the parts of decisions are packed into one, and after a kill then, some rows are there twice.
 given as (
     select
         * exclude (filename)
         replace (coalesce(decision, if(label is null, 'withdraw', 'label')) as decision)
 
     from labels_parts
+    where source = 'delivered'
+    union all
+    select distinct
+        * exclude (filename)
+        replace (coalesce(decision, if(label is null, 'withdraw', 'label')) as decision)
+
+    from labels_parts
+    where source <> 'delivered'
 ),
 
 placed as (

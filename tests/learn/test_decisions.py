@@ -124,7 +124,7 @@ def test_reviewers_rows_of_earlier_versions_count_and_new_decisions_are_appended
     assert in_force(store)
     decide(store, "kl label cyst", "kl undo")
     with catalog.open_store(store) as con:
-        found = con.table("labels").order("labelled_at").to_arrow_table().to_pylist()
+        found = con.table("labels").order("labelled_at, crop_id").to_arrow_table().to_pylist()
         labels = con.table("labels_now").to_arrow_table().to_pylist()
     assert [row["decision"] for row in found if row["source"] == "kl"] == [
         "label", "withdraw", "label", "undo"

@@ -4,10 +4,12 @@ Every test is a reviewer of its own, so that none meets the decisions of another
 """
 
 import csv
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from pipeline.learn.feedback import take_feedback
 from pipeline.review.write_page import build_page
 from pipeline.store import catalog
 from pipeline.store.store import Store
@@ -16,7 +18,7 @@ from tests.review.browser import Server, chromium
 from tests.review.conftest import copied
 
 pytestmark = pytest.mark.slow
-REVIEWERS = [f"r{number}" for number in range(9)]
+REVIEWERS = [f"r{number}" for number in range(10)]
 ALL = "#show=all"
 SLOWEST = 15_000  # milliseconds until a page shows what it should; a busy machine is slow
 
@@ -193,10 +195,43 @@ def test_two_reviewers_work_at_once(login, settings):
     other.press_and_wait("2")
     assert [row[0] for row in stored(settings, first_code)] == taken
     assert stored(settings, second_code) == [(taken[0], "label", "abscess")]
+    one.page.click("#agreement summary")
+    one.page.wait_for_selector("#agreement td:has-text('0.00 (')")
     # The other's list loses the crops that were decided meanwhile.
     assert other.shown not in taken
     assert other.page.evaluate("state.queue.length") == before - 2
     assert other.card["id"] not in taken
+
+
+def test_a_missed_finding_is_drawn_by_keyboard_and_by_mouse(login, settings):
+    window, code = login("#show=all&sort=likely&low=0")
+    page, here = window.page, window.shown
+    window.press("b", "2", "ArrowLeft", "Shift+ArrowDown", "Enter")
+    page.wait_for_selector("#scan rect.missed")
+    ((first, decision, label),) = stored(settings, code)
+    assert (decision, label) == ("label", "abscess")
+    assert first.startswith(f"{here.split(':')[0]}:drawn-")
+    assert window.shown == here
+    window.press("b")
+    place = page.locator("#scan").bounding_box()
+    middle = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 60, middle[1] + 80)
+    page.mouse.up()
+    page.select_option("#missed-label", "caries")
+    page.click("#missed button[type=submit]")
+    page.wait_for_selector("#scan rect.missed >> nth=1")
+    second = stored(settings, code)[1]
+    assert second[1:] == ("label", "caries")
+    assert second[0].split("drawn-")[1].startswith("45-60-")
+    window.press("Escape", "z")
+    page.wait_for_selector("#scan rect.missed >> nth=1", state="detached")
+    assert stored(settings, code)[2] == (second[0], "undo", None)
+    page.reload()
+    page.wait_for_selector("#scan rect.missed")
+    assert page.locator("#scan rect.missed").count() == 1
+    assert not window.errors
 
 
 def test_audit_crops_show_no_score_before_the_decision(login, settings):
@@ -297,6 +332,10 @@ def test_a_file_is_reviewed_without_a_server(browser, settings, tmp_path):
         rows = {row["crop_id"]: row for row in csv.DictReader(file)}
     assert {key: row["label"] for key, row in rows.items()} == {first: "caries", second: "unsure"}
     assert {row["reviewer"] for row in rows.values()} == {"ann"}
+    # What the file saved is a table that the store takes.
+    taken = take_feedback(settings, Path(download.value.path()), agreed=True)
+    assert (taken.appended, taken.unsure, taken.problems) == (2, 1, [])
+    assert stored(settings, "ann") == [(first, "label", "caries"), (second, "unsure", None)]
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
     assert not window.errors
     context.close()

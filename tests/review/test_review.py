@@ -6,6 +6,7 @@ from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.learn.decisions import Decision, append_decisions
 from pipeline.review.cards import HIDDEN, blind, interleave, read_cards, read_readings
+from pipeline.review.drawing import draw_missed, drawn_boxes, take_back
 from pipeline.review.evidence import earlier
 from pipeline.review.pictures import Pictures
 from pipeline.review.readings import Readings
@@ -105,6 +106,8 @@ def test_reviewers_work_at_once_and_see_whose_labels_differ(review):
     assert review.news("ann", 0) == (1, [])
     card = review.decide("bob", crop_id, "label", "abscess")
     assert card["disputed"]
+    (two,) = review.agreement()
+    assert (two["one"], two["other"], two["crops"], two["agreed"]) == ("ann", "bob", 1, 0)
     card = review.decide("bob", crop_id, "consensus", "caries")
     assert "disputed" not in card
     with catalog.open_store(review.store) as con:
@@ -232,3 +235,36 @@ def test_a_store_on_s3_is_reviewed_like_a_folder(built_store, s3_store):
         pictures.crop_pixels(row), Pictures(local.settings).crop_pixels(row)
     )
     assert pictures.scan([row])[8:12] == b"WEBP"
+
+
+def test_a_missed_finding_is_a_box_with_a_label_and_can_be_taken_back(review):
+    crop_id = others(review.cards_for("ann"))[0]["id"]
+    scan_id = crop_id.split(":")[0]
+    # Sent twice, as after a lost answer; and clipped to the scan of 90 × 120.
+    for _ in range(2):
+        drawn = draw_missed(review, "ann", crop_id, [70, 80, 40, 30], "caries")
+    assert drawn.crop_id == f"{scan_id}:drawn-70-80-20-30"
+    expected = {"id": drawn.crop_id, "box": [70, 80, 20, 30], "by": "ann", "label": "caries"}
+    assert drawn_boxes(review.store) == {scan_id: [expected]}
+    assert decisions(review)["crop_id"].tolist() == [drawn.crop_id]
+    with pytest.raises(ConfigError, match="You drew no such box"):
+        take_back(review, "bob", crop_id, drawn.crop_id)
+    take_back(review, "ann", crop_id, drawn.crop_id)
+    assert drawn_boxes(review.store) == {}
+    assert decisions(review)["decision"].tolist() == ["label", "undo"]
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "message"),
+    [
+        ([200, 200, 10, 10], "caries", "at least 4 pixels"),
+        ([1, 1, 3, 50], "caries", "3 wide and 50 high"),
+        ([10, 10, 30, 30], "healthy", "one of caries, abscess"),
+        ([10, 10, 30, 30], None, "needs a label"),
+    ],
+)
+def test_a_box_that_is_no_finding_is_refused(review, box, label, message):
+    crop_id = others(review.cards_for("ann"))[0]["id"]
+    with pytest.raises(ConfigError, match=message):
+        draw_missed(review, "ann", crop_id, box, label)
+    assert drawn_boxes(review.store) == {}

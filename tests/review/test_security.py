@@ -70,7 +70,10 @@ def stored(settings):
     return read_table(Store(settings.store), "labels").query("source != 'delivered'")
 
 
-PATHS = ["/", "/api/cards", "/api/crop/x:whole", "/api/scan/x", "/api/about/x", "/api/heat/x"]
+PATHS = [
+    *("/", "/api/cards", "/api/crop/x:whole", "/api/scan/x", "/api/about/x", "/api/heat/x"),
+    "/api/agreement",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -212,6 +215,16 @@ def test_pages_have_no_inline_script_or_style(ann):
     assert re.findall(r"<script[^>]*>", page) == ['<script src="/review.js">']
     assert "<style" not in page
     assert not re.search(r"\son\w+=|\sstyle=|javascript:", page)
+
+
+def test_a_box_is_four_whole_numbers(ann, crop_id, shared):
+    headers = {REVIEWER_HEADER: "ann"}
+    for box in (None, [1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, 4.5], [1, 2, 3, True], {}):
+        sent = {"crop_id": crop_id, "box": box, "label": "caries"}
+        assert ann.post("/api/draw", json=sent, headers=headers).status_code == 400
+    sent = {"crop_id": crop_id, "box": [1, 2, 30, 40], "label": "caries"}
+    assert ann.post("/api/draw", json=sent, headers={REVIEWER_HEADER: "bob"}).status_code == 403
+    assert not shared.store.names("regions")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"crop_id": 1}', b'{"crop_id": "x"}'])
