@@ -27,6 +27,18 @@ def read_source_scan(
     `file` is where it is now, if it was moved after delivery. Raises ConfigError when there is no
     such file or its bytes are those of another scan, and ScanRejected when it cannot be decoded.
     """
+    data, annotation = read_source_file(settings, scan_id, batch, part, file)
+    picture = decode(data, annotation.bits, settings.max_pixels)
+    return (picture if annotation.boxes else turn_upright(picture)).frames
+
+
+def read_source_file(
+    settings: Settings, scan_id: str, batch: str, part: int, file: Path | None = None
+) -> tuple[bytes, Annotation]:
+    """Return the bytes of a scan as it was delivered, and its annotation.
+
+    Raises ConfigError as `read_source_scan` does.
+    """
     path, annotation = _delivered_file(settings, scan_id, batch, part)
     path = str(file or path)
     try:
@@ -43,8 +55,7 @@ def read_source_scan(
             f"{path} is not scan {scan_id}, or was changed after delivery. Name the file as it was "
             "delivered: --scan FILE"
         )
-    picture = decode(data, annotation.bits, settings.max_pixels)
-    return (picture if annotation.boxes else turn_upright(picture)).frames
+    return data, annotation
 
 
 def _delivered_file(
