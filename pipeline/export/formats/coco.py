@@ -68,6 +68,7 @@ def _annotation(image: int, row: dict, label: str, rows: ExportRows) -> dict:
         "category_id": rows.number(label) + 1,
         "bbox": [x, y, w, h],
         "area": w * h,
+        "segmentation": [],
         "iscrowd": 0,
         "crop_id": row["crop_id"],
         "attributes": {name: row[name] for name in ATTRIBUTES if row[name] is not None},

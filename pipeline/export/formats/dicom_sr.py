@@ -7,6 +7,7 @@ research. A measurement group is a crop with a prediction or a label: its outlin
 the delivered object, `p_abnormal`, the probability of each class, the predicted class, the label.
 """
 
+import warnings
 from importlib.metadata import version
 
 import numpy as np
@@ -24,6 +25,9 @@ from pipeline.report.source_scan import read_source_file
 RESEARCH = "FOR RESEARCH, NOT FOR DIAGNOSIS"
 SCHEME = "99DENTAL"  # of our own codes
 MOST_TEXT = 64  # characters of a DICOM short description
+# Elements that a report repeats and that may be empty, of which real objects lack some.
+REPEATED = ("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")
+REPEATED += ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
 
 def write(export: Export) -> dict[str, int]:
@@ -38,8 +42,10 @@ def write(export: Export) -> dict[str, int]:
             if scan is None or scan["format"] != "dicom" or not stated:
                 continue
             try:
-                source, turned = _source(export, scan)
-                report = make_report(source, stated, rows, turned)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # pydicom's and highdicom's quote elements
+                    source, turned = _source(export, scan)
+                    report = make_report(source, stated, rows, turned)
             except (ConfigError, ScanRejected, AttributeError, ValueError):
                 # AttributeError and ValueError: highdicom, of an object that lacks an identifier.
                 counts["unreadable objects"] = counts.get("unreadable objects", 0) + 1
@@ -56,7 +62,11 @@ def _source(export: Export, scan: dict):
     data, annotation = read_source_file(export.settings, *place)
     orientation = decode(data, annotation.bits, export.settings.max_pixels).orientation
     turned = (0, False) if annotation.boxes else turns_and_mirroring(orientation)
-    return dicom_file.read(data, export.settings.max_pixels), turned
+    source = dicom_file.read(data, export.settings.max_pixels)
+    for name in REPEATED:
+        if name not in source:
+            setattr(source, name, "")
+    return source, turned
 
 
 def make_report(source, crops: list[dict], rows: ExportRows, turned: tuple[int, bool]):

@@ -2,6 +2,7 @@
 
     Annotations/SCAN_ID.xml              a box for every crop with a label
     ImageSets/Main/train|val|test.txt    the scans of each side
+    labelmap.txt                         the classes, which tools need when they are not VOC's own
     JPEGImages/SCAN_ID.png               with --images; the name of the folder is the form's
 
 Coordinates count pixels from 0, and `xmax` and `ymax` are exclusive, as most tools write them.
@@ -30,6 +31,8 @@ def write(export: Export) -> dict[str, int]:
     for side, name in LISTS.items():
         lines = "".join(f"{scan_id}\n" for scan_id in scans[side])
         write_text(export.out / "ImageSets" / "Main" / f"{name}.txt", lines)
+    labels = "".join(f"{name}:::\n" for name in export.rows.classes)
+    write_text(export.out / "labelmap.txt", f"# label:color_rgb:parts:actions\n{labels}")
     return {"labelled boxes": boxes}
 
 
