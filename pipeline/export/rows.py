@@ -6,7 +6,7 @@ Without a champion, the columns of predictions are null.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError
-from pipeline.store import registry, tables
+from pipeline.store import catalog, registry, tables
 from pipeline.store.crop_query import CropFilter, CropQuery
 from pipeline.store.features import features_of
 from pipeline.store.store import Store
@@ -35,6 +35,7 @@ class ExportRows:
     crops: pd.DataFrame
     head_classes: list[str]
     provenance: dict[str, str | None]  # recipe, trunk and head
+    audit: frozenset[str] = frozenset()  # crop_ids of the audit that no reviewer has labelled
 
     @cached_property
     def classes(self) -> list[str]:
@@ -50,7 +51,17 @@ class ExportRows:
         """The rows of first frames: formats of boxes show one picture of each scan."""
         is_first = self.crops["region"].str.match(FIRST_FRAME)
         crops = self.crops[is_first.astype(bool)].reset_index(drop=True)
-        return ExportRows(crops, self.head_classes, self.provenance)
+        return replace(self, crops=crops)
+
+    @cached_property
+    def for_reviewers(self) -> "ExportRows":
+        """The rows without the predictions of audit crops, for what people label with.
+
+        Labels that follow the champion would measure the champion by itself.
+        """
+        hidden = self.crops["crop_id"].isin(self.audit)
+        kept = {name: self.crops[name].astype(object).mask(hidden, None) for name in PREDICTED[1:]}
+        return replace(self, crops=self.crops.assign(**kept))
 
     def scans(self) -> Iterator[list[dict]]:
         """The crops of every scan, as Python objects with None for missing values."""
@@ -145,7 +156,9 @@ def read_rows(store: Store, kept: CropFilter) -> ExportRows:
     together = np.argsort(pd.factorize(crops["scan_id"])[0], kind="stable")
     crops = crops.iloc[together].reset_index(drop=True)
     provenance = {"recipe": crops["recipe"].iloc[0], "trunk": crops["trunk"].iloc[0], "head": head}
-    return ExportRows(crops, classes, provenance)
+    with catalog.open_store(store) as con:
+        audit = catalog.query(con, "open_audits")["crop_id"]
+    return ExportRows(crops, classes, provenance, frozenset(audit))
 
 
 def _predictions(store: Store, head: str | None, batches: Iterable[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from python_calamine import CalamineWorkbook
 
 from pipeline.export.formats.registered import FORMATS
+from pipeline.learn.review_table import read_review_table
 from tests.export.conftest import RELABELLED, WITHDRAWN
 
 pytestmark = pytest.mark.slow
@@ -145,7 +146,10 @@ def test_label_studio_has_labels_as_annotations_and_predictions_as_pre_annotatio
         for prediction in task["predictions"]:
             predicted |= {result["meta"]["crop_id"] for result in prediction["result"]}
     assert boxes == example.labelled
-    assert predicted == set(example.boxes.index)
+    # Labels of the audit must not follow the champion.
+    audit = example.export.rows.audit
+    assert len(audit) == 4
+    assert predicted == set(example.boxes.index) - audit
     [task] = [task for task in tasks if "annotations" not in task]
     assert task["data"]["image"].endswith(f"images/{UNLABELLED}.png")
     offered = ElementTree.parse(out / "config.xml").iterfind("RectangleLabels/Label")
@@ -225,6 +229,19 @@ def test_excel_sheets_have_the_work_list_scans_and_crops_and_no_formula(example,
     )
     labels = {row[header.index("crop_id")]: row[header.index("label")] or None for row in rows}
     assert labels == example.boxes["label"].to_dict()
+
+
+def test_a_work_list_that_was_filled_in_is_a_reviewers_table(example, tmp_path):
+    book = load_workbook(example.written("xlsx") / "dental.xlsx")
+    header, first, *rows = book["worklist"].iter_rows()
+    places = {cell.value: cell.column - 1 for cell in header}
+    first[places["label"]].value, first[places["reviewer"]].value = "caries", "dr-b"
+    book.save(tmp_path / "filled.xlsx")
+    found = read_review_table(tmp_path / "filled.xlsx", set(example.boxes.index), {"caries"})
+    assert not found.problems
+    assert found.blank == len(rows)
+    [line] = found.lines
+    assert line.decision == (first[places["crop_id"]].value, "label", "caries", "dr-b")
 
 
 def test_csv_tables_open_in_an_office_and_have_no_formula(example, tmp_path):

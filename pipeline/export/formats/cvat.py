@@ -4,7 +4,8 @@
     images/SCAN_ID.png     with --images
 
 A crop without a label is suggested with its predicted class (`source="auto"`) where it was boxed by
-people or the champion flags it. The attribute `crop_id` says which crop a box is.
+people or the champion flags it; nothing is suggested for crops of the audit. The attribute
+`crop_id` names the crop of a box.
 """
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -24,7 +25,7 @@ ATTRIBUTES = {  # of a box, and how CVAT edits them
 
 def write(export: Export) -> dict[str, int]:
     """Write the file; return how many boxes it has."""
-    rows = export.rows.first_frames
+    rows = export.rows.first_frames.for_reviewers
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     _add_task(root, rows.classes, len(rows.scan_ids))

@@ -5,7 +5,8 @@
     images/SCAN_ID.png     with --images, to be served as local files
 
 The labels in force are an annotation; what the champion predicts for the same crops, and for the
-suggestions among the others, is a prediction. The id of a region is its crop_id, as is its `meta`.
+suggestions among the others, is a prediction, except for crops of the audit. The id of a region is
+its crop_id, as is its `meta`.
 """
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -20,7 +21,7 @@ FACTS = ("scan_id", "batch", "side", "patient_key")
 
 def write(export: Export) -> dict[str, int]:
     """Write the files; return how many boxes they have."""
-    rows = export.rows.first_frames
+    rows = export.rows.first_frames.for_reviewers
     tasks, counts = [], {"labelled boxes": 0, "predicted boxes": 0}
     for crops in rows.scans():
         scan = crops[0]

@@ -3,7 +3,8 @@
     worklist.csv scans.csv crops.csv    in UTF-8 with a byte order mark, which Excel needs for `ü`
     dental.xlsx                         a sheet for each
 
-No cell is a formula. To review in a spreadsheet, change `label` and add your code as `reviewer`.
+No cell is a formula. The work-list has empty columns `label`, `reviewer` and `note` to fill in, and
+`dental review import` takes it. Predictions of audit crops are left out, as in the work-list.
 """
 
 import pandas as pd
@@ -68,9 +69,10 @@ def _cell(sheet, value):
 
 
 def _tables(export: Export) -> dict[str, pd.DataFrame]:
-    crops = export.rows.flat()
+    crops = export.rows.for_reviewers.flat()
     with catalog.open_store(export.store) as con:
-        worklist = catalog.query(con, "worklist_lines")
+        given = {"double_read": export.settings.double_read}
+        worklist = catalog.query(con, "worklist_lines", **given)
         scans = catalog.query(con, "scans_overview")
     worklist = worklist[worklist["crop_id"].isin(set(crops["crop_id"]))]
     if export.kept.label or export.kept.side:
@@ -78,7 +80,7 @@ def _tables(export: Export) -> dict[str, pd.DataFrame]:
     elif export.kept.batch:  # those that were rejected too
         scans = scans[scans["batch"].isin(set(crops["batch"]))]
     tables = {
-        "worklist": _joined_flags(worklist),
+        "worklist": _joined_flags(worklist).assign(label="", reviewer="", note=""),
         "scans": _joined_flags(scans.drop(columns=["part", "row"])),
         "crops": crops,
     }
