@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.report.csv_cell import csv_cell
+from pipeline.export.csv_cell import csv_cell
 
 if TYPE_CHECKING:
     import pandas as pd

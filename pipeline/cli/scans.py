@@ -36,7 +36,7 @@ def scans(
     rows = found[COLUMNS]
     if names:
         from pipeline.ingest.private_folder import open_private_folder
-        from pipeline.report.file_names import delivered_names
+        from pipeline.report.source_scan import delivered_names
 
         private = open_private_folder(settings.private_folder, may_create=False)
         rows.insert(0, "file", delivered_names(private, found))

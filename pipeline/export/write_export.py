@@ -13,14 +13,14 @@ import pandas as pd
 
 from pipeline.config import Settings, nearest
 from pipeline.errors import ConfigError, StoreError
+from pipeline.export.csv_cell import csv_cell
 from pipeline.export.formats.registered import FORMATS, Format
 from pipeline.export.job import Export
 from pipeline.export.out_folder import DESCRIPTION, make_out_folder, write_json
 from pipeline.export.pictures import Pictures, accepted_scans, write_pictures
 from pipeline.export.rows import read_rows
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
-from pipeline.report.csv_cell import csv_cell
-from pipeline.report.file_names import delivered_names
+from pipeline.report.source_scan import delivered_names
 from pipeline.store.catalog import as_store
 from pipeline.store.crop_query import CropFilter
 from pipeline.store.store import Store

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,10 @@ from pycocotools.coco import COCO
 from python_calamine import CalamineWorkbook
 
 from pipeline.export.formats.registered import FORMATS
+from pipeline.ingest.labels.forms import coco as coco_form
+from pipeline.ingest.labels.forms import cvat as cvat_form
+from pipeline.ingest.labels.forms import label_studio as label_studio_form
+from pipeline.ingest.labels.forms import voc as voc_form
 from pipeline.learn.review_table import read_review_table
 from tests.export.conftest import RELABELLED, WITHDRAWN
 
@@ -283,3 +288,33 @@ def test_dicom_reports_refer_to_the_delivered_objects(example):
             assert size == [row["region_w"], row["region_h"]]
             found = {each.name.meaning: each.value for each in group.get_measurements()}
             assert found["p_abnormal"] == pytest.approx(row["p_abnormal"])
+
+
+@pytest.mark.parametrize(
+    ("form", "files", "reader"),
+    [
+        ("coco", "annotations.json", coco_form),
+        ("voc", "Annotations/*.xml", voc_form),
+        ("cvat", "annotations.xml", cvat_form),
+        ("labelstudio", "tasks.json", label_studio_form),
+    ],
+)
+def test_our_readers_of_label_files_give_back_every_label_and_box(example, form, files, reader):
+    found, scans = Counter(), example.export.rows.crops.set_index("scan_id")
+    for path in example.written(form).glob(files):
+        is_xml = path.suffix == ".xml"
+        document = ElementTree.parse(path).getroot() if is_xml else json.loads(path.read_text())
+        assert reader.matches(document)
+        content = reader.read(document)
+        names = {image.key: PurePosixPath(image.name).stem for image in content.images}
+        for each in content.entries:
+            scan_id = names[each.image]
+            if form in ("cvat", "labelstudio") and scan_id == UNLABELLED:
+                continue  # a suggestion, or no annotation
+            width, height = scans.loc[[scan_id], ["scan_w", "scan_h"]].iloc[0]
+            bounds = each.bounds.scaled(width, height) if each.shares else each.bounds
+            place = tuple(int(value) for value in np.rint(bounds))
+            assert each.unusable is None
+            found[scan_id, *each.classes, place] += 1
+    expected = ((crop_id.split(":")[0], *box) for crop_id, box in example.labelled.items())
+    assert found == Counter(expected)

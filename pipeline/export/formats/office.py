@@ -10,10 +10,10 @@ No cell is a formula. The work-list has empty columns `label`, `reviewer` and `n
 import pandas as pd
 
 from pipeline.errors import ConfigError
+from pipeline.export.csv_cell import csv_cell
 from pipeline.export.job import Export
 from pipeline.export.rows import records
-from pipeline.report.csv_cell import csv_cell
-from pipeline.report.file_names import delivered_names
+from pipeline.report.source_scan import delivered_names
 from pipeline.store import catalog
 
 MOST_ROWS = 1_048_575  # of an Excel sheet, below its header
