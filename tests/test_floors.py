@@ -26,7 +26,7 @@ FLOORS = [
     {"report"},
     {"review"},
     {"jobs", "upkeep"},
-    {"api"},
+    {"api", "export"},
     {"flows"},
     {"cli"},
 ]
@@ -41,6 +41,8 @@ ROOMS_OF_LIBRARY = {
     "duckdb": {"store"},
     "s3fs": {"s3"},
     "pydicom": {"ingest", "phantoms"},
+    "openpyxl": {"export"},
+    "highdicom": {"export"},
     "starlette": {"review"},
     "uvicorn": {"flows", "review"},
 }

@@ -7,7 +7,7 @@ import sys
 # Imported for the commands that they add, in the order in which `dental --help` lists them.
 # isort: off
 from pipeline.cli import run, check, worklist, scans, query, explain, predict  # noqa: F401
-from pipeline.cli import evaluate, models, status, learn, review, review_table  # noqa: F401
+from pipeline.cli import export, evaluate, models, status, learn, review, review_table  # noqa: F401
 from pipeline.cli import trunk, upkeep, phantoms  # noqa: F401
 
 # isort: on

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from pipeline.export.csv_cell import csv_cell
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# Spreadsheets run a cell that begins so as a formula, also one that came with a delivery.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 WIDE = 180  # columns for a file or a pipe, which have no width of their own
 
 
@@ -51,11 +51,6 @@ def write_private(out: Path, data: bytes, option: str) -> None:
         raise ConfigError(
             f"{out} cannot be written ({error.strerror}); name another file: {option}"
         ) from None
-
-
-def csv_cell(value: object) -> object:
-    """A value as it is written to CSV."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def plain(value: object) -> object:

@@ -10,8 +10,6 @@ from pipeline.cli.output import print_csv, show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.config import Settings
-
 COLUMNS = ["batch", "scan_id", "status", "reason", "patient_key", "tooth", "predicted", "p"]
 COLUMNS += ["flags", "crop_id"]
 
@@ -37,7 +35,11 @@ def scans(
         found = catalog.query(con, "scans_overview", batch=batch)
     rows = found[COLUMNS]
     if names:
-        rows.insert(0, "file", _file_names(settings, found))
+        from pipeline.ingest.private_folder import open_private_folder
+        from pipeline.report.source_scan import delivered_names
+
+        private = open_private_folder(settings.private_folder, may_create=False)
+        rows.insert(0, "file", delivered_names(private, found))
     if csv:
         print_csv(rows.assign(flags=rows["flags"].map(" ".join)))
         return
@@ -49,22 +51,6 @@ def scans(
         print_rows(header, _shortened(rows))
 
     show(rows, as_json, print_text)
-
-
-def _file_names(settings: "Settings", rows: "pd.DataFrame") -> list[str | None]:
-    """The path of every row's file in its batch; None for one that was forgotten."""
-    from pipeline.ingest.delivery_lists import FORGOTTEN, DeliveryLists
-    from pipeline.ingest.private_folder import open_private_folder
-
-    private = open_private_folder(settings.private_folder, may_create=False)
-    names: dict[tuple, str] = {}
-    for batch in rows["batch"].unique():
-        for file in DeliveryLists(private, batch).all_files():
-            if file.entry.kind != FORGOTTEN:
-                path = file.entry.path.decode("utf-8", "backslashreplace")
-                names[batch, file.part, file.row] = path
-    places = zip(rows["batch"], rows["part"], rows["row"], strict=True)
-    return [names.get(place) for place in places]
 
 
 def _shortened(rows: "pd.DataFrame") -> list[tuple]:

@@ -163,6 +163,7 @@ def forget(
     if begun := forget.unfinished(opened):
         lines.append("An earlier forgetting was interrupted; --yes finishes that first.")
         if yes:
+            lines += find_traces.format_exports(begun)
             _forget(opened, begun, lines, values)
     if patient is not None:
         found = find_traces.find_patient(opened, patient)
@@ -186,6 +187,7 @@ def _summary_of(found: "ErasureTarget") -> dict:
         "batches": found.batches,
         "rows": found.rows,
         "models": found.models,
+        "exports": found.exports,
     }
 
 

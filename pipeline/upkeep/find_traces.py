@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -15,6 +16,7 @@ from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import read_card, trunk_home
 from pipeline.store.tables import SCANS, personal_names
 from pipeline.upkeep.erase import Traces, rows_in
+from pipeline.upkeep.list_exports import exports_of
 
 LEDGER = ["batch", "part", "row", "scan_id", "patient_key"]
 LISTS = ("/patients.parquet", "/learned.parquet")  # patients or crops that a model was trained on
@@ -44,6 +46,7 @@ class ErasureTarget:
     places: list[Place] = field(default_factory=list)
     models: list[str] = field(default_factory=list)  # trained on them
     rows: dict[str, int] = field(default_factory=dict)  # by table, before anything is erased
+    exports: list[str] = field(default_factory=list)  # folders that have their scans
 
     @property
     def entries(self) -> list[tuple[str, Entry]]:
@@ -62,7 +65,7 @@ class ErasureTarget:
 
     def to_json(self) -> bytes:
         """Serialize, for the journal."""
-        fields = {name: getattr(self, name) for name in ("patient", "models", "rows")}
+        fields = {name: getattr(self, name) for name in FIELDS}
         sets = {name: sorted(getattr(self, name)) for name in SETS}
         places = [
             {**vars(place), "path": base64.b64encode(place.path).decode()} for place in self.places
@@ -82,6 +85,7 @@ class ErasureTarget:
         )
 
 
+FIELDS = ("patient", "models", "rows", "exports")
 SETS = ("scan_ids", "patient_keys", "banned")
 
 
@@ -127,6 +131,7 @@ def _completed(opened: OpenStore, found: ErasureTarget) -> ErasureTarget:
     found.places = list(_places(opened, found, places))
     affected = Traces(frozenset(found.scan_ids), frozenset(keys))
     found.models = sorted(models_of(opened, affected))
+    found.exports = exports_of(opened.private, found.scan_ids)
     for name in personal_names(opened.store):
         if count := rows_in(opened.store, name, found.traces):
             table = name.partition("/")[0]
@@ -209,4 +214,12 @@ def format_traces(found: ErasureTarget) -> list[str]:
             "Models that were trained on them, and stay as they are until you train again:"
         )
         lines += [f"  {model}" for model in found.models]
-    return lines
+    return lines + format_exports(found)
+
+
+def format_exports(found: ErasureTarget) -> list[str]:
+    """Return the exports that have them, which a person has to delete, line by line."""
+    if not found.exports:
+        return []
+    lines = ["Exports that have them; delete these, and any copies, yourself:"]
+    return lines + [f"  {path}{'' if Path(path).exists() else ' (gone)'}" for path in found.exports]

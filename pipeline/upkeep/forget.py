@@ -32,6 +32,7 @@ from pipeline.upkeep.erase import (
     rows_in,
 )
 from pipeline.upkeep.find_traces import ErasureTarget, find_again
+from pipeline.upkeep.list_exports import erase_from_exports
 
 JOURNAL = "forgetting.json"
 
@@ -89,13 +90,14 @@ def _erase_tables(opened: OpenStore, found: ErasureTarget) -> None:
 
 
 def _erase_names(opened: OpenStore, found: ErasureTarget) -> None:
-    """Erase the names of their files from messages.log, the index and the delivery lists."""
+    """Erase them from messages.log, the lists of exports, the index and the delivery lists."""
     private, log = opened.private, opened.private.root / "messages.log"
     if log.exists():
         names = name_pattern(found)
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if not names.search(line.partition(" ")[2])]
         private.write("messages.log", "".join(kept).encode())
+    erase_from_exports(private, found.scan_ids)
     for batch in found.batches:
         mine = [place for place in found.places if place.batch == batch]
         erase_from_index(private, batch, found.traces, {place.path for place in mine})

@@ -1,0 +1,53 @@
+"""The folder of an export: new, readable by its owner only, and away from the store."""
+
+import json
+from pathlib import Path
+
+from pipeline.config import Settings
+from pipeline.errors import ConfigError
+
+DESCRIPTION = "export.json"  # written last: an export without it was interrupted
+
+
+def make_out_folder(out: Path, settings: Settings, private: Path | None) -> Path:
+    """Make the folder of an export with mode 0700 and return its absolute path.
+
+    Raises ConfigError if it lies in the store or in the private folder, or one of them in it, if it
+    has files already, and if it cannot be made.
+    """
+    out = out.resolve()
+    if "://" not in settings.store:
+        _require_away(out, Path(settings.store).resolve(), "store")
+    if private is not None:
+        _require_away(out, private.resolve(), "private folder")
+    try:
+        if out.is_dir() and any(out.iterdir()):
+            raise ConfigError(
+                f"{out} has files already, and an export does not mix with others. Name a new "
+                "folder."
+            )
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+        out.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be made ({error.strerror}); name a folder that you may write to."
+        ) from None
+    return out
+
+
+def _require_away(out: Path, other: Path, name: str) -> None:
+    if out == other or other in out.parents:
+        raise ConfigError(f"{out} lies inside the {name} {other}; name a folder outside it.")
+    if out in other.parents:
+        raise ConfigError(f"The {name} {other} lies inside {out}; name another folder.")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, and the folders above it."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
