@@ -10,10 +10,6 @@ The division by 255 and the temperature are inside. Embeddings stay float32 here
 through float16, so stored predictions differ by up to 1e-3.
 """
 
-import logging
-import os
-import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +20,6 @@ from pipeline.model.network import embed_grey, to_bytes
 
 INPUT = "crops"
 OUTPUTS = ("probabilities", "p_abnormal_box", "p_abnormal_found")
-ONNX_PACKAGES = ("onnx", "tf2onnx")
 
 
 def join(trunk: keras.Model, head: keras.Model, class_count: int, normal: int) -> keras.Model:
@@ -64,46 +59,10 @@ def write_keras(model: keras.Model, path: Path) -> None:
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
     """Write a folder in TensorFlow's format SavedModel; its function is `serve`."""
-    _require_tensorflow("A SavedModel")
-    with quietly():
-        model.export(path, format="tf_saved_model", verbose=False)
-
-
-def write_onnx(model: keras.Model, path: Path) -> None:
-    """Write an ONNX file. Raises ConfigError when the packages for it are not installed."""
-    _require_tensorflow("An ONNX file")
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"An ONNX file needs {' and '.join(missing)}, which is not installed. Install it with "
-            ".venv/bin/pip install -e '.[onnx]', or export another format."
-        )
-    import onnx
-
-    convertible = keras.models.clone_model(model, clone_function=_without_erfc)
-    convertible.set_weights(model.get_weights())
-    # Keras 3.15 refuses to export a network that was never called.
-    convertible(np.zeros((1, *model.input_shape[1:]), np.uint8))
-    with quietly(), warnings.catch_warnings():
-        # Keras 3.15 looks for a name that NumPy 1 had.
-        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-        convertible.export(path, format="onnx", verbose=False)
-    # tf2onnx 1.17 logs an operation that it does not know, and writes the file all the same.
-    onnx.checker.check_model(path)
-
-
-def _without_erfc(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Copy a layer; TensorFlow's GELU uses an operation that tf2onnx 1.17 cannot convert."""
-    copy = type(layer).from_config(layer.get_config())
-    if getattr(layer, "activation", None) is keras.activations.gelu:
-        copy.activation = lambda x: 0.5 * x * (1 + keras.ops.erf(x * 0.5**0.5))
-    return copy
-
-
-def _require_tensorflow(what: str) -> None:
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
-            f"{what} is made by TensorFlow, but KERAS_BACKEND is {os.environ['KERAS_BACKEND']}. "
-            "Unset it, or export with --keras."
+            f"A SavedModel is made by TensorFlow, but KERAS_BACKEND is {keras.backend.backend()}. "
+            "Unset it, or export another format."
         )
+    with quietly():
+        model.export(path, format="tf_saved_model", verbose=False)

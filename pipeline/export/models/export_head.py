@@ -40,16 +40,16 @@ def export_head(settings: Settings, head: Head, formats: Collection[str], out: P
 
 
 def _write_networks(head: Head, paths: dict[str, Path]) -> None:
-    from pipeline.model import joined_network
+    from pipeline.model.joined_network import join, write_keras, write_saved_model
+    from pipeline.model.onnx_network import write_onnx
 
-    write = {
-        "onnx": joined_network.write_onnx,
-        "keras": joined_network.write_keras,
-        "saved_model": joined_network.write_saved_model,
-    }
     classes = head.card["classes"]
     trunk = read_model(head.store, trunk_home(head.card["trunk"]))
     normal = classes.index(head.card["normal_class"])
-    joined = joined_network.join(trunk, head.model, len(classes), normal)
-    for name, path in paths.items():
-        write[name](joined, path)
+    joined = join(trunk, head.model, len(classes), normal)
+    if "onnx" in paths:
+        write_onnx(joined, normal, paths["onnx"])
+    if "keras" in paths:
+        write_keras(joined, paths["keras"])
+    if "saved_model" in paths:
+        write_saved_model(joined, paths["saved_model"])

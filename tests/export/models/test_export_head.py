@@ -105,7 +105,7 @@ def test_what_the_model_card_shows_for_onnx_and_tensorflow_reproduces_keras(
     exported, plain_keras, tmp_path, monkeypatch
 ):
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    pytest.importorskip("tf2onnx", reason="the extra `onnx` is not installed")
+    pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     head_id, out = exported.head.head_id, tmp_path / "both"
     exported.dental("models", "export", head_id, str(out), "--onnx", "--saved-model")
     monkeypatch.chdir(out)
