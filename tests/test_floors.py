@@ -24,9 +24,9 @@ FLOORS = [
     {"stages"},
     {"learn"},
     {"report"},
-    {"export", "review"},
+    {"review"},
     {"jobs", "upkeep"},
-    {"api"},
+    {"api", "export"},
     {"flows"},
     {"cli"},
 ]

@@ -23,7 +23,8 @@ class DefaultCommandGroup(TyperGroup):
     """A group whose first command runs when none is named."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, self.with_default(args))
+        completing = ctx.resilient_parsing and not args  # the name of a command
+        return super().parse_args(ctx, args if completing else self.with_default(args))
 
     def with_default(self, args: list[str]) -> list[str]:
         """The arguments with a command in front, unless they ask for the group's own help."""
