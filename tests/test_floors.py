@@ -37,6 +37,7 @@ ROOMS_OF_LIBRARY = {
     "distributed": {"flows"},
     "cv2": {"ingest", "imaging", "phantoms"},
     "keras": {"model"},
+    "onnx": {"model"},
     "tensorflow": set(),
     "duckdb": {"store"},
     "s3fs": {"s3"},

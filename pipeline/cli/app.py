@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from pipeline.errors import ConfigError
 from pipeline.paths import expand_path
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 # Headings of `dental --help`, in the order in which their first command is added.
 RUN, LOOK, LEARN, KEEP = "Run", "Look", "Learn", "Keep house"
+
+
+class DefaultCommandGroup(TyperGroup):
+    """A group whose first command runs when none is named."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        completing = ctx.resilient_parsing and not args  # the name of a command
+        return super().parse_args(ctx, args if completing else self.with_default(args))
+
+    def with_default(self, args: list[str]) -> list[str]:
+        """The arguments with a command in front, unless they ask for the group's own help."""
+        if args and (args[0] in self.commands or args[0] == "--help"):
+            return args
+        return [next(iter(self.commands)), *args]
+
 
 commands = typer.Typer(
     no_args_is_help=True,

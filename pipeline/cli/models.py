@@ -1,16 +1,32 @@
 """`dental models` and `promote`: stored trunks and heads, and which of them predict."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import LEARN, LOOK, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.app import (
+    LEARN,
+    LOOK,
+    DefaultCommandGroup,
+    JsonOption,
+    StoreOption,
+    commands,
+    expanded,
+    settings_of,
+)
 from pipeline.cli.output import console, show
 
 COLUMNS = ("architecture", "weights", "trunk", "data", "seed", "auroc", "test patients", "made")
 
+models_commands = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="List trunks and heads, compare two of them (`dental models A B`), or export a head.",
+)
+commands.add_typer(models_commands, name="models", rich_help_panel=LOOK)
 
-@commands.command("models", rich_help_panel=LOOK)
+
+@models_commands.command("list")
 def models(
     pair: Annotated[
         list[str] | None, typer.Argument(help="Two models to compare; ids may be shortened.")
@@ -18,7 +34,10 @@ def models(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List trunks and heads with what is on their cards, or compare two of them side by side."""
+    """List trunks and heads with what is on their cards, or compare two of them side by side.
+
+    `list` may be left out.
+    """
     from pipeline.errors import ConfigError
     from pipeline.report.model_tables import compare_models, list_models
     from pipeline.store.store import Store
@@ -33,6 +52,50 @@ def models(
     facts = compare_models(opened, *pair)
     values = [{"fact": name, "first": first, "second": second} for name, first, second in facts]
     show(values, as_json, lambda: _print_pair(pair, facts))
+
+
+@models_commands.command("export")
+def export(
+    head: Annotated[str, typer.Argument(help="The head; its id may be shortened.")],
+    out: Annotated[Path, typer.Argument(callback=expanded, help="The folder to make.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write model.onnx, for ONNX Runtime and others.")
+    ] = False,
+    keras: Annotated[
+        bool, typer.Option("--keras", help="Write model.keras, for Keras 3 without this package.")
+    ] = False,
+    saved_model: Annotated[
+        bool, typer.Option("--saved-model", help="Write saved_model/, which needs TensorFlow.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a head with its trunk as one network, from grey crops to calibrated probabilities.
+
+    With it come model.json (recipe, classes, threshold, versions) and a model card. Name one format
+    or several.
+    """
+    from pipeline.export.models.export_head import export_head
+    from pipeline.stages.predict import Head
+    from pipeline.store.model_ids import require_head
+    from pipeline.store.store import Store
+
+    settings = settings_of(store)
+    opened = Store(settings.store)
+    chosen = Head(opened, require_head(opened, head))
+    requested = {"onnx": onnx, "keras": keras, "saved_model": saved_model}
+    formats = [name for name, wanted in requested.items() if wanted]
+    files = export_head(settings, chosen, formats, out)
+    values = {"head": chosen.head_id, "out": out, "files": files}
+    show(values, as_json, lambda: _print_export(chosen.head_id, out, files))
+
+
+def _print_export(head_id: str, out: Path, files: list[str]) -> None:
+    print(f"Head {head_id} with its trunk: {out} ({', '.join(files)})")
+    print(
+        "Its weights were learned from health data: set `license` in README.md before you share it."
+    )
+    print("For research, not for diagnosis.")
 
 
 def _print_pair(pair: list[str], facts: list[tuple[str, str, str]]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from pipeline.cli.__main__ import app as _app  # noqa: F401  adds every command
-from pipeline.cli.app import commands
+from pipeline.cli.app import DefaultCommandGroup, commands
 from pipeline.store import catalog
 from tests.docs.markdown import ROOT, commands_in_blocks, commands_in_text, query_lines
 
@@ -20,7 +20,11 @@ VARIABLES = set(re.search(r"^VARIABLES := (.+)$", MAKEFILE, re.MULTILINE)[1].spl
 def descend(arguments):
     """The command that the first words name, and the words that are left."""
     command = DENTAL
-    while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
+    while hasattr(command, "commands"):
+        if isinstance(command, DefaultCommandGroup):
+            arguments = command.with_default(arguments)
+        if not arguments or arguments[0].startswith("-"):
+            break
         assert arguments[0] in command.commands, f"no command `{arguments[0]}`"
         command, arguments = command.commands[arguments[0]], arguments[1:]
     return command, arguments
@@ -45,9 +49,9 @@ def test_every_command_is_documented():
     lines = [line for _, line in [*commands_in_blocks("dental"), *commands_in_text("dental")]]
     named = {id(descend(shlex.split(line.replace("…", "")))[0]) for line in lines}
     groups = [DENTAL, *(each for each in DENTAL.commands.values() if hasattr(each, "commands"))]
-    commands = {name: each for group in groups for name, each in group.commands.items()}
-    leaves = {name: each for name, each in commands.items() if not hasattr(each, "commands")}
-    assert not [name for name, command in leaves.items() if id(command) not in named]
+    commands = [(name, each) for group in groups for name, each in group.commands.items()]
+    leaves = [(name, each) for name, each in commands if not hasattr(each, "commands")]
+    assert not [name for name, command in leaves if id(command) not in named]
 
 
 @pytest.mark.parametrize("line", query_lines())

@@ -8,7 +8,7 @@ import pytest
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model import architecture, network
-from pipeline.model.keras_backend import device, quietly
+from pipeline.model.keras_backend import device, keras, quietly
 from pipeline.model.trunk import golden_vector
 from pipeline.model.trunk_weights import initial_weights, trunk_fingerprint
 
@@ -135,6 +135,16 @@ def test_a_network_survives_the_keras_format(model):
     assert [layer.name for layer in again.layers[1:]] == [
         row.name for row in architecture.describe(SMALL, SIDE)
     ]
+
+
+def test_a_stored_network_that_was_compiled_loads_with_keras_as_it_is(tmp_path, model):
+    compiled = network.compile_for_inference(keras.models.clone_model(model))
+    file = tmp_path / "model.keras"
+    file.write_bytes(network.to_bytes(compiled))
+    again = keras.models.load_model(file)
+    for mine, theirs in zip(again.get_weights(), compiled.get_weights(), strict=True):
+        assert (mine == theirs).all()
+    assert compiled.compiled
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"no model", lambda data: data[: len(data) // 2]])
