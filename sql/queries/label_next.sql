@@ -6,9 +6,17 @@
 -- From stored scores and patients alone. A crop's worth is the entropy of its probabilities (0 to 1),
 -- plus half of how novel it is, plus half of how rare labels of its kind (modality, place, tooth) are,
 -- divided by its turn: the labels its patient has, and the worthier crops of the patient before it.
--- Crops with a label and repeats of a place are left out, and so are audit crops, which are drawn by
--- chance and must not be ordered by a score.
-with kinds as (
+-- Crops with a label, crops that a reviewer read, even if unsure, and repeats of a place are left out; so
+-- are audit crops, which are drawn by chance and must not be ordered by a score.
+with read as (
+    select crop_id
+    from readings
+    where
+        source <> 'delivered'
+        and decision <> 'withdraw'
+),
+
+kinds as (
     select
         features.crop_id,
         features.tooth,
@@ -61,6 +69,7 @@ valued as (
         on
             predictions_now.trunk = novelty_places.trunk
             and predictions_now.crop_id = novelty_places.crop_id
+    anti join read on predictions_now.crop_id = read.crop_id
     anti join audits on predictions_now.crop_id = audits.crop_id
     anti join repeated_places on predictions_now.crop_id = repeated_places.crop_id
     where not alike.is_labelled

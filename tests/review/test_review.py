@@ -194,6 +194,9 @@ def test_what_to_label_next_is_uncertain_and_spread_over_patients(review):
     turns = found.groupby("patient_key")["alone"].rank(ascending=False)
     np.testing.assert_allclose(found["value"], alone / (turns + found["labelled_of_patient"]))
     assert found["value"].is_monotonic_decreasing
+    review.decide("ann", found["crop_id"][0], "unsure", None)
+    with catalog.open_store(review.store) as con:
+        assert found["crop_id"][0] not in set(catalog.query(con, "label_next")["crop_id"])
     assert found["rank"].tolist() == list(range(1, len(found) + 1))
     assert found["uncertainty"].between(0, 1).all()
 
