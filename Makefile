@@ -130,7 +130,7 @@ bench-scale: $(VENV)/dev-ready ## measure the cost of a scan, and estimate 1, 10
 	@$(RUN) -m benchmarks.cost_per_scan
 
 # Modules whose functions users import; the API pages are made of them.
-API := pipeline pipeline.api.store_reader pipeline.store.catalog
+API := pipeline.api.store_reader pipeline.store.catalog
 docs: $(VENV)/dev-ready ## update the generated parts of docs/, build the API pages in site/
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site

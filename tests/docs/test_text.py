@@ -52,6 +52,6 @@ def test_the_api_pages_can_be_built(tmp_path):
     makefile = (ROOT / "Makefile").read_text()
     modules = re.search(r"^API := (.+)$", makefile, re.MULTILINE)[1].split()
     pdoc.pdoc(*modules, output_directory=tmp_path)
-    page = (tmp_path / "pipeline" / "store" / "features.html").read_text()
-    assert "load_features" in page
+    page = (tmp_path / "pipeline" / "api" / "store_reader.html").read_text()
+    assert "StoreReader.similar" in page
     assert "iter_features" in page
