@@ -16,10 +16,7 @@ def make_out_folder(out: Path, settings: Settings, private: Path | None) -> Path
     has files already, and if it cannot be made.
     """
     out = out.resolve()
-    if "://" not in settings.store:
-        _require_away(out, Path(settings.store).resolve(), "store")
-    if private is not None:
-        _require_away(out, private.resolve(), "private folder")
+    require_away(out, settings, private)
     try:
         if out.is_dir() and any(out.iterdir()):
             raise ConfigError(
@@ -33,6 +30,14 @@ def make_out_folder(out: Path, settings: Settings, private: Path | None) -> Path
             f"{out} cannot be made ({error.strerror}); name a folder that you may write to."
         ) from None
     return out
+
+
+def require_away(out: Path, settings: Settings, private: Path | None) -> None:
+    """Raise ConfigError if `out`, resolved, lies in the store or private folder, or one in it."""
+    if "://" not in settings.store:
+        _require_away(out, Path(settings.store).resolve(), "store")
+    if private is not None:
+        _require_away(out, private.resolve(), "private folder")
 
 
 def _require_away(out: Path, other: Path, name: str) -> None:

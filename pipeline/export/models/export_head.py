@@ -1,6 +1,5 @@
 """Export a stored head with its trunk as files for programs without this package."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pipeline.errors import ConfigError
 from pipeline.export.models.description import describe_head
 from pipeline.export.models.model_card import model_card
 from pipeline.export.models.new_folder import new_folder
+from pipeline.export.out_folder import write_json, write_text
 from pipeline.stages.predict import Head
 from pipeline.store.registry import read_model, trunk_card, trunk_home
 
@@ -32,9 +32,8 @@ def export_head(settings: Settings, head: Head, formats: Collection[str], out: P
     files = {name: FILES[name] for name in FILES if name in formats}
     with new_folder(out, settings) as folder:
         described = describe_head(head.card, trunk_card(head.store, head.card["trunk"]), files)
-        text = json.dumps(described, indent=1, ensure_ascii=False)
-        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        (folder / CARD).write_text(model_card(described), encoding="utf-8")
+        write_json(folder / DESCRIPTION, described)
+        write_text(folder / CARD, model_card(described))
         _write_networks(head, {name: folder / file for name, file in files.items()})
     return [*files.values(), DESCRIPTION, CARD]
 

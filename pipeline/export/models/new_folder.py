@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
+from pipeline.export.out_folder import require_away
 
 
 @contextmanager
@@ -15,12 +16,12 @@ def new_folder(out: Path, settings: Settings) -> Iterator[Path]:
     """A folder of mode 0700 that becomes `out` when the block ends well, and is removed otherwise.
 
     Raises ConfigError when `out` exists and is not an empty folder, lies in the store or in its
-    private folder, or cannot be made.
+    private folder, or one of them in it, or cannot be made.
     """
     out = out.resolve()
-    for name, folder in _folders_of_store(settings).items():
-        if out.is_relative_to(folder):
-            raise ConfigError(f"{out} lies inside the {name} {folder}; name a folder outside it.")
+    on_s3 = "://" in settings.store
+    private = settings.private if on_s3 else settings.private_folder
+    require_away(out, settings, private)
     try:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise ConfigError(f"{out} exists already; nothing is replaced. Name a new folder.")
@@ -37,13 +38,6 @@ def new_folder(out: Path, settings: Settings) -> Iterator[Path]:
             raise _cannot_be_made(out, error) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _folders_of_store(settings: Settings) -> dict[str, Path]:
-    folders = {} if "://" in settings.store else {"store": Path(settings.store)}
-    if settings.private is not None or folders:
-        folders["private folder"] = settings.private_folder
-    return {name: folder.resolve() for name, folder in folders.items()}
 
 
 def _cannot_be_made(out: Path, error: OSError) -> ConfigError:
