@@ -1,6 +1,7 @@
 """The folder of an export: new, readable by its owner only, and away from the store."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config import Settings
@@ -47,9 +48,21 @@ def _require_away(out: Path, other: Path, name: str) -> None:
         raise ConfigError(f"The {name} {other} lies inside {out}; name another folder.")
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, and the folders above it."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: object, indent: int | None = None) -> None:
+    """Write a JSON file; with `indent`, which takes several times as long, for people to read."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_list(
+    path: Path, items: Iterable[object], before: str = "[", after: str = "]"
+) -> None:
+    """Write a JSON list item by item, a line each, between the rest of its document."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(before)
+        for number, item in enumerate(items):
+            file.write(",\n" if number else "\n")
+            file.write(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        file.write(f"\n{after}\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -146,4 +146,4 @@ def _describe(export: Export, request: Request, done: Exported) -> None:
     if done.pictures:
         described["pictures"] = done.pictures.written
         described["missing_pictures"] = done.pictures.missing
-    write_json(export.out / DESCRIPTION, described)
+    write_json(export.out / DESCRIPTION, described, indent=1)

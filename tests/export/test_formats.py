@@ -242,7 +242,7 @@ def test_a_work_list_that_was_filled_in_is_a_reviewers_table(example, tmp_path):
     places = {cell.value: cell.column - 1 for cell in header}
     first[places["label"]].value, first[places["reviewer"]].value = "caries", "dr-b"
     book.save(tmp_path / "filled.xlsx")
-    found = read_review_table(tmp_path / "filled.xlsx", set(example.boxes.index), {"caries"})
+    found = read_review_table(tmp_path / "filled.xlsx", set(example.boxes.index), {"caries"}, {})
     assert not found.problems
     assert found.blank == len(rows)
     [line] = found.lines

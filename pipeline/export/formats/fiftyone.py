@@ -8,14 +8,13 @@ A prediction has its class, confidence, `p_abnormal` and `embedding`. The form i
 `version`, which every release of FiftyOne reads, with the types of fields taken from the values.
 """
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline.export.embeddings import iter_embeddings
 from pipeline.export.job import Export
-from pipeline.export.out_folder import write_json
+from pipeline.export.out_folder import write_json, write_json_list
 from pipeline.export.rows import ExportRows, box_of, picture_name, probability, records
 
 FACTS = ("crop_id", "region_kind", "tooth", "tooth_guess")
@@ -29,21 +28,22 @@ def write(export: Export) -> dict[str, int]:
     about = {"name": "dental", "media_type": "image", "info": info, "classes": classes}
     write_json(export.out / "metadata.json", about)
     counts = {"labelled boxes": 0, "predicted boxes": 0}
-    with (export.out / "samples.json").open("w", encoding="utf-8") as file:
-        file.write('{"samples": [')
-        for number, crops in enumerate(_scans(export, rows)):
-            sample = _sample(crops, rows)
-            file.write(",\n" if number else "\n")
-            json.dump(sample, file, allow_nan=False)
-            counts["labelled boxes"] += len(sample["ground_truth"]["detections"])
-            counts["predicted boxes"] += len(sample["predictions"]["detections"])
-        file.write("\n]}\n")
+    samples = _samples(export, rows, counts)
+    write_json_list(export.out / "samples.json", samples, '{"samples": [', "]}")
     return counts
 
 
 def picture(row: dict) -> str:
     """Where the picture of a scan goes."""
     return f"data/{picture_name(row['scan_id'])}"
+
+
+def _samples(export: Export, rows: ExportRows, counts: dict[str, int]) -> Iterator[dict]:
+    for crops in _scans(export, rows):
+        sample = _sample(crops, rows)
+        counts["labelled boxes"] += len(sample["ground_truth"]["detections"])
+        counts["predicted boxes"] += len(sample["predictions"]["detections"])
+        yield sample
 
 
 def _scans(export: Export, rows: ExportRows) -> Iterator[list[dict]]:

@@ -9,11 +9,12 @@ suggestions among the others, is a prediction, except for crops of the audit. Th
 its crop_id, as is its `meta`.
 """
 
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from pipeline.export.job import Export
-from pipeline.export.out_folder import write_json, write_text
-from pipeline.export.rows import box_of, is_suggestion, picture_name, probability
+from pipeline.export.out_folder import write_json_list, write_text
+from pipeline.export.rows import ExportRows, box_of, is_suggestion, picture_name, probability
 
 SERVED = "/data/local-files/?d=images/"  # below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
 FACTS = ("scan_id", "batch", "side", "patient_key")
@@ -22,7 +23,14 @@ FACTS = ("scan_id", "batch", "side", "patient_key")
 def write(export: Export) -> dict[str, int]:
     """Write the files; return how many boxes they have."""
     rows = export.rows.first_frames.for_reviewers
-    tasks, counts = [], {"labelled boxes": 0, "predicted boxes": 0}
+    counts = {"labelled boxes": 0, "predicted boxes": 0}
+    write_json_list(export.out / "tasks.json", _tasks(rows, counts))
+    write_text(export.out / "config.xml", _interface(rows.classes))
+    return counts
+
+
+def _tasks(rows: ExportRows, counts: dict[str, int]) -> Iterator[dict]:
+    head = rows.provenance["head"]
     for crops in rows.scans():
         scan = crops[0]
         labelled = [_region(row, row["label"]) for row in crops if row["label"] is not None]
@@ -37,14 +45,11 @@ def write(export: Export) -> dict[str, int]:
             task["annotations"] = [{"result": labelled, "was_cancelled": False}]
         if predicted:
             score = max(row["p_abnormal"] for row in crops if row["p_abnormal"] is not None)
-            result = {"model_version": export.head, "score": float(score), "result": predicted}
+            result = {"model_version": head, "score": float(score), "result": predicted}
             task["predictions"] = [result]
-        tasks.append(task)
         counts["labelled boxes"] += len(labelled)
         counts["predicted boxes"] += len(predicted)
-    write_json(export.out / "tasks.json", tasks)
-    write_text(export.out / "config.xml", _interface(rows.classes))
-    return counts
+        yield task
 
 
 def _region(row: dict, label: str) -> dict:
