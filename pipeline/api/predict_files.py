@@ -30,6 +30,7 @@ from pipeline.stages.predict import Head
 from pipeline.stages.read_scan import Order, Read, read_scan
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog
+from pipeline.store.features import class_column
 from pipeline.store.registry import champion, embedder, stored_choice
 from pipeline.store.store import Store
 
@@ -84,7 +85,7 @@ class FilePredictor:
     def columns(self) -> list[str]:
         """The columns of the rows of every file."""
         place = [f"region_{side}" for side in "xywh"]
-        classes = [f"p_{name}" for name in self.head.card["classes"]]
+        classes = map(class_column, self.head.card["classes"])
         return [
             *("crop_id", "region", "region_kind", "tooth_guess", "tooth_confidence"),
             *(*place, "predicted", *classes, "p_abnormal", "flagged"),
@@ -188,7 +189,8 @@ class FilePredictor:
     def _probabilities(self, embeddings: np.ndarray, regions: list[Region]) -> pd.DataFrame:
         found = self.head.predict(embeddings, [region.kind for region in regions])
         classes = self.head.card["classes"]
-        columns = {f"p_{name}": found.probabilities[:, n] for n, name in enumerate(classes)}
+        names = map(class_column, classes)
+        columns = {name: found.probabilities[:, n] for n, name in enumerate(names)}
         return pd.DataFrame(
             {
                 "predicted": [classes[n] for n in found.probabilities.argmax(axis=1)],

@@ -16,7 +16,7 @@ import pandas as pd
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, registry, tables
 from pipeline.store.crop_query import CropFilter, CropQuery
-from pipeline.store.features import features_of
+from pipeline.store.features import class_column, features_of
 from pipeline.store.store import Store
 
 PREDICTED = ["crop_id", "predicted", "probabilities", "p_abnormal", "flagged", "seen"]
@@ -88,11 +88,6 @@ class ExportRows:
         place = crops.columns.get_loc("p_abnormal")
         before, after = crops.iloc[:, :place], crops.iloc[:, place:]
         return pd.concat([before, self.class_columns(), after], axis=1)
-
-
-def class_column(name: str) -> str:
-    """The column of a class's probability; `p_abnormal` is that of all findings together."""
-    return "p_class_abnormal" if name == "abnormal" else f"p_{name}"
 
 
 def picture_name(scan_id: str) -> str:

@@ -177,8 +177,16 @@ def load_predictions(
     found = np.array(rows.pop("probabilities").tolist(), np.float32).reshape(-1, len(classes))
     place = rows.columns.get_loc("p_abnormal")
     for number, name in reversed([*enumerate(classes)]):
-        rows.insert(place, f"p_{name}", found[:, number])
+        rows.insert(place, class_column(name), found[:, number])
     return rows
+
+
+def class_column(name: str) -> str:
+    """The column of a class's probability, `p_CLASS`.
+
+    `p_abnormal` is that of all findings together, so a class of this name has `p_class_abnormal`.
+    """
+    return "p_class_abnormal" if name == "abnormal" else f"p_{name}"
 
 
 def sides_by_patient(store: str | Path | Store) -> pd.Series:

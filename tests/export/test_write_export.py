@@ -20,10 +20,12 @@ from pipeline.export.formats.dicom_sr import in_source
 from pipeline.export.formats.registered import FORMATS
 from pipeline.export.out_folder import make_out_folder
 from pipeline.export.pictures import write_pictures
-from pipeline.export.rows import PREDICTED, ExportRows, class_column
+from pipeline.export.rows import PREDICTED, ExportRows, read_rows
 from pipeline.export.write_export import Request, write_export
 from pipeline.report.source_scan import read_source_scan
 from pipeline.store.crop_query import CropFilter
+from pipeline.store.features import load_predictions
+from tests.builders import synthetic_store
 from tests.store.test_stored_by_earlier_versions import PATIENT, unpack
 
 DELIVERED = re.compile(rb"phantom-\d{6}|PHANTOM-\d|inbox", re.IGNORECASE)
@@ -158,11 +160,14 @@ def test_crops_of_later_frames_are_left_out_of_what_shows_the_first():
     assert rows.first_frames.crops["region"].tolist() == ["whole", "f0000-whole", "box-1-2-3-4"]
 
 
-def test_a_class_called_abnormal_has_a_column_of_its_own():
-    assert [class_column(name) for name in ("caries", "abnormal")] == [
-        "p_caries",
-        "p_class_abnormal",
-    ]
+def test_a_class_called_abnormal_has_a_column_of_its_own(store, monkeypatch):
+    monkeypatch.setattr(synthetic_store, "CLASSES", ("healthy", "abnormal", "caries"))
+    made = synthetic_store.SyntheticStore(store, patients=2).add_trunk().add_head("h0", 0.5)
+    made.promote("h0")
+    found = load_predictions(store)
+    assert np.allclose(found["p_abnormal"], 1 - found["p_healthy"])
+    assert np.allclose(found["p_abnormal"], found["p_class_abnormal"] + found["p_caries"])
+    assert "p_class_abnormal" in read_rows(store, CropFilter()).flat()
 
 
 @pytest.mark.parametrize("turns", range(4))

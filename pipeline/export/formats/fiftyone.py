@@ -25,7 +25,7 @@ def write(export: Export) -> dict[str, int]:
     rows = export.rows.first_frames
     classes = {"ground_truth": rows.classes, "predictions": rows.head_classes}
     info = {"description": "For research, not for diagnosis.", **export.rows.provenance}
-    about = {"name": "dental", "media_type": "image", "info": info, "classes": classes}
+    about = {"name": "dental", "media_type": "image", "info": info | {"classes": classes}}
     write_json(export.out / "metadata.json", about)
     counts = {"labelled boxes": 0, "predicted boxes": 0}
     samples = _samples(export, rows, counts)

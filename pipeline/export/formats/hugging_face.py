@@ -19,7 +19,7 @@ from PIL import Image
 from pipeline.export.embeddings import iter_pixels
 from pipeline.export.job import Export
 from pipeline.export.out_folder import write_text
-from pipeline.export.rows import class_column
+from pipeline.store.features import class_column
 
 FACTS = {  # columns after the picture and the labels, and their types
     **dict.fromkeys(("crop_id", "scan_id", "patient_key", "batch", "region_kind"), "string"),

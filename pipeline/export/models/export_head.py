@@ -32,7 +32,7 @@ def export_head(settings: Settings, head: Head, formats: Collection[str], out: P
     files = {name: FILES[name] for name in FILES if name in formats}
     with new_folder(out, settings) as folder:
         described = describe_head(head.card, trunk_card(head.store, head.card["trunk"]), files)
-        write_json(folder / DESCRIPTION, described)
+        write_json(folder / DESCRIPTION, described, indent=1)
         write_text(folder / CARD, model_card(described))
         _write_networks(head, {name: folder / file for name, file in files.items()})
     return [*files.values(), DESCRIPTION, CARD]
