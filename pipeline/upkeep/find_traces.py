@@ -205,7 +205,8 @@ def format_traces(found: ErasureTarget) -> list[str]:
     if not found.places:
         return [
             "Nothing is stored under this id. Give it as it was delivered (an id in a table takes "
-            "precedence over the DICOM header). With --yes it is still barred from later batches."
+            "precedence over the DICOM header). With --yes it is still barred from later batches.",
+            *format_exports(found),
         ]
     lines = [f"{len(found.places)} deliveries of {scans} scans in {len(found.batches)} batches"]
     lines += [f"  {table}: {count} rows" for table, count in sorted(found.rows.items())]
