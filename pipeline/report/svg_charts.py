@@ -1,134 +1,166 @@
-"""Charts of the HTML pages as inline SVG: stage times, score histogram, ROC curve, reliability.
+"""Charts of the HTML pages as inline SVG, drawn without a library, and the parts that make them.
 
-Colours are CSS variables of the page (`--ink`, `--soft`, `--bar`, `--seen`, `--mark`), so charts
-follow light mode, dark mode and print. Equal numbers give equal text; nothing is fetched.
+Colours are CSS variables of the pages, so charts follow light mode, dark mode and print. Equal
+numbers give equal text. Nothing is fetched, and no style attribute is used, which the pages forbid.
 """
 
-import io
-import re
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from markupsafe import Markup
 
-    from pipeline.model.scores.evaluation import Bin
-
-# Matplotlib has no CSS variables: it draws in these colours, which are replaced afterwards.
-INK, SOFT, BAR, SEEN, MARK = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {INK: "--ink", SOFT: "--soft", BAR: "--bar", SEEN: "--seen", MARK: "--mark"}
-STYLE = {
-    "svg.hashsalt": "dental",
-    "svg.fonttype": "none",  # text stays text: searchable, coloured by CSS
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-}
+INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
+BAR, SEEN, MARK = "var(--bar)", "var(--seen)", "var(--mark)"
+CHARACTER = 6.6  # pixels of an average character, for places of labels
 
 
-def timing(seconds: Mapping[str, float]) -> str:
-    """Draw one bar per stage, in the order of the stages."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure, axes = _empty_figure(5.4, 0.5 + 0.27 * len(seconds))
-        bars = axes.barh(list(seconds), list(seconds.values()), color=BAR, height=0.65)
-        axes.bar_label(bars, [f"{value:.1f} s" for value in seconds.values()], padding=3)
-        axes.invert_yaxis()
-        axes.margins(x=0.15)
-        axes.set_xlabel("seconds")
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        return _svg(figure, "Seconds by stage")
+def element(name: str, content: str = "", **attributes: object) -> str:
+    """Return an SVG element; `_` in names of attributes stands for `-`, numbers are rounded."""
+    written = "".join(
+        f' {key.replace("_", "-")}="{_value(value)}"' for key, value in attributes.items()
+    )
+    return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
 
 
-def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> str:
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}".removesuffix(".0")
+    return escape(str(value))
+
+
+def text(x: float, y: float, content: str, anchor: str = "start", **attributes: object) -> str:
+    """Return a line of text whose baseline is at `y`."""
+    place = {"x": float(x), "y": float(y), "text_anchor": anchor, "fill": INK}
+    return element("text", escape(content), **place | attributes)
+
+
+def line(points: Iterable[tuple[float, float]], colour: str, **attributes: object) -> str:
+    """Return a line through points in pixels."""
+    path = " ".join(f"{_value(float(x))},{_value(float(y))}" for x, y in points)
+    return element("polyline", points=path, fill="none", stroke=colour, **attributes)
+
+
+def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """Return a filled rectangle."""
+    sides = {"x": float(x), "y": float(y), "width": float(width), "height": float(height)}
+    return element("rect", fill=colour, **sides)
+
+
+def svg(width: float, height: float, description: str, elements: Iterable[str]) -> Markup:
+    """Return a chart as one element of an HTML page."""
+    content = "".join(elements)
+    box = f"0 0 {_value(float(width))} {_value(float(height))}"
+    shape = {"class": "chart", "viewBox": box, "width": float(width), "height": float(height)}
+    return Markup(element("svg", content, **shape, role="img", aria_label=description))
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return round numbers from `low` to `high`, about `count`, in steps of 1, 2 or 5."""
+    span = (high - low) or 1
+    power = 10 ** math.floor(math.log10(span / count))
+    step = next(each * power for each in (1, 2, 5, 10) if each * power >= span / count)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The area of a chart with axes: turns data coordinates into pixels."""
+
+    width: float
+    height: float
+    x_range: tuple[float, float] = (0, 1)
+    y_range: tuple[float, float] = (0, 1)
+    left: float = 46
+    right: float = 14
+    top: float = 12
+    bottom: float = 40
+
+    def x(self, value: float) -> float:
+        low, high = self.x_range
+        return self.left + (value - low) / ((high - low) or 1) * (
+            self.width - self.left - self.right
+        )
+
+    def y(self, value: float) -> float:
+        low, high = self.y_range
+        inner = self.height - self.top - self.bottom
+        return self.top + inner - (value - low) / ((high - low) or 1) * inner
+
+    def axes(self, x_label: str, y_label: str, x_ticks: bool = True) -> list[str]:
+        """Return the axes with round numbers and their names."""
+        left, right, bottom = self.left, self.width - self.right, self.height - self.bottom
+        found = [line([(left, self.top), (left, bottom), (right, bottom)], SOFT)]
+        for value in ticks(*self.y_range):
+            found.append(line([(left, self.y(value)), (right, self.y(value))], LINE))
+            found.append(text(left - 6, self.y(value) + 4, f"{value:g}", "end"))
+        for value in ticks(*self.x_range) if x_ticks else ():
+            found.append(text(self.x(value), bottom + 16, f"{value:g}", "middle"))
+        found.append(text((left + right) / 2, self.height - 6, x_label, "middle"))
+        middle = (self.top + bottom) / 2
+        turned = f"rotate(-90 12 {_value(float(middle))})"
+        found.append(text(12, middle, y_label, "middle", transform=turned))
+        return found
+
+    def points(self, values: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(self.x(x), self.y(y)) for x, y in values]
+
+
+def legend(entries: Sequence[tuple[str, str]], x: float, y: float) -> list[str]:
+    """Return coloured squares with names, one below the other."""
+    found = []
+    for number, (colour, name) in enumerate(entries):
+        top = y + 17 * number
+        found += [bar(x, top - 9, 10, 10, colour), text(x + 15, top, name)]
+    return found
+
+
+def timing(seconds: Mapping[str, float]) -> Markup:
+    """Draw one bar per stage, in the order of the stages; the longest is marked."""
+    longest = max(seconds.values()) or 1
+    left = 12 + CHARACTER * max(map(len, seconds))
+    elements = []
+    for number, (stage, value) in enumerate(seconds.items()):
+        middle, wide = 14 + 24 * number, 250 * value / longest
+        elements += [
+            text(left - 8, middle + 4, stage, "end"),
+            bar(left, middle - 8, wide, 16, MARK if value == longest else BAR),
+            text(left + wide + 6, middle + 4, f"{value:.1f} s"),
+        ]
+    return svg(left + 320, 8 + 24 * len(seconds), "Seconds by stage", elements)
+
+
+def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> Markup:
     """Draw the crops per bin of p_abnormal between 0 and 1, and the threshold."""
-    from matplotlib import rc_context
-    from matplotlib.ticker import MaxNLocator
-
-    left = [number / len(unseen) for number in range(len(unseen))]
-    with rc_context(STYLE):
-        figure, axes = _empty_figure(7.2, 2.5)
-        wide = {"width": 0.92 / len(unseen), "align": "edge"}
-        axes.bar(left, unseen, color=BAR, label="unseen in training", **wide)
-        if any(seen):
-            axes.bar(left, seen, bottom=unseen, color=SEEN, label="seen in training", **wide)
-        axes.axvline(threshold, color=MARK, linestyle="--", label=f"flagged from {threshold:.3f}")
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("p(abnormal)")
-        axes.set_ylabel("crops")
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
-        return _svg(figure, f"Histogram of p(abnormal), threshold {threshold:.3f}")
+    most = max(map(sum, zip(unseen, seen, strict=True)))
+    frame = Frame(560, 230, y_range=(0, most or 1), top=52)
+    wide = (frame.x(1) - frame.x(0)) / len(unseen)
+    elements = frame.axes("p(abnormal)", "crops")
+    for number, (one, other) in enumerate(zip(unseen, seen, strict=True)):
+        left, heights = frame.x(0) + wide * number, (frame.y(one), frame.y(one + other))
+        elements.append(bar(left + 1, heights[0], wide - 2, frame.y(0) - heights[0], BAR))
+        if other:
+            elements.append(bar(left + 1, heights[1], wide - 2, heights[0] - heights[1], SEEN))
+    place = frame.x(min(max(threshold, 0), 1))
+    elements.append(line([(place, frame.top), (place, frame.y(0))], MARK, stroke_dasharray="5 4"))
+    entries = [(BAR, "unseen in training")] + [(SEEN, "seen in training")] * any(seen)
+    elements += legend(entries, frame.left, 14)
+    elements += legend([(MARK, f"flagged from {threshold:.3f}")], frame.left + 190, 14)
+    return svg(560, 230, f"Histogram of p(abnormal), threshold {threshold:.3f}", elements)
 
 
-def roc(points: Sequence[tuple[float, float]]) -> str:
-    """Draw sensitivity over the false positive rate, and the diagonal of chance."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure, axes = _empty_figure(3.9, 3.6)
-        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="chance")
-        axes.plot(*zip(*points, strict=True), color=BAR, label="head")
-        axes.set_xlabel("1 − specificity")
-        axes.set_ylabel("sensitivity")
-        axes.set_aspect("equal")
-        axes.legend(loc="lower right")
-        return _svg(figure, "Receiver operating characteristic on the test side")
-
-
-def reliability(bins: Sequence["Bin"]) -> str:
-    """Draw the share of abnormal crops over the mean p(abnormal) of each bin, with intervals."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure, axes = _empty_figure(3.9, 3.6)
-        axes.plot([0, 1], [0, 1], color=SEEN, linestyle="--", label="perfectly calibrated")
-        for each in bins:
-            if each.low is not None:
-                axes.plot([each.said] * 2, [each.low, each.high], color=BAR, linewidth=1)
-            axes.annotate(
-                str(each.rows), (each.said, each.found), (4, 4), textcoords="offset points"
-            )
-        means, shares = [each.said for each in bins], [each.found for each in bins]
-        axes.plot(means, shares, "o", color=BAR, label="head, with crop counts and 95 % intervals")
-        axes.set_xlim(-0.02, 1.04)
-        axes.set_ylim(-0.02, 1.04)
-        axes.set_xlabel("mean p(abnormal) of the bin")
-        axes.set_ylabel("share of abnormal crops")
-        axes.set_aspect("equal")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-        return _svg(figure, "Reliability on the test side, ten bins")
-
-
-def _empty_figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    # Not pyplot, which keeps figures in memory and chooses a window system.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _svg(figure: "Figure", description: str) -> str:
-    """Return the figure as one <svg> element for an HTML page."""
-    data = io.StringIO()
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(data, format="svg", metadata=no_metadata, transparent=True)
-    svg = data.getvalue()
-    svg = svg[svg.index("<svg") :]
-    # HTML needs no namespaces, and group ids would repeat from figure to figure.
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+def shares(values: Mapping[str, float], marked: float = 1.0) -> Markup:
+    """Draw each value as a bar beside its name, with a line at `marked`."""
+    left = 12 + CHARACTER * max(map(len, values))
+    scale = 200 / max(2 * marked, *values.values())
+    elements = [line([(left + marked * scale, 2), (left + marked * scale, 24 * len(values))], INK)]
+    for number, (name, value) in enumerate(values.items()):
+        middle = 13 + 24 * number
+        colour = MARK if value > marked else SEEN
+        elements += [
+            text(left - 8, middle + 4, name, "end"),
+            bar(left, middle - 7, max(1, value * scale), 14, colour),
+        ]
+    return svg(left + 210, 4 + 24 * len(values), "Facts beside what chance gives", elements)
