@@ -31,15 +31,17 @@ def page_name(batch: str) -> str:
     return f"reports/{batch}.html"
 
 
-def write_report(store: Store, summary: Summary) -> str:
+def write_report(con: catalog.Connection, store: Store, summary: Summary) -> str:
     """Write the page of the summary's batch, readable by its owner alone, and return its name.
 
-    The same store and summary give the same bytes. Raises ArtifactError for a damaged part or a
-    head without its card.
+    `con` is the store's catalog. Sets the summary's `marks`. The same store and summary give the
+    same bytes. Raises ArtifactError for a damaged part or a head without its card.
     """
-    name = page_name(summary.batch)
-    store.write_bytes(name, render(build_page(store, summary)).encode(), mode=0o600)
-    return name
+    page = build_page(con, store, summary)
+    summary.marks = {"flagged": page.flagged, "near_duplicates": page.near_duplicates}
+    summary.marks |= {row["flag"]: row["scans"] for row in page.quality}
+    store.write_bytes(page_name(summary.batch), render(page).encode(), mode=0o600)
+    return page_name(summary.batch)
 
 
 def rewrite_report(store: Store, batch: str) -> None:
@@ -47,15 +49,15 @@ def rewrite_report(store: Store, batch: str) -> None:
     name, summary = page_name(batch), last_summary(store, batch)
     if summary is None:
         store.remove(name)
-    elif store.has(name):
-        with catalog.open_store(store) as con:
-            summary.counts = catalog.batch_counts(con, batch)
-        write_report(store, summary)
+        return
+    with catalog.open_store(store) as con:
+        summary.counts = catalog.batch_counts(con, batch)
+        write_report(con, store, summary)
 
 
-def build_page(store: Store, summary: Summary) -> Page:
+def build_page(con: catalog.Connection, store: Store, summary: Summary) -> Page:
     """Collect everything that the page shows."""
-    found = query_tables(store, summary)
+    found = query_tables(con, summary)
     trunk = trunk_home(summary.trunk)
     scores = found["score_histogram"] if summary.head else []
     head_card = read_card(store, head_home(summary.head)) if summary.head else None
@@ -87,7 +89,7 @@ def build_page(store: Store, summary: Summary) -> Page:
     )
 
 
-def query_tables(store: Store, summary: Summary) -> dict[str, list[dict]]:
+def query_tables(con: catalog.Connection, summary: Summary) -> dict[str, list[dict]]:
     """Return the rows of each named query about the batch, with None for missing values."""
     batch, trunk, recipe = summary.batch, summary.trunk, summary.recipe
     parameters = {
@@ -104,23 +106,22 @@ def query_tables(store: Store, summary: Summary) -> dict[str, list[dict]]:
     if summary.head:
         parameters["predicted_classes"] = {"batch": batch}
         parameters["gallery"] = {"batch": batch, "limit": GALLERY_CROPS}
-    with catalog.open_store(store) as con:
-        found = {name: catalog.query(con, name, **given) for name, given in parameters.items()}
-        rows = {name: to_rows(frame[frame["batch"] == batch]) for name, frame in found.items()}
+    found = {name: catalog.query(con, name, **given) for name, given in parameters.items()}
+    rows = {name: to_rows(frame[frame["batch"] == batch]) for name, frame in found.items()}
 
-        def ask(name: str, **given) -> list[dict]:
-            return to_rows(catalog.query(con, name, **given))
+    def ask(name: str, **given) -> list[dict]:
+        return to_rows(catalog.query(con, name, **given))
 
-        rows["score_histogram"] = ask("score_histogram", batch=batch, bins=BINS)
-        rows["near_duplicates"] = pairs = ask("near_duplicates", batch=batch)
-        scans = {pair[name] for pair in pairs[:PAIRS] for name in ("scan_id", "other_scan_id")}
-        rows["crops_of_scans"] = []
-        if scans:
-            rows["crops_of_scans"] = ask("crops_of_scans", scan_ids=sorted(scans), recipe=recipe)
-        rows["example_crops"] = []
-        if not (rows["score_histogram"] and summary.head):
-            examples = {"batch": batch, "recipe": recipe, "limit": EXAMPLE_CROPS}
-            rows["example_crops"] = ask("example_crops", **examples)
+    rows["score_histogram"] = ask("score_histogram", batch=batch, bins=BINS)
+    rows["near_duplicates"] = pairs = ask("near_duplicates", batch=batch)
+    scans = {pair[name] for pair in pairs[:PAIRS] for name in ("scan_id", "other_scan_id")}
+    rows["crops_of_scans"] = []
+    if scans:
+        rows["crops_of_scans"] = ask("crops_of_scans", scan_ids=sorted(scans), recipe=recipe)
+    rows["example_crops"] = []
+    if not (rows["score_histogram"] and summary.head):
+        examples = {"batch": batch, "recipe": recipe, "limit": EXAMPLE_CROPS}
+        rows["example_crops"] = ask("example_crops", **examples)
     return rows
 
 

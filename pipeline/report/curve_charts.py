@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.model.scores.evaluation import Bin, Curve
 
 HUES = tuple(f"var(--hue-{number})" for number in range(1, 7))
-OTHER = "other"
+WIDEST = 48  # pixels of a column
 
 
 def curve(found: "Curve", names: tuple[str, str], description: str) -> Markup:
@@ -88,9 +88,8 @@ def columns(values: Mapping[str, Sequence[float]], names: Sequence[str], y_label
             top, bottom = frame.y(below[number] + value), frame.y(below[number])
             gap = min(2, wide / 4)
             if value:
-                elements.append(
-                    bar(frame.x(number) + gap / 2, top, wide - gap, bottom - top, colour)
-                )
+                left = frame.x(number) + gap / 2
+                elements.append(bar(left, top, min(WIDEST, wide - gap), bottom - top, colour))
             below[number] += value
     elements += _ends(frame, names)
     for number, (colour, name) in enumerate(zip(HUES, values, strict=False)):

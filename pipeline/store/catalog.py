@@ -28,6 +28,7 @@ from pipeline.store import tables
 from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
 
+Connection = duckdb.DuckDBPyConnection
 SQL = Path(__file__).parents[2] / "sql"
 PROMOTIONS = pa.schema(
     [

@@ -166,7 +166,8 @@ def summary_of(store, head=None, **changes):
 
 
 def page(store, summary):
-    return store.read_bytes(write_report(store, summary)).decode()
+    with catalog.open_store(store) as con:
+        return store.read_bytes(write_report(con, store, summary)).decode()
 
 
 def visible(text):
@@ -204,7 +205,8 @@ def shown_ids(text):
 
 
 def test_page_is_readable_by_its_owner_alone(ranked):
-    name = write_report(ranked, summary_of(ranked, HEAD))
+    with catalog.open_store(ranked) as con:
+        name = write_report(con, ranked, summary_of(ranked, HEAD))
     assert name == "reports/b.html"
     assert ranked.local_path(name).stat().st_mode & 0o777 == 0o600
 
