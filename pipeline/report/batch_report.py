@@ -3,8 +3,6 @@
 The page holds ids, labels and computed values; nothing else that was delivered.
 """
 
-import pandas as pd
-
 from pipeline.report.batch_html import Page, render
 from pipeline.report.batch_pictures import gallery_crops, scan_pairs, searched_scans
 from pipeline.report.batch_summary import Summary, last_summary
@@ -106,30 +104,22 @@ def query_tables(con: catalog.Connection, summary: Summary) -> dict[str, list[di
     if summary.head:
         parameters["predicted_classes"] = {"batch": batch}
         parameters["gallery"] = {"batch": batch, "limit": GALLERY_CROPS}
-    found = {name: catalog.query(con, name, **given) for name, given in parameters.items()}
-    rows = {name: to_rows(frame[frame["batch"] == batch]) for name, frame in found.items()}
+    found = {name: catalog.query_rows(con, name, **given) for name, given in parameters.items()}
+    rows = {name: [r for r in mine if r["batch"] == batch] for name, mine in found.items()}
 
-    def ask(name: str, **given) -> list[dict]:
-        return to_rows(catalog.query(con, name, **given))
-
-    rows["score_histogram"] = ask("score_histogram", batch=batch, bins=BINS)
-    rows["near_duplicates"] = pairs = ask("near_duplicates", batch=batch)
+    rows["score_histogram"] = catalog.query_rows(con, "score_histogram", batch=batch, bins=BINS)
+    rows["near_duplicates"] = pairs = catalog.query_rows(con, "near_duplicates", batch=batch)
     scans = {pair[name] for pair in pairs[:PAIRS] for name in ("scan_id", "other_scan_id")}
     rows["crops_of_scans"] = []
     if scans:
-        rows["crops_of_scans"] = ask("crops_of_scans", scan_ids=sorted(scans), recipe=recipe)
+        rows["crops_of_scans"] = catalog.query_rows(
+            con, "crops_of_scans", scan_ids=sorted(scans), recipe=recipe
+        )
     rows["example_crops"] = []
     if not (rows["score_histogram"] and summary.head):
         examples = {"batch": batch, "recipe": recipe, "limit": EXAMPLE_CROPS}
-        rows["example_crops"] = ask("example_crops", **examples)
+        rows["example_crops"] = catalog.query_rows(con, "example_crops", **examples)
     return rows
-
-
-def to_rows(frame: pd.DataFrame) -> list[dict]:
-    """Return rows as dictionaries of Python's own types."""
-    # DuckDB gives a column of integers with missing values as floats.
-    values = frame.convert_dtypes().astype(object)
-    return values.where(values.notna(), None).to_dict("records")
 
 
 def histogram(scores: list[dict], seen: bool) -> list[int]:
