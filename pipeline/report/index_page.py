@@ -98,8 +98,8 @@ def head_rows(store: Store, pages: set[str]) -> list[dict]:
         rows.append(
             {
                 "head": head,
-                "trunk": card["trunk"],
-                "made": card["made_at"][:10],
+                "trunk": card.get("trunk", "–"),
+                "made": card.get("made_at", "")[:10],
                 "auroc": ours,
                 "text": format_estimate(ours) if ours else "–",
                 "best": best,
