@@ -33,7 +33,7 @@ class GalleryCrop:
     tooth_confidence: float | None
     label: str | None  # the current one
     quality: Sequence[str] = ()  # flags of the scan
-    p_abnormal: float | None = None  # None without a head, as are the next five
+    p_abnormal: float | None = None  # None without a head and of the audit, as the next four
     probabilities: Mapping[str, float] | None = None  # by class
     predicted: str | None = None
     flagged: bool | None = None
@@ -78,15 +78,18 @@ def gallery_crops(
 
 
 def gallery_crop(row: dict, stored: StoredCrop | None, classes: Sequence[str]) -> GalleryCrop:
-    """Return one row of the work-list, or of the examples, for the gallery."""
-    places = ("crop_id", "region_kind", "tooth", "tooth_guess", "tooth_confidence")
-    scores = ("p_abnormal", "predicted", "flagged", "seen", "audit")
-    found = row.get("probabilities")
+    """Return one row of the work-list, or of the examples, for the gallery.
+
+    A crop of the audit has no scores: whoever labels it is to judge by the picture alone.
+    """
+    places = ("crop_id", "region_kind", "tooth", "tooth_guess", "tooth_confidence", "label")
+    scores = () if row.get("audit") else ("p_abnormal", "predicted", "flagged", "seen")
+    found = None if row.get("audit") else row.get("probabilities")
     flags = row.get("quality_flags")
     return GalleryCrop(
         **{name: row[name] for name in places},
         **{name: row.get(name) for name in scores},
-        label=row["delivered"] if "delivered" in row else row["label"],
+        audit=row.get("audit"),
         box=tuple(row[f"box_{side}"] for side in "xywh"),
         delivered=tuple(row[f"region_{side}"] for side in "xywh")
         if row["region_kind"] in ("box", "drawn")

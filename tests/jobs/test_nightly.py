@@ -142,7 +142,10 @@ def test_ten_disturbed_nights_leave_the_store_of_undisturbed_ones(night, tmp_pat
     assert failed.exit_status == 1
     assert outcomes(failed)["2026-11-02"] == "failed"
     assert failed.worked_on() == ["2026-11-06"]
-    assert failed.failures == ["batch 2026-11-02: StoreError"]
+    assert failed.failures == [
+        "batch 2026-11-02: StoreError: its delivery lists are missing in the private folder; "
+        "restore them"
+    ]
     assert "FAILED  batch 2026-11-02" in heard.read_text()
     lists.write_bytes(lost)
     assert night(**alarm).worked_on() == ["2026-11-02"]

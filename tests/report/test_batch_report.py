@@ -263,7 +263,7 @@ def test_audit_crops_are_marked_and_follow_the_others(ranked):
     write_rows(ranked, tables.AUDITS.part("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
-    assert "4. p 0.200 audit unseen" in visible(text)
+    assert "4. audit without scores, to be judged by the picture alone" in visible(text)
 
 
 def test_drift_alert_is_shown_above_the_ranking(ranked):
