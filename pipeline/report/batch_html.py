@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pipeline.report import model_facts, svg_charts
+from pipeline.report import model_facts
 from pipeline.report.batch_pictures import GalleryCrop, ScanPair, SearchedScan
+from pipeline.report.charts import svg_charts
 from pipeline.report.html_page import render_template
 from pipeline.report.next_steps import next_steps
 from pipeline.report.remedies import remedy_for

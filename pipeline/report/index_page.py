@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.config import Settings
-from pipeline.report import curve_charts
+from pipeline.report.charts import curve_charts
 from pipeline.report.format_numbers import format_estimate
 from pipeline.report.html_page import render_template
 from pipeline.report.night_record import FAILED, INCOMPLETE, NightRecord, format_night, nights

@@ -15,7 +15,8 @@ from pipeline.imaging.crops import jpeg
 from pipeline.learn.evaluate import HeadEvaluation
 from pipeline.learn.scored_rows import ScoredRows
 from pipeline.model.embedding_map import principal_plane
-from pipeline.report import curve_charts, model_facts
+from pipeline.report import model_facts
+from pipeline.report.charts import curve_charts
 from pipeline.report.crop_pixels import read_crops
 from pipeline.report.evaluation_report import format_evaluation
 from pipeline.report.format_numbers import METHODS, format_estimate

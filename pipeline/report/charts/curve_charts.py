@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from pipeline.report.svg_charts import (
+from pipeline.report.charts.svg_charts import (
     BAR,
     MARK,
     SEEN,
