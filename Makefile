@@ -135,6 +135,12 @@ docs: $(VENV)/dev-ready ## update the generated parts of docs/, build the API pa
 	@$(RUN) -m cogapp -r -I docs README.md docs/*.md
 	@$(RUN) -m pdoc $(API) --output-directory site
 
+screenshots: $(VENV)/dev-ready ## take pictures of every page of a store of phantoms into data/screenshots
+	@[ -d $(SAMPLE_STORE) ] || $(MAKE) --no-print-directory run-flow
+	@$(DENTAL) evaluate --store $(SAMPLE_STORE) >/dev/null
+	@$(DENTAL) page sample --store $(SAMPLE_STORE)
+	@$(RUN) docs/screenshots.py $(SAMPLE_STORE) data/screenshots
+
 lock: ## update requirements.lock and requirements-dev.lock (needs uv)
 	@$(COMPILE) --extra dask --extra s3 --extra editable --upgrade -o requirements.lock
 	@$(COMPILE) --extra dev --constraint requirements.lock --upgrade -o requirements-dev.lock
@@ -188,4 +194,4 @@ $(VENV)/tools/ready: $(VENV)/dev-ready $(TOOLS).lock
 
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback worklist query test bench \
 	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
-	bench-scale fuzz try-layouts chaos check docs lock phantom-trunk phantom-finder clean
+	bench-scale fuzz try-layouts chaos check docs screenshots lock phantom-trunk phantom-finder clean

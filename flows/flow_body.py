@@ -7,7 +7,7 @@ result is handed over within the process: what a flow returns is its exit status
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.prefect_pages import publish
 from pipeline import config
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
@@ -31,6 +32,8 @@ class Outcome:
     values: dict
     status: int = 0
     failure: str = ""  # why the flow counts as failed, for Prefect's database: it names nothing
+    # For Prefect's pages, whose database may be on another machine: no path, nothing of a patient.
+    public_lines: Sequence[str] = ()
 
 
 def print_outcome(outcome: Outcome) -> None:
@@ -44,13 +47,16 @@ report_outcome: ContextVar[Callable[[Outcome], None]] = ContextVar(
 )
 
 
-def pipeline_flow(name: str) -> Callable[[Callable], Callable]:
-    """A Prefect flow whose parts run one at a time.
+def pipeline_flow(
+    name: str, run_name: str | Callable[[], str] | None = None
+) -> Callable[[Callable], Callable]:
+    """A Prefect flow whose parts run one at a time; `run_name` may have its parameters in braces.
 
     Inside a part decoding and embedding use every core already, and parts that commit in order make
     the same bytes in every run.
     """
-    return flow(name=name, task_runner=ThreadPoolTaskRunner(max_workers=1), persist_result=False)
+    one_at_a_time = ThreadPoolTaskRunner(max_workers=1)
+    return flow(name=name, flow_run_name=run_name, task_runner=one_at_a_time, persist_result=False)
 
 
 def run_body(
@@ -68,8 +74,11 @@ def run_body(
         outcome = work(opened)
     except Exception as error:
         _report_error(error, opened)
-        return Failed(message=f"{type(error).__name__}; see messages.log of the private folder")
+        public = error.public if isinstance(error, PipelineError) else None
+        reason = f"{type(error).__name__}: {public}" if public else type(error).__name__
+        return Failed(message=f"{reason}; see messages.log of the private folder")
     report_outcome.get()(outcome)
+    publish(outcome.public_lines)
     return Failed(message=outcome.failure) if outcome.failure else outcome.status
 
 

@@ -4,6 +4,7 @@ Takes no parameters: Prefect would store them, and a late run would use those of
 """
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from prefect.states import State
 
@@ -16,7 +17,12 @@ from pipeline.report.night_record import format_night
 from pipeline.store.open_store import OpenStore
 
 
-@pipeline_flow("nightly")
+def run_name() -> str:
+    """The name of a run on Prefect's pages."""
+    return f"nightly {datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+@pipeline_flow("nightly", run_name)
 def nightly() -> int | State:
     """Returns the exit status: 0, or 2 when a person has to look at something."""
     return run_body(_night, opening=report_failure)
@@ -29,5 +35,5 @@ def _night(opened: OpenStore) -> Outcome:
         return Outcome([str(busy)], {"busy": str(busy)})
     failures = len(night.failures)
     failure = f"{failures} failures; see reports/nightly.txt" if failures else ""
-    lines = format_night(night, opened.settings)
-    return Outcome(lines, asdict(night), night.exit_status, failure)
+    lines, public = (format_night(night, opened.settings, paths=each) for each in (True, False))
+    return Outcome(lines, asdict(night), night.exit_status, failure, public)

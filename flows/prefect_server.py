@@ -90,16 +90,17 @@ def start(variables: dict[str, str]) -> str:
     # Bound here: the address is known at once, the port is taken, and early requests wait.
     with socket.create_server(("127.0.0.1", 0)) as listening, _log() as log:
         port, handle = listening.getsockname()[1], listening.fileno()
+        url = f"http://127.0.0.1:{port}/api"
         server = subprocess.Popen(
             [sys.executable, "-m", "flows.prefect_server", str(handle)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             pass_fds=[handle],
-            env={**os.environ, **variables},
+            # Its pages ask port 4200 otherwise, whatever is served (3.8.8).
+            env={**os.environ, **variables, "PREFECT_UI_API_URL": url},
         )
     atexit.register(_end, server)
-    url = f"http://127.0.0.1:{port}/api"
     _ours.add(url)
     return url
 

@@ -7,11 +7,11 @@ from prefect.states import State
 from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
 from pipeline.jobs.process_batch import run_batch
-from pipeline.report.batch_summary import format_summary
+from pipeline.report.batch_summary import format_summary, public_lines
 from pipeline.store.open_store import OpenStore
 
 
-@pipeline_flow("process-batch")
+@pipeline_flow("process-batch", run_name="{batch}")
 def process_batch(batch: str) -> int | State:
     """Process `batch`; safe to run again after a crash.
 
@@ -28,4 +28,10 @@ def _process(opened: OpenStore, batch: str) -> Outcome:
     elif summary.broken_checks:
         failure = f"{len(summary.broken_checks)} checks of the store failed"
     lines = format_summary(summary, opened.settings)
-    return Outcome(lines, asdict(summary), summary.exit_status(opened.settings), failure)
+    return Outcome(
+        lines,
+        asdict(summary),
+        summary.exit_status(opened.settings),
+        failure,
+        public_lines(summary, opened.settings),
+    )

@@ -52,7 +52,10 @@ def exit_on_signal(done: Callable[[], str], output: TextIO) -> None:
 
 def run_flow(flow, *parameters, report: Callable) -> int:
     """Run the flow, give its `Outcome` to `report`, and return its exit status."""
+    from prefect import tags
+
     from flows.flow_body import report_outcome
+    from flows.prefect_pages import tags_of
 
     prefect_server.wait()
     # Private to Prefect 3.8, which has no other way to end its thread in order. Left running, it
@@ -61,7 +64,9 @@ def run_flow(flow, *parameters, report: Callable) -> int:
 
     before = report_outcome.set(report)
     try:
-        state = flow(*parameters, return_state=True)
+        batches = [each for each in parameters if isinstance(each, str)]
+        with tags(*tags_of(config.load(), *batches)):
+            state = flow(*parameters, return_state=True)
     finally:
         report_outcome.reset(before)
     wait_for_global_loop_exit(prefect_server.SHUTDOWN_SECONDS)

@@ -7,6 +7,7 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
+from flows.prefect_pages import tags_of
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 
@@ -27,11 +28,12 @@ def schedule_of(settings: Settings, every: int | None) -> Schedule:
         ) from None
 
 
-def serve(schedule: Schedule) -> None:
+def serve(schedule: Schedule, settings: Settings) -> None:
     """Run the nightly flow by the schedule until stopped; each run is its own process."""
     how = {
         "name": "nightly",
         "schedules": [schedule],
+        "tags": sorted(tags_of(settings)),
         # One at a time. Not by Prefect's concurrency limits, which stay taken after a kill.
         "limit": 1,
         # Else a restart would leave the schedule paused.

@@ -7,7 +7,7 @@ from prefect.states import State
 from flows.flow_body import Outcome, pipeline_flow, run_body
 from flows.part_tasks import as_tasks
 from pipeline.jobs.drawn_regions import cut_drawn_regions
-from pipeline.report.training_summary import format_training
+from pipeline.report.training_summary import format_head_score, format_training
 from pipeline.store.open_store import OpenStore
 
 
@@ -27,4 +27,7 @@ def _train(opened: OpenStore) -> Outcome:
     lines += [f"  note  {note}" for note in drawn.notes]
     failures = [*drawn.failures, *map(str, failures)]
     values = {**asdict(trained), "failures": failures, "drawn": asdict(drawn)}
-    return Outcome(lines, values, failure=f"{len(failures)} parts failed" if failures else "")
+    verdict = "promoted" if trained.promoted else "not promoted"
+    public = [*format_head_score(trained.card), f"Head {trained.head_id} was {verdict}."]
+    failure = f"{len(failures)} parts failed" if failures else ""
+    return Outcome(lines, values, failure=failure, public_lines=public)

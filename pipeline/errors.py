@@ -11,9 +11,21 @@ PipelineError
 └── StageFailed      a stage could not finish one part; the other parts continue
 """
 
+from typing import Self
+
 
 class PipelineError(Exception):
-    """Base of all errors raised on purpose; caught at the command line only."""
+    """Base of all errors raised on purpose; caught at the command line only.
+
+    `public` is what may be stored about it: a text without paths, names and identifiers, or None.
+    """
+
+    public: str | None = None
+
+    def with_public(self, text: str) -> Self:
+        """Set `public`; returns the error, to be raised."""
+        self.public = text
+        return self
 
 
 class ConfigError(PipelineError):
@@ -52,7 +64,11 @@ class ArtifactError(PipelineError):
 
 
 class NotEnoughData(PipelineError):
-    """Too few patients or labels for the request."""
+    """Too few patients or labels for the request; the message names none of them."""
+
+    @property
+    def public(self) -> str:
+        return str(self)
 
 
 class StageFailed(PipelineError):
@@ -65,6 +81,10 @@ class StageFailed(PipelineError):
     def __init__(self, stage: str, batch: str, part: int, may_pass: bool = False):
         super().__init__(stage, batch, part, may_pass)
         self.stage, self.batch, self.part, self.may_pass = stage, batch, part, may_pass
+
+    @property
+    def public(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return f"stage {self.stage} could not finish part {self.part} of batch {self.batch}"

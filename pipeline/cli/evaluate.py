@@ -30,7 +30,8 @@ def evaluate(
 ) -> None:
     """Measure a head on the test side: whole, by class and by slice, with a proof of the sides."""
     from pipeline.learn.evaluate import SPECIFICITIES, evaluate_head
-    from pipeline.report.evaluation_report import as_rows, write_page
+    from pipeline.report.evaluation_report import as_rows
+    from pipeline.report.model_page import write_page
     from pipeline.store.store import Store
 
     settings = settings_of(store)
@@ -45,7 +46,7 @@ def evaluate(
         page = f"Page: {settings.store}/{write_page(opened, found)}"
     except OSError as error:  # whoever may read the store may still measure
         page = f"The page was not written to {settings.store}/reports: {error.strerror}."
-    show(found, as_json, lambda: _print_evaluation(found, page))
+    show(found.values(), as_json, lambda: _print_evaluation(found, page))
 
 
 def _print_evaluation(found: "HeadEvaluation", page: str) -> None:

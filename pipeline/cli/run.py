@@ -96,7 +96,7 @@ def serve(
         when = f"every {every} s" if every else f"by {opened.settings.schedule!r}"
         print(f"Nightly runs come {when}; see {url.removesuffix('/api')}. Stop: Ctrl-C", flush=True)
         exit_on_signal(lambda: "No nightly run comes until it is served again.", sys.stdout)
-        serve_forever(schedule)
+        serve_forever(schedule, opened.settings)
 
 
 def start(what: str, store: str | None, as_json: bool) -> "Settings":

@@ -1,4 +1,4 @@
-"""`dental status`: did the last nightly run finish in time, and well?"""
+"""`dental status` and `nights`: did the last nightly run finish in time and well, and before?"""
 
 import re
 from datetime import timedelta
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import LOOK, JsonOption, StoreOption, commands, settings_of
-from pipeline.cli.output import show
+from pipeline.cli.app import LOOK, CsvOption, JsonOption, StoreOption, commands, settings_of
+from pipeline.cli.output import print_csv, show
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -41,6 +41,38 @@ def status(
     show({"late": late, "night": night}, as_json, lambda: print_lines(lines))
     if late or night.failures:
         raise typer.Exit(1)
+
+
+@commands.command("nights", rich_help_panel=LOOK)
+def nights(
+    limit: Annotated[int, typer.Option(min=1, help="How many, from the newest on.")] = 30,
+    store: StoreOption = None,
+    csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List nightly runs, the newest first: what came, what was rejected, why one was not well."""
+    import pandas as pd
+
+    from pipeline.cli.print_table import print_rows
+    from pipeline.report import night_record
+    from pipeline.report.index_page import night_row
+    from pipeline.report.print_lines import print_lines
+    from pipeline.store.store import Store
+
+    rows = [night_row(each) for each in night_record.nights(Store(settings_of(store).store), limit)]
+    if csv:
+        print_csv(pd.DataFrame(rows).assign(reasons=["; ".join(row["reasons"]) for row in rows]))
+        return
+
+    def print_text() -> None:
+        if not rows:
+            print("No nightly run has finished yet: dental nightly")
+            return
+        header = [name for name in rows[0] if name not in ("reasons", "status")]
+        print_rows(header, [[row[name] for name in header] for row in rows])
+        print_lines(f"{row['finished']}  {why}" for row in rows for why in row["reasons"])
+
+    show(rows, as_json, print_text)
 
 
 def duration(text: str) -> timedelta:

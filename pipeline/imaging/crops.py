@@ -120,6 +120,11 @@ def png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
+def jpeg(pixels: np.ndarray, quality: int = 85) -> bytes:
+    """Encode an image as JPEG, for pages; a fifth of the time and bytes of PNG."""
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
 def webp(pixels: np.ndarray, quality: int) -> bytes:
     """Encode an image as WebP, for pages; `quality` is 1 to 100, and above 100 lossless."""
     return cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()

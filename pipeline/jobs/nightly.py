@@ -27,6 +27,7 @@ from pipeline.learn.review_table import is_reviewers_table
 from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
+from pipeline.report.index_page import write_index, write_nights_page
 from pipeline.report.night_record import (
     BROKEN,
     BUSY,
@@ -62,6 +63,9 @@ def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
         with run.step("training"):
             run.train_when_due()
         write_night(opened.store, run.night, opened.settings)
+        write_nights_page(opened.store, opened.settings)
+        with catalog.open_store(opened.store) as con:
+            write_index(con, opened.store)
         if run.night.failures:
             run_failure_command(
                 opened.settings, "\n".join(format_night(run.night, opened.settings)) + "\n"
@@ -88,7 +92,7 @@ class NightRun:
 
     @contextmanager
     def _recording(self, what: str) -> Iterator[None]:
-        """Record an error as a failure of the night by its class; log its message privately."""
+        """Record an error as a failure of the night, without names; log its message privately."""
         try:
             yield
         except Exception as error:
@@ -96,7 +100,7 @@ class NightRun:
             self.opened.private.log_message(
                 f"{what}: {error if on_purpose else traceback.format_exc()}"
             )
-            self.night.failures.append(f"{what}: {type(error).__name__}")
+            self.night.failures.append(f"{what}: {public_reason(error)}")
 
     def take_batches(self) -> None:
         """Run the main job on every folder of the inbox, in the order of names."""
@@ -106,6 +110,8 @@ class NightRun:
             raise ConfigError(
                 f"The setting `inbox` is {address}, expected a folder whose folders are batches. "
                 "Set it in dental.toml or in DENTAL_INBOX."
+            ).with_public(
+                "the setting `inbox` names no folder; set it in dental.toml or in DENTAL_INBOX"
             )
         private = self.opened.private
         known = {DeliveryLists(private, batch).folder: batch for batch in batches(private)}
@@ -137,7 +143,7 @@ class NightRun:
             self._keep(name, summary)
 
     def _keep(self, batch: str, summary: Summary) -> None:
-        self.night.batches[batch] = of_summary(summary)
+        self.night.batches[batch] = of_summary(summary, self.settings)
         if summary.nothing_to_do:
             return
         self._summaries.append(summary)
@@ -165,8 +171,8 @@ class NightRun:
             raise ConfigError(
                 f"The setting `feedback` is {folder}, expected a folder of reviewers' tables. "
                 "Make it, or correct the setting."
-            )
-        taken = self.night.labels = {"files": 0, "appended": 0, "unused": 0}
+            ).with_public("the setting `feedback` names no folder; make it, or correct the setting")
+        taken = self.night.labels = dict.fromkeys(("files", "appended", "withdrawn", "unused"), 0)
         tables = filter(is_reviewers_table, folder.iterdir())
         for number, path in enumerate(sorted(tables, key=_age_and_name), start=1):
             with self._recording(f"table {number} of reviewers' labels"):
@@ -183,6 +189,7 @@ class NightRun:
                 self.opened.private.write(f"feedback/{digest}", b"")
                 taken["files"] += 1
                 taken["appended"] += found.appended
+                taken["withdrawn"] += found.withdrawn
                 taken["unused"] += len(found.problems)
 
     def train_when_due(self) -> None:
@@ -221,7 +228,16 @@ class NightRun:
             summary.head = head_id
             with catalog.open_store(self.store) as con:
                 summary.counts = catalog.batch_counts(con, summary.batch)
-            write_report(self.store, summary)
+                write_report(con, self.store, summary)
+
+
+def public_reason(error: Exception) -> str:
+    """Why something failed, without paths, names and identifiers."""
+    kind = type(error).__name__
+    if isinstance(error, PipelineError):
+        return f"{kind}: {error.public}" if error.public else kind
+    # The text of the system alone, without the file that it is about.
+    return f"{kind}: {error.strerror}" if isinstance(error, OSError) and error.strerror else kind
 
 
 def training_mark(trunk_id: str) -> str:

@@ -17,10 +17,11 @@ from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_notes import batch_notes
-from pipeline.report.batch_report import write_report
+from pipeline.report.batch_report import page_name, write_report
 from pipeline.report.batch_summary import Summary, write_record
 from pipeline.report.delivery_lines import format_delivery
 from pipeline.report.format_numbers import plural
+from pipeline.report.index_page import write_index
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
@@ -82,8 +83,7 @@ class BatchRun:
         self._train()
         self._predict(every)
         self._watch(parts)
-        self._check()
-        self._report()
+        self._finish()
         return self.summary
 
     def drawn(self) -> Summary:
@@ -221,26 +221,31 @@ class BatchRun:
         """Whether this run looks only for new work, and has found none so far."""
         return self._only_new and self.summary.nothing_to_do
 
-    def _check(self) -> None:
-        if self._idle and self.store.has(f"reports/{self.batch}.html"):
-            return  # counting opens every table of the store: 0.15 s a batch
-        with self._timed("check"), catalog.open_store(self.store) as con:
-            self.summary.counts = catalog.batch_counts(con, self.batch)
-            if self.summary.nothing_to_do:
-                return
-            self.summary.notes += batch_notes(con, self.batch)
-            self.summary.broken_checks = [
-                f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
-            ]
-
-    def _report(self) -> None:
-        name = f"reports/{self.batch}.html"
-        if self.summary.nothing_to_do and self.store.has(name):
+    def _finish(self) -> None:
+        """Check the store and write the pages; to open its catalog takes 0.15 s."""
+        name = page_name(self.batch)
+        written = self.store.has(name)
+        if not (self._idle and written):
+            with self._timed("check"):
+                con = catalog.open_store(self.store)
+                self._check(con)
+        if self.summary.nothing_to_do and written:
             self.summary.report = name
             return
         with self._timed("report"):
-            self.summary.report = write_report(self.store, self.summary)
+            self.summary.report = write_report(con, self.store, self.summary)
         write_record(self.store, self.summary)
+        if not self._only_new:  # a night writes it once, at its end
+            write_index(con, self.store)
+
+    def _check(self, con: catalog.Connection) -> None:
+        self.summary.counts = catalog.batch_counts(con, self.batch)
+        if self.summary.nothing_to_do:
+            return
+        self.summary.notes += batch_notes(con, self.batch)
+        self.summary.broken_checks = [
+            f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
+        ]
 
     def _existing(self, table: Table, parts: list[int]) -> list[int]:
         return table.existing(self.store, self.batch, parts)

@@ -5,7 +5,7 @@ stored predictions where there are any, else stored embeddings and the head.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.learn.scored_rows import ScoredRows, scored_rows
 from pipeline.model.scores import evaluation, splits
+from pipeline.model.scores.curves import Curve, precision_recall_curve, roc_curve
 from pipeline.model.scores.evaluation import Bin, Thresholds, threshold_at
 from pipeline.model.scores.metrics import Estimate, operating_point
 from pipeline.model.scores.overlap import Overlap, find_overlap
@@ -58,6 +59,12 @@ class HeadEvaluation:
     hidden: dict[str, int]  # groups of too few patients, by kind
     reliability: tuple[Bin, ...]
     roc: tuple[tuple[float, float], ...]
+    curves: dict[str, Curve]  # roc and precision_recall; empty when the rows hold one kind only
+    rows: ScoredRows = field(repr=False)  # the test rows behind all of it
+
+    def values(self) -> dict:
+        """All fields but the rows, whose patients are for no program's output."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rows"}
 
 
 def evaluate_head(
@@ -80,15 +87,12 @@ def evaluate_head(
     proof = check_sides(head, distance)
     rows = scored_rows(store, head)
     test = (rows.sides == "test") & ~rows.facts["scan_id"].isin(proof.left_out).to_numpy()
-    if not test.any():
-        raise NotEnoughData(
-            f"No test row of trunk {head.card['trunk']} has a label, so there is nothing to "
-            "measure on. Deliver labelled scans of more patients."
-        )
+    _require_rows(test, head)
     if prevalence is None:
         prevalence = float(rows.abnormal[test].mean())
     whole, validation = rows.only(test), rows.only(rows.sides == "validation")
     groups, hidden = _groups(whole, validation, prevalence, specificities)
+    given = whole.abnormal, whole.p_abnormal, whole.patients
     return HeadEvaluation(
         card=head.card,
         proof=proof.lines,
@@ -96,9 +100,24 @@ def evaluate_head(
         unknown=int((~whole.facts["label"].isin(head.card["classes"])).sum()),
         groups=tuple(groups),
         hidden=hidden,
-        reliability=tuple(evaluation.reliability(whole.abnormal, whole.p_abnormal, whole.patients)),
-        roc=tuple(evaluation.roc(whole.abnormal, whole.p_abnormal)),
+        reliability=tuple(evaluation.reliability(*given)),
+        roc=tuple(evaluation.roc(*given[:2])),
+        curves=_curves(*given),
+        rows=whole,
     )
+
+
+def _require_rows(test: np.ndarray, head: Head) -> None:
+    if not test.any():
+        raise NotEnoughData(
+            f"No test row of trunk {head.card['trunk']} has a label, so there is nothing to "
+            "measure on. Deliver labelled scans of more patients."
+        )
+
+
+def _curves(*given: np.ndarray) -> dict[str, Curve]:
+    found = {"roc": roc_curve(*given), "precision_recall": precision_recall_curve(*given)}
+    return {name: curve for name, curve in found.items() if curve}
 
 
 def _known(store: Store, head_id: str | None) -> str:

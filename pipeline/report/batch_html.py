@@ -1,47 +1,16 @@
-"""HTML of the page of one batch, from what `batch_report` read from the store.
-
-Positions are source pixels, x to the right and y down.
-"""
+"""HTML of the page of one batch, from what `batch_report` read from the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pipeline.report import model_facts, svg_charts
+from pipeline.report import model_facts
+from pipeline.report.batch_pictures import GalleryCrop, ScanPair, SearchedScan
+from pipeline.report.charts import svg_charts
 from pipeline.report.html_page import render_template
-
-
-@dataclass(frozen=True, kw_only=True)
-class GalleryCrop:
-    """One crop of the gallery."""
-
-    crop_id: str
-    region_kind: str
-    box: tuple[int, int, int, int]  # x, y, width and height of the square that was cut
-    tooth: int | None
-    tooth_guess: int | None  # estimated from the position alone
-    tooth_confidence: float | None
-    label: str | None  # the current one
-    p_abnormal: float | None = None  # None without a head, as are the next four
-    predicted: str | None = None
-    flagged: bool | None = None
-    seen: bool | None = None
-    audit: bool | None = None  # drawn for the audit, whatever its score
-    png: bytes | None = None  # None when the crop was deleted
-    scan_size: tuple[int, int] | None = None  # width and height; None when the crop was deleted
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchedScan:
-    """A panoramic without boxes, and the positions that the tooth search cut crops at."""
-
-    scan_id: str
-    size: tuple[int, int]  # width and height
-    centres: Sequence[tuple[int, int]]  # of the crops, in the order of p(abnormal) if ranked
-    tooth_guesses: Sequence[int | None]  # for each crop
-    ranked: bool  # whether a head scored the crops
-    png: bytes  # the scan, reassembled from its crops
+from pipeline.report.next_steps import next_steps
+from pipeline.report.remedies import remedy_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +23,18 @@ class Page:
     broken_checks: Sequence[str]
     alerts: Sequence[str]  # how the batch differs from the reference
     notes: Sequence[str]
-    rejections: Sequence[Mapping]  # reason, scans, example
+    rejections: Sequence[Mapping]  # reason, scans
+    rejected: Sequence[Mapping]  # part, row, reason, detail; the first files
+    duplicates: Sequence[Mapping]  # duplicate_of, scans
     kinds: Sequence[Mapping]  # the rows of the query scan_kinds
     quality: Sequence[Mapping]  # flag, scans, rejected
     near_duplicates: int  # pairs of accepted scans that look alike
+    pairs: Sequence[ScanPair]  # the first of them
+    drift: Sequence[Mapping]  # the rows of the query drift
     problems: Mapping[str, int]  # label lines that could not be used, by kind
     regions: Mapping[str, int]  # crops with an embedding, by region kind
     balance: Sequence[Mapping]  # region_kind, label, crops, patients
+    predicted: Sequence[Mapping]  # predicted, crops, flagged
     seconds: Mapping[str, float]  # by stage
     worked: Mapping[str, int]  # parts, by stage
     recipe: str
@@ -81,13 +55,50 @@ def render(page: Page) -> str:
     return render_template(
         "batch.html.j2",
         page=page,
+        steps=next_steps(page),
+        remedy_for=remedy_for,
         scores=model_facts.score_table(page.evaluations),
         headline=model_facts.headline_score(page.evaluations) if page.evaluations else None,
         warnings=_warnings(page),
         facts=_facts(page),
-        timing=Markup(svg_charts.timing(page.seconds)) if page.seconds else None,
+        drift=drift_charts(page.drift),
+        timing=svg_charts.timing(page.seconds) if page.seconds else None,
+        bottleneck=bottleneck(page.seconds),
         histogram=_histogram(page),
     )
+
+
+def drift_charts(rows: Sequence[Mapping]) -> list[tuple[str, str, Markup, Sequence[str]]]:
+    """Return, for every modality that was compared: its name, the counts, a chart, its alerts.
+
+    A fact is drawn as its distance from the reference divided by the distance that chance exceeds
+    once in 100.
+    """
+    found = {}
+    for row in rows:
+        if row["fact"] is not None and row["by_chance"]:
+            found.setdefault(row["modality"], []).append(row)
+    charts = []
+    for modality, facts in found.items():
+        ratios = {
+            row["fact"].replace("_", " "): row["distance"] / row["by_chance"] for row in facts
+        }
+        counts = (
+            f"{facts[0]['patients']} patients, {facts[0]['reference_patients']} in the reference"
+        )
+        words = [row["words"] for row in facts if row["alert"]]
+        charts.append((modality, counts, svg_charts.shares(ratios), words))
+    return charts
+
+
+def bottleneck(seconds: Mapping[str, float]) -> str | None:
+    """Return a sentence about the stage that took longest."""
+    total = sum(seconds.values())
+    if not total:
+        return None
+    stage = max(seconds, key=lambda name: seconds[name])
+    share = seconds[stage] / total
+    return f"The longest stage is {stage}: {share:.0%} of {total:.1f} s."
 
 
 def _warnings(page: Page) -> list[str]:
@@ -109,4 +120,4 @@ def _facts(page: Page) -> model_facts.Facts:
 def _histogram(page: Page) -> Markup | None:
     if not page.unseen:
         return None
-    return Markup(svg_charts.histogram(page.unseen, page.seen, page.head_card["threshold"]))
+    return svg_charts.histogram(page.unseen, page.seen, page.head_card["threshold"])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pipeline.config import Settings
 from pipeline.ingest.file_kinds import UNREAD_LABELS
 from pipeline.report.format_numbers import plural
-from pipeline.report.next_command import next_command
+from pipeline.report.next_command import next_command, page_link
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.report.training_summary import format_head_score
 from pipeline.stages.plan import PlannedBatch
@@ -52,6 +52,8 @@ class Summary:
     alerts: list[str] = field(default_factory=list)  # how the batch differs from the reference
     notes: list[str] = field(default_factory=list)
     report: str | None = None
+    # Of the whole batch, for the overview: flagged crops, scans by quality flag, pairs alike.
+    marks: dict[str, int] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -150,6 +152,22 @@ def format_summary(summary: Summary, settings: Settings) -> list[str]:
     return lines
 
 
+def public_lines(summary: Summary, settings: Settings) -> list[str]:
+    """Lines without paths: counts, alerts, the score of the head and where the report is."""
+    counts = summary.counts
+    statuses = ("delivered", "accepted", "duplicate", "rejected")
+    lines = [
+        f"Batch {summary.batch}: {', '.join(f'{counts.get(s, 0)} {s}' for s in statuses)}",
+        ", ".join(f"{counts.get(s, 0)} {s}" for s in ("crops", "features", "predictions")),
+        *(f"ALERT {alert}" for alert in summary.alerts),
+        *(f"FAILED {failure}" for failure in summary.failures),
+        *(f"CHECK {check}" for check in summary.broken_checks),
+    ]
+    if summary.head:
+        lines += format_head_score(read_card(Store(settings.store), head_home(summary.head)))
+    return [*lines, f"Report: {summary.report} in the store"] if summary.report else lines
+
+
 def unmatched_message(files: int) -> str:
     """The message about label files of which fewer than half of the lines match a scan."""
     return (
@@ -163,7 +181,10 @@ def _head_score(summary: Summary, settings: Settings) -> list[str]:
     if "train" not in summary.worked or summary.head is None:
         return []
     card = read_card(Store(settings.store), head_home(summary.head))
-    return [f"  {line}" for line in format_head_score(card)]
+    lines = format_head_score(card)
+    if summary.report and (link := page_link(settings.store, summary.report)):
+        lines.append(f"Page: {link}")
+    return [f"  {line}" for line in lines]
 
 
 def _other_files(summary: Summary, settings: Settings) -> list[str]:

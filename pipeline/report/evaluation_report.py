@@ -1,16 +1,13 @@
-"""The evaluation of a head: text and tables for a terminal, rows for CSV, and an HTML page."""
+"""The evaluation of a head: text and tables for terminal and page, and rows for CSV."""
 
 from dataclasses import asdict, dataclass
 
 import pandas as pd
-from markupsafe import Markup
 
 from pipeline.learn.evaluate import SLICES, Group, HeadEvaluation
 from pipeline.model.scores.metrics import Estimate
-from pipeline.report import svg_charts
 from pipeline.report.format_numbers import MEASURES, format_interval, format_score
-from pipeline.report.html_page import Table, render_template
-from pipeline.store.store import Store
+from pipeline.report.html_page import Table
 
 AT = "_at_"
 
@@ -145,18 +142,3 @@ def as_rows(found: HeadEvaluation) -> pd.DataFrame:
             for measure, estimate in group.estimates.items()
         ]
     )
-
-
-def write_page(store: Store, found: HeadEvaluation) -> str:
-    """Write the HTML page of an evaluation, readable by its owner alone, and return its name."""
-    head = found.card["head"]
-    page = render_template(
-        "evaluation.html.j2",
-        head=head,
-        text=format_evaluation(found),
-        roc=Markup(svg_charts.roc(found.roc)) if found.roc else None,
-        reliability=Markup(svg_charts.reliability(found.reliability)),
-    )
-    name = f"reports/evaluation-{head}.html"
-    store.write_bytes(name, page.encode(), mode=0o600)
-    return name

@@ -1,9 +1,10 @@
-"""The next command to type, as a summary ends with it."""
+"""The next command to type and the page to open, as a summary ends with them."""
 
 import os
 import shlex
 import shutil
 import sys
+from pathlib import Path
 
 from pipeline.config import Settings
 
@@ -13,6 +14,11 @@ def next_command(command: str, settings: Settings) -> str:
     default = Settings.model_fields["store"].default
     store = "" if settings.store == default else f" --store {shlex.quote(settings.store)}"
     return f"{_program()} {command}{store}"
+
+
+def page_link(store: str, name: str) -> str | None:
+    """The address of a page of the store for a browser; None for a store on S3."""
+    return None if store.startswith("s3://") else Path(store, name).absolute().as_uri()
 
 
 def _program() -> str:

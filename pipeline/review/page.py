@@ -1,7 +1,5 @@
 """HTML of the review page: as it is served, and what its server answers without a session."""
 
-import base64
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -9,13 +7,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.report.html_page import content_policy, theme
+
 FOLDER = Path(__file__).parent
 
 
 @cache
 def asset(name: str) -> str:
-    """The text of the script or of the style sheet."""
-    return (FOLDER / name).read_text(encoding="utf-8")
+    """The text of the script, or of the style sheet with the colours that all pages share."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    return theme() + text if name.endswith(".css") else text
 
 
 @cache
@@ -43,10 +44,7 @@ def login_html(refused: bool) -> str:
 def file_html(batch: str, data: dict) -> str:
     """The page as one self-contained file; it runs its own script alone and loads nothing."""
     script, style = asset("review.js"), asset("review.css")
-    csp = (
-        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
+    csp = content_policy(style, script, "data: blob:")
     # A `<` could end the element that holds the data.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return (
@@ -61,8 +59,3 @@ def file_html(batch: str, data: dict) -> str:
             data=Markup(text),
         )
     )
-
-
-def _digest(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -105,7 +105,7 @@ def refuse_folder(folder: BatchFolder, settings: Settings) -> None:
                 f"The batch folder {folder} {how} the {what} {address}, whose files would be taken "
                 "for scans. Name another batch folder, or set `store` or `private` to a folder "
                 "elsewhere."
-            )
+            ).with_public(f"a folder {how} the {what}; set `store` or `private` elsewhere")
 
 
 def plan_batch(
@@ -279,14 +279,15 @@ def _refuse_lost_lists(deliveries: DeliveryLists, opened: OpenStore) -> None:
             f"The store holds parts of batch {batch}, but its delivery lists are missing in "
             f"{opened.private.root}. Restore that folder from your backup, or deliver the batch "
             "under another NAME: scans that are there already become duplicates."
-        )
+        ).with_public("its delivery lists are missing in the private folder; restore them")
 
 
 def _refuse_full_disk(planned: PlannedBatch, opened: OpenStore) -> None:
     free, needed = opened.store.free_bytes(), planned.new * BYTES_PER_SCAN
     if free is not None and free < needed:
-        raise StoreError(
+        message = (
             f"The store has {free / 1e9:.1f} GB left, and {planned.new} new scans may need "
             f"{needed / 1e9:.1f} GB. Make room, or set `store` to a larger disk; the batch stays "
             "listed and goes on from here."
         )
+        raise StoreError(message).with_public(message)

@@ -11,6 +11,7 @@
 A connection sees the parts that were finished when it was opened.
 """
 
+import contextlib
 import json
 import re
 from pathlib import Path, PurePosixPath
@@ -25,9 +26,11 @@ from pipeline import schemas
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.store import tables
+from pipeline.store.computed_queries import COMPUTED
 from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
 
+Connection = duckdb.DuckDBPyConnection
 SQL = Path(__file__).parents[2] / "sql"
 PROMOTIONS = pa.schema(
     [
@@ -74,7 +77,7 @@ class Query(NamedTuple):
     topic: str | None  # None for one that the code alone asks
 
 
-def open_store(store: str | Path | Store) -> duckdb.DuckDBPyConnection:
+def open_store(store: str | Path | Store) -> Connection:
     """Connect in memory and create every view over the parts of `store`; a view may be empty."""
     store = as_store(store).snapshot()
     con = duckdb.connect()
@@ -109,7 +112,7 @@ def as_store(store: str | Path | Store) -> Store:
     return store
 
 
-def add_parts(con: duckdb.DuckDBPyConnection, store: Store, table: str, columns: pa.Schema) -> None:
+def add_parts(con: Connection, store: Store, table: str, columns: pa.Schema) -> None:
     """Create TABLE_parts: the rows of all parts of `table`, each with the filename of its part."""
     names = [name for name in store.names(table) if name.endswith(".parquet")]
     files = [store.address(name) for name in names]
@@ -212,8 +215,19 @@ def read_query(path: Path) -> Query:
     return Query(first.removeprefix("-- "), parameters, topic)
 
 
-def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFrame:
+def query(con: Connection, name: str, **parameters) -> pd.DataFrame:
     """Ask the named question; ConfigError for an unknown name or wrong parameters."""
+    found = _ask(con, name, parameters).to_pandas()
+    return COMPUTED[name](con, found) if name in COMPUTED else found
+
+
+def query_rows(con: Connection, name: str, **parameters) -> list[dict]:
+    """Ask as `query` does; rows of Python's own values, None for missing ones."""
+    return _ask(con, name, parameters).to_pylist()
+
+
+def _ask(con: Connection, name: str, parameters: dict[str, Any]) -> pa.Table:
+    """The answer to a named query."""
     files = {
         path.stem: path
         for folder in ("queries", "internal")
@@ -240,8 +254,7 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
                 "Correct the value."
             )
     try:
-        rows = run(con, files[name], values)
-        return COMPUTED[name](con, rows) if name in COMPUTED else rows
+        return run(con, files[name], values)
     except duckdb.ConversionException as error:
         given = ", ".join(f"{each}={value!r}" for each, value in parameters.items())
         raise ConfigError(
@@ -249,50 +262,27 @@ def query(con: duckdb.DuckDBPyConnection, name: str, **parameters) -> pd.DataFra
         ) from None
 
 
-def _neighbours(con: duckdb.DuckDBPyConnection, found: pd.DataFrame) -> pd.DataFrame:
-    """The answer of `nearest`, computed without DuckDB; `found` is the crop to compare with."""
-    from pipeline.store.neighbours import RESULT, Neighbours  # which asks the catalog for labels
-
-    if found.empty:
-        return pd.DataFrame(columns=RESULT)
-    [(root,)] = con.table("store_root").fetchall()
-    crop_id, trunk, k, own_patient = found.iloc[0]
-    return Neighbours(root, trunk=trunk, memory=0).of(crop_id, int(k), bool(own_patient))
-
-
-def _agreements(con: duckdb.DuckDBPyConnection, found: pd.DataFrame) -> pd.DataFrame:
-    """The answer of `agreement`; `found` are the crops that two reviewers labelled."""
-    from pipeline.model.scores.agreement import agreements
-
-    return agreements(found)
-
-
-# What is computed from the rows that a query found, where that is no task for SQL.
-COMPUTED = {"nearest": _neighbours, "agreement": _agreements}
-
-
 def _is_negative(value: Any) -> bool:
-    try:
+    with contextlib.suppress(ValueError):  # not a number, which DuckDB reports itself
         return float(value) < 0
-    except ValueError:
-        return False  # not a number, which DuckDB reports itself
+    return False
 
 
-def batch_counts(con: duckdb.DuckDBPyConnection, batch: str) -> dict[str, int]:
+def batch_counts(con: Connection, batch: str) -> dict[str, int]:
     """Files of a batch by status and its rows by table; empty when it has no part yet."""
     batches = query(con, "batches")
     mine = batches[batches["batch"] == batch].drop(columns="batch")
     return {name: int(value) for name, value in mine.iloc[0].items()} if len(mine) else {}
 
 
-def run(con: duckdb.DuckDBPyConnection, file: Path, values: dict[str, Any]) -> pd.DataFrame:
+def run(con: Connection, file: Path, values: dict[str, Any]) -> pa.Table:
     """The answer of one SQL file."""
-    # Through Arrow: DuckDB 2.0's own way to pandas 3.1 warns for time stamps, and loses that an
-    # empty column is of text.
-    return con.sql(file.read_text(encoding="utf-8"), params=values).to_arrow_table().to_pandas()
+    # DuckDB 2.0's own way to pandas 3.1 warns for time stamps and loses the type of empty columns.
+    return con.sql(file.read_text(encoding="utf-8"), params=values).to_arrow_table()
 
 
-def check(con: duckdb.DuckDBPyConnection) -> list[tuple[str, pd.DataFrame]]:
+def check(con: Connection) -> list[tuple[str, pd.DataFrame]]:
     """Name and offending rows of every check that the store fails; none for a sound store."""
-    found = [(path.stem, run(con, path, {})) for path in sorted((SQL / "checks").glob("*.sql"))]
+    checks = sorted((SQL / "checks").glob("*.sql"))
+    found = [(path.stem, run(con, path, {}).to_pandas()) for path in checks]
     return [(name, rows) for name, rows in found if len(rows)]

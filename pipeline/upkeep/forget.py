@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.progress import progress
-from pipeline.report.batch_report import rewrite_report
 from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.ledger_rows import RowMaker
 from pipeline.stages.receive import without_facts
@@ -25,7 +24,6 @@ from pipeline.store.locks import batch_lock, commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS, personal_names
 from pipeline.upkeep.erase import (
-    Traces,
     erase_from_index,
     erase_rows,
     replace_rows,
@@ -33,6 +31,7 @@ from pipeline.upkeep.erase import (
 )
 from pipeline.upkeep.find_traces import ErasureTarget, find_again
 from pipeline.upkeep.list_exports import erase_from_exports
+from pipeline.upkeep.pages import remove_pages, write_pages
 
 JOURNAL = "forgetting.json"
 
@@ -63,9 +62,7 @@ def forget(opened: OpenStore, target: ErasureTarget) -> ErasureTarget:
         _erase_tables(opened, found)
         _erase_names(opened, found)
         _erase_ledger(opened, found)
-        for batch in found.batches:
-            rewrite_report(store, batch)
-        _remove_pages(opened, found.traces)
+        write_pages(store, remove_pages(store, found.traces).union(found.batches))
         (private.root / JOURNAL).unlink()
     return found
 
@@ -141,12 +138,3 @@ def _erase_ledger(opened: OpenStore, found: ErasureTarget) -> None:
 def empty_row(maker: RowMaker, listed: ListedFile) -> dict:
     """Return the ledger row of an emptied delivery-list entry."""
     return maker.scan(*without_facts(listed), AcceptedScans())
-
-
-def _remove_pages(opened: OpenStore, traces: Traces) -> None:
-    """Remove other pages and records that contain any of them; later runs write them again."""
-    for folder in ("reports", "runs"):
-        for name in opened.store.names(folder):
-            data = opened.store.read_bytes(name)
-            if any(text in data for text in traces.texts):
-                opened.store.remove(name)

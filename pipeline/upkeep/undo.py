@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pipeline.errors import ConfigError, StoreError
 from pipeline.ingest.batch_folder import BatchFolder, state_at
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
-from pipeline.review.write_page import page_name
+from pipeline.report.batch_report import page_name as batch_page_name
+from pipeline.review.write_page import page_name as review_page_name
 from pipeline.stages.drift_reference import references_with
 from pipeline.stages.ledger_rows import ACCEPTED, DUPLICATE, REJECTED
 from pipeline.stages.plan import plan_batch
@@ -27,6 +28,7 @@ from pipeline.store.tables import LABELS, REGIONS, SCANS, parse, parts_of_batch
 from pipeline.upkeep.erase import Traces, erase_rows, replace_rows, rows_in
 from pipeline.upkeep.find_traces import models_of
 from pipeline.upkeep.forget import all_batches_locked
+from pipeline.upkeep.pages import remove_pages, write_pages
 
 TAKEN_BACK = "taken_back"
 DETAIL = "a duplicate of a scan whose batch was taken back; listed for another attempt"
@@ -103,7 +105,7 @@ def _files(opened: OpenStore, batch: str) -> list[str]:
     parts = [name for name, part in parts_of_batch(store, batch) if part.kind != SCANS.kind]
     names = [
         *parts,
-        *(name for name in [f"reports/{batch}.html", page_name(batch)] if store.has(name)),
+        *(name for name in [batch_page_name(batch), review_page_name(batch)] if store.has(name)),
     ]
     # The next run makes a new reference without the batch; comparisons with the old one are void.
     for reference in references_with(store, batch):
@@ -129,8 +131,10 @@ def undo(opened: OpenStore, batch: str) -> Undoing:
             for name in LABELS.names(store):  # of reviewers, and of later deliveries
                 if rows_in(store, name, Traces(frozenset(undoing.lost))):
                     erase_rows(store, name, Traces(frozenset(undoing.lost)))
+            shown = remove_pages(store, Traces(frozenset(undoing.lost)))
             for name in undoing.files:
                 store.remove(name)
+            write_pages(store, shown - {batch})
             _remove_private(opened, batch)
     return undoing
 

@@ -14,31 +14,11 @@ from pipeline.ingest.batch_folder import BatchFolder, content_at, folder_at, ful
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
 from pipeline.ingest.forgotten_list import ForgottenList
 from pipeline.ingest.list_files import Entry, list_batch
+from pipeline.report.remedies import remedy_for
 from pipeline.stages.read_scan import named_scan_id, scan_id_of
 from pipeline.store import catalog
 from pipeline.store.open_store import OpenStore
 from pipeline.store.short_ids import find_scan_id
-
-# What to do about a reason; the detail of any other reason says it.
-REMEDIES = {
-    "not_an_image": "deliver it as JPEG, PNG, TIFF, BMP, WebP or DICOM, or take it out of the "
-    "folder",
-    "archive": "unpack it into the batch's folder, delete the archive and run the batch again",
-    "unsupported_format": "deliver the scan as JPEG, PNG, TIFF, BMP, WebP or DICOM, as named above",
-    "unsupported_compression": "export it uncompressed, or with LZW or Deflate",
-    "mask": "nothing; if it is a scan, give it a name that no other file of the batch has",
-    "icon": "take it out of the folder; if it is a scan, deliver it in its full size",
-    "undecodable": "copy or export it again; its bytes are incomplete",
-    "vanished": "put it back and run dental retry",
-    "changed": "nothing: the next run takes it as it is now",
-    "unreadable": "give yourself the right to read it, then run dental retry",
-    "decoder_timeout": "run dental retry when the machine is idle, or raise `scan_seconds`",
-    "decoder_crashed": "run dental retry after an update; else export the file again",
-    "too_large": "raise `max_pixels` if it is a real scan, then run dental retry",
-    "unsupported_transfer_syntax": "export it uncompressed, or run dental retry after an update",
-    "taken_back": "run the batch again: the file is listed for another attempt",
-    "forgotten": "delete the file; it was forgotten on request",
-}
 
 
 @dataclass
@@ -63,7 +43,7 @@ class Attempt:
             return "run the batch: the file is listed but not received yet"
         if self.status != "rejected":
             return None
-        return REMEDIES.get(self.reason, "fix the cause named above, then run dental retry")
+        return remedy_for(self.reason)
 
 
 @dataclass

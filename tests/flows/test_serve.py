@@ -1,11 +1,13 @@
 """A real Prefect server and a real schedule that fires: an import alone finds none of the traps."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ import pytest
 from pipeline import config
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.report.night_record import last_night
+from tests.builders.browser import chromium, chromium_path
 from tests.builders.scans import write_files
 from tests.builders.stores import small_store
 
@@ -68,7 +71,9 @@ def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, m
         assert night.batches["2026-11-01"].counts["rejected"] == 1
         from flows import prefect_server
 
-        assert prefect_server.running_server(small).startswith("http://127.0.0.1:")
+        address = prefect_server.running_server(small)
+        assert address.startswith("http://127.0.0.1:")
+        see_prefects_pages(address)
         with (
             pytest.raises(PipelineError, match="is served already"),
             prefect_server.run_server(small),
@@ -80,6 +85,39 @@ def test_a_scheduled_run_fires_and_a_killed_server_leaves_no_process(tmp_path, m
         # A night that is going on may still write what it has; the server ends by itself.
         soon(lambda: not any(alive(each) for each in started))
     assert prefect_server.running_server(small) is None
+
+
+def ask(address, body=None):
+    """The answer of Prefect's server, as JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    # Never by a proxy, which would not find this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def see_prefects_pages(address):
+    """The pages ask their own server, and show name, tags, artifact and log of the night."""
+    home = address.removesuffix("/api")
+    assert ask(f"{home}/ui-settings")["api_url"] == address
+    [artifact, *_] = soon(lambda: ask(f"{address}/artifacts/filter", {}))
+    assert artifact["key"] == "nightly"
+    assert "2026-11-01  new: 0 accepted, 0 duplicate, 1 rejected" in artifact["data"]
+    run = ask(f"{address}/flow_runs/{artifact['flow_run_id']}")
+    assert run["name"].startswith("nightly 20")
+    assert "store:store" in run["tags"]
+    of_run = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
+    messages = soon(lambda: [line["message"] for line in ask(f"{address}/logs/filter", of_run)])
+    assert any("1 rejected" in message for message in messages)
+    if chromium_path() is None:
+        return
+    with chromium() as browser:
+        page, asked = browser.new_page(), []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{home}/runs")
+        page.get_by_text(run["name"]).first.wait_for(timeout=1000 * PATIENCE)
+        assert all(url.startswith((home, "data:", "blob:")) for url in asked)
 
 
 def alive(process):

@@ -142,7 +142,10 @@ def test_ten_disturbed_nights_leave_the_store_of_undisturbed_ones(night, tmp_pat
     assert failed.exit_status == 1
     assert outcomes(failed)["2026-11-02"] == "failed"
     assert failed.worked_on() == ["2026-11-06"]
-    assert failed.failures == ["batch 2026-11-02: StoreError"]
+    assert failed.failures == [
+        "batch 2026-11-02: StoreError: its delivery lists are missing in the private folder; "
+        "restore them"
+    ]
     assert "FAILED  batch 2026-11-02" in heard.read_text()
     lists.write_bytes(lost)
     assert night(**alarm).worked_on() == ["2026-11-02"]
@@ -220,7 +223,10 @@ def test_a_store_in_the_inbox_is_a_failure_and_stops_no_batch(night):
 
 def test_a_missing_inbox_is_a_failure_and_runs_the_failure_command(night, tmp_path):
     night.inbox.rmdir()
-    assert night(on_failure=f"cat > {tmp_path}/heard").failures == ["inbox: ConfigError"]
+    assert night(on_failure=f"cat > {tmp_path}/heard").failures == [
+        "inbox: ConfigError: the setting `inbox` names no folder; set it in dental.toml or in "
+        "DENTAL_INBOX"
+    ]
     assert "FAILED  inbox" in (tmp_path / "heard").read_text()
     messages = (night.root / "store.private" / "messages.log").read_text()
     assert f"The setting `inbox` is {night.inbox}, expected a folder" in messages
@@ -257,12 +263,17 @@ def test_every_table_of_labels_is_applied_once_the_oldest_first(night, reviewed)
     one, _ = reviewed.crops
     reviewed("b", f"{one},caries,kl", age=20)
     reviewed("a", f"{one},healthy,kl", "nobody:whole,caries,kl", age=10)
-    assert night(feedback=reviewed.folder).labels == {"files": 2, "appended": 2, "unused": 1}
+    assert night(feedback=reviewed.folder).labels == {
+        "files": 2,
+        "appended": 2,
+        "withdrawn": 0,
+        "unused": 1,
+    }
     assert reviewed.labels()[one] == "healthy"
     # The older table is no news on the next night, and touching it or naming it anew changes that
     # no more than a second table of the same content.
     reviewed("c", f"{one},caries,kl")
-    assert night(feedback=reviewed.folder).labels == {"files": 0, "appended": 0, "unused": 0}
+    assert set(night(feedback=reviewed.folder).labels.values()) == {0}
     assert reviewed.labels()[one] == "healthy"
     messages = (night.root / "store.private" / "messages.log").read_text()
     assert "a.csv: line 3: there is no crop `nobody:whole`" in messages

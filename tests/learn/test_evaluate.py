@@ -1,7 +1,5 @@
 """A head evaluated on the test side of its store, and the reports of it."""
 
-import stat
-
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -189,23 +187,6 @@ def test_csv_has_one_row_per_number_and_the_text_has_the_same_numbers(untouched)
     assert shown["PPV"] == f"{ppv['value']:.2f}"
     assert "sensitivity at specificity 0.7" in shown
     assert "prevalence of 0.1" in text.before[1]
-
-
-def test_the_page_is_self_contained_and_readable_by_its_owner_alone(untouched, before):
-    made, found = untouched, before
-    name = evaluation_report.write_page(made.store, found)
-    path = made.store.local_path(name)
-    page = path.read_text()
-    assert name == "reports/evaluation-h0.html"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert page.count("<svg") == 2
-    assert "For research, not for diagnosis" in page
-    assert "share 0 patients" in page
-    assert "http" not in page.replace("http-equiv", "")
-    # No id of a crop or scan occurs.
-    assert not any(made.crop_id(n)[:32] in page for n in range(2 * made.patients))
-    assert evaluation_report.write_page(made.store, found) == name
-    assert path.read_text() == page
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import hashlib
 import html
 import json
 import re
@@ -165,7 +166,8 @@ def summary_of(store, head=None, **changes):
 
 
 def page(store, summary):
-    return store.read_bytes(write_report(store, summary)).decode()
+    with catalog.open_store(store) as con:
+        return store.read_bytes(write_report(con, store, summary)).decode()
 
 
 def visible(text):
@@ -203,7 +205,8 @@ def shown_ids(text):
 
 
 def test_page_is_readable_by_its_owner_alone(ranked):
-    name = write_report(ranked, summary_of(ranked, HEAD))
+    with catalog.open_store(ranked) as con:
+        name = write_report(con, ranked, summary_of(ranked, HEAD))
     assert name == "reports/b.html"
     assert ranked.local_path(name).stat().st_mode & 0o777 == 0o600
 
@@ -214,9 +217,19 @@ def test_page_loads_nothing_and_has_no_scripts(ranked):
     assert "<script" not in text
     addresses = re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)', text)
     assert addresses
-    assert all(
-        (one or other).startswith(("data:image/png;base64,", "#")) for one, other in addresses
-    )
+    local = ("data:image/jpeg;base64,", "#", "index.html")
+    assert all((one or other).startswith(local) for one, other in addresses)
+
+
+def test_page_applies_its_own_style_sheet_alone(ranked):
+    text = page(ranked, summary_of(ranked, HEAD))
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    [style] = re.findall(r"<style>(.+?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert " style=" not in text
 
 
 def test_page_states_its_purpose_and_that_it_contains_health_data(ranked):
@@ -235,11 +248,12 @@ def test_gallery_is_in_work_list_order(ranked):
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in RANKED]
     text = visible(text)
-    assert "1. p 0.900 flagged unseen predicted caries no label · tooth 36" in text
-    assert (
-        "2. p 0.700 flagged unseen predicted caries label caries box, 3 × 3 px at x 3, y 3" in text
-    )
-    assert "4. p 0.950 flagged seen predicted caries label healthy" in text
+    bars = "predicted caries healthy 0.10 caries 0.90"
+    assert f"1. p 0.900 flagged unseen {bars} no label · tooth 36" in text
+    bars = "predicted caries healthy 0.30 caries 0.70"
+    assert f"2. p 0.700 flagged unseen {bars} label caries box, 3 × 3 px at x 3, y 3" in text
+    bars = "predicted caries healthy 0.05 caries 0.95"
+    assert f"4. p 0.950 flagged seen {bars} label healthy" in text
     assert "3 of 4 crops are flagged." in text
     assert "patients that the head was not trained on (3) come first" in text
 
@@ -249,7 +263,7 @@ def test_audit_crops_are_marked_and_follow_the_others(ranked):
     write_rows(ranked, tables.AUDITS.part("b", 0), [{**drawn, "night": 0}], schemas.AUDITS)
     text = page(ranked, summary_of(ranked, HEAD))
     assert shown_ids(text) == [crop_id(number) for number in (3, 2, 0, 1)]
-    assert "4. p 0.200 audit unseen" in visible(text)
+    assert "4. audit without scores, to be judged by the picture alone" in visible(text)
 
 
 def test_drift_alert_is_shown_above_the_ranking(ranked):
@@ -275,7 +289,13 @@ def test_every_image_shows_its_own_crop(ranked):
     assert len(shown) == 4
     for picture, name in shown:
         data = np.frombuffer(base64.b64decode(picture), np.uint8)
-        assert cv2.imdecode(data, cv2.IMREAD_UNCHANGED).tobytes() == stored[name]
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED).ravel()
+        # A JPEG of noise: the right crop is much nearer than any other.
+        distances = {
+            each: np.abs(pixels - np.frombuffer(other, np.uint8).astype(float)).mean()
+            for each, other in stored.items()
+        }
+        assert min(distances, key=distances.get) == name
 
 
 def test_every_method_has_scores_with_interval_chance_level_and_support(ranked):
@@ -363,7 +383,8 @@ def test_batch_of_rejected_scans_alone_has_a_page(store):
     write_scans(store, [rejected(0), rejected(1)])
     text = visible(page(store, summary_of(store)))
     assert "2 delivered = 0 accepted + 0 duplicate + 2 rejected" in text
-    assert "undecodable 2 too short" in text
+    assert "undecodable 2 copy or export it again; its bytes are incomplete" in text
+    assert "0 1 undecodable too short" in text
     assert "No scan of this batch was accepted, so there are no crops to show." in text
     assert "No crop of this batch has a label." in text
 
@@ -408,7 +429,8 @@ def test_quality_flags_and_near_duplicates_are_counted(ranked):
     write_scans(ranked, [scan(row, **one | other) for row, (one, other) in enumerate(pairs)])
     text = visible(page(ranked, summary_of(ranked, HEAD)))
     assert "blurred 2 0 odd_shape 1 0" in text
-    assert "1 pairs of accepted scans look alike" in text
+    assert "1 pair of accepted scans look alike." in text
+    assert "1 of 64 bits differ; different patients" in text
 
 
 def test_failed_checks_and_stage_times_are_shown(ranked):

@@ -49,6 +49,6 @@ def test_a_label_file_of_other_scans_gives_status_2_and_is_named(tmp_path):
     assert summary.exit_status(settings) == 2
     message = "1 label file: fewer than half of the lines match a scan"
     assert any(message in line for line in format_summary(summary, settings))
-    assert any(message in line for line in of_summary(summary).lines)
+    assert any(message in line for line in of_summary(summary, settings).lines)
     assert NightRecord(unmatched_files=1).exit_status == 2
     assert Summary("b", "recipe", "trunk").exit_status(settings) == 0

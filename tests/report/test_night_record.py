@@ -72,9 +72,16 @@ def test_an_invalid_age_is_refused_with_an_example(small):
 
 
 def test_a_night_is_read_as_it_was_written_and_printed_with_its_batches(small):
-    night = NightRecord(head="none was trained.", labels={"files": 1, "appended": 2, "unused": 3})
+    labels = {"files": 1, "appended": 3, "withdrawn": 1, "unused": 3}
+    night = NightRecord(head="none was trained.", labels=labels, many_rejected=True)
     night.batches["20261101"] = BatchNight(
-        "new", {"accepted": 5, "rejected": 1}, 7.4, "reports/20261101.html", ["note  drift: none"]
+        "new",
+        {"accepted": 5, "rejected": 1},
+        7.4,
+        "reports/20261101.html",
+        ["note  drift: none"],
+        {"flagged": 2, "near_duplicates": 1, "blurred": 4, "odd_shape": 0},
+        ["more than 10% of the files were rejected"],
     )
     night.batches["20261102"] = BatchNight("unchanged")
     write_night(small.store, night, small.settings)
@@ -84,7 +91,9 @@ def test_a_night_is_read_as_it_was_written_and_printed_with_its_batches(small):
     assert "note  drift: none" in text
     assert "20261102" not in text
     assert "1 batches unchanged" in text
-    assert "2 appended from 1 new files, 3 lines unused" in text
+    assert "2 appended and 1 withdrawn from 1 new files, 3 lines unused" in text
+    assert "2 flagged crops, 1 pair of similar scans, 4 blurred scans" in text
+    assert "STATUS 2  20261101: more than 10% of the files were rejected" in text
 
 
 def test_a_table_that_was_held_back_needs_a_person(small):

@@ -7,14 +7,14 @@ import csv
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from pipeline.learn.feedback import take_feedback
 from pipeline.review.write_page import build_page
 from pipeline.store import catalog
 from pipeline.store.store import Store
+from tests.builders.browser import chromium, violations
 from tests.builders.stores import read_table
-from tests.review.browser import Server, chromium
+from tests.review.browser import Server
 from tests.review.conftest import copied
 
 pytestmark = pytest.mark.slow
@@ -117,12 +117,6 @@ def stored(settings, code):
     rows = read_table(Store(settings.store), "labels").query(f"source == '{code}'")
     rows = rows.sort_values("labelled_at")[["crop_id", "decision", "label"]].astype(object)
     return [tuple(row) for row in rows.where(rows.notna(), None).to_numpy()]
-
-
-def violations(page):
-    """What axe finds, as text."""
-    found = Axe().run(page)
-    return found.generate_report() if found.violations_count else ""
 
 
 def test_page_shows_the_first_crop_and_filters(login):

@@ -1,0 +1,189 @@
+"""The page of a head: scores, curves, confusions with examples, doubtful labels, a map.
+
+Each picture is shown with its whole crop_id, by which `forget` and `undo` find the page.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from pipeline.imaging.crops import jpeg
+from pipeline.learn.evaluate import HeadEvaluation
+from pipeline.learn.scored_rows import ScoredRows
+from pipeline.model.embedding_map import principal_plane
+from pipeline.report import model_facts
+from pipeline.report.charts import curve_charts
+from pipeline.report.crop_pixels import read_crops
+from pipeline.report.evaluation_report import format_evaluation
+from pipeline.report.format_numbers import METHODS, format_estimate
+from pipeline.report.html_page import Table, render_template
+from pipeline.store import catalog
+from pipeline.store.parts import embedding_values
+from pipeline.store.registry import stored_choice
+from pipeline.store.store import Store
+
+EXAMPLES = 3  # pictures of a cell of the confusion matrix
+DOUBTFUL = 24  # labels shown
+MAPPED = 600  # crops on the map
+CURVES = {
+    "roc": (("1 − specificity", "sensitivity"), "Receiver operating characteristic"),
+    "precision_recall": (("sensitivity (recall)", "precision"), "Precision and recall"),
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A crop shown as an example, with a line of text."""
+
+    crop_id: str
+    line: str
+    image: bytes | None  # None when the crop was deleted
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the confusion matrix, the surest predictions first."""
+
+    truth: str
+    predicted: str
+    count: int
+    examples: list[Example]
+
+
+def page_name(head: str) -> str:
+    """The name of a head's page in the store."""
+    return f"reports/evaluation-{head}.html"
+
+
+def write_page(store: Store, found: HeadEvaluation) -> str:
+    """Write the HTML page of an evaluation, readable by its owner alone, and return its name."""
+    card = found.card
+    recipe = stored_choice(store, card["trunk"]).recipe_id
+    evaluations = model_facts.evaluations_of(card) if "scores" in card else {}
+    cells = confusions(store, recipe, found.rows)
+    page = render_template(
+        "evaluation.html.j2",
+        head=card["head"],
+        text=format_evaluation(found),
+        curves=[
+            (title, curve_charts.curve(found.curves[name], axes, f"{title} on the test side"))
+            for name, (axes, title) in CURVES.items()
+            if name in found.curves
+        ],
+        reliability=curve_charts.reliability(found.reliability),
+        scores=model_facts.score_table(evaluations),
+        differences=difference_table(card.get("differences", {})),
+        classes=card["classes"],
+        truths=sorted({cell.truth for cell in cells}),
+        counts=Counter({(cell.truth, cell.predicted): cell.count for cell in cells}),
+        cells=cells,
+        doubtful=doubtful_labels(store, card["head"]),
+        **embedding_maps(store, card["trunk"]),
+    )
+    store.write_bytes(page_name(card["head"]), page.encode(), mode=0o600)
+    return page_name(card["head"])
+
+
+def difference_table(differences: Mapping[str, Mapping]) -> Table:
+    """Return the lead of the head over every baseline in AUROC."""
+    rows = tuple(
+        (METHODS[name], format_estimate(found, "+.3f")) for name, found in differences.items()
+    )
+    return Table("Lead of the head", ("over", "AUROC lead"), rows)
+
+
+def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
+    """Return the cells of the confusion matrix that hold crops, the wrong ones first."""
+    classes = rows.card["classes"]
+    best = rows.probabilities.argmax(axis=1)
+    facts = pd.DataFrame(
+        {
+            "crop_id": rows.facts["crop_id"],
+            "batch": rows.facts["batch"],
+            "recipe": recipe,
+            "truth": rows.facts["label"],
+            "predicted": [classes[number] for number in best],
+            "p": rows.probabilities.max(axis=1),
+        }
+    ).sort_values(["p", "crop_id"], ascending=[False, True])
+    groups = dict(list(facts.groupby(["truth", "predicted"])))
+    shown = pd.concat([mine.head(EXAMPLES) for mine in groups.values()])
+    images = crop_images(store, shown.to_dict("records"))
+    cells = [
+        Cell(
+            truth,
+            predicted,
+            len(mine),
+            [
+                Example(row.crop_id, f"p {row.p:.2f}", images.get(row.crop_id))
+                for row in mine.head(EXAMPLES).itertuples()
+            ],
+        )
+        for (truth, predicted), mine in groups.items()
+    ]
+    return sorted(cells, key=lambda cell: (cell.truth == cell.predicted, -cell.count))
+
+
+def doubtful_labels(store: Store, head: str) -> list[Example]:
+    """Return labels that models which had not learned from them find unlikely."""
+    with catalog.open_store(store) as con:
+        rows = catalog.query(con, "doubtful_labels", head=head, limit=DOUBTFUL)
+    rows = rows.to_dict("records")
+    images = crop_images(store, rows)
+    return [
+        Example(
+            row["crop_id"],
+            f"label {row['label']} ({row['source']}), suggested {row['suggested']}; "
+            f"p of the label {row['self_confidence']:.2f}",
+            images.get(row["crop_id"]),
+        )
+        for row in rows
+    ]
+
+
+def crop_images(store: Store, rows: Iterable[Mapping]) -> dict[str, bytes]:
+    """Return crops as JPEG by crop_id, without those that were deleted."""
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        wanted.setdefault((row["recipe"], row["batch"]), set()).add(row["crop_id"])
+    return {
+        crop_id: jpeg(crop.pixels)
+        for (recipe, batch), crop_ids in sorted(wanted.items())
+        for crop_id, crop in read_crops(store, recipe, batch, crop_ids).items()
+    }
+
+
+def embedding_maps(store: Store, trunk: str) -> dict[str, object]:
+    """Return maps of the embeddings by class, batch and modality, and what they explain."""
+    with catalog.open_store(store) as con:
+        crops = catalog.query(con, "mapped_crops", trunk=trunk, limit=MAPPED)
+    if len(crops) < 3:
+        return {"maps": [], "explained": 0.0}
+    points, shares = principal_plane(_embeddings(store, trunk, crops))
+    maps = [_map(points, crops[column], name) for column, name in MAPS.items()]
+    return {"maps": maps, "explained": sum(shares)}
+
+
+MAPS = {"label": "class", "batch": "batch", "modality": "modality"}
+
+
+def _map(points: np.ndarray, groups: pd.Series, name: str) -> tuple[str, Markup]:
+    drawn = curve_charts.scatter(points.tolist(), groups.tolist(), f"Embeddings by {name}")
+    return f"By {name}", drawn
+
+
+def _embeddings(store: Store, trunk: str, crops: pd.DataFrame) -> np.ndarray:
+    """Embeddings (N, width) of crops, row for row."""
+    features = stored_choice(store, trunk).features
+    positions = {crop_id: row for row, crop_id in enumerate(crops["crop_id"])}
+    found: np.ndarray | None = None
+    for part in sorted(set(zip(crops["batch"], crops["part"], strict=True))):
+        for numbers, rows in features.select(store, *part, positions, ["embedding"]):
+            values = embedding_values(rows)
+            found = np.zeros((len(crops), values.shape[1]), np.float32) if found is None else found
+            found[numbers] = values
+    return found

@@ -1,0 +1,84 @@
+"""The page of a head: its pictures, curves and maps, and who may read it."""
+
+import re
+import stat
+
+import numpy as np
+import pytest
+
+from pipeline import schemas
+from pipeline.learn.evaluate import evaluate_head
+from pipeline.report.model_page import write_page
+from pipeline.store import tables
+from pipeline.store.store import Store
+from tests.builders.synthetic_store import CLASSES, SIDE, SyntheticStore
+from tests.builders.tables import write_rows
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with predictions, crops of one batch, and one doubtful label."""
+    root = tmp_path_factory.mktemp("store")
+    made = SyntheticStore(Store(str(root))).add_trunk().add_head("h0", 0.3).promote("h0")
+    pixels = np.random.default_rng(0)
+    rows = [made.crop_facts(n) | {"pixels": pixels.bytes(SIDE**2)} for n in made.crop_numbers(0)]
+    write_rows(made.store, tables.crops("r0", SIDE).part("b0", 0), rows, schemas.crops(SIDE))
+    label = made.labels[0]
+    doubt = {
+        "head": "h0",
+        "trunk": "t0",
+        "crop_id": made.crop_id(0),
+        "patient_key": made.patient(0),
+        "fold": 0,
+        "label": label,
+        "self_confidence": 0.03,
+        "suggested": next(name for name in CLASSES if name != label),
+        "confidence": 0.9,
+    }
+    write_rows(made.store, tables.out_of_fold("h0").part(), [doubt], schemas.OUT_OF_FOLD)
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(made):
+    name = write_page(made.store, evaluate_head(made.store, "h0", 4))
+    assert name == "reports/evaluation-h0.html"
+    assert stat.S_IMODE(made.store.local_path(name).stat().st_mode) == 0o600
+    return made.store.read_bytes(name).decode()
+
+
+def test_page_loads_nothing_and_identifies_no_patient(made, page):
+    assert "://" not in page
+    assert "For research, not for diagnosis" in page
+    assert "share 0 patients" in page
+    assert not any(f">{made.patient(n)}<" in page for n in range(2 * made.patients))
+
+
+def test_equal_evaluations_give_equal_pages(made, page):
+    name = write_page(made.store, evaluate_head(made.store, "h0", 4))
+    assert made.store.read_bytes(name).decode() == page
+
+
+def test_page_draws_both_curves_calibration_and_three_maps(page):
+    drawn = re.findall(r'role="img" aria-label="([^"]*)"', page)
+    assert drawn == [
+        "Receiver operating characteristic on the test side",
+        "Precision and recall on the test side",
+        "Reliability on the test side, ten bins",
+        "Embeddings by class",
+        "Embeddings by batch",
+        "Embeddings by modality",
+    ]
+
+
+def test_each_cell_of_the_confusion_matrix_has_examples_with_pictures(page):
+    wrong = re.findall(r"<summary>(\w+) predicted as (\w+): (\d+)</summary>", page)
+    assert wrong
+    assert all(truth != predicted and int(count) for truth, predicted, count in wrong)
+    assert 'alt="crop 000' in page
+
+
+def test_doubtful_labels_are_shown_as_pictures(made, page):
+    shown = page[page.index("Doubtful labels</h2>") :]
+    assert f'alt="crop {made.crop_id(0)}"' in shown
+    assert "p of the label 0.03" in shown
