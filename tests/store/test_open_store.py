@@ -126,7 +126,7 @@ def test_a_read_only_store_is_an_error(tmp_path):
         ("DENTAL_MAX_PIXELS", "0", "`max_pixels` is '0'.*greater than or equal to 1"),
         ("DENTAL_TRUNK__SEED", "x", "Setting `trunk.seed` is 'x'"),
         ("DENTAL_HEAD__EPOCHZ", "2", "DENTAL_HEAD__EPOCHZ: unknown setting `head.epochz`"),
-        ("DENTAL_NORMAL_CLASS", "läsion", "`normal_class` is 'läsion': a label has 1 to 40 of a-z"),
+        ("DENTAL_NORMAL_CLASS", "病变", "`normal_class` is '病变': a label has 1 to 40 of a-z"),
         ("DENTAL_CONFIG", "missing.toml", "names missing.toml, which is no file"),
     ],
 )
