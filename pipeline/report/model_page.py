@@ -3,6 +3,8 @@
 Each picture is shown with its whole crop_id, by which `forget` and `undo` find the page.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pipeline.report.crop_pixels import read_crops
 from pipeline.report.evaluation_report import format_evaluation
 from pipeline.report.format_numbers import METHODS, format_estimate
 from pipeline.report.html_page import Table, render_template
+from pipeline.report.training_summary import format_learning_curve
 from pipeline.store import catalog
 from pipeline.store.parts import embedding_values
 from pipeline.store.registry import stored_choice
@@ -29,6 +32,7 @@ from pipeline.store.store import Store
 EXAMPLES = 3  # pictures of a cell of the confusion matrix
 DOUBTFUL = 24  # labels shown
 MAPPED = 600  # crops on the map
+CROSS_VALIDATION = re.compile(r"runs/cross-validation-[^/]+\.json")
 CURVES = {
     "roc": (("1 − specificity", "sensitivity"), "Receiver operating characteristic"),
     "precision_recall": (("sensitivity (recall)", "precision"), "Precision and recall"),
@@ -82,6 +86,7 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
         counts=Counter({(cell.truth, cell.predicted): cell.count for cell in cells}),
         cells=cells,
         doubtful=doubtful_labels(store, card["head"]),
+        **learning_curve(store, card["trunk"]),
         **embedding_maps(store, card["trunk"]),
     )
     store.write_bytes(page_name(card["head"]), page.encode(), mode=0o600)
@@ -94,6 +99,26 @@ def difference_table(differences: Mapping[str, Mapping]) -> Table:
         (METHODS[name], format_estimate(found, "+.3f")) for name, found in differences.items()
     )
     return Table("Lead of the head", ("over", "AUROC lead"), rows)
+
+
+def learning_curve(store: Store, trunk: str) -> dict:
+    """Return chart and sentences of the trunk's cross-validation with the most crops, if any."""
+    names = [name for name in store.names("runs") if CROSS_VALIDATION.fullmatch(name)]
+    records = [json.loads(store.read_bytes(name)) for name in names]
+    curves = [
+        (record["rows"], record["learning_curve"])
+        for record in records
+        if record["trunk"] == trunk and record.get("learning_curve")
+    ]
+    if not curves:
+        return {"learning": None, "learned": []}
+    _, curve = max(curves, key=lambda each: each[0])
+    values = [
+        (f"{each['patients']} patients", *(each["auroc"][key] for key in ("value", "low", "high")))
+        for each in curve
+    ]
+    chart = curve_charts.intervals([(*each, False) for each in values], "AUROC within folds")
+    return {"learning": chart, "learned": format_learning_curve(curve)}
 
 
 def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:

@@ -1,5 +1,6 @@
 """The page of a head: its pictures, curves and maps, and who may read it."""
 
+import json
 import re
 import stat
 
@@ -82,3 +83,20 @@ def test_doubtful_labels_are_shown_as_pictures(made, page):
     shown = page[page.index("Doubtful labels</h2>") :]
     assert f'alt="crop {made.crop_id(0)}"' in shown
     assert "p of the label 0.03" in shown
+
+
+def test_a_learning_curve_is_drawn_from_the_largest_cross_validation_of_its_trunk(made, page):
+    assert "Is it worth labelling more?" not in page
+    estimate = {"value": 0.8, "low": 0.7, "high": 0.9, "reason": None}
+    gain = {"value": 0.05, "low": 0.01, "high": 0.09, "reason": None}
+    for number, (trunk, rows) in enumerate([("t0", 50), ("t0", 90), ("t1", 99)]):
+        curve = [
+            {"share": share, "patients": rows * share, "auroc": estimate, "gain_of_all": gain}
+            for share in (0.5, 1.0)
+        ]
+        record = {"trunk": trunk, "rows": rows, "learning_curve": curve}
+        made.store.write_bytes(f"runs/cross-validation-{number}.json", json.dumps(record).encode())
+    name = write_page(made.store, evaluate_head(made.store, "h0", 4))
+    drawn = made.store.read_bytes(name).decode()
+    assert "From 45.0 to 90.0 patients it changed by +0.05" in drawn
+    assert "still gains from more labelled patients" in drawn
