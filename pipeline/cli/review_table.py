@@ -11,7 +11,15 @@ from pipeline.cli.review import review_commands
 from pipeline.cli.run import finish, notices, start
 
 TableArgument = Annotated[
-    Path, typer.Argument(callback=expanded, help="CSV or Excel with crop_id, label and reviewer.")
+    Path,
+    typer.Argument(
+        callback=expanded,
+        help="CSV or Excel with crop_id, label and reviewer; or COCO, CVAT or Label Studio.",
+    ),
+]
+ReviewerOption = Annotated[
+    str | None,
+    typer.Option(help="Code of the reviewer, for a file of an annotation tool, which has none."),
 ]
 YesOption = Annotated[
     bool, typer.Option("--yes", help="Also when it withdraws labels or changes many.")
@@ -46,6 +54,7 @@ def export_table(
 @review_commands.command("import")
 def import_table(
     file: TableArgument,
+    reviewer: ReviewerOption = None,
     yes: YesOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -53,24 +62,26 @@ def import_table(
     """Compare a table of labels with the store, append what is new, then do as `train` does.
 
     Lines without a label decide nothing; withdraw, unsure and undo may stand in place of a label.
+    Of a file that an annotation tool wrote after `dental export`, labels that differ count.
     Exit status 2: nothing was written, because labels would be withdrawn or many changed; see what
     it says, and give --yes.
     """
-    _take(file, yes, store, as_json)
+    _take(file, reviewer, yes, store, as_json)
 
 
 @commands.command("feedback", rich_help_panel=LEARN)
 def feedback(
     file: TableArgument,
+    reviewer: ReviewerOption = None,
     yes: YesOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Append a reviewer's labels, then do as `train` does: as `review import`."""
-    _take(file, yes, store, as_json)
+    _take(file, reviewer, yes, store, as_json)
 
 
-def _take(file: Path, yes: bool, store: str | None, as_json: bool) -> None:
+def _take(file: Path, reviewer: str | None, yes: bool, store: str | None, as_json: bool) -> None:
     """Compare, append and train; the one way of a table into the store."""
     settings = start("a reviewer's labels into", store, as_json)
     from pipeline.learn.feedback import take_feedback
@@ -78,7 +89,7 @@ def _take(file: Path, yes: bool, store: str | None, as_json: bool) -> None:
     from pipeline.store.open_store import open_for_writing
 
     open_for_writing(settings)  # refuses a store that cannot be written, or of another key
-    taken = take_feedback(settings, file, yes)
+    taken = take_feedback(settings, file, yes, reviewer)
     lines = taken.format_lines()
     if not taken.is_training_due:
         lines.append(

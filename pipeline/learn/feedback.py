@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import Settings
-from pipeline.learn.decisions import LABELLING, allowed_labels, append_decisions
+from pipeline.errors import ConfigError
+from pipeline.learn.decisions import (
+    LABELLING,
+    allowed_labels,
+    append_decisions,
+    checked_reviewer,
+)
+from pipeline.learn.review_documents import is_document, read_review_document
 from pipeline.learn.review_table import Line, read_review_table
 from pipeline.store import catalog
 from pipeline.store.store import Store
@@ -57,16 +64,25 @@ class FeedbackResult:
         return [summary, *(f"  {each}" for each in (*shown, *self.problems, *self.notes))]
 
 
-def take_feedback(settings: Settings, file: Path, agreed: bool = False) -> FeedbackResult:
+def take_feedback(
+    settings: Settings, file: Path, agreed: bool = False, reviewer: str | None = None
+) -> FeedbackResult:
     """Append what is new in a reviewer's table to the store; return the comparison.
 
-    Unless `agreed`, nothing is appended when the table withdraws a label or changes more than a
-    tenth of those in force. Raises ConfigError when the file cannot be read or lacks a column.
+    A file of an annotation tool needs the code of its `reviewer`; a table has its own. Unless
+    `agreed`, nothing is appended when labels are withdrawn or more than a tenth of those in force
+    change. Raises ConfigError when the file cannot be read or lacks a column.
     """
     store = Store(settings.store)
     effect = InEffect(store)
     allowed = allowed_labels(store, settings) | set(settings.class_names.values())
-    table = read_review_table(file, effect.batches.keys(), allowed, settings.class_names)
+    if is_document(file):
+        if reviewer is None:
+            raise ConfigError(f"{file} does not say whose labels it has; give --reviewer CODE.")
+        code = checked_reviewer(reviewer)
+        table = read_review_document(store, file, code, allowed, settings.class_names)
+    else:
+        table = read_review_table(file, effect.batches.keys(), allowed, settings.class_names)
     last = {(line.decision.crop_id, line.decision.reviewer): line for line in table.lines}
     result = FeedbackResult(
         replaced=len(table.lines) - len(last),

@@ -80,7 +80,6 @@ def read_review_table(
     Raises ConfigError when the file cannot be read or lacks a column.
     """
     found = ReviewTable()
-    mapped = {name_key(name): label for name, label in class_names.items()}
     for place, row in _rows(file, found):
         written, word = row["label"], row["decision"].casefold()
         if not written and not word:
@@ -88,18 +87,26 @@ def read_review_table(
             continue
         if written.casefold() in WORDS and word in ("", written.casefold()):
             written, word = "", written.casefold()
-        written = mapped.get(name_key(written), written)
+        written = label_of(written, class_names)
         label = (clean_label(written) or written) if written else None
         made = Decision(row["crop_id"], word or "label", label, row["reviewer"].casefold())
-        if problem := _problem(made, written, crops, allowed):
+        if problem := find_problem(made, written, crops, allowed):
             found.problems.append(f"{place}: {problem}")
         else:
             found.lines.append(Line(place, made))
     return found
 
 
-def _problem(made: Decision, written: str, crops: Collection[str], allowed: set[str]) -> str | None:
-    """Why a line cannot be used; None for one that can."""
+def label_of(written: str, class_names: Mapping[str, str]) -> str:
+    """What the setting `class_names` makes of a written label; itself, if nothing."""
+    mapped = {name_key(name): label for name, label in class_names.items()}
+    return mapped.get(name_key(written), written)
+
+
+def find_problem(
+    made: Decision, written: str, crops: Collection[str], allowed: set[str]
+) -> str | None:
+    """Why a decision cannot be used; None for one that can."""
     if made.crop_id not in crops:
         return f"there is no crop `{made.crop_id}` in the store"
     problem = reviewer_problem(made.reviewer) or decision_problem(made.decision, made.label)

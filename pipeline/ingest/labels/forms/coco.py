@@ -85,7 +85,8 @@ def _entry(annotation: dict, where: str, names: dict[str, dict]) -> Entry:
             what = "has no bbox, and its segmentation is no polygon or mask; it was not used"
         return Entry(image, where, unusable=what)
     tooth, doubt = _tooth(annotation, names)
-    found: dict = {"bounds": bounds, "tooth": tooth, "doubt": doubt}
+    suggested = "score" in annotation  # of results, which a model made
+    found: dict = {"bounds": bounds, "tooth": tooth, "doubt": doubt, "is_suggestion": suggested}
     for key, named in FINDINGS:
         if (number := annotation.get(key)) is not None:
             name = names[named].get(_key(number))

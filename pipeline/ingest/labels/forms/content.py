@@ -49,6 +49,7 @@ class Entry(NamedTuple):
     unusable: str | None = None  # why the entry cannot be used
     doubt: str | None = None  # what of it cannot be used; its box is
     unnamed_class: tuple[str, str] | None = None  # the number of a class without a name, and why
+    is_suggestion: bool = False  # made by a model, and not edited by a person
 
 
 class Unusable(NamedTuple):

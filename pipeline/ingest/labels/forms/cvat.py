@@ -45,7 +45,11 @@ def _entry(image: int, where: str, of: Element) -> Entry:
         for each in of.iterfind("attribute")
         if (name := each.get("name")) and (text := (each.text or "").strip())
     }
-    found = {"classes": (label,) if label else (), "attributes": attributes}
+    found = {
+        "classes": (label,) if label else (),
+        "attributes": attributes,
+        "is_suggestion": of.get("source") == "auto",
+    }
     if of.tag == "tag":
         return Entry(image, where, **found)
     bounds = _bounds(of)
