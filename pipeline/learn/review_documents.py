@@ -2,7 +2,7 @@
 
 The images are those of `dental export`, named by their scan_id; a box means the crop at its place.
 Labels as they are in force decide nothing, so a file that is given back untouched changes nothing.
-Neither do boxes that are missing, nor a model's suggestions that nobody edited.
+Neither do missing boxes and unedited suggestions of a model.
 """
 
 import os
