@@ -332,7 +332,7 @@ def test_a_film_with_two_patient_ids_is_noted_at_the_end(tmp_path):
     assert summary.failures == summary.broken_checks == []
     page = store.store.read_bytes(summary.report).decode()
     assert "may be misfiled" in page
-    assert "1 pairs of accepted scans look alike" in page
+    assert "1 pair of accepted scans look alike" in page
 
 
 def test_a_patient_id_that_comes_after_the_scan_is_noted_with_what_to_do(tmp_path):

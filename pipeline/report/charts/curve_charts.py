@@ -29,10 +29,10 @@ WIDEST = 48  # pixels of a column
 def curve(found: "Curve", names: tuple[str, str], description: str) -> Markup:
     """Draw a curve between 0 and 1 with its band, and what chance reaches."""
     frame = Frame(340, 320)
-    band = [
-        *zip(found.x, found.high, strict=True),
-        *zip(found.x[::-1], found.low[::-1], strict=True),
-    ]
+    band = []
+    if found.low:  # none for one patient
+        band += zip(found.x, found.high, strict=True)
+        band += zip(found.x[::-1], found.low[::-1], strict=True)
     corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in frame.points(band))
     elements = [
         *frame.axes(*names),
