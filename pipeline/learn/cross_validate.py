@@ -32,7 +32,7 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 VALIDATION_FOLDS = 5  # of the patients that are not tested, one part in five is for validation
-FEWER = "head with fewer patients"  # beside the methods in the scores of a fold
+FEWER = "head with fewer patients"  # next to the methods in the scores of a fold
 Report = Callable[[str], None]
 
 

@@ -110,7 +110,7 @@ class InEffect:
             labels = con.table("labels_now").to_arrow_table().to_pylist()
         self.batches = dict(zip(crops["crop_id"], crops["batch"], strict=True))
         self.labels = {row["crop_id"]: (row["label"], row["source"]) for row in labels}
-        # A consensus is kept beside its reviewer's own reading.
+        # A consensus is kept in addition to its reviewer's own reading.
         self.readings = {
             (row.crop_id, row.source, row.decision == "consensus"): (row.decision, row.label)
             for row in readings.where(readings.notna(), None).itertuples()
@@ -154,7 +154,7 @@ def _compare(line: Line, effect: InEffect, result: FeedbackResult) -> bool:
 
 
 def _reason_to_hold(result: FeedbackResult) -> str | None:
-    """Why a person has to agree to a table; None when nobody has to."""
+    """Why a person has to agree to a table; None if that is not needed."""
     reasons = []
     if result.withdrawn:
         reasons.append(f"it withdraws {result.withdrawn} labels")

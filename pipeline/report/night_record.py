@@ -192,7 +192,7 @@ def format_night(night: NightRecord, settings: Settings, paths: bool = True) -> 
 
 
 def format_labels(night: NightRecord) -> str:
-    """What became of reviewers' tables; withdrawals are counted apart from labels."""
+    """What became of reviewers' tables; withdrawals are counted separately from labels."""
     counts = night.labels
     withdrawn = counts.get("withdrawn", 0)  # missing in records of earlier versions
     return (

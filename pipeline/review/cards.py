@@ -1,4 +1,4 @@
-"""Cards of the review page: one per crop, with everything that is shown beside its picture.
+"""Cards of the review page: one per crop, with everything that is shown with its picture.
 
 A card is a dictionary that becomes JSON. Keys without a value are left out. Positions are source
 pixels. Patients are numbers that mean nothing outside one page.

@@ -96,8 +96,8 @@ def _same_place(one: dict, other: dict) -> bool:
     teeth = {card.get("tooth", card.get("guess")) for card in (one, other)}
     if one["kind"] != other["kind"] or len(teeth) > 1:
         return False
-    apart = (abs(a - b) for a, b in zip(_centre(one), _centre(other), strict=True))
-    return teeth != {None} or one["kind"] == "whole" or max(apart) < SAME_PLACE
+    distances = (abs(a - b) for a, b in zip(_centre(one), _centre(other), strict=True))
+    return teeth != {None} or one["kind"] == "whole" or max(distances) < SAME_PLACE
 
 
 def _centre(card: dict) -> tuple[float, ...]:

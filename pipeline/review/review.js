@@ -331,9 +331,9 @@ function renderHead(card) {
   if (card.novelty >= 0.99) tags.push(tag("novel"));
   for (const flag of card.quality || []) tags.push(tag(flag, "problem"));
   $("tags").replaceChildren(...tags);
-  const said = card.blind ? "audit crop" : card.predicted ? `predicted ${card.predicted} ${percent(card.p)}` : "";
+  const prediction = card.blind ? "audit crop" : card.predicted ? `predicted ${card.predicted} ${percent(card.p)}` : "";
   const mine = card.mine ? `, decided ${card.mine.label || card.mine.decision}` : "";
-  $("news").textContent = `${place() + 1} of ${state.queue.length}: ${$("title").textContent}, ${said}${mine}`;
+  $("news").textContent = `${place() + 1} of ${state.queue.length}: ${$("title").textContent}, ${prediction}${mine}`;
 }
 
 function renderVerdicts(card) {

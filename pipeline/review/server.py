@@ -1,6 +1,6 @@
 """The review server: routes of the page, its data, its pictures and its decisions.
 
-Slow work runs in threads: reading pictures beside each other, and heat maps and similar crops one
+Slow work runs in threads: reading pictures in parallel, and heat maps and similar crops one
 at a time, so that neither delays the next picture.
 """
 

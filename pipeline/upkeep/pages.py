@@ -1,7 +1,7 @@
 """Pages and records of runs that show erased scans: removed, and those of batches written again.
 
 Every picture on a page is shown with its whole id, by which it is found here. A page of a batch may
-show a scan of another batch beside one of its own.
+show a scan of another batch next to one of its own.
 """
 
 from collections.abc import Iterable

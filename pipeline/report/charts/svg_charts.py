@@ -152,7 +152,7 @@ def histogram(unseen: Sequence[int], seen: Sequence[int], threshold: float) -> M
 
 
 def shares(values: Mapping[str, float], marked: float = 1.0) -> Markup:
-    """Draw each value as a bar beside its name, with a line at `marked`."""
+    """Draw each value as a bar next to its name, with a line at `marked`."""
     left = 12 + CHARACTER * max(map(len, values))
     scale = 200 / max(2 * marked, *values.values())
     elements = [line([(left + marked * scale, 2), (left + marked * scale, 24 * len(values))], INK)]
