@@ -1,7 +1,9 @@
-"""`make bench`: measure receiving, embedding and the whole flow, and print one table."""
+"""`make bench`: measure the bars of speed, or those whose numbers are given."""
 
 # Worker processes import this module too, so slow imports happen in the parent only.
 if __name__ == "__main__":
-    from benchmarks.run_all import main
+    import sys
 
-    main()
+    from benchmarks.bars.run import main
+
+    main([int(number) for number in sys.argv[1:]])

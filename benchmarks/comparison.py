@@ -32,16 +32,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table: what was measured, for ours and for the reference."""
+    """One row of the table: what was measured, for ours and for the reference if there is one."""
 
     what: str
     unit: str
     ours: Spread
     against: str
-    reference: Spread
-    ratio: Spread
+    reference: Spread | None
+    ratio: Spread | None
     bar: str
-    met: bool
+    met: bool | None  # None without a bar
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -57,10 +57,10 @@ def rates(
     count: tuple[int, str],
     ours: Callable[[], float],
     reference: tuple[str, Callable[[], float]],
-    bar: float,
+    bar: float | None,
     repeats: int,
 ) -> Comparison:
-    """Compare rates; the median ratio of ours to the reference should reach `bar`.
+    """Compare rates; the median ratio of ours to the reference should reach `bar`, if any.
 
     `count` is the number of items in one repeat and their name. `ours` and the reference return the
     seconds of one repeat, so that each can exclude its own preparation.
@@ -76,8 +76,37 @@ def rates(
         against,
         Spread(tuple(number / there for _, there in pairs)),
         ratio,
-        f"≥ {bar:g}",
-        ratio.middle >= bar,
+        "" if bar is None else f"≥ {bar:g}",
+        None if bar is None else ratio.middle >= bar,
+    )
+
+
+def seconds(what: str, ours: Callable[[], float], bar: float, repeats: int) -> Comparison:
+    """Measure seconds, which should be at most `bar`; there is no reference."""
+    spread = Spread(tuple(ours() for _ in range(repeats)))
+    met = spread.middle <= bar
+    return Comparison(what, "s", spread, "", None, None, f"≤ {bar:g} s", met)
+
+
+def excess(
+    what: str,
+    unit: str,
+    ours: Sequence[float],
+    reference: tuple[str, Sequence[float]],
+    bar: float,
+) -> Comparison:
+    """Compare values that should be small, pair by pair; the median ratio is at most `bar`."""
+    against, theirs = reference
+    ratio = Spread(tuple(here / there for here, there in zip(ours, theirs, strict=True)))
+    return Comparison(
+        what,
+        unit,
+        Spread(tuple(ours)),
+        against,
+        Spread(tuple(theirs)),
+        ratio,
+        f"≤ {bar:g}",
+        ratio.middle <= bar,
     )
 
 

@@ -3,45 +3,56 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable, Sequence
 
+import psutil
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.comparison import Comparison, Spread
 
-VERSIONS = ("keras", "tensorflow", "opencv-python-headless", "numpy", "pandas", "pyarrow")
+VERSIONS = (
+    "keras",
+    "tensorflow",
+    "opencv-python-headless",
+    "numpy",
+    "pyarrow",
+    "duckdb",
+    "prefect",
+)
+HEADER = ("what", "ours", "reference", "", "ratio", "goal", "")
 
 
-def show(comparisons: list[Comparison]) -> None:
-    """Print one row per comparison; a result that misses its target is marked."""
+def show(comparisons: Iterable[Comparison]) -> None:
+    """Print one row per comparison; a result that misses its goal is marked."""
+    show_table(HEADER, map(cells, comparisons))
+
+
+def cells(row: Comparison) -> list[str]:
+    """The cells of a row below HEADER."""
+    return [
+        row.what,
+        format_spread(row.ours, row.unit),
+        format_spread(row.reference, row.unit) if row.reference else "",
+        row.against,
+        format_spread(row.ratio) if row.ratio else "",
+        row.bar,
+        "missed" if row.met is False else "",
+    ]
+
+
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table of results."""
     table = Table(box=SIMPLE, title="Medians (minimum to maximum); ratios are taken pair by pair")
-    for heading in ("what", "ours", "reference", "", "ratio", "bar", ""):
+    for heading in header:
         side = "left" if heading in ("what", "") else "right"
         table.add_column(heading, justify=side, no_wrap=True)
-    for row in comparisons:
-        table.add_row(
-            row.what,
-            format_spread(row.ours, row.unit),
-            format_spread(row.reference, row.unit),
-            row.against,
-            format_spread(row.ratio),
-            row.bar,
-            "" if row.met else "MISSED",
-        )
+    for row in rows:
+        table.add_row(*row)
     # Wide enough that a log or a pipe cuts no number.
-    console = Console(width=max(Console().width, 200))
+    console = Console(width=max(Console().width, 220))
     console.print(table)
-
-
-def show_stages(stages: dict[str, float]) -> None:
-    """Print the time by stage of the whole flow; "whole" is the sum."""
-    whole = stages["whole"]
-    shares = {name: seconds for name, seconds in stages.items() if name != "whole"}
-    text = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in shares.items())
-    slowest = max(shares, key=shares.get)
-    print(f"Whole flow, median repeat: {whole:.2f} s: {text}.")
-    print(f"Bottleneck: {slowest}, {shares[slowest] / whole:.0%} of the time.")
 
 
 def format_spread(spread: Spread, unit: str = "") -> str:
@@ -53,13 +64,11 @@ def format_spread(spread: Spread, unit: str = "") -> str:
     return f"{text} ({spread.low:,.{digits}f} to {spread.high:,.{digits}f})"
 
 
-def describe_machine(workers: int) -> str:
-    """A description of this machine and the versions of libraries."""
-    from pipeline.model.keras_backend import device, keras
-
+def machine() -> str:
+    """A description of this machine and of the libraries."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
+    memory = psutil.virtual_memory().total / 2**30
     return (
-        f"Machine: {os.cpu_count()} cores ({platform.machine()}), {workers} workers, networks on "
-        f"{device()} with {keras.backend.backend()}; load {os.getloadavg()[0]:.1f}; "
+        f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB; "
         f"Python {platform.python_version()}, {versions}"
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import result_table, sample_scans
+from benchmarks.bars.inputs import new_workers
 from benchmarks.comparison import Comparison, rates, seconds_of
 from benchmarks.temporary_stores import BATCH, planned_parts
 from pipeline import config
@@ -32,9 +33,7 @@ INBOX = f"s3://{BUCKET}/inbox"
 
 def main() -> None:
     """Measure, and print two rows. Takes some minutes on two cores."""
-    count = os.cpu_count() or 1
-    fields = config.Settings.model_fields
-    workers = WorkerPool(count, fields["scan_seconds"].default, fields["scan_memory_mb"].default)
+    workers = new_workers()
     try:
         with tempfile.TemporaryDirectory(prefix="dental-bench-") as root, S3Server() as server:
             os.environ.update(server.environment)
@@ -45,7 +44,7 @@ def main() -> None:
             result_table.show(rows)
     finally:
         workers.close()
-    print(result_table.describe_machine(count))
+    print(result_table.machine())
 
 
 def put_on_s3(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Temporary stores for one repeat each, with the default settings whatever the user's are."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +15,34 @@ BATCH = "bench"
 
 
 @contextmanager
-def fresh_store(root: Path, folder: Path) -> Iterator[OpenStore]:
-    """A new store below `root` with `folder` as its batch; removed when the block ends."""
+def temporary_home(root: Path, template: Path | None = None) -> Iterator[Path]:
+    """A folder below `root` for a store, removed when the block ends; a copy of `template`."""
     with tempfile.TemporaryDirectory(dir=root, prefix="store-") as home:
-        opened = open_for_writing(default_settings(Path(home)))
+        if template:
+            shutil.copytree(template, home, dirs_exist_ok=True)
+        yield Path(home)
+
+
+@contextmanager
+def fresh_store(
+    root: Path, folder: Path, template: Path | None = None, part_size: int = 128
+) -> Iterator[OpenStore]:
+    """A store below `root` with `folder` as its batch: a new one, or a copy of `template`."""
+    with temporary_home(root, template) as home:
+        opened = open_for_writing(default_settings(home, part_size))
         deliver(folder, BATCH, opened)
         yield opened
 
 
-def default_settings(home: Path) -> config.Settings:
+def default_settings(home: Path, part_size: int = 128) -> config.Settings:
     """The default settings, with the store and the private folder in `home`."""
     return config.load(
         store=f"{home}/store",
-        private=home / "private",
+        private=home / "store.private",
         recipe=config.Recipe(),
         trunk=config.Trunk(),
         head=config.Head(),
-        part_size=128,
+        part_size=part_size,
     )
 
 

@@ -19,7 +19,9 @@ def views(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     resized = tf.image.resize(pixels, size, tf.image.ResizeMethod.AREA)
     resized = tf.cast(tf.round(resized), tf.uint8)
     tops, lefts = (
-        tf.unstack(tf.cast(tf.round(scale * tf.round(tf.linspace(0 * last, last, count))), tf.int32))
+        tf.unstack(
+            tf.cast(tf.round(scale * tf.round(tf.linspace(0 * last, last, count))), tf.int32)
+        )
         for last, count in ((height - edge, ROWS), (width - edge, COLUMNS))
     )
     crops = tf.stack([resized[y : y + SIDE, x : x + SIDE] for y in tops for x in lefts])

@@ -24,7 +24,9 @@ def folder_of(path, pictures):
 
 
 def grey(phantom):
-    return cv2.imdecode(np.frombuffer(encode(phantom, "png", "", 0), np.uint8), cv2.IMREAD_GRAYSCALE)
+    return cv2.imdecode(
+        np.frombuffer(encode(phantom, "png", "", 0), np.uint8), cv2.IMREAD_GRAYSCALE
+    )
 
 
 def embedded(crops):
@@ -73,4 +75,6 @@ def test_the_plain_keras_script_stores_the_embeddings_of_the_pipeline(tmp_path):
     model = plain_keras.load_model(str(PHANTOMS))
     plain_keras.embed_folder(folder, model, tmp_path / "target.parquet")
     expected = embedded([cut(pixels, whole, whole, 256) for pixels in pictures])
-    assert np.abs(stored(tmp_path / "target.parquet") - expected).max() <= TOLERANCE * expected.max()
+    assert (
+        np.abs(stored(tmp_path / "target.parquet") - expected).max() <= TOLERANCE * expected.max()
+    )
