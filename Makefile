@@ -14,7 +14,7 @@ INSTALL := $(if $(UV),uv pip install --python $(RUN),$(RUN) -m pip install --dis
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url pyproject.toml
 
 # Variables that a target takes; one that no target takes is a typing error, such as batch=.
-VARIABLES := BATCH STORE NAME Q CSV FOLDS ADDRESS RESOURCES SCANS EMBEDDINGS PYTHON VENV
+VARIABLES := BATCH STORE NAME Q CSV FOLDS ADDRESS RESOURCES SCANS EMBEDDINGS BARS PYTHON VENV
 GIVEN := $(foreach each,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(each)))),$(each)))
 UNKNOWN := $(filter-out $(VARIABLES) DENTAL_% AWS_% PREFECT_%,$(GIVEN))
 define SUGGESTION
@@ -83,8 +83,13 @@ check: $(VENV)/dev-ready ## format, lint, and run the fast tests, those of the d
 test: $(VENV)/dev-ready ## run all tests
 	@$(RUN) -m pytest -q -n 2 --dist loadfile
 
-bench: $(VENV)/dev-ready ## measure speed as ratios within one run; DENTAL_TEST_DATA adds real scans
-	@$(RUN) -m benchmarks
+bench: $(VENV)/dev-ready ## measure speed against scripts, for docs/speed.md [BARS="1 9"]; DENTAL_TEST_DATA adds real scans
+	@$(RUN) -m benchmarks $(BARS)
+	@$(WRITE_SPEED)
+
+bench-peers: $(VENV)/dev-ready $(VENV)/peers/ready ## measure Daft and Ray Data doing the same work
+	@$(RUN) -m benchmarks.peers $(VENV)/peers/bin/python
+	@$(WRITE_SPEED)
 
 fuzz: $(VENV)/dev-ready ## read 20,000 damaged scans (DENTAL_TEST_DATA gives real ones to damage) and label files
 	@$(RUN) -m tests.fuzz
@@ -126,8 +131,13 @@ bench-store: $(VENV)/dev-ready ## time the queries of a store of SCANS=1000000 a
 	@$(RUN) -m benchmarks.large_store $(if $(SCANS),--scans $(SCANS)) \
 		$(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
-bench-scale: $(VENV)/dev-ready ## measure the cost of a scan, and estimate 1, 10 and 100 million
+bench-scale: $(VENV)/dev-ready ## measure the cost of a scan, alone and in 10,000; estimate 1, 10 and 100 million
 	@$(RUN) -m benchmarks.cost_per_scan
+	@$(RUN) -m benchmarks.cost_curve
+	@$(WRITE_SPEED)
+
+# docs/speed.md shows what was measured last.
+WRITE_SPEED := $(RUN) -m cogapp -r -I docs docs/speed.md
 
 # Modules whose functions users import; the API pages are made of them.
 API := pipeline.api.store_reader pipeline.store.catalog
@@ -145,6 +155,7 @@ lock: ## update requirements.lock and requirements-dev.lock (needs uv)
 	@$(COMPILE) --extra dask --extra s3 --extra editable --upgrade -o requirements.lock
 	@$(COMPILE) --extra dev --constraint requirements.lock --upgrade -o requirements-dev.lock
 	@$(subst pyproject.toml,,$(COMPILE)) $(TOOLS).in --upgrade -o $(TOOLS).lock
+	@$(subst pyproject.toml,,$(COMPILE)) $(PEERS).in --upgrade -o $(PEERS).lock
 
 phantom-trunk: $(VENV)/ready ## remake the trunk that comes with the package, from phantoms alone
 	@rm -rf data/phantoms data/phantom-store data/phantom-store.private
@@ -192,6 +203,14 @@ $(VENV)/tools/ready: $(VENV)/dev-ready $(TOOLS).lock
 	@$(subst $(RUN),$(VENV)/tools/bin/python,$(INSTALL)) -r $(TOOLS).lock
 	@touch $@
 
+# Engines that `dental run` is compared with. Daft and Ray pin what clashes with ours, too.
+PEERS := benchmarks/peers/requirements
+$(VENV)/peers/ready: $(VENV)/dev-ready $(PEERS).lock
+	@echo "Installing Daft, Ray Data, TensorFlow and Keras into $(VENV)/peers, once: 2.9 GB of disk"
+	@$(if $(UV),uv venv --quiet --clear --python "$(PYTHON)",$(PYTHON) -m venv --clear) $(VENV)/peers
+	@$(subst $(RUN),$(VENV)/peers/bin/python,$(INSTALL)) -r $(PEERS).lock
+	@touch $@
+
 .PHONY: help run-flow nightly serve train learn-trunk cross-validate feedback worklist query test bench \
-	bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
+	bench-peers bench-dask dask-worker bench-s3 bench-novelty bench-drift bench-finder bench-hits bench-store \
 	bench-scale fuzz try-layouts chaos check docs screenshots lock phantom-trunk phantom-finder clean

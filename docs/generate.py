@@ -21,6 +21,8 @@ from pipeline.model import architecture
 from pipeline.store import catalog
 
 ROOT = Path(__file__).parents[1]
+CROPS = 48  # of a panoramic without boxes
+DEVICES = (2_000, 10_000, 50_000)  # crops embedded a second
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -247,3 +249,39 @@ def _layer_name(trunk: config.Trunk, name: str) -> str:
     return (
         f"conv {layer.filters} @ {layer.kernel}×{layer.kernel}, {layer.padding}, {layer.activation}"
     )
+
+
+# Speed
+
+
+@block
+def measured(*names: str) -> str:
+    """What `make bench` and others measured last: these bars, or `peers` and `scale`."""
+    from benchmarks.bars.results import COLUMNS, stored_results, table_rows
+
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in table_rows(names)]
+    if not rows:
+        return "Not measured yet."
+    return f"{table(list(COLUMNS), rows)}\n\n{stored_results()['machine']}"
+
+
+@block
+def cores_for_devices() -> str:
+    """Cores that keep a device busy with panoramics, by the crops that it embeds a second."""
+    from benchmarks.bars.results import stored_results
+
+    stored = stored_results()
+    received = [row for row in stored["rows"].get("5", []) if "PNG" in row["cells"][0]]
+    embedded = stored["rows"].get("6")
+    if not received or not embedded:
+        return "Not measured yet."
+    cores = int(stored["machine"].split()[0])
+    header = ["panoramics as PNG", "received by a core", "crops embedded by these cores"]
+    header += [f"{speed:,} crops/s" for speed in DEVICES]
+    rows = []
+    for row in received:
+        each = row["ours"] / cores
+        needed = [f"{speed / (CROPS * each):,.0f} cores" for speed in DEVICES]
+        what = row["cells"][0].split(" ", 2)[2]
+        rows.append([what, f"{each:.0f} a second", f"{embedded[0]['ours']:,.0f} a second", *needed])
+    return table(header, rows)

@@ -29,11 +29,11 @@ class Inputs:
         yield "phantoms", panoramics(count)
 
 
-def new_workers() -> WorkerPool:
+def new_workers(count: int = os.cpu_count() or 1) -> WorkerPool:
     """A pool as a run has with the default settings."""
     fields = config.Settings.model_fields
     limits = (fields[name].default for name in ("scan_seconds", "scan_memory_mb"))
-    return WorkerPool(os.cpu_count() or 1, *limits)
+    return WorkerPool(count, *limits)
 
 
 def panoramics(count: int, form: str = "png") -> Path:

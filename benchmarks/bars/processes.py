@@ -37,7 +37,12 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | Non
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DENTAL_")}
+    # Neither the user's settings nor those of a `make` around.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DENTAL_") and name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), **(variables or {})}
 
 

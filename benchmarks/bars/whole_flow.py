@@ -97,7 +97,8 @@ class Flow:
             return seconds_of(lambda: work(self.folder, self.root / "script.parquet"))
 
         row = rates(what, count, ours, (name, reference), bar, repeats)
-        log_step(f"{what}: {self.stage_times()}")
+        if self.stages:
+            log_step(f"{what}: {self.stage_times()}")
         return row
 
 
@@ -126,6 +127,7 @@ def received_and_embedded(inputs: Inputs) -> Iterator[Comparison]:
         return seconds_of(lambda: tf_data.embed_folder(folder, trunk, target))
 
     tuned()
+    flow.stages.clear()
     yield flow.against(f"tuned tf.data pipeline instead, {FEW} {kind}", tuned, script, None, 3)
 
 

@@ -9,18 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tensorflow as tf
 
 SIDE, BATCH, AHEAD = 256, 64, 8
 SQUARE, COLUMNS, ROWS = 0.28, 16, 3  # side of a crop as a share of the height; places
 
 
-def load_trunk(file: str) -> tf.types.experimental.ConcreteFunction:
+def load_trunk(file: str):
     """A traced function from uint8 (64, 256, 256, 1) to float16; equal channels are summed."""
+    import keras  # not needed by processes that only cut
+    import tensorflow as tf
+
     _, first, *others = keras.saving.load_model(file, compile=False).layers
     grey = keras.layers.Conv2D.from_config(first.get_config())
     x = inputs = keras.Input((SIDE, SIDE, 1), dtype="uint8")
@@ -67,7 +68,7 @@ def embed_folder(folder: Path, trunk, target: Path) -> None:
     with pq.ParquetWriter(target, schema, compression="zstd", compression_level=1) as writer:
 
         def write() -> None:
-            embedded = trunk(tf.constant(batch)).numpy()[: len(names)].reshape(-1)
+            embedded = trunk(batch).numpy()[: len(names)].reshape(-1)
             rows = pa.FixedSizeListArray.from_arrays(pa.array(embedded), type=vectors)
             writer.write_table(pa.table([names, rows], schema=schema))
             names.clear()
