@@ -5,8 +5,8 @@ lowest, their files and lines, and how many modules of a room import from which 
 """
 
 import ast
+import functools
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,17 +54,55 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 FOLDERS = sorted({path.parent for path in MODULES})
 
 
-@cache
+@functools.cache
+def text_of(path):
+    return path.read_text()
+
+
+@functools.cache
 def tree_of(path):
-    return ast.parse(path.read_text())
+    return ast.parse(text_of(path))
+
+
+@functools.cache
+def nodes_of(path):
+    return list(ast.walk(tree_of(path)))
 
 
 def relative(path):
     return str(path.relative_to(ROOT))
 
 
-def each_module(test):
-    return pytest.mark.parametrize("path", MODULES, ids=relative)(test)
+def each_module(check):
+    """A test that asserts `check` of every module, and reports all that fail."""
+
+    @functools.wraps(check)
+    def test():
+        faults = [fault for path in MODULES if (fault := fault_of(check, path))]
+        if faults:
+            pytest.fail("\n".join(faults), pytrace=False)
+
+    del test.__wrapped__  # pytest would take the parameters of `check` for fixtures
+    return test
+
+
+def fault_of(check, path):
+    """The file with what is wrong with it, or None."""
+    try:
+        check(path)
+    except AssertionError as fault:
+        return f"{relative(path)}: {fault}"
+    return None
+
+
+def test_every_module_with_a_fault_is_reported():
+    @each_module
+    def test_only_the_first_is_allowed(path):
+        assert path is MODULES[0], "another"
+
+    with pytest.raises(pytest.fail.Exception) as report:
+        test_only_the_first_is_allowed()
+    assert report.value.msg.count(": another") == len(MODULES) - 1
 
 
 def room_of(name):
@@ -78,15 +116,20 @@ def room_of_file(path):
     return room_of(".".join(name for name in names if name != "__init__"))
 
 
-def imported_names(tree):
+@functools.cache
+def imported_names(path):
     """Dotted names that code imports when it runs, so without those for type checkers."""
+    return list(_imported_names(path))
+
+
+def _imported_names(path):
     unused = {
         inner
-        for node in ast.walk(tree)
+        for node in nodes_of(path)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in set(ast.walk(tree)) - unused:
+    for node in set(nodes_of(path)) - unused:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -94,7 +137,7 @@ def imported_names(tree):
 
 
 def imported_rooms(path):
-    rooms = {room_of(name) for name in imported_names(tree_of(path))}
+    rooms = {room_of(name) for name in imported_names(path)}
     return rooms - {None, room_of_file(path)}
 
 
@@ -102,7 +145,7 @@ def imported_rooms(path):
 def test_imports_go_down(path):
     here = room_of_file(path)
     if here is None:  # `pipeline` itself, the front of `api`, which it imports when it is called
-        assert imported_rooms(path) <= {"api", "config"}
+        assert imported_rooms(path) <= {"api", "config"}, "imports more than api and config"
         return
     for room in imported_rooms(path):
         assert room in FLOOR_OF, f"{room} is on no floor: add it to FLOORS"
@@ -111,7 +154,7 @@ def test_imports_go_down(path):
 
 @each_module
 def test_each_library_is_imported_in_its_rooms_only(path):
-    for name in imported_names(tree_of(path)):
+    for name in imported_names(path):
         library, here = name.split(".")[0], room_of_file(path)
         assert here in ROOMS_OF_LIBRARY.get(library, {here}), f"{here} may not import {library}"
 
@@ -124,7 +167,7 @@ def test_importing_the_package_imports_nothing_else():
 
 @each_module
 def test_no_python_file_contains_sql(path):
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = f" {node.value.lower()} "
             assert not any(word in text for word in SQL_WORDS), node.value
@@ -152,15 +195,15 @@ def test_the_encoding_test_finds_what_it_forbids():
 @each_module
 def test_text_files_name_their_encoding(path):
     # The locale of a service or of another user's shell may be C, whose encoding is ASCII.
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call):
             assert not opens_text_without_encoding(node), f"line {node.lineno} names no encoding"
 
 
 @each_module
 def test_modules_and_functions_are_short(path):
-    assert path.read_text().count("\n") <= MOST_LINES
-    for node in ast.walk(tree_of(path)):
+    assert text_of(path).count("\n") <= MOST_LINES, "too many lines"
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = node.end_lineno - node.lineno + 1
             assert lines <= MOST_FUNCTION_LINES, f"{node.name} has {lines} lines"
@@ -168,7 +211,7 @@ def test_modules_and_functions_are_short(path):
 
 @each_module
 def test_functions_take_at_most_seven_parameters(path):
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = node.args
             named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
@@ -176,16 +219,15 @@ def test_functions_take_at_most_seven_parameters(path):
             assert count <= 7, f"{node.name} takes {count} parameters; group some in a dataclass"
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=relative)
-def test_folders_have_few_files(folder):
-    files = [path.name for path in folder.iterdir() if path.is_file()]
-    assert len(files) <= MOST_FILES, f"{len(files)} files"
+def test_folders_have_few_files():
+    count = {folder: sum(path.is_file() for path in folder.iterdir()) for folder in FOLDERS}
+    assert not {relative(folder): each for folder, each in count.items() if each > MOST_FILES}
 
 
 @each_module
 def test_every_module_has_a_docstring(path):
     empty = path.name == "__init__.py" and not path.read_text()
-    assert ast.get_docstring(tree_of(path)) or empty
+    assert ast.get_docstring(tree_of(path)) or empty, "no docstring"
 
 
 def test_no_module_is_named_for_miscellany():

@@ -87,11 +87,13 @@ def query_lines() -> list[str]:
     return sorted({line for line in words if not line.startswith("NAME")})
 
 
+@cache
 def links(document: Path) -> list[str]:
     """Targets of the links of a document."""
     return [token.attrs["href"] for token in inline_tokens(document) if token.type == "link_open"]
 
 
+@cache
 def anchors(document: Path) -> set[str]:
     """Anchors of the headings of a document, made as GitHub does."""
     tokens = parse(document)
@@ -103,6 +105,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
+@cache
 def prose(document: Path) -> str:
     """The text of a document without code."""
     return " ".join(token.content for token in inline_tokens(document) if token.type == "text")

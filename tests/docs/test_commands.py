@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 import typer
+from typer.exceptions import TyperException
 
 from pipeline.cli.__main__ import app as _app  # noqa: F401  adds every command
 from pipeline.cli.app import DefaultCommandGroup, commands
@@ -30,19 +31,21 @@ def descend(arguments):
     return command, arguments
 
 
-@pytest.mark.parametrize(("place", "line"), commands_in_blocks("dental"))
-def test_a_command_line_in_a_block_can_be_typed(place, line):
-    command, arguments = descend(shlex.split(line))
-    # Parses without running: unknown options and missing arguments raise.
-    command.make_context("dental", arguments)
+def test_command_lines_in_blocks_can_be_typed():
+    for place, line in commands_in_blocks("dental"):
+        command, arguments = descend(shlex.split(line))
+        try:
+            command.make_context("dental", arguments)  # parses without running
+        except TyperException as error:
+            pytest.fail(f"{place}: dental {line}: {error}")
 
 
-@pytest.mark.parametrize(("place", "line"), commands_in_text("dental"))
-def test_a_command_in_the_text_exists_with_its_options(place, line):
-    command, arguments = descend(shlex.split(line.replace("…", "")))
-    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
-    named = {word.partition("=")[0] for word in arguments if word.startswith("--")}
-    assert named <= known | {"--install-completion"}
+def test_commands_in_the_text_exist_with_their_options():
+    for place, line in commands_in_text("dental"):
+        command, arguments = descend(shlex.split(line.replace("…", "")))
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        named = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+        assert named <= known | {"--install-completion"}, (place, line)
 
 
 def test_every_command_is_documented():
@@ -54,18 +57,17 @@ def test_every_command_is_documented():
     assert not [name for name, command in leaves if id(command) not in named]
 
 
-@pytest.mark.parametrize("line", query_lines())
-def test_a_query_exists_with_its_parameters(line):
-    name, *others = shlex.split(line)
-    assert name in catalog.queries()
-    given = {word.partition("=")[0] for word in others}
-    assert given <= catalog.queries()[name].parameters.keys()
+def test_queries_exist_with_their_parameters():
+    queries = catalog.queries()
+    for line in query_lines():
+        name, *others = shlex.split(line)
+        assert name in queries, line
+        given = {word.partition("=")[0] for word in others}
+        assert given <= queries[name].parameters.keys(), line
 
 
-@pytest.mark.parametrize(
-    ("place", "line"), [*commands_in_blocks("make"), *commands_in_text("make")]
-)
-def test_a_make_target_exists_with_its_variables(place, line):
-    for word in shlex.split(line.replace("[", "").replace("]", "").replace("…", "")):
-        name, equals, _ = word.partition("=")
-        assert name in (VARIABLES if equals else TARGETS), word
+def test_make_targets_exist_with_their_variables():
+    for place, line in [*commands_in_blocks("make"), *commands_in_text("make")]:
+        for word in shlex.split(line.replace("[", "").replace("]", "").replace("…", "")):
+            name, equals, _ = word.partition("=")
+            assert name in (VARIABLES if equals else TARGETS), (place, word)

@@ -27,8 +27,11 @@ FOREIGN = {"local_lock", "file_format"}
 IN_CODE = [(document, code) for document in DOCUMENTS for code in inline_code(document)]
 
 
-def cases(pattern):
-    return [(document.name, code) for document, code in IN_CODE if re.fullmatch(pattern, code)]
+def unknown(pattern, is_known):
+    """Names in code type of this form that are not known, with their documents."""
+    found = [(document.name, code) for document, code in IN_CODE if re.fullmatch(pattern, code)]
+    assert found
+    return [(place, code) for place, code in found if not is_known(code)]
 
 
 def setting_exists(path):
@@ -40,18 +43,16 @@ def setting_exists(path):
     return True
 
 
-@pytest.mark.parametrize(
-    ("place", "key"), cases(rf"(?:{'|'.join(GROUPS)})\.\w+(?:\.\w+)?(?: = .+)?")
-)
-def test_a_setting_exists(place, key):
-    assert setting_exists(key.partition(" = ")[0])
+def test_settings_exist():
+    form = rf"(?:{'|'.join(GROUPS)})\.\w+(?:\.\w+)?(?: = .+)?"
+    assert not unknown(form, lambda key: setting_exists(key.partition(" = ")[0]))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_variables_are_settings(document):
-    for variable in re.findall(r"DENTAL_[A-Z_]*[A-Z]", document.read_text()):
-        key = variable.removeprefix("DENTAL_").lower().replace("__", ".")
-        assert variable in OTHER_VARIABLES or setting_exists(key), variable
+def test_variables_are_settings():
+    for document in DOCUMENTS:
+        for variable in re.findall(r"DENTAL_[A-Z_]*[A-Z]", document.read_text()):
+            key = variable.removeprefix("DENTAL_").lower().replace("__", ".")
+            assert variable in OTHER_VARIABLES or setting_exists(key), (document.name, variable)
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
@@ -64,20 +65,20 @@ def test_a_settings_file_can_be_loaded(block, tmp_path, monkeypatch):
     assert all(getattr(settings, key) is not None for key in tomllib.loads(block.text))
 
 
-@pytest.mark.parametrize(("place", "path"), cases(rf"(?:{'|'.join(TOP_FOLDERS)})/[\w./*-]*"))
-def test_a_path_of_the_project_exists(place, path):
-    assert list(ROOT.glob(path.rstrip("/")))
+def test_paths_of_the_project_exist():
+    form = rf"(?:{'|'.join(TOP_FOLDERS)})/[\w./*-]*"
+    assert not unknown(form, lambda path: list(ROOT.glob(path.rstrip("/"))))
 
 
-@pytest.mark.parametrize(("place", "name"), cases(r"[a-z]+(?:_[a-z]+)+"))
-def test_a_name_in_code_type_is_in_the_code(place, name):
-    assert name in FOREIGN or re.search(rf"\b{name}\b", CODE)
+def test_names_in_code_type_are_in_the_code():
+    names = set(re.findall(r"\w+", CODE)) | FOREIGN
+    assert not unknown(r"[a-z]+(?:_[a-z]+)+", names.__contains__)
 
 
-@pytest.mark.parametrize(("place", "path"), cases(r"[a-z_]+/(?:[A-Z]+/)?[\w….-]*"))
-def test_a_path_of_the_store_begins_with_a_folder_of_it(place, path):
-    top = path.split("/")[0]
-    assert top in {*schemas.TABLES, *STORE_FOLDERS, *TOP_FOLDERS, *BATCH_FOLDERS, "site"}
+def test_paths_of_the_store_begin_with_a_folder_of_it():
+    tops = {*schemas.TABLES, *STORE_FOLDERS, *TOP_FOLDERS, *BATCH_FOLDERS, "site"}
+    form = r"[a-z_]+/(?:[A-Z]+/)?[\w….-]*"
+    assert not unknown(form, lambda path: path.split("/")[0] in tops)
 
 
 def test_the_layout_of_the_store_shows_every_table_and_nothing_else():
@@ -87,17 +88,19 @@ def test_the_layout_of_the_store_shows_every_table_and_nothing_else():
     assert shown == tables | STORE_FOLDERS | {"store.json"}
 
 
-@pytest.mark.parametrize(
-    "document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name
-)
-def test_links_and_anchors_resolve(document):
-    for link in links(document):
-        if link.startswith("https://"):
-            continue
-        path, _, anchor = link.partition("#")
-        target = (document.parent / path) if path else document
-        assert target.is_file(), link
-        assert not anchor or anchor in anchors(target), link
+def test_links_and_anchors_resolve():
+    assert not [
+        (document.name, link)
+        for document in (*DOCUMENTS, ROOT / "CHANGELOG.md")
+        for link in links(document)
+        if not link.startswith("https://") and not resolves(document, link)
+    ]
+
+
+def resolves(document, link):
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path) if path else document
+    return target.is_file() and (not anchor or anchor in anchors(target))
 
 
 def test_the_readme_links_to_every_document():
