@@ -1,7 +1,8 @@
 """A stage's parts as Prefect tasks: the map that the flows give to the loop over parts."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,12 +17,13 @@ from pipeline.stages.parts_loop import StageRun
 PARTS_IN_CLUSTER = 64  # at a time; each costs a waiting thread here
 
 
-def as_tasks(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
+def as_tasks(stage: str, work: StageRun, numbers: Iterable[int]) -> list[object]:
     """Run `work` on every number as a task; results and StageFailed in the numbers' order.
 
     A task is one part: the unit that is written, retried and resumed. Finished parts are the
     cache, so Prefect's own stays off. Only errors that may be transient, such as those of a
-    flaky disk, are retried; a rejected scan is a row already.
+    flaky disk, are retried; a rejected scan is a row already. A number becomes a task as soon as it
+    comes, while tasks of earlier ones run.
     """
     with executor_of(config.load(), work) as (do, at_once):
 
@@ -60,7 +62,7 @@ def executor_of(
             ".venv/bin/pip install -e '.[dask]', or leave `runner` out."
         ) from None
     with connect(settings, work.work) as cluster:
-        yield (lambda number: work.outcome(number, cluster.run_part(number))), PARTS_IN_CLUSTER
+        yield partial(work.by, cluster.run_part), PARTS_IN_CLUSTER
 
 
 def is_transient(task, task_run, state) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -39,24 +41,69 @@ def log_to_stderr() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
+class Bar:
+    """The progress of one piece of work; called with how many more items are done."""
+
+    def __init__(self, bars: Progress, task: TaskID):
+        self._bars, self._task = bars, task
+
+    def __call__(self, more: int) -> None:
+        self._bars.advance(self._task, more)
+
+    def expect(self, more: int) -> None:
+        """Add items that were not known at the start to the total."""
+        self._bars.update(self._task, total=self._now.total + more)
+
+    def end(self) -> None:
+        """Show the work as complete, also when it ended early."""
+        self._bars.update(self._task, total=self._now.completed)
+
+    @property
+    def _now(self) -> Task:
+        return next(task for task in self._bars.tasks if task.id == self._task)
+
+
+class _Display:
+    """The bars on the terminal: work that goes on at the same time shares one display."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._bars = threading.Lock(), 0, None
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        with self._lock:
+            if not self._users:
+                columns = TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn()
+                times = RateColumn(), TimeRemainingColumn(elapsed_when_finished=True)
+                self._bars = Progress(*columns, *times, console=Console(stderr=True))
+                self._bars.start()
+            self._users += 1
+            bar = Bar(self._bars, self._bars.add_task(what, total=total))
+        try:
+            yield bar
+            bar.end()
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._bars.stop()
+
+
+_display = _Display()
+
+
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Advance]:
-    """Yield a function that takes how many more of `total` are done.
+def progress(what: str, total: int) -> Iterator["Bar | _Lines"]:
+    """Yield a function that takes how many more of `total` are done; its `expect` adds to `total`.
 
     Nothing is shown of work without items. Work that ends early, such as learning that no longer
     gains, is shown as complete.
     """
-    if total == 0:
-        yield lambda more: None
-    elif sys.stderr.isatty():
-        columns = TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn()
-        times = RateColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-        with Progress(*columns, *times, console=Console(stderr=True)) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda more: bar.advance(task, more)
-            bar.update(task, total=bar.tasks[0].completed)
+    if total and sys.stderr.isatty():
+        with _display.bar(what, total) as bar:
+            yield bar
     else:
-        yield _Lines(what, total).advance
+        yield _Lines(what, total)
 
 
 class RateColumn(ProgressColumn):
@@ -87,10 +134,13 @@ class _Lines:
         self.started = time.monotonic()
         self.next_line = self.started + SECONDS_BETWEEN_LINES
 
-    def advance(self, more: int) -> None:
+    def expect(self, more: int) -> None:
+        self.total += more
+
+    def __call__(self, more: int) -> None:
         self.done += more
         now = time.monotonic()
-        if now >= self.next_line:
+        if self.total and now >= self.next_line:
             rate = self.done / (now - self.started)
             left = (
                 f", {format_rate(rate)}, {(self.total - self.done) / rate:.0f} s left"

@@ -78,3 +78,16 @@ def test_log_lines_go_above_a_bar_and_do_not_break_it(monkeypatch):
 )
 def test_a_rate_is_in_the_unit_that_gives_a_readable_number(rate, text):
     assert format_rate(rate) == text
+
+
+def test_work_at_the_same_time_shares_one_display_and_its_total_may_grow(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+    with progress("receive", 3) as received, progress("embed", 10) as embedded:
+        received(3)
+        embedded(10)
+        embedded.expect(20)
+        embedded(20)
+    shown = terminal.getvalue()
+    assert "3/3" in shown
+    assert "30/30" in shown
+    assert shown.count("\x1b[?25l") == 1  # the cursor is hidden once, by one display

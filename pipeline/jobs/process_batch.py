@@ -4,15 +4,15 @@ Independent of schedulers: the loop over parts takes a `map`. Each run checks th
 work before anything slow is imported.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.jobs.commit_order import clear_commit_order
 from pipeline.jobs.part_work import CutDrawn, Embed, Predict, Receive, Recut, Score
+from pipeline.jobs.ready_parts import ReadyParts, in_background
 from pipeline.jobs.resources import job_for, release_resources, resources_for
+from pipeline.jobs.stage_clock import StageClock
 from pipeline.learn.learn_novelty import fit_and_score
 from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
@@ -24,7 +24,7 @@ from pipeline.report.format_numbers import plural
 from pipeline.report.index_page import write_index
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
-from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
+from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
@@ -61,6 +61,7 @@ class BatchRun:
         self.batch, self._map, self._only_new = batch, map, only_new
         self.chosen = choose_models(opened.settings, opened.store)
         self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
+        self._timed = StageClock(self.summary.add_seconds).timed
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
         self.tools = resources_for(self.job, opened)
         self.opened, self.store = self.tools.opened, self.tools.store
@@ -76,9 +77,9 @@ class BatchRun:
         if self.summary.planned.new:
             for line in format_delivery(self.summary.planned, self.opened.settings):
                 log.info(line)
-        self._receive(parts)
-        every = [*parts, *self._cut_drawn()]
-        self._embed(every)
+        with in_background(self._embed) as ready:
+            self._receive(parts, ready)
+            every = [*parts, *self._cut_drawn(ready)]
         self._novelty(every)
         self._train()
         self._predict(every)
@@ -88,25 +89,27 @@ class BatchRun:
 
     def drawn(self) -> Summary:
         """Do what is missing for the boxes that reviewers drew, and nothing else."""
-        parts = self._cut_drawn()
-        self._embed(parts)
+        with in_background(self._embed) as ready:
+            parts = self._cut_drawn(ready)
         if current_novelty(self.store, self.chosen.trunk_id):
             self._novelty(parts)
         self._predict(parts)
         return self.summary
 
-    def _receive(self, parts: list[int]) -> None:
+    def _receive(self, parts: list[int], ready: ReadyParts) -> None:
         missing = self._missing(SCANS, parts)
+        # Until its ledger exists, the crops of a part may still change.
+        ready.add(*self._unembedded(sorted({*parts} - {*missing}))[0])
         files = DeliveryLists(self.opened.private, self.batch).sizes()
         clear_commit_order(self.store, self.batch)
         with progress("receive", sum(files[number] for number in missing)) as advance:
-            self._each("receive", missing, Receive(self.job), advance)
+            self._each("receive", missing, Receive(self.job), advance, ready.add)
         clear_commit_order(self.store, self.batch)
         # Crops may have been deleted, and a new recipe has none: the raw scans are cut again.
-        unembedded = self._missing(self.chosen.features, self._existing(SCANS, parts))
-        missing = self._missing(self.chosen.crops, unembedded)
+        cut, missing = self._unembedded(self._existing(SCANS, parts))
+        ready.add(*cut)
         with progress("cut again", sum(files[number] for number in missing)) as advance:
-            outcomes = self._each("cut again", missing, Recut(self.job), advance)
+            outcomes = self._each("cut again", missing, Recut(self.job), advance, ready.add)
         for number, lost in zip(missing, outcomes, strict=True):
             if lost and not isinstance(lost, StageFailed):
                 self.summary.notes.append(
@@ -115,7 +118,7 @@ class BatchRun:
                     "try again"
                 )
 
-    def _cut_drawn(self) -> list[int]:
+    def _cut_drawn(self, ready: ReadyParts) -> list[int]:
         """Cut the boxes that reviewers drew; return the numbers of all their parts."""
         drawn = REGIONS.numbers(self.store, self.batch)
         if not drawn:
@@ -131,13 +134,29 @@ class BatchRun:
             )
         if len(lost) == len(missing):
             self.summary.worked.pop("cut drawn", None)  # it is tried again by every run
+        ready.add(*self._unembedded(drawn)[0])
         return drawn
 
-    def _embed(self, parts: list[int]) -> None:
-        crops = self.chosen.crops
-        missing = self._missing(self.chosen.features, self._existing(crops, parts))
-        with progress("embed", self._row_count(crops, missing)) as advance:
-            self._each("embed", missing, Embed(self.job), advance)
+    def _unembedded(self, parts: list[int]) -> tuple[list[int], list[int]]:
+        """Parts without features, with crops and without them."""
+        unembedded = self._missing(self.chosen.features, parts)
+        uncut = self._missing(self.chosen.crops, unembedded)
+        return sorted({*unembedded} - {*uncut}), uncut
+
+    def _embed(self, ready: Iterable[int]) -> None:
+        """Embed parts as they become ready; runs while others are received."""
+        numbers, crops = iter(ready), self.chosen.crops
+        if (first := next(numbers, None)) is None:
+            return
+        with progress("embed", self._row_count(crops, [first])) as advance:
+
+            def counted() -> Iterator[int]:
+                yield first
+                for number in numbers:
+                    advance.expect(self._row_count(crops, [number]))
+                    yield number
+
+            self._each("embed", counted(), Embed(self.job), advance)
 
     def _novelty(self, parts: list[int]) -> None:
         """Score with the current model; fit a first one once there are enough crops."""
@@ -259,25 +278,17 @@ class BatchRun:
     def _each(
         self,
         stage: str,
-        missing: list[int],
+        numbers: Iterable[int],
         work: Work | Callable[[int], object],
         advance: Advance = lambda _: None,
+        finished: Callable[[int], object] = lambda _: None,
     ) -> list[object]:
         """Run a stage over the parts that lack its output; return the outcome of each."""
-        if not missing:
+        if not numbers:
             return []
-        self.summary.worked[stage] = len(missing)
-        with self._timed(stage):
-            guarded = StageRun(stage, self.batch, work, self.opened.private, advance)
-            outcomes = outcomes_of(self._map, guarded, missing)
+        run = StageRun(stage, self.batch, work, self.opened.private, advance, finished, self._timed)
+        outcomes = list(self._map(stage, run, numbers))
+        self.summary.worked[stage] = len(outcomes)
         failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
         self.summary.failures += failures
         return outcomes
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.summary.add_seconds(stage, time.monotonic() - started)

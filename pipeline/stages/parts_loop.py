@@ -4,8 +4,10 @@ Work that any process can do is a `Work`; a plain function of a part number stay
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from pipeline.errors import StageFailed
@@ -61,15 +63,20 @@ class StageRun:
     work: Work | Callable[[int], object]
     private: PrivateFolder
     advance: Advance
+    finished: Callable[[int], object] = lambda _: None  # is given the number of each finished part
+    timed: Callable[[str], AbstractContextManager] = nullcontext  # surrounds the work on a part
 
     def __call__(self, number: int) -> object:
         """Process one part here and return its result; raises StageFailed."""
-        return self.outcome(number, attempt(self.work, number, self.advance))
+        return self.by(partial(attempt, self.work, advance=self.advance), number)
 
-    def outcome(self, number: int, found: Attempt) -> object:
-        """The result of an attempt made in any process; raises StageFailed."""
+    def by(self, do: Callable[[int], Attempt], number: int) -> object:
+        """The result of a part that `do` processes in any process; raises StageFailed."""
+        with self.timed(self.stage):
+            found = do(number)
         self.advance(found.advanced)
         if not found.failed:
+            self.finished(number)
             return found.result
         if found.message is not None:
             self.private.log_message(
@@ -79,10 +86,11 @@ class StageRun:
 
 
 # What a scheduler provides: it runs the work on every number and gives results or StageFailed.
-PartMap = Callable[[str, StageRun, Sequence[int]], Iterable[object]]
+# The numbers may come one at a time, each when its part is ready for the stage.
+PartMap = Callable[[str, StageRun, Iterable[int]], Iterable[object]]
 
 
-def one_by_one(stage: str, work: StageRun, numbers: Sequence[int]) -> list[object]:
+def one_by_one(stage: str, work: StageRun, numbers: Iterable[int]) -> list[object]:
     """The map without a scheduler: every part in turn, whatever became of the others."""
     outcomes: list[object] = []
     for number in numbers:
@@ -93,19 +101,16 @@ def one_by_one(stage: str, work: StageRun, numbers: Sequence[int]) -> list[objec
     return outcomes
 
 
-def outcomes_of(map: PartMap, work: StageRun, numbers: Sequence[int]) -> list[object]:
-    """For every part, in the numbers' order, its result or its StageFailed."""
-    return list(map(work.stage, work, numbers)) if numbers else []
-
-
 def run_over_parts(
     stage: str,
     batch: str,
     work: Work | Callable[[int], object],
-    numbers: Sequence[int],
+    numbers: Iterable[int],
     map: PartMap,
     private: PrivateFolder,
 ) -> list[StageFailed]:
     """Run `work` on every part through `map`; return the failures."""
-    outcomes = outcomes_of(map, StageRun(stage, batch, work, private, lambda _: None), numbers)
+    if not numbers:
+        return []
+    outcomes = map(stage, StageRun(stage, batch, work, private, lambda _: None), numbers)
     return [outcome for outcome in outcomes if isinstance(outcome, StageFailed)]
