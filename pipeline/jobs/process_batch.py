@@ -6,26 +6,24 @@ work before anything slow is imported.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.jobs.commit_order import clear_commit_order
 from pipeline.jobs.part_work import CutDrawn, Embed, Predict, Receive, Recut, Score
 from pipeline.jobs.resources import job_for, release_resources, resources_for
-from pipeline.learn.learn_novelty import fit_and_score
-from pipeline.learn.training_rows import require_enough
 from pipeline.progress import Advance, log, progress
 from pipeline.report.batch_notes import batch_notes
 from pipeline.report.batch_report import page_name, write_report
 from pipeline.report.batch_summary import Summary, write_record
 from pipeline.report.delivery_lines import format_delivery
 from pipeline.report.format_numbers import plural
-from pipeline.report.index_page import write_index
+from pipeline.report.index_page import index_facts, write_index
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
-from pipeline.stages.plan import plan_batch
+from pipeline.stages.plan import PlannedBatch, plan_batch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
 from pipeline.store.locks import batch_lock, begin_run
@@ -44,14 +42,17 @@ def run_batch(
     With `only_new`, a batch without new work is skipped: neither counted nor trained on.
     Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
     """
+    with hold_batch(opened, batch), closing(BatchRun(opened, batch, map, only_new)) as run:
+        return run.whole()
+
+
+@contextmanager
+def hold_batch(opened: OpenStore, batch: str) -> Iterator[None]:
+    """Keep other runs off a batch, and remove what a killed one left unfinished."""
     with batch_lock(opened.store, batch):
         opened.store.sweep()
         opened.private.sweep()
-        run = BatchRun(opened, batch, map, only_new)
-        try:
-            return run.whole()
-        finally:
-            run.close()
+        yield
 
 
 class BatchRun:
@@ -71,7 +72,7 @@ class BatchRun:
     def whole(self) -> Summary:
         """Run all stages in order; each does what is not done yet."""
         with self._timed("plan"):
-            self.summary.planned = plan_batch(self.batch, self.opened)
+            self.summary.planned = self._plan()
             parts = DeliveryLists(self.opened.private, self.batch).parts()
         if self.summary.planned.new:
             for line in format_delivery(self.summary.planned, self.opened.settings):
@@ -94,6 +95,9 @@ class BatchRun:
             self._novelty(parts)
         self._predict(parts)
         return self.summary
+
+    def _plan(self) -> PlannedBatch:
+        return plan_batch(self.batch, self.opened)
 
     def _receive(self, parts: list[int]) -> None:
         missing = self._missing(SCANS, parts)
@@ -155,19 +159,25 @@ class BatchRun:
             return
         with self._timed("novelty"):
             try:
-                _, failures = fit_and_score(self.opened, self.chosen, self._map)
+                failures = self._fit_and_score()
             except NotEnoughData as reason:
                 self.summary.notes.append(f"No scores of novelty yet. {reason}")
                 return
         self.summary.worked["novelty"] = 1
         self.summary.failures += [str(failure) for failure in failures]
 
+    def _fit_and_score(self) -> list[StageFailed]:
+        from pipeline.learn.learn_novelty import fit_and_score  # imports pandas
+
+        _, failures = fit_and_score(self.opened, self.chosen, self._map)
+        return failures
+
     def _train(self) -> None:
         """Train a first head once there are enough labels; later ones on request."""
         if self._idle or champion(self.store) is not None:
             return
         try:
-            require_enough(self.store, self.chosen, self.opened.settings)
+            self._require_enough()
         except NotEnoughData as reason:
             self.summary.notes.append(f"No head yet, so no predictions. {reason}")
             return
@@ -178,6 +188,11 @@ class BatchRun:
             trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
         self.summary.worked["train"] = 1
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
+
+    def _require_enough(self) -> None:
+        from pipeline.learn.training_rows import require_enough  # imports pandas
+
+        require_enough(self.store, self.chosen, self.opened.settings)
 
     def _predict(self, parts: list[int]) -> None:
         current = champion(self.store)
@@ -224,19 +239,24 @@ class BatchRun:
     def _finish(self) -> None:
         """Check the store and write the pages; to open its catalog takes 0.15 s."""
         name = page_name(self.batch)
-        written = self.store.has(name)
-        if not (self._idle and written):
-            with self._timed("check"):
-                con = catalog.open_store(self.store)
-                self._check(con)
-        if self.summary.nothing_to_do and written:
+        if self.summary.nothing_to_do and self.store.has(name):
             self.summary.report = name
+            if not self._only_new:
+                with self._timed("check"):
+                    self.summary.counts = self._counts()
             return
+        with self._timed("check"):
+            con = catalog.open_store(self.store)
+            self._check(con)
         with self._timed("report"):
             self.summary.report = write_report(con, self.store, self.summary)
         write_record(self.store, self.summary)
         if not self._only_new:  # a night writes it once, at its end
-            write_index(con, self.store)
+            write_index(self.store, index_facts(con))
+
+    def _counts(self) -> dict[str, int]:
+        with catalog.open_store(self.store) as con:
+            return catalog.batch_counts(con, self.batch)
 
     def _check(self, con: catalog.Connection) -> None:
         self.summary.counts = catalog.batch_counts(con, self.batch)

@@ -115,20 +115,12 @@ def plan_batch(
 
     The caller holds the batch lock.
     """
-    deliveries = DeliveryLists(opened.private, batch)
-    _refuse_lost_lists(deliveries, opened)
+    planned, found, new = find_new(batch, opened, again)
     settings, private = opened.settings, opened.private
-    known = deliveries.latest()
-    found = read_delivery(deliveries.folder, known, private, settings, batch)
-    planned = count_contents(batch, found, known)
-    for path, reason in found.unread_tables.items():
-        name = path.decode("utf-8", "backslashreplace")
-        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
-    _skip_forgotten(planned, found.listing, found.annotations, private)
-    new = deliveries.unlisted(found.listing, found.annotations, found.digest, again)
+    log_unread_tables(found, private)
     found.read_headers(file.entry for file in new)
     new = _without_forgotten(planned, new, found.patients, private)
-    deliveries.add(new, found.patients.of, found.given_side, settings.part_size)
+    DeliveryLists(private, batch).add(new, found.patients.of, found.given_side, settings.part_size)
     planned.new = len(new)
     if new:
         count_scans(planned, [file.entry for file in new], found)
@@ -137,6 +129,32 @@ def plan_batch(
         _log_problems(found.annotations, private)
         _refuse_full_disk(planned, opened)
     return planned
+
+
+def find_new(
+    batch: str, opened: OpenStore, again: frozenset[bytes] = frozenset()
+) -> tuple[PlannedBatch, Delivery, list[NewFile]]:
+    """Count and read what the batch's folder holds, and what of it is to be listed.
+
+    Nothing is written, and of new scans nothing is read. Those that only their headers show to be
+    of a forgotten patient are among them.
+    """
+    deliveries = DeliveryLists(opened.private, batch)
+    _refuse_lost_lists(deliveries, opened)
+    settings, private = opened.settings, opened.private
+    known = deliveries.latest()
+    found = read_delivery(deliveries.folder, known, private, settings, batch)
+    planned = count_contents(batch, found, known)
+    _skip_forgotten(planned, found.listing, found.annotations, private)
+    new = deliveries.unlisted(found.listing, found.annotations, found.digest, again)
+    return planned, found, new
+
+
+def log_unread_tables(found: Delivery, private: PrivateFolder) -> None:
+    """Log privately which tables cannot be read, and why."""
+    for path, reason in found.unread_tables.items():
+        name = path.decode("utf-8", "backslashreplace")
+        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
 
 
 def count_contents(
