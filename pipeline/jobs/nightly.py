@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
 from pipeline.ingest.batch_folder import BatchFolder, folder_at
@@ -22,7 +23,6 @@ from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
-from pipeline.learn.feedback import FeedbackResult, take_feedback
 from pipeline.learn.review_table import is_reviewers_table
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
@@ -45,6 +45,9 @@ from pipeline.store.locks import night_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
 from pipeline.store.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.learn.feedback import FeedbackResult
 
 
 def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
@@ -204,7 +207,9 @@ class NightRun:
                 taken["withdrawn"] += found.withdrawn
                 taken["unused"] += len(found.problems)
 
-    def _take_table(self, path: Path) -> FeedbackResult:
+    def _take_table(self, path: Path) -> "FeedbackResult":
+        from pipeline.learn.feedback import take_feedback  # imports pandas
+
         return take_feedback(self.settings, path)
 
     def train_when_due(self) -> None:

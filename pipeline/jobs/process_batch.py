@@ -169,8 +169,7 @@ class BatchRun:
     def _fit_and_score(self) -> list[StageFailed]:
         from pipeline.learn.learn_novelty import fit_and_score  # imports pandas
 
-        _, failures = fit_and_score(self.opened, self.chosen, self._map)
-        return failures
+        return fit_and_score(self.opened, self.chosen, self._map)[1]
 
     def _train(self) -> None:
         """Train a first head once there are enough labels; later ones on request."""
@@ -246,8 +245,7 @@ class BatchRun:
                     self.summary.counts = self._counts()
             return
         with self._timed("check"):
-            con = catalog.open_store(self.store)
-            self._check(con)
+            self._check(con := catalog.open_store(self.store))
         with self._timed("report"):
             self.summary.report = write_report(con, self.store, self.summary)
         write_record(self.store, self.summary)
