@@ -16,16 +16,17 @@ from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.drawn_regions import batches_with_new_boxes
 from pipeline.jobs.kept_answers import KeptAnswers
 from pipeline.jobs.nightly import NightRun, write_pages
-from pipeline.jobs.process_batch import BatchRun, hold_batch
+from pipeline.jobs.process_batch import BatchRun
 from pipeline.report.batch_report import page_name
 from pipeline.report.batch_summary import Summary
 from pipeline.report.index_page import index_facts
 from pipeline.report.night_record import NightRecord
 from pipeline.stages.parts_loop import one_by_one
-from pipeline.stages.plan import PlannedBatch, find_new, log_unread_tables
+from pipeline.stages.plan import find_new, log_unread_tables
+from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.store import catalog
 from pipeline.store.locks import night_lock
-from pipeline.store.open_store import OpenStore
+from pipeline.store.open_store import OpenStore, hold_batch
 from pipeline.store.tables import Table
 
 EMBEDDED_AFTER = ("plan", "scans", "crops", "features")  # work that ends with embeddings

@@ -23,11 +23,12 @@ from pipeline.report.index_page import index_facts, write_index
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one, outcomes_of
-from pipeline.stages.plan import PlannedBatch, plan_batch
+from pipeline.stages.plan import plan_batch
+from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
-from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.open_store import OpenStore
+from pipeline.store.locks import begin_run
+from pipeline.store.open_store import OpenStore, hold_batch
 from pipeline.store.parts import row_count
 from pipeline.store.regions import parts_without
 from pipeline.store.registry import champion, choose_models
@@ -44,15 +45,6 @@ def run_batch(
     """
     with hold_batch(opened, batch), closing(BatchRun(opened, batch, map, only_new)) as run:
         return run.whole()
-
-
-@contextmanager
-def hold_batch(opened: OpenStore, batch: str) -> Iterator[None]:
-    """Keep other runs off a batch, and remove what a killed one left unfinished."""
-    with batch_lock(opened.store, batch):
-        opened.store.sweep()
-        opened.private.sweep()
-        yield
 
 
 class BatchRun:
