@@ -14,7 +14,6 @@ import pytest
 from pipeline import config
 from pipeline.errors import NightBusy
 from pipeline.ingest import delivery_lists
-from pipeline.jobs import nightly as stage
 from pipeline.jobs import part_work, process_batch, resources
 from pipeline.jobs.nightly import nightly
 from pipeline.learn import feedback, training_rows
