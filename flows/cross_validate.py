@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from prefect.states import State
 
-from flows.flow_body import Outcome, pipeline_flow, run_body
+from flows.flow_body import pipeline_flow, run_body
+from flows.outcome import Outcome
 from pipeline.progress import log
 from pipeline.report.training_summary import format_cross_validation
 from pipeline.store.open_store import OpenStore

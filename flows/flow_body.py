@@ -7,33 +7,21 @@ result is handed over within the process: what a flow returns is its exit status
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 from prefect import flow
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.outcome import Outcome
 from flows.prefect_pages import publish
 from pipeline import config
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.report.print_lines import print_lines
 from pipeline.store.open_store import OpenStore, open_for_writing
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a flow did: as lines for people, as values for programs, as an exit status."""
-
-    lines: list[str]
-    values: dict
-    status: int = 0
-    failure: str = ""  # why the flow counts as failed, for Prefect's database: it names nothing
-    # For Prefect's pages, whose database may be on another machine: no path, nothing of a patient.
-    public_lines: Sequence[str] = ()
 
 
 def print_outcome(outcome: Outcome) -> None:

@@ -3,17 +3,16 @@
 Takes no parameters: Prefect would store them, and a late run would use those of its schedule.
 """
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from prefect.states import State
 
-from flows.flow_body import Outcome, pipeline_flow, run_body
+from flows.flow_body import pipeline_flow, run_body
+from flows.outcome import Outcome, night_outcome
 from flows.part_tasks import as_tasks
 from pipeline.errors import NightBusy
 from pipeline.jobs import nightly as job
 from pipeline.jobs.on_failure import report_failure
-from pipeline.report.night_record import format_night
 from pipeline.store.open_store import OpenStore
 
 
@@ -33,7 +32,4 @@ def _night(opened: OpenStore) -> Outcome:
         night = job.nightly(opened, as_tasks)
     except NightBusy as busy:
         return Outcome([str(busy)], {"busy": str(busy)})
-    failures = len(night.failures)
-    failure = f"{failures} failures; see reports/nightly.txt" if failures else ""
-    lines, public = (format_night(night, opened.settings, paths=each) for each in (True, False))
-    return Outcome(lines, asdict(night), night.exit_status, failure, public)
+    return night_outcome(night, opened.settings)

@@ -18,6 +18,7 @@ from pipeline.progress import log
 URL = "PREFECT_API_URL"  # the address of a server; one that is set already is kept
 HOME = "PREFECT_HOME"  # kept too: SQLite needs a local disk, and the private folder may be on NFS
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+DATABASE_FILE = "prefect.db"  # in Prefect's home
 # A profile of another home is not there, and would bring a server or database of its own.
 PROFILES = ("PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
 # About servers and their databases, passwords and ports. They are for a server of your own.
@@ -77,7 +78,7 @@ def database_url(home: str) -> str:
     Prefect pastes the path into an address: the first `?` would end it, and the database would lie
     outside of the private folder.
     """
-    return f"sqlite+aiosqlite:///{Path(home, 'prefect.db').as_uri()}?uri=true"
+    return f"sqlite+aiosqlite:///{Path(home, DATABASE_FILE).as_uri()}?uri=true"
 
 
 def bypass_proxies() -> None:

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from prefect.states import State
 
-from flows.flow_body import Outcome, pipeline_flow, run_body
+from flows.flow_body import pipeline_flow, run_body
+from flows.outcome import Outcome
 from flows.part_tasks import as_tasks
 from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.report.training_summary import format_head_score, format_training

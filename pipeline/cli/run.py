@@ -2,14 +2,17 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TextIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
 from pipeline.cli.app import RUN, JsonOption, StoreOption, commands, expanded, load_settings
 
 if TYPE_CHECKING:
+    from flows.outcome import Outcome
     from pipeline.config import Settings
+    from pipeline.store.open_store import OpenStore
 
 
 @commands.command("run", rich_help_panel=RUN)
@@ -32,16 +35,22 @@ def run(
     from pipeline.stages.plan import deliver, refuse_folder
 
     refuse_folder(folder_at(folder), settings)
-    from flows.run_flow import exit_on_signal, open_with_server
-
-    opened = open_with_server(settings)
+    from flows.outcome import batch_outcome
+    from flows.run_flow import exit_on_signal
+    from pipeline.jobs.find_work import find_batch_work
     from pipeline.report.batch_summary import format_progress
+    from pipeline.store.open_store import open_for_writing
 
+    opened = open_for_writing(settings)
     batch = deliver(folder_at(folder), name, opened)
-    from flows.process_batch import process_batch
-
+    try:
+        summary = find_batch_work(opened, batch)
+    except Exception as found:  # an error too: the run meets it again, and reports it
+        flow = get_ready(opened, "process_batch", found)
+    else:
+        leave(batch_outcome(summary, settings), as_json)
     exit_on_signal(lambda: format_progress(opened.settings, batch), notices(as_json))
-    finish(process_batch, batch, as_json=as_json)
+    finish(flow, batch, as_json=as_json)
 
 
 @commands.command("nightly", rich_help_panel=RUN)
@@ -49,27 +58,26 @@ def nightly(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Take what is new in the inbox and reviewers' labels, train when due, report what was done."""
     settings = start("the nightly run of", store, as_json)
     from flows import prefect_server
+    from flows.outcome import Outcome, night_outcome
     from flows.run_flow import exit_on_signal
-    from pipeline.cli.output import show
     from pipeline.errors import NightBusy
+    from pipeline.jobs.find_work import find_night_work
     from pipeline.jobs.on_failure import report_failure
-    from pipeline.store.locks import night_lock
     from pipeline.store.open_store import open_for_writing
 
+    outcome = None
     with report_failure(settings):
         opened = open_for_writing(settings)
         try:
-            with night_lock(opened.store):
-                pass  # tried before anything slow begins; the flow takes it itself
+            outcome = night_outcome(find_night_work(opened), settings)
         except NightBusy as busy:
-            message = str(busy)
-            show({"busy": message}, as_json, lambda: print(message))
-            return
-        prefect_server.use_server(opened)
-        from flows.nightly import nightly as flow
-
-        exit_on_signal(lambda: "What was done is kept.", notices(as_json))
-        prefect_server.wait()
+            outcome = Outcome([str(busy)], {"busy": str(busy)})
+        except Exception as found:  # an error too: the night meets it again, and reports it
+            flow = get_ready(opened, "nightly", found)
+            exit_on_signal(lambda: "What was done is kept.", notices(as_json))
+            prefect_server.wait()
+    if outcome:
+        leave(outcome, as_json)
     finish(flow, as_json=as_json)
 
 
@@ -113,13 +121,43 @@ def notices(as_json: bool) -> TextIO:
     return sys.stderr if as_json else sys.stdout
 
 
-def finish(flow: Callable, *parameters: object, as_json: bool, more: dict | None = None) -> None:
-    """Run the flow, print its outcome, with `more` values, and leave with its exit status."""
-    from flows.run_flow import run_flow
+def get_ready(opened: "OpenStore", name: str, found: Exception) -> Callable:
+    """The flow `name`, imported while its server starts; so is Keras, if crops will be embedded.
+
+    `found` is what looking for work raised.
+    """
+    from flows import prefect_server
+    from pipeline.jobs.find_work import WorkFound
+
+    # The server takes 4.5 s of CPU to start. On the other core that is enough for the rest.
+    prefect_server.use_server(opened)
+    flow = getattr(import_module(f"flows.{name}"), name)
+    if isinstance(found, WorkFound) and found.embeds and opened.settings.runner == "threads":
+        from pipeline.jobs.resources import load_embedder
+
+        load_embedder(opened)
+    return flow
+
+
+def leave(outcome: "Outcome", as_json: bool) -> NoReturn:
+    """Print an outcome that took no flow, and leave with its exit status."""
+    report_to_terminal(as_json)(outcome)
+    raise typer.Exit(outcome.status)
+
+
+def report_to_terminal(as_json: bool, more: dict | None = None) -> Callable[["Outcome"], None]:
+    """What prints an outcome, with `more` values in JSON."""
     from pipeline.cli.output import show
     from pipeline.report.print_lines import print_lines
 
-    def report(outcome) -> None:
+    def report(outcome: "Outcome") -> None:
         show({**(more or {}), **outcome.values}, as_json, lambda: print_lines(outcome.lines))
 
-    raise typer.Exit(run_flow(flow, *parameters, report=report))
+    return report
+
+
+def finish(flow: Callable, *parameters: object, as_json: bool, more: dict | None = None) -> None:
+    """Run the flow, print its outcome, with `more` values, and leave with its exit status."""
+    from flows.run_flow import run_flow
+
+    raise typer.Exit(run_flow(flow, *parameters, report=report_to_terminal(as_json, more)))

@@ -18,8 +18,7 @@ from PIL import Image, ImageSequence
 
 from pipeline.errors import ScanRejected
 from pipeline.ingest.decoded_picture import Picture, to_eight_bits
-from pipeline.ingest.dicom.decode import decode as decode_dicom
-from pipeline.ingest.dicom.file import is_dicom
+from pipeline.ingest.dicom_start import is_dicom
 from pipeline.ingest.foreign_formats import FORMAT, foreign_format, unread_compression
 from pipeline.ingest.sensor_bits import recorded_bits, sensor_bits
 from pipeline.ingest.webp import is_webp, read_webp_header
@@ -81,6 +80,8 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
     if not data:
         raise ScanRejected("empty", "0 bytes; deliver the file again")
     if is_dicom(data):
+        from pipeline.ingest.dicom.decode import decode as decode_dicom  # imports pydicom
+
         return decode_dicom(data, max_pixels)
     header = read_header(data, max_pixels)
     try:

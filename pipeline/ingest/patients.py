@@ -20,8 +20,7 @@ from typing import NamedTuple
 from pipeline.config import Settings
 from pipeline.ingest.batch_folder import AT_ONCE, BatchFolder, S3Folder
 from pipeline.ingest.copy_sources import CopySources
-from pipeline.ingest.dicom.file import is_dicom
-from pipeline.ingest.dicom.header import FIRST_BYTES, MOST_BYTES, DicomIdentity, read_identity
+from pipeline.ingest.dicom_start import FIRST_BYTES, MOST_BYTES, DicomIdentity, is_dicom
 from pipeline.ingest.labels.annotations import Annotation, Annotations
 from pipeline.ingest.list_files import FileList, read_start
 from pipeline.ingest.placeholder_ids import Placeholders
@@ -194,6 +193,8 @@ class Patients:
         if not is_dicom(start):
             self._identities[entry.path] = NO_IDENTITY
             return
+        from pipeline.ingest.dicom.header import read_identity  # imports pydicom
+
         self._dicoms.add(entry.path)
         identity = read_identity(start, whole=entry.size <= len(start))
         if identity is None and entry.size > len(start):

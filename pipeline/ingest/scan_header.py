@@ -7,19 +7,14 @@ import io
 import warnings
 from typing import NamedTuple
 
-from pydicom.filereader import read_partial
-from pydicom.tag import Tag
-
 from pipeline.errors import ScanRejected
 from pipeline.ingest.decode import SIGNATURES, read_header
-from pipeline.ingest.dicom.file import is_dicom
-from pipeline.ingest.dicom.header import readable
+from pipeline.ingest.dicom_start import is_dicom
 from pipeline.ingest.foreign_formats import named_archive
 from pipeline.ingest.list_files import suffix
 from pipeline.ingest.walk_folder import Entry
 
 MODALITY, ROWS, COLUMNS = "Modality", "Rows", "Columns"
-FACTS = [Tag(name) for name in (MODALITY, ROWS, COLUMNS)]
 PIXEL_GROUP = 0x0028  # describes the pixels; objects without an image lack it
 DICOM = "dicom"
 
@@ -59,7 +54,12 @@ def scan_header(entry: Entry, start: bytes, max_pixels: int) -> ScanHeader:
 
 
 def _dicom_header(start: bytes) -> ScanHeader:
-    passed = False
+    from pydicom.filereader import read_partial
+    from pydicom.tag import Tag
+
+    from pipeline.ingest.dicom.header import readable
+
+    passed, facts = False, [Tag(name) for name in (MODALITY, ROWS, COLUMNS)]
 
     def is_after(tag, vr, length) -> bool:
         nonlocal passed
@@ -70,7 +70,7 @@ def _dicom_header(start: bytes) -> ScanHeader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's may quote elements
             data = io.BytesIO(readable(start))
-            dataset = read_partial(data, is_after, force=True, specific_tags=FACTS)
+            dataset = read_partial(data, is_after, force=True, specific_tags=facts)
             modality = str(dataset.get(MODALITY) or "") or None
             width, height = (int(dataset.get(name) or 0) or None for name in (COLUMNS, ROWS))
     except MemoryError:

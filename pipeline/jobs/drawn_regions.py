@@ -1,6 +1,6 @@
 """Cut, embed and score the boxes that reviewers drew, without looking into any batch's folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pipeline.errors import BatchBusy
@@ -33,19 +33,26 @@ def cut_drawn_regions(
     is working on is left to that one, or to the next.
     """
     result = DrawnRegionsResult()
+    for batch in batches_with_new_boxes(opened, batches):
+        try:
+            with batch_lock(opened.store, batch):
+                _cut(opened, batch, map, result)
+        except BatchBusy as busy:
+            result.notes.append(str(busy))
+    return result
+
+
+def batches_with_new_boxes(
+    opened: OpenStore, batches: Iterable[str] | None = None
+) -> Iterator[str]:
+    """Those of the batches, by default of all, with a drawn box without embedding or scores."""
     store, chosen = opened.store, choose_models(opened.settings, opened.store)
     current, made = champion(store), [chosen.features]
     if current and current["trunk"] == chosen.trunk_id:
         made.append(tables.predictions(current["head"]))
     for batch in REGIONS.batches(store) if batches is None else batches:
-        if not any(parts_without(store, batch, table) for table in made):
-            continue
-        try:
-            with batch_lock(store, batch):
-                _cut(opened, batch, map, result)
-        except BatchBusy as busy:
-            result.notes.append(str(busy))
-    return result
+        if any(parts_without(store, batch, table) for table in made):
+            yield batch
 
 
 def _cut(opened: OpenStore, batch: str, map: PartMap, result: DrawnRegionsResult) -> None:

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import BatchBusy, ConfigError, NotEnoughData, PipelineError
 from pipeline.ingest.batch_folder import BatchFolder, folder_at
@@ -22,12 +23,10 @@ from pipeline.ingest.list_files import has_scans
 from pipeline.jobs.drawn_regions import cut_drawn_regions
 from pipeline.jobs.on_failure import report_failure, run_failure_command
 from pipeline.jobs.process_batch import run_batch
-from pipeline.learn.feedback import take_feedback
 from pipeline.learn.review_table import is_reviewers_table
-from pipeline.learn.training_rows import require_enough
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
-from pipeline.report.index_page import write_index, write_nights_page
+from pipeline.report.index_page import index_facts, write_index, write_nights_page
 from pipeline.report.night_record import (
     BROKEN,
     BUSY,
@@ -47,6 +46,9 @@ from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
 from pipeline.store.store import Store
 
+if TYPE_CHECKING:
+    from pipeline.learn.feedback import FeedbackResult
+
 
 def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
     """Run all steps of a night; failures are in the result, after `on_failure` was run.
@@ -55,22 +57,22 @@ def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
     """
     with night_lock(opened.store), report_failure(opened.settings):
         run = NightRun(opened, map)
-        with run.step("inbox"):
-            run.take_batches()
-        with run.step("labels"):
-            run.cut_drawn()
-            run.take_labels()
-        with run.step("training"):
-            run.train_when_due()
-        write_night(opened.store, run.night, opened.settings)
-        write_nights_page(opened.store, opened.settings)
+        run.whole()
         with catalog.open_store(opened.store) as con:
-            write_index(con, opened.store)
+            facts = index_facts(con)
+        write_pages(opened, run.night, facts)
         if run.night.failures:
             run_failure_command(
                 opened.settings, "\n".join(format_night(run.night, opened.settings)) + "\n"
             )
     return run.night
+
+
+def write_pages(opened: OpenStore, night: NightRecord, facts: dict[str, list[dict]]) -> None:
+    """Write a night's record and the pages that list nights; `facts` are those of `index_facts`."""
+    write_night(opened.store, night, opened.settings)
+    write_nights_page(opened.store, opened.settings)
+    write_index(opened.store, facts)
 
 
 class NightRun:
@@ -81,6 +83,16 @@ class NightRun:
         self._map = map
         self.night = NightRecord()
         self._summaries: list[Summary] = []  # of batches with new work
+
+    def whole(self) -> None:
+        """Take all steps in order."""
+        with self.step("inbox"):
+            self.take_batches()
+        with self.step("labels"):
+            self.cut_drawn()
+            self.take_labels()
+        with self.step("training"):
+            self.train_when_due()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -136,11 +148,14 @@ class NightRun:
         self.night.batches[name] = BatchNight(BROKEN)  # until it is done
         with self._recording(f"batch {name}"):
             try:
-                summary = run_batch(self.opened, name, self._map, only_new=True)
+                summary = self._run_batch(name)
             except BatchBusy as busy:
                 self.night.batches[name] = BatchNight(BUSY, lines=[f"note  {busy}"])
                 return
             self._keep(name, summary)
+
+    def _run_batch(self, batch: str) -> Summary:
+        return run_batch(self.opened, batch, self._map, only_new=True)
 
     def _keep(self, batch: str, summary: Summary) -> None:
         self.night.batches[batch] = of_summary(summary, self.settings)
@@ -179,7 +194,7 @@ class NightRun:
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 if self.opened.private.path("feedback", digest).exists():
                     continue
-                found = take_feedback(self.settings, path)
+                found = self._take_table(path)
                 if found.held:
                     self.opened.private.log_message(f"{path}: held back, since {found.held}")
                     self.night.held_tables.append(f"table {number}: {found.held}")
@@ -192,8 +207,19 @@ class NightRun:
                 taken["withdrawn"] += found.withdrawn
                 taken["unused"] += len(found.problems)
 
+    def _take_table(self, path: Path) -> "FeedbackResult":
+        from pipeline.learn.feedback import take_feedback  # imports pandas
+
+        return take_feedback(self.settings, path)
+
     def train_when_due(self) -> None:
         """Train and promote once enough labels are new; without a champion, as soon as possible."""
+        self.night.head = self._why_not_due()
+        if self.night.head is None:
+            self._train()
+
+    def _why_not_due(self) -> str | None:
+        """Why no head is to be trained; None when one is."""
         chosen = choose_models(self.settings, self.store)
         since = last_training(self.store, chosen.trunk_id)
         if since is not None:
@@ -201,16 +227,20 @@ class NightRun:
                 found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
             new, enough = len(found), self.settings.min_new_labels
             if new < enough:
-                self.night.head = f"{new} new labels since the last training, {enough} are needed"
-                return
+                return f"{new} new labels since the last training, {enough} are needed"
+        from pipeline.learn.training_rows import require_enough  # imports pandas
+
         try:
             require_enough(self.store, chosen, self.settings)
         except NotEnoughData as too_little:
-            self.night.head = f"none was trained. {too_little}"
-            return
+            return f"none was trained. {too_little}"
+        return None
+
+    def _train(self) -> None:
         # Imports Keras and scikit-learn, which a night with nothing to learn does without.
         from pipeline.learn.train import learn_and_predict
 
+        chosen = choose_models(self.settings, self.store)
         began = datetime.datetime.now(datetime.UTC).isoformat()
         trained, failures = learn_and_predict(self.opened, self._map)
         self.night.promoted = trained.promoted

@@ -4,36 +4,35 @@ Independent of schedulers: the loop over parts takes a `map`. Each run checks th
 work before anything slow is imported.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
+from pipeline.jobs.batch_stages import BatchStages
 from pipeline.jobs.commit_order import clear_commit_order
 from pipeline.jobs.part_work import CutDrawn, Embed, Predict, Receive, Recut, Score
 from pipeline.jobs.ready_parts import ReadyParts, in_background
 from pipeline.jobs.resources import job_for, release_resources, resources_for
-from pipeline.jobs.stage_clock import StageClock
-from pipeline.learn.learn_novelty import fit_and_score
-from pipeline.learn.training_rows import require_enough
-from pipeline.progress import Advance, log, progress
+from pipeline.progress import log, progress
 from pipeline.report.batch_notes import batch_notes
 from pipeline.report.batch_report import page_name, write_report
 from pipeline.report.batch_summary import Summary, write_record
 from pipeline.report.delivery_lines import format_delivery
 from pipeline.report.format_numbers import plural
-from pipeline.report.index_page import write_index
+from pipeline.report.index_page import index_facts, write_index
 from pipeline.stages.audit import draw_audit
 from pipeline.stages.drift import compare_batch, drift_notes, drift_table
-from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one
+from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import plan_batch
+from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
-from pipeline.store.locks import batch_lock, begin_run
-from pipeline.store.open_store import OpenStore
-from pipeline.store.parts import row_count
+from pipeline.store.locks import begin_run
+from pipeline.store.open_store import OpenStore, hold_batch
 from pipeline.store.regions import parts_without
 from pipeline.store.registry import champion, choose_models
-from pipeline.store.tables import AUDITS, REGIONS, SCANS, Table
+from pipeline.store.tables import AUDITS, REGIONS, SCANS
 
 
 def run_batch(
@@ -44,27 +43,20 @@ def run_batch(
     With `only_new`, a batch without new work is skipped: neither counted nor trained on.
     Raises BatchBusy when another run works on the batch, and StoreError for too little disk.
     """
-    with batch_lock(opened.store, batch):
-        opened.store.sweep()
-        opened.private.sweep()
-        run = BatchRun(opened, batch, map, only_new)
-        try:
-            return run.whole()
-        finally:
-            run.close()
+    with hold_batch(opened, batch), closing(BatchRun(opened, batch, map, only_new)) as run:
+        return run.whole()
 
 
-class BatchRun:
+class BatchRun(BatchStages):
     """One run over one batch; slow resources are made when first needed."""
 
     def __init__(self, opened: OpenStore, batch: str, map: PartMap, only_new: bool):
-        self.batch, self._map, self._only_new = batch, map, only_new
+        self._only_new = only_new
         self.chosen = choose_models(opened.settings, opened.store)
-        self.summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
-        self._timed = StageClock(self.summary.add_seconds).timed
         self.job = job_for(begin_run(opened.store, batch), batch, opened, self.chosen)
         self.tools = resources_for(self.job, opened)
-        self.opened, self.store = self.tools.opened, self.tools.store
+        summary = Summary(batch, self.chosen.recipe_id, self.chosen.trunk_id)
+        super().__init__(self.tools.opened, batch, map, summary)
 
     def close(self) -> None:
         release_resources(self.job)
@@ -72,7 +64,7 @@ class BatchRun:
     def whole(self) -> Summary:
         """Run all stages in order; each does what is not done yet."""
         with self._timed("plan"):
-            self.summary.planned = plan_batch(self.batch, self.opened)
+            self.summary.planned = self._plan()
             parts = DeliveryLists(self.opened.private, self.batch).parts()
         if self.summary.planned.new:
             for line in format_delivery(self.summary.planned, self.opened.settings):
@@ -95,6 +87,9 @@ class BatchRun:
             self._novelty(parts)
         self._predict(parts)
         return self.summary
+
+    def _plan(self) -> PlannedBatch:
+        return plan_batch(self.batch, self.opened)
 
     def _receive(self, parts: list[int], ready: ReadyParts) -> None:
         missing = self._missing(SCANS, parts)
@@ -174,19 +169,24 @@ class BatchRun:
             return
         with self._timed("novelty"):
             try:
-                _, failures = fit_and_score(self.opened, self.chosen, self._map)
+                failures = self._fit_and_score()
             except NotEnoughData as reason:
                 self.summary.notes.append(f"No scores of novelty yet. {reason}")
                 return
         self.summary.worked["novelty"] = 1
         self.summary.failures += [str(failure) for failure in failures]
 
+    def _fit_and_score(self) -> list[StageFailed]:
+        from pipeline.learn.learn_novelty import fit_and_score  # imports pandas
+
+        return fit_and_score(self.opened, self.chosen, self._map)[1]
+
     def _train(self) -> None:
         """Train a first head once there are enough labels; later ones on request."""
         if self._idle or champion(self.store) is not None:
             return
         try:
-            require_enough(self.store, self.chosen, self.opened.settings)
+            self._require_enough()
         except NotEnoughData as reason:
             self.summary.notes.append(f"No head yet, so no predictions. {reason}")
             return
@@ -197,6 +197,11 @@ class BatchRun:
             trained = train_head(self.store, self.chosen, self.opened.settings, log.info)
         self.summary.worked["train"] = 1
         self.summary.notes.append(f"Head {trained.head_id} was trained and is the champion now.")
+
+    def _require_enough(self) -> None:
+        from pipeline.learn.training_rows import require_enough  # imports pandas
+
+        require_enough(self.store, self.chosen, self.opened.settings)
 
     def _predict(self, parts: list[int]) -> None:
         current = champion(self.store)
@@ -243,19 +248,23 @@ class BatchRun:
     def _finish(self) -> None:
         """Check the store and write the pages; to open its catalog takes 0.15 s."""
         name = page_name(self.batch)
-        written = self.store.has(name)
-        if not (self._idle and written):
-            with self._timed("check"):
-                con = catalog.open_store(self.store)
-                self._check(con)
-        if self.summary.nothing_to_do and written:
+        if self.summary.nothing_to_do and self.store.has(name):
             self.summary.report = name
+            if not self._only_new:
+                with self._timed("check"):
+                    self.summary.counts = self._counts()
             return
+        with self._timed("check"):
+            self._check(con := catalog.open_store(self.store))
         with self._timed("report"):
             self.summary.report = write_report(con, self.store, self.summary)
         write_record(self.store, self.summary)
         if not self._only_new:  # a night writes it once, at its end
-            write_index(con, self.store)
+            write_index(self.store, index_facts(con))
+
+    def _counts(self) -> dict[str, int]:
+        with catalog.open_store(self.store) as con:
+            return catalog.batch_counts(con, self.batch)
 
     def _check(self, con: catalog.Connection) -> None:
         self.summary.counts = catalog.batch_counts(con, self.batch)
@@ -265,30 +274,3 @@ class BatchRun:
         self.summary.broken_checks = [
             f"{name}: {len(rows)} rows" for name, rows in catalog.check(con)
         ]
-
-    def _existing(self, table: Table, parts: list[int]) -> list[int]:
-        return table.existing(self.store, self.batch, parts)
-
-    def _missing(self, table: Table, parts: list[int]) -> list[int]:
-        return table.missing(self.store, self.batch, parts)
-
-    def _row_count(self, table: Table, parts: list[int]) -> int:
-        return sum(row_count(self.store, table.part(self.batch, number)) for number in parts)
-
-    def _each(
-        self,
-        stage: str,
-        numbers: Iterable[int],
-        work: Work | Callable[[int], object],
-        advance: Advance = lambda _: None,
-        finished: Callable[[int], object] = lambda _: None,
-    ) -> list[object]:
-        """Run a stage over the parts that lack its output; return the outcome of each."""
-        if not numbers:
-            return []
-        run = StageRun(stage, self.batch, work, self.opened.private, advance, finished, self._timed)
-        outcomes = list(self._map(stage, run, numbers))
-        self.summary.worked[stage] = len(outcomes)
-        failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
-        self.summary.failures += failures
-        return outcomes

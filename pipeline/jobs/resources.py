@@ -8,9 +8,11 @@ import hashlib
 import importlib.metadata
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config import Settings
 from pipeline.ingest.delivery_lists import DeliveryLists
@@ -21,8 +23,11 @@ from pipeline.stages.predict import Head
 from pipeline.stages.receive import Receiver
 from pipeline.stages.score_novelty import NoveltyModel
 from pipeline.store.open_store import OpenStore, open_for_writing
-from pipeline.store.registry import ModelChoice, embedder
+from pipeline.store.registry import ModelChoice, choose_models, embedder
 from pipeline.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from pipeline.model.network import Embedder
 
 # Libraries that affect the bytes of a part.
 VERSIONS = ("keras", "numpy", "opencv-python-headless", "pillow", "pyarrow", "pydicom")
@@ -90,7 +95,9 @@ class Resources:
 
     @cached_property
     def embed(self) -> Callable:
-        return embedder(self.store, self.job.chosen).embed
+        chosen = self.job.chosen
+        loaded = _embedders.pop((self.store.absolute_root(), chosen.trunk_id), None)
+        return (loaded or embedder(self.store, chosen)).embed
 
     @cached_property
     def head(self) -> Callable[[str], Head]:
@@ -112,6 +119,18 @@ class Resources:
 
 
 _resources: dict[str, Resources] = {}
+_embedders: dict[tuple[str, str], "Embedder"] = {}  # by store and trunk, for runs that begin soon
+
+
+def load_embedder(opened: OpenStore) -> None:
+    """Load the embedder of a run that begins soon, for its `Resources`.
+
+    An error is left to that run, which meets it again where it is reported.
+    """
+    with suppress(Exception):
+        chosen = choose_models(opened.settings, opened.store)
+        key = opened.store.absolute_root(), chosen.trunk_id
+        _embedders[key] = embedder(opened.store, chosen)
 
 
 def resources_for(job: Job, opened: OpenStore | None = None) -> Resources:

@@ -71,6 +71,11 @@ def fit_and_score(
     return fitted, failures
 
 
+def require_rows(store: Store, chosen: ModelChoice, settings: Settings) -> None:
+    """Raise NotEnoughData when the training side has too few patients; reads no embeddings."""
+    _training_rows(store, chosen, settings)
+
+
 def _next_number(store: Store) -> int:
     models = catalog.novelty_models(store)
     return models[-1]["number"] + 1 if models else 1

@@ -12,7 +12,7 @@ from pipeline.report.format_numbers import plural
 from pipeline.report.next_command import next_command, page_link
 from pipeline.report.patient_lines import patient_lines, waiting_lines
 from pipeline.report.training_summary import format_head_score
-from pipeline.stages.plan import PlannedBatch
+from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.store.registry import choose_models, head_home, read_card
 from pipeline.store.store import Store
 from pipeline.store.tables import SCANS

@@ -9,7 +9,7 @@ from pipeline.report.batch_summary import format_other_files, unmatched_message
 from pipeline.report.format_numbers import plural
 from pipeline.report.patient_lines import SOURCES, patient_notes
 from pipeline.stages.check_folder import FolderCheck
-from pipeline.stages.plan import PlannedBatch
+from pipeline.stages.planned_batch import PlannedBatch
 
 FORMS = {
     "coco": "COCO file",

@@ -6,7 +6,6 @@ patient or scan, so erasing one leaves nothing of it here.
 
 from collections.abc import Iterable, Mapping
 
-import pandas as pd
 from markupsafe import Markup
 
 from pipeline.config import Settings
@@ -25,13 +24,19 @@ STATUSES = ("accepted", "duplicate", "rejected")
 RESULTS = {FAILED: "failed", INCOMPLETE: "incomplete"}
 
 
-def write_index(con: catalog.Connection, store: Store) -> str:
-    """Write the overview of a store, whose catalog is `con`, and return its name."""
-    counts, facts = (catalog.query(con, name) for name in ("batches", "overview_batches"))
-    audit = catalog.query(con, "audit").to_dict("records")
-    reviewers = catalog.query(con, "reviewers").to_dict("records")
+def index_facts(con: catalog.Connection) -> dict[str, list[dict]]:
+    """What the overview shows of a catalog: rows of Python's own values, which JSON can hold."""
+    names = ("batches", "overview_batches", "audit", "reviewers")
+    return {name: catalog.query_rows(con, name) for name in names}
+
+
+def write_index(store: Store, facts: dict[str, list[dict]]) -> str:
+    """Write the overview of a store from the facts of its catalog, and return its name."""
+    counts, audit = facts["batches"], facts["audit"]
+    more = {row["batch"]: row for row in facts["overview_batches"]}
+    rows = [{**row, **more[row["batch"]]} for row in counts if row["batch"] in more]
     pages = set(store.names("reports"))
-    batches = batch_rows(store, counts.merge(facts, on="batch"), pages)
+    batches = batch_rows(store, rows, pages)
     heads = head_rows(store, pages)
     page = render_template(
         "index.html.j2",
@@ -39,8 +44,8 @@ def write_index(con: catalog.Connection, store: Store) -> str:
         volume=volume_chart(batches),
         prevalence=prevalence_chart(batches),
         audit=audit[0] if audit else None,
-        reviewers=reviewers,
-        crops=int(counts["features"].sum()),
+        reviewers=facts["reviewers"],
+        crops=sum(row["features"] for row in rows),
         heads=heads,
         scores=score_chart(heads),
         promotions=len(catalog.promotions(store)),
@@ -51,7 +56,7 @@ def write_index(con: catalog.Connection, store: Store) -> str:
     return INDEX
 
 
-def batch_rows(store: Store, table: pd.DataFrame, pages: set[str]) -> list[dict]:
+def batch_rows(store: Store, counts: list[dict], pages: set[str]) -> list[dict]:
     """Return the batches in the order of their first run, with links to their pages."""
     first, last = run_days(store.names("runs"))
     rows = [
@@ -62,7 +67,7 @@ def batch_rows(store: Store, table: pd.DataFrame, pages: set[str]) -> list[dict]
             "page": _link(f"{row['batch']}.html", pages),
             "review": _link(f"review/{row['batch']}.html", pages),
         }
-        for row in table.to_dict("records")
+        for row in counts
     ]
     return sorted(rows, key=lambda row: (row["first"], row["batch"]))
 

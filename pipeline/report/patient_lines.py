@@ -2,7 +2,7 @@
 
 from pipeline.model.scores.splits import CONFLICT_RULE
 from pipeline.report.format_numbers import plural
-from pipeline.stages.plan import PlannedBatch
+from pipeline.stages.planned_batch import PlannedBatch
 
 # What `patient_from` stands for, in the order in which the sources are asked.
 SOURCES = {

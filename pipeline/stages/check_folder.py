@@ -14,7 +14,8 @@ from pipeline.ingest.labels.label_file import EXAMPLES, LabelFile
 from pipeline.ingest.list_files import read_start
 from pipeline.ingest.private_folder import temporary_keys
 from pipeline.stages.delivery import Delivery, read_delivery
-from pipeline.stages.plan import PlannedBatch, count_contents, count_scans, refuse_folder
+from pipeline.stages.plan import count_contents, count_scans, refuse_folder
+from pipeline.stages.planned_batch import PlannedBatch
 
 # Of label files: what of them was not read, and what was read by a guess.
 SHOWN_NOTICES = ("not_read", "guessed", "tooth_classes", "numbering")

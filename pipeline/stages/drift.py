@@ -5,9 +5,11 @@ The chance of a false alarm is shared among all comparisons. The figures are of 
 patients and identify none, so `forget` leaves them unchanged.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 
 from pipeline import schemas
@@ -29,6 +31,9 @@ from pipeline.store.parts import read_part
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMPARED, TOO_FEW, NO_REFERENCE, PART_OF_IT = "compared", "too_few", "no_reference", "reference"
 MOST_SHOWN = 4  # facts in one alert; the query `drift` lists all
@@ -142,24 +147,24 @@ def drift_sentence(finding: Finding) -> str:
 
 def drift_notes(store: Store, name: str) -> tuple[list[str], list[str]]:
     """Alerts and notes of a comparison: one line per modality with an alert, one for the rest."""
-    rows = read_part(store, name, schemas.DRIFT).to_pandas()
+    by_modality: dict[str, list[dict]] = {}
+    for row in read_part(store, name, schemas.DRIFT).to_pylist():
+        by_modality.setdefault(row["modality"], []).append(row)
     alerts, calm = [], []
-    for modality, mine in rows.groupby("modality", sort=False):
-        alarming = mine[mine["alert"].fillna(False).astype(bool)]
-        if len(alarming):
-            facts = "; ".join(alarming["words"][:MOST_SHOWN])
+    for modality, mine in by_modality.items():
+        first, alarming = mine[0], [row["words"] for row in mine if row["alert"]]
+        if alarming:
+            facts = "; ".join(alarming[:MOST_SHOWN])
             more = len(alarming) - MOST_SHOWN
             facts += f"; and {more} more facts" if more > 0 else ""
-            first = mine.iloc[0]
             alerts.append(
                 f"{_subject(modality)} differ from the reference: {facts}. "
-                f"{first['patients']:.0f} patients against {first['reference_patients']:.0f}; "
+                f"{first['patients']} patients against {first['reference_patients']}; "
                 f"all figures: dental query drift batch={first['batch']}"
             )
         else:
-            compared = mine["state"].iloc[0] == COMPARED
-            words = "like the reference" if compared else mine["words"].iloc[0]
-            calm.append(f"{modality}: {words}")
+            compared = first["state"] == COMPARED
+            calm.append(f"{modality}: {'like the reference' if compared else first['words']}")
     return alerts, [f"Drift: {'; '.join(calm)}."] if calm else []
 
 

@@ -14,15 +14,17 @@ The sample holds rows about people, which `forget` removes. It is made again whe
 are left, or when one of its batches is taken back.
 """
 
+from __future__ import annotations
+
 import datetime
 import hashlib
 import importlib.metadata
 import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from pipeline import schemas
@@ -39,6 +41,9 @@ from pipeline.store.parts import read_part, write_part
 from pipeline.store.registry import ModelChoice, read_card
 from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
 FORM = 1  # raise when the same batches would make another reference
@@ -170,6 +175,8 @@ def _home(chosen: ModelChoice, settings: Settings, modality: str) -> str:
 def _scans_for_reference(opened: OpenStore, chosen: ModelChoice, modality: str) -> Reference:
     """The scans for a reference, batch by batch until there are enough patients."""
     store, settings, parts = opened.store, opened.settings.drift, {}
+    import pandas as pd  # not above: to look whether a comparison exists takes no table
+
     found = pd.DataFrame({"patient_key": []})
     with catalog.open_store(store) as con:
         patients = _patients_by_batch(con, modality)

@@ -3,7 +3,6 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, StoreError
@@ -20,50 +19,13 @@ from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.ingest.split_folders import count_given_sides, count_split_folders
 from pipeline.ingest.walk_folder import Entry
 from pipeline.stages.delivery import Delivery, read_delivery
+from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.store.open_store import OpenStore
 from pipeline.store.tables import SCANS
 
 # Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan. Every batch is
 # assumed to hold panoramics, so the estimate errs on the safe side.
 BYTES_PER_SCAN = 48 * (24_000 + 10_000)
-
-
-@dataclass
-class PlannedBatch:
-    """The result of planning, in counts, so that it may be shown anywhere."""
-
-    batch: str
-    scans: int = 0  # entries that count as scans, in the folder now
-    new: int = 0  # of these, listed now, for the first time or again
-    label_files: int = 0
-    ignored: int = 0
-    growing: int = 0
-    forgotten: int = 0  # of the scans, skipped because they were forgotten
-    problems: dict[str, int] = field(default_factory=dict)  # label lines not used, by kind
-    notices: dict[str, int] = field(default_factory=dict)  # what may need a setting, by kind
-    other: dict[str, int] = field(default_factory=dict)  # neither scans nor labels read, by kind
-    patients: int = 0  # of the new scans; one without a patient ID is its own
-    patients_from: dict[str, int] = field(default_factory=dict)  # new scans by `patient_from`
-    placeholders: int = 0  # new scans whose DICOM PatientID is a placeholder
-    shared_ids: int = 0  # DICOM PatientIDs that came with several names, birth dates or sexes
-    unread_tables: int = 0
-    waiting: int = 0  # scans not listed yet that wait for these tables
-    given_sides: dict[str, int] = field(default_factory=dict)  # scans by the side of their folder
-    splits_kept: bool = False  # these sides are kept
-    split_conflicts: int = 0  # patients of new scans on more than one of them
-    # New scans by format, and those that their first bytes rule out, by reason.
-    formats: dict[str, int] = field(default_factory=dict)
-    panoramics: int = 0
-    unknown_sizes: int = 0
-    unusable: dict[str, int] = field(default_factory=dict)
-    # Files, lines about a scan, and lines whose scan was found, by the form of label files.
-    label_forms: dict[str, dict[str, int]] = field(default_factory=dict)
-    classes: dict[str, int] = field(default_factory=dict)  # lines by label
-    unused_classes: int = 0  # lines with a class that is none
-    teeth: int = 0  # lines with a tooth number
-    whole_labels: int = 0  # labels of whole panoramics, which no crop inherits
-    copies: int = 0  # new scans that have the patient of the scan that they are a copy of
-    unmatched_files: int = 0  # label files with fewer than half of the lines matched
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:
@@ -115,20 +77,12 @@ def plan_batch(
 
     The caller holds the batch lock.
     """
-    deliveries = DeliveryLists(opened.private, batch)
-    _refuse_lost_lists(deliveries, opened)
+    planned, found, new = find_new(batch, opened, again)
     settings, private = opened.settings, opened.private
-    known = deliveries.latest()
-    found = read_delivery(deliveries.folder, known, private, settings, batch)
-    planned = count_contents(batch, found, known)
-    for path, reason in found.unread_tables.items():
-        name = path.decode("utf-8", "backslashreplace")
-        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
-    _skip_forgotten(planned, found.listing, found.annotations, private)
-    new = deliveries.unlisted(found.listing, found.annotations, found.digest, again)
+    log_unread_tables(found, private)
     found.read_headers(file.entry for file in new)
     new = _without_forgotten(planned, new, found.patients, private)
-    deliveries.add(new, found.patients.of, found.given_side, settings.part_size)
+    DeliveryLists(private, batch).add(new, found.patients.of, found.given_side, settings.part_size)
     planned.new = len(new)
     if new:
         count_scans(planned, [file.entry for file in new], found)
@@ -137,6 +91,32 @@ def plan_batch(
         _log_problems(found.annotations, private)
         _refuse_full_disk(planned, opened)
     return planned
+
+
+def find_new(
+    batch: str, opened: OpenStore, again: frozenset[bytes] = frozenset()
+) -> tuple[PlannedBatch, Delivery, list[NewFile]]:
+    """Count and read what the batch's folder holds, and what of it is to be listed.
+
+    Nothing is written, and of new scans nothing is read. Those that only their headers show to be
+    of a forgotten patient are among them.
+    """
+    deliveries = DeliveryLists(opened.private, batch)
+    _refuse_lost_lists(deliveries, opened)
+    settings, private = opened.settings, opened.private
+    known = deliveries.latest()
+    found = read_delivery(deliveries.folder, known, private, settings, batch)
+    planned = count_contents(batch, found, known)
+    _skip_forgotten(planned, found.listing, found.annotations, private)
+    new = deliveries.unlisted(found.listing, found.annotations, found.digest, again)
+    return planned, found, new
+
+
+def log_unread_tables(found: Delivery, private: PrivateFolder) -> None:
+    """Log privately which tables cannot be read, and why."""
+    for path, reason in found.unread_tables.items():
+        name = path.decode("utf-8", "backslashreplace")
+        private.log_message(f"{name}: {reason}, or take it out of the batch; its scans wait")
 
 
 def count_contents(

@@ -53,6 +53,10 @@ class LocalFolder:
             found += [(folder_path / each).as_posix() for each in files if not each.startswith(".")]
         return sorted(found)
 
+    def versions(self, folder: str) -> list[str]:
+        found = ((name, self.path(name).stat()) for name in self.names(folder))
+        return [f"{name} {facts.st_size} {facts.st_mtime_ns}" for name, facts in found]
+
     def address(self, name: str) -> str:
         return str(self.path(name))
 

@@ -1,6 +1,8 @@
 """Open a store with its private folder, and refuse one that was written with another key."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from pipeline import schemas
 from pipeline.config import Settings
 from pipeline.errors import StoreError
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
+from pipeline.store.locks import batch_lock
 from pipeline.store.store import Store
 from pipeline.store.store_json import STORE_JSON, read_store_json, readable
 from pipeline.store.tables import SCANS
@@ -52,6 +55,15 @@ def open_for_writing(settings: Settings) -> OpenStore:
         ) from None
     _require_its_key(about, private, settings)
     return OpenStore(settings, store, private)
+
+
+@contextmanager
+def hold_batch(opened: OpenStore, batch: str) -> Iterator[None]:
+    """Keep other runs off a batch, and remove what a killed one left unfinished."""
+    with batch_lock(opened.store, batch):
+        opened.store.sweep()
+        opened.private.sweep()
+        yield
 
 
 def _described(private: PrivateFolder) -> bytes:

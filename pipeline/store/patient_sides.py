@@ -6,14 +6,13 @@ Everything that learns, chooses a threshold or measures takes the sides from her
 
 from collections.abc import Container, Sequence
 
-import duckdb
 import numpy as np
 
 from pipeline.model.scores import splits
 from pipeline.store import catalog
 
 
-def patient_sides(con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str]) -> np.ndarray:
+def patient_sides(con: catalog.Connection, patient_keys: Sequence[str]) -> np.ndarray:
     """The side of the patient of every row, an array of texts (N,)."""
     given = catalog.query(con, "given_sides")
     by_patient = dict(zip(given["patient_key"], given["side"], strict=True))
@@ -21,7 +20,7 @@ def patient_sides(con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str]) -
 
 
 def sides_for(
-    con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str], learned_from: Container[str]
+    con: catalog.Connection, patient_keys: Sequence[str], learned_from: Container[str]
 ) -> np.ndarray:
     """The sides (N,) on which a model that learned from some patients may be measured.
 

@@ -64,6 +64,10 @@ class S3Bucket:
         found = self._all_below(below)
         return [name for name in found if not _hidden(name.removeprefix(below))]
 
+    def versions(self, folder: str) -> list[str]:
+        found = self._objects.list(f"{folder}/")
+        return [f"{facts.name} {facts.size} {facts.etag}" for facts in found]
+
     def _all_below(self, below: str) -> Iterator[str]:
         return (facts.name for facts in self._objects.list(below))
 

@@ -75,6 +75,10 @@ class Store:
         """Names of all files below `folder`, sorted; none when there is no such folder."""
         return self.place.names(checked_name(folder))
 
+    def versions(self, folder: str) -> list[str]:
+        """Every file below `folder` as a text that changes when the file is replaced, sorted."""
+        return self.place.versions(checked_name(folder))
+
     def everything(self) -> list[str]:
         """Names of all files, including hidden and unfinished ones."""
         return self.place.everything()

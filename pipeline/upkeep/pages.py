@@ -7,7 +7,7 @@ show a scan of another batch next to one of its own.
 from collections.abc import Iterable
 
 from pipeline.report.batch_report import page_name, rewrite_report
-from pipeline.report.index_page import write_index
+from pipeline.report.index_page import index_facts, write_index
 from pipeline.store import catalog
 from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
@@ -35,4 +35,4 @@ def write_pages(store: Store, batches: Iterable[str]) -> None:
     for batch in sorted(batches):
         rewrite_report(store, batch)
     with catalog.open_store(store) as con:
-        write_index(con, store)
+        write_index(store, index_facts(con))

@@ -14,10 +14,9 @@ import pytest
 from pipeline import config
 from pipeline.errors import NightBusy
 from pipeline.ingest import delivery_lists
-from pipeline.jobs import nightly as stage
 from pipeline.jobs import part_work, process_batch, resources
 from pipeline.jobs.nightly import nightly
-from pipeline.learn import feedback
+from pipeline.learn import feedback, training_rows
 from pipeline.report import night_record
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
@@ -333,7 +332,7 @@ def learned(night, reviewed, monkeypatch):
     learned_again.times = 0
     training = SimpleNamespace(learn_and_predict=learn_and_predict)
     monkeypatch.setitem(sys.modules, "pipeline.learn.train", training)
-    monkeypatch.setattr(stage, "require_enough", lambda *_: None)
+    monkeypatch.setattr(training_rows, "require_enough", lambda *_: None)
     monkeypatch.setattr(process_batch.BatchRun, "_predict", lambda *_: None)
     trunk = Path(next(iter(reviewed.store.names("features")))).parts[1]
     now = datetime.datetime.now(datetime.UTC).isoformat()

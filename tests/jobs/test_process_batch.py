@@ -8,12 +8,13 @@ import pytest
 
 from pipeline.errors import BatchBusy, StoreError
 from pipeline.ingest import list_files
+from pipeline.jobs import part_work
 from pipeline.report.batch_summary import (
     format_progress,
     format_summary,
 )
 from pipeline.stages import plan
-from pipeline.store import catalog, registry
+from pipeline.store import catalog
 from pipeline.store.locks import batch_lock
 from pipeline.upkeep.undo import undo
 from tests.builders.dicom_files import dicom_file
@@ -251,17 +252,17 @@ def test_a_trunk_that_no_longer_reproduces_refuses_to_write(tmp_path):
 def test_a_failed_part_does_not_stop_the_others(tmp_path, monkeypatch):
     store = small_store(tmp_path)
     folder = write_files(tmp_path / "in", **{f"s{number}_png": scan() for number in range(7)})
-    real, calls = registry.ModelChoice.width.fget, []
+    real = part_work.embed_part
 
-    def broken_once(chosen):
-        calls.append(1)
-        if len(calls) == 3:
+    def broken(store, batch, number, *others):
+        if number == 1:
             raise OSError("the disk hiccups")
-        return real(chosen)
+        return real(store, batch, number, *others)
 
-    monkeypatch.setattr(registry.ModelChoice, "width", property(broken_once))
+    monkeypatch.setattr(part_work, "embed_part", broken)
     summary = process_folder(store, folder)
-    assert len(summary.failures) == 1
+    assert summary.failures == ["stage embed could not finish part 1 of batch b"]
+    assert len(read_table(store.store, "features")) == 4
     monkeypatch.undo()
     summary = process_folder(store, folder)
     assert summary.failures == summary.broken_checks == []

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from pipeline import config, schemas
 from pipeline.cli.__main__ import commands
-from pipeline.report.index_page import run_days, write_index, write_nights_page
+from pipeline.report.index_page import index_facts, run_days, write_index, write_nights_page
 from pipeline.report.night_record import BatchNight, NightRecord, write_night
 from pipeline.store import catalog, tables
 from pipeline.store.store import Store
@@ -43,7 +43,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(made):
     with catalog.open_store(made.store) as con:
-        return made.store.read_bytes(write_index(con, made.store)).decode()
+        return made.store.read_bytes(write_index(made.store, index_facts(con))).decode()
 
 
 def test_batches_link_to_their_pages_and_show_when_they_ran(page):
@@ -83,7 +83,7 @@ def test_no_page_of_counts_identifies_a_scan_or_patient(page, made):
 
 def test_an_empty_store_has_a_page(store):
     with catalog.open_store(store) as con:
-        text = visible(store.read_bytes(write_index(con, store)).decode())
+        text = visible(store.read_bytes(write_index(store, index_facts(con))).decode())
     assert "No batch yet: dental run FOLDER" in text
     assert "No head yet." in text
 

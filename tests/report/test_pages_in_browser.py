@@ -64,7 +64,7 @@ def write_other_pages(root):
     write_night(made.store, night, settings)
     index_page.write_nights_page(made.store, settings)
     with catalog.open_store(made.store) as con:
-        index_page.write_index(con, made.store)
+        index_page.write_index(made.store, index_page.index_facts(con))
     return made.store.local_path("reports")
 
 

@@ -19,7 +19,6 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pydicom.valuerep import STANDARD_VR
 
 from pipeline.errors import ScanRejected
 
@@ -32,7 +31,6 @@ MODALITY = re.compile(
 # Directions of a row and of a column (PS3.3 C.7.6.1.1.1): anterior, posterior, right, left, head,
 # foot, alone or combined.
 DIRECTION = re.compile("[APRLHF]{1,3}")
-VRS = {str(vr).encode() for vr in STANDARD_VR}
 DEFLATED, HEADER = b"1.2.840.10008.1.2.1.99", 2048  # bytes that hold the transfer syntax
 CHUNK = 1 << 20  # bytes inflated at once
 BYTES_PER_PIXEL = 6  # 16-bit colour
@@ -57,27 +55,6 @@ def decimal_points(raw: RawDataElement, data: dict, **options) -> None:
 
 # Elements are converted when they are first used, those of sequences too, always through this.
 hooks.register_callback("raw_element_value", decimal_points)
-
-
-def is_dicom(data: bytes) -> bool:
-    """Whether the bytes are a DICOM object, with or without its preamble and file meta header."""
-    if data[128:132] == b"DICM" or data[:4] == b"DICM":
-        return True
-    if len(data) < 16:
-        return False
-    little, big = (
-        tuple(int.from_bytes(data[at : at + 2], order) for at in (0, 2))
-        for order in ("little", "big")
-    )
-    # Without a file meta header (group 2), objects begin in group 8.
-    if data[4:6] in VRS:
-        return little[0] in (2, 8) or big[0] == 8
-    length = int.from_bytes(data[4:8], "little")
-    if little[0] != 8 or length % 2 or length + 16 > len(data):
-        return False
-    following = data[8 + length : 12 + length]
-    group, element = (int.from_bytes(following[at : at + 2], "little") for at in (0, 2))
-    return (8, little[1]) < (group, element) and group <= 0x7FE0
 
 
 def read(data: bytes, max_pixels: int) -> pydicom.FileDataset:

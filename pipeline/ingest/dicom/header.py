@@ -8,29 +8,17 @@ the header cannot be read.
 import io
 import warnings
 import zlib
-from typing import NamedTuple
 
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
 from pipeline.ingest.dicom.file import DEFLATED, HEADER, element_text
+from pipeline.ingest.dicom_start import MOST_BYTES, DicomIdentity
 
-FIRST_BYTES = 1 << 16  # hold the header of most objects
-MOST_BYTES = 1 << 20  # hold one with thumbnails or private elements in front of its patient
 # In the order of the fields of DicomIdentity.
 ELEMENTS = ["PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID"]
 TAGS = [Tag(name) for name in ELEMENTS]
 AFTER_IDENTITY = 0x0028  # the group that describes the pixels
-
-
-class DicomIdentity(NamedTuple):
-    """Who an object shows, as its header names it; None for what it lacks."""
-
-    patient_id: str | None
-    name: str | None
-    birth_date: str | None
-    sex: str | None
-    study: str | None
 
 
 def read_identity(data: bytes, whole: bool) -> DicomIdentity | None:
