@@ -112,7 +112,8 @@ class Learner:
         weights = self.model.get_weights()
         if self.grid:
             weights = networks.unroll(weights, self.grid)
-        model = networks.dense_network(self.source.width, self.settings, self.outputs)
+        width = self.source.width
+        model = networks.dense_network(width, self.settings, self.outputs, initialised=False)
         model.set_weights(self.standardisation.folded_into(weights))
         networks.divide_logits(model, temperature)
         return compile_for_inference(model)
