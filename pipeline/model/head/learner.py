@@ -73,9 +73,11 @@ class Learner:
             if self.grid:
                 batch = augment(batch, self.grid, self.random)
             classes = self.classes[numbers]
-            # A short batch would be a second trace: rows of weight 0 fill it up.
-            weights = np.pad(self.class_weights[classes], (0, size - len(classes)))
-            batch, classes = np.resize(batch, (size, batch.shape[1])), np.resize(classes, size)
+            weights = self.class_weights[classes]
+            if missing := size - len(classes):
+                # A short batch would be a second trace: rows of weight 0 fill it up.
+                weights = np.pad(weights, (0, missing))
+                batch, classes = np.resize(batch, (size, batch.shape[1])), np.resize(classes, size)
             # Keras 3.15 forgets earlier batches in `train_on_batch`, so the mean is taken here.
             loss = self.model.train_on_batch(batch, classes, sample_weight=weights)
             total += float(loss) * size
