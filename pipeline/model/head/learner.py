@@ -60,7 +60,7 @@ class Learner:
         self.model.set_weights(weights)
         # Calibrated first: else any step that only changes how sure it is lowers the loss.
         temperature = fit_temperature(*self.validation_predictions())
-        networks.divide_logits(self.model, temperature)
+        self.model.set_weights(networks.divide_logits(weights, temperature))
         rate = self.settings.learning_rate * WARM_START_RATE
         settings = self.settings.model_copy(update={"learning_rate": rate})
         compile_for_training(self.model, settings, self.steps)
@@ -116,8 +116,8 @@ class Learner:
             weights = networks.unroll(weights, self.grid)
         width = self.source.width
         model = networks.dense_network(width, self.settings, self.outputs, initialised=False)
-        model.set_weights(self.standardisation.folded_into(weights))
-        networks.divide_logits(model, temperature)
+        weights = self.standardisation.folded_into(weights)
+        model.set_weights(networks.divide_logits(weights, temperature))
         return compile_for_inference(model)
 
 
@@ -131,6 +131,8 @@ def compile_for_training(model: keras.Model, settings: config.Head, steps: int) 
         weight_decay=settings.weight_decay,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # Before the first step: variables that are created in it make TensorFlow trace it twice.
+    optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(),

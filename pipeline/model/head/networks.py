@@ -173,10 +173,10 @@ def fold_normalisation(kernel, gamma, beta, mean, variance) -> tuple[np.ndarray,
     return kernel * scale, beta - mean * scale
 
 
-def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Divide the inputs of the softmax by a temperature, in place."""
-    *hidden, kernel, bias = model.get_weights()
-    model.set_weights([*hidden, kernel / temperature, bias / temperature])
+def divide_logits(weights: Sequence[np.ndarray], temperature: float) -> list[np.ndarray]:
+    """Weights of a head whose inputs of the softmax are divided by a temperature."""
+    *hidden, kernel, bias = weights
+    return [*hidden, kernel / temperature, bias / temperature]
 
 
 def predict(model: keras.Model, embeddings: np.ndarray) -> np.ndarray:
