@@ -1,20 +1,28 @@
 """Baselines on the rows of a head: what they are trained on, their scores, and the differences.
 
 Baselines see at most 4000 rows of every side (`model.scores.svm.MOST_ROWS`); a head is compared
-with each on the same test rows.
+with each on the same test rows. They run in a thread of their own while a head is trained, so
+nothing here shows progress.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.learn.training_rows import TrainingRows, crops_of
 from pipeline.model.head.abnormal_probability import Predictions
 from pipeline.model.scores import baseline_features, baselines, metrics
-from pipeline.progress import progress
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
+
+
+class BaselineResults(NamedTuple):
+    """Predictions of every baseline for the rows of the mask `kept` (N,)."""
+
+    kept: np.ndarray
+    probabilities: dict[str, np.ndarray]  # (n, classes), or (n, 2) of normal against the rest
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,16 @@ class BaselineInputs:
         """Names of the baselines whose features are available."""
         return [name for name, (kind, _) in METHODS.items() if kind in self.features]
 
-    def scored(self, rows: TrainingRows, sides: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield every baseline with its probabilities (n, classes) or (n, 2), on `sides` (N,)."""
+    def fit(self, rows: TrainingRows, sides: np.ndarray) -> BaselineResults:
+        """Fit every baseline on `sides` (N,), and predict all rows of `kept`."""
         sides, truth = sides[self.kept], rows.truth[self.kept]
         train, validation = sides == "train", sides == "validation"
+        found = {}
         for name in self.usable:
             kind, method = METHODS[name]
-            yield name, method(self.features[kind], truth, train, validation, len(rows.classes))
+            features = self.features[kind]
+            found[name] = method(features, truth, train, validation, len(rows.classes))
+        return BaselineResults(self.kept, found)
 
 
 def _svm(features, truth, train, validation, _) -> np.ndarray:
@@ -75,20 +86,23 @@ def read_baseline_inputs(store: Store, chosen: ModelChoice, rows: TrainingRows) 
     )
 
 
+def run_baselines(store: Store, chosen: ModelChoice, rows: TrainingRows) -> BaselineResults:
+    """Read the features and fit every baseline on the sides of `rows`."""
+    return read_baseline_inputs(store, chosen, rows).fit(rows, rows.sides)
+
+
 def _crop_features(store: Store, chosen: ModelChoice, facts) -> dict[str, np.ndarray]:
     """Compute features of pixels, slice by slice; none when some crops were deleted."""
     kinds = {"pixels": baseline_features.thumbnails, "edges": baseline_features.edges_of}
     features: dict[str, np.ndarray] = {}
     done = np.zeros(len(facts), bool)
-    with progress("edges", len(facts)) as advance:
-        for numbers, crops in crops_of(store, chosen.crops, facts):
-            for kind, compute in kinds.items():
-                some = compute(crops)
-                if kind not in features:
-                    features[kind] = np.zeros((len(facts), some.shape[1]), np.float32)
-                features[kind][numbers] = some
-            done[numbers] = True
-            advance(len(numbers))
+    for numbers, crops in crops_of(store, chosen.crops, facts):
+        for kind, compute in kinds.items():
+            some = compute(crops)
+            if kind not in features:
+                features[kind] = np.zeros((len(facts), some.shape[1]), np.float32)
+            features[kind][numbers] = some
+        done[numbers] = True
     return features if done.all() else {}
 
 
@@ -110,25 +124,25 @@ def evaluate_rows(
 
 
 def compare_with_baselines(
-    rows: TrainingRows, inputs: BaselineInputs, head: Predictions, advance: Callable[[int], None]
+    rows: TrainingRows, head: Predictions, baselines: BaselineResults
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Evaluate the head and every baseline on the test side, and the differences.
 
     `head` are predictions for all rows. A difference is the AUROC of the head minus that of the
     baseline, on the same draws of test patients.
     """
+    kept, probabilities_of = baselines
     every = np.ones(len(rows.truth), bool)
     scores = {"head": evaluate_rows(rows, every, *head)}
     differences = {}
-    test = rows.sides[inputs.kept] == "test"
-    abnormal, patients = rows.truth[inputs.kept] > 0, rows.patients[inputs.kept]
-    ours = head.p_abnormal[inputs.kept]
-    for name, probabilities in inputs.scored(rows, rows.sides):
+    test = rows.sides[kept] == "test"
+    abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
+    ours = head.p_abnormal[kept]
+    for name, probabilities in probabilities_of.items():
         # Baselines learn no background, so for them every place has a tooth.
         theirs = 1 - probabilities[:, 0]
-        scores[name] = evaluate_rows(rows, inputs.kept, probabilities, theirs)
+        scores[name] = evaluate_rows(rows, kept, probabilities, theirs)
         differences[name] = asdict(
             metrics.paired_difference(abnormal[test], theirs[test], ours[test], patients[test])
         )
-        advance(1)
     return scores, differences

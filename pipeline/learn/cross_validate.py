@@ -8,12 +8,14 @@ from the store is learned again in every fold, with the same settings. Nothing i
 
 Folds are of patients alone: sides that came with a delivery are ignored.
 
-A finished fold is stored under runs/, and the same command resumes after it.
+A finished fold is stored under runs/, and the same command resumes after it. Baselines run in a
+second thread while heads are trained.
 """
 
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -27,7 +29,6 @@ from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fingerprint_of, fit_head, predict_rows
 from pipeline.learn.training_rows import TrainingRows, labelled_rows
 from pipeline.model.scores import metrics, splits
-from pipeline.progress import progress
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
@@ -128,16 +129,16 @@ class FoldScorer:
             rows, start = refit.rows, refit.start
             embeddings = rows.embeddings_of(inputs.kept)
             inputs = replace(inputs, features={**inputs.features, "embeddings": embeddings})
-        head = fit_head(rows, sides, self.chosen, self.settings, start)
-        every = np.ones(len(sides), bool)
-        scores = {"head": _test_scores(rows, every, predict_rows(head, rows).p_abnormal)}
-        if how is None:
-            patients, abnormal = rows.patients, rows.truth > 0
-            scores[FEWER] = score_fewer(patients, abnormal, sides, self._score_head)
-        with progress("baselines", len(inputs.usable)) as advance:
-            for method, probabilities in inputs.scored(rows, sides):
-                scores[method] = _test_scores(rows, inputs.kept, 1 - probabilities[:, 0])
-                advance(1)
+        with ThreadPoolExecutor(1) as pool:
+            baselines = pool.submit(inputs.fit, rows, sides)
+            head = fit_head(rows, sides, self.chosen, self.settings, start)
+            every = np.ones(len(sides), bool)
+            scores = {"head": _test_scores(rows, every, predict_rows(head, rows).p_abnormal)}
+            if how is None:
+                patients, abnormal = rows.patients, rows.truth > 0
+                scores[FEWER] = score_fewer(patients, abnormal, sides, self._score_head)
+        for method, probabilities in baselines.result().probabilities.items():
+            scores[method] = _test_scores(rows, inputs.kept, 1 - probabilities[:, 0])
         return scores
 
     def _score_head(self, sides: np.ndarray) -> dict:

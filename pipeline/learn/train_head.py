@@ -1,17 +1,19 @@
 """Train a head on stored embeddings and labels, store it with its card, promote it unless worse.
 
 No scan is decoded and no GPU is needed: everything is learned from Parquet. Baselines are measured
-on the same test patients.
+on the same test patients. What does not depend on the head, that is the baselines and the search
+for wrong labels, runs in a second thread while the head is trained.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.config import Settings
-from pipeline.learn.baselines import compare_with_baselines, read_baseline_inputs
+from pipeline.learn.baselines import BaselineResults, compare_with_baselines, run_baselines
 from pipeline.learn.label_errors import write_label_errors
 from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
@@ -60,10 +62,14 @@ def train_head(
     splits.prove_disjoint(rows.patients, rows.sides)
     head_id = fingerprint_of(rows, chosen, settings, rows.sides)
     head = Head(store, head_id)
-    if not store.has(f"{head_home(head_id)}/card.json"):
-        _train(store, chosen, settings, rows, head_id, report)
-    # Before the promotion: what a champion lacks is never looked for again.
-    write_label_errors(store, chosen, head_id)
+    with ThreadPoolExecutor(1) as pool:
+        label_errors = pool.submit(write_label_errors, store, chosen, head_id)
+        if not store.has(f"{head_home(head_id)}/card.json"):
+            baselines = pool.submit(run_baselines, store, chosen, rows)
+            trained = _train(store, chosen, settings, rows, head_id, baselines, report)
+            head = Head(store, head_id, trained.model)
+        # Before the promotion: what a champion lacks is never looked for again.
+        label_errors.result()
     decision = promote(store, head, settings.near_duplicate_bits)
     return TrainedHeadResult(head_id, head.card, decision.promoted, decision.why)
 
@@ -89,14 +95,17 @@ def _train(
     settings: Settings,
     rows: TrainingRows,
     head_id: str,
+    baselines: Future[BaselineResults],
     report: Report,
-) -> None:
+) -> TrainedHead:
     """Train the head, measure it and store it with its card."""
     started = time.monotonic()
     start = start_of(store, chosen.trunk_id)
     trained = fit_head(rows, rows.sides, chosen, settings, start)
     training = time.monotonic() - started
-    scores, differences = _scores(store, chosen, rows, trained)
+    scores, differences = compare_with_baselines(
+        rows, predict_rows(trained, rows), baselines.result()
+    )
     card = {
         "head": head_id,
         "trunk": chosen.trunk_id,
@@ -114,10 +123,11 @@ def _train(
         "seconds": round(time.monotonic() - started, 1),
         **made_with(),
     }
-    baselines = card["seconds"] - training
-    report(f"Time: {card['seconds']:.1f} s: head {training:.1f} s, baselines {baselines:.1f} s")
+    scoring = card["seconds"] - training
+    report(f"Time: {card['seconds']:.1f} s: head {training:.1f} s, scores {scoring:.1f} s")
     write_patients(store, head_home(head_id), rows.patients[rows.sides != "test"])
     write_model(store, head_home(head_id), trained.model, card)
+    return trained
 
 
 def start_of(store: Store, trunk_id: str) -> InitialWeights | None:
@@ -172,13 +182,3 @@ def _training_facts(rows: TrainingRows, settings: Settings, trained: TrainedHead
         "split": splits.prove_disjoint(rows.patients, rows.sides),
         "region_kinds": learned["region_kind"].value_counts().to_dict(),
     }
-
-
-def _scores(
-    store: Store, chosen: ModelChoice, rows: TrainingRows, trained: TrainedHead
-) -> tuple[dict[str, dict], dict[str, dict]]:
-    """Evaluations of head and baselines on the test side, and the paired differences."""
-    head = predict_rows(trained, rows)
-    inputs = read_baseline_inputs(store, chosen, rows)
-    with progress("baselines", len(inputs.usable)) as advance:
-        return compare_with_baselines(rows, inputs, head, advance)

@@ -57,7 +57,7 @@ class Patch:
             points = self.view.pixels(polygon) - [self.left, self.top]
             fixed = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
             cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, FRACTION_BITS)
-        return self.soften(mask.astype(np.float32) / 255, blur)
+        return self._softened(mask, blur)
 
     def stroke(self, line: np.ndarray, width: float, blur: float = 0.0) -> np.ndarray:
         """Coverage, 0 to 1, of an open line (mm) drawn `width` mm wide."""
@@ -66,7 +66,20 @@ class Patch:
         fixed = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
         thick = max(1, round(width * self.view.scale))
         cv2.polylines(mask, [fixed], False, 255, thick, cv2.LINE_AA, FRACTION_BITS)
-        return self.soften(mask.astype(np.float32) / 255, blur)
+        return self._softened(mask, blur)
+
+    def _softened(self, mask: np.ndarray, blur: float) -> np.ndarray:
+        """Coverage, 0 to 1, of a drawn uint8 mask, blurred by `blur` mm.
+
+        Only the part that the blur reaches is computed: the same values as of the whole mask.
+        """
+        left, top, width, height = cv2.boundingRect(mask)
+        reach = int(4 * blur * self.view.scale) + 2  # OpenCV cuts a kernel of float32 off there
+        rows = slice(max(top - reach, 0), top + height + reach)
+        columns = slice(max(left - reach, 0), left + width + reach)
+        found = np.zeros(mask.shape, np.float32)
+        found[rows, columns] = self.soften(mask[rows, columns].astype(np.float32) / 255, blur)
+        return found
 
     def soften(self, mask: np.ndarray, blur: float) -> np.ndarray:
         """`mask` blurred by a Gaussian of `blur` mm."""

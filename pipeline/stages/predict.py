@@ -30,10 +30,11 @@ ROWS = 1024  # embeddings in memory at a time
 
 @dataclass(frozen=True)
 class Head:
-    """A stored head; its network is loaded when first used."""
+    """A stored head; its network is loaded when first used, unless it was just `trained`."""
 
     store: Store
     head_id: str
+    trained: "keras.Model | None" = None
 
     @cached_property
     def card(self) -> dict:
@@ -41,7 +42,7 @@ class Head:
 
     @cached_property
     def model(self) -> "keras.Model":
-        return read_model(self.store, head_home(self.head_id))
+        return self.trained or read_model(self.store, head_home(self.head_id))
 
     @cached_property
     def with_trunk_learned_from(self) -> frozenset[str]:

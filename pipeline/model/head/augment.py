@@ -22,12 +22,16 @@ def augment(rows: np.ndarray, grid: Grid, random: np.random.Generator) -> np.nda
     Each map moves by up to SHIFT cells down and across, and half of them are mirrored. What comes
     in from outside is zero, the mean of its channel.
     """
-    count, (height, width, _) = len(rows), grid
-    maps = np.pad(rows.reshape(count, *grid), ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))
+    count, (height, width, channels) = len(rows), grid
+    tall, wide = height + 2 * SHIFT, width + 2 * SHIFT
+    framed = np.zeros((count, tall, wide, channels), rows.dtype)
+    framed[:, SHIFT:-SHIFT, SHIFT:-SHIFT] = rows.reshape(count, *grid)
     down, across = random.integers(0, 2 * SHIFT + 1, (2, count, 1))
     columns = np.arange(width)
     mirrored = random.integers(0, 2, (count, 1), dtype=bool)
     columns = np.where(mirrored, columns[::-1], columns)
     y = (down + np.arange(height))[:, :, np.newaxis]
     x = (across + columns)[:, np.newaxis, :]
-    return maps[np.arange(count)[:, np.newaxis, np.newaxis], y, x].reshape(count, -1)
+    # Cells by one number: half the time of `np.pad` and of an index per axis.
+    cells = (np.arange(count)[:, np.newaxis, np.newaxis] * tall + y) * wide + x
+    return framed.reshape(-1, channels).take(cells, axis=0).reshape(count, -1)

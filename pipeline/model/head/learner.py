@@ -60,7 +60,7 @@ class Learner:
         self.model.set_weights(weights)
         # Calibrated first: else any step that only changes how sure it is lowers the loss.
         temperature = fit_temperature(*self.validation_predictions())
-        networks.divide_logits(self.model, temperature)
+        self.model.set_weights(networks.divide_logits(weights, temperature))
         rate = self.settings.learning_rate * WARM_START_RATE
         settings = self.settings.model_copy(update={"learning_rate": rate})
         compile_for_training(self.model, settings, self.steps)
@@ -73,9 +73,11 @@ class Learner:
             if self.grid:
                 batch = augment(batch, self.grid, self.random)
             classes = self.classes[numbers]
-            # A short batch would be a second trace: rows of weight 0 fill it up.
-            weights = np.pad(self.class_weights[classes], (0, size - len(classes)))
-            batch, classes = np.resize(batch, (size, batch.shape[1])), np.resize(classes, size)
+            weights = self.class_weights[classes]
+            if missing := size - len(classes):
+                # A short batch would be a second trace: rows of weight 0 fill it up.
+                weights = np.pad(weights, (0, missing))
+                batch, classes = np.resize(batch, (size, batch.shape[1])), np.resize(classes, size)
             # Keras 3.15 forgets earlier batches in `train_on_batch`, so the mean is taken here.
             loss = self.model.train_on_batch(batch, classes, sample_weight=weights)
             total += float(loss) * size
@@ -112,9 +114,10 @@ class Learner:
         weights = self.model.get_weights()
         if self.grid:
             weights = networks.unroll(weights, self.grid)
-        model = networks.dense_network(self.source.width, self.settings, self.outputs)
-        model.set_weights(self.standardisation.folded_into(weights))
-        networks.divide_logits(model, temperature)
+        width = self.source.width
+        model = networks.dense_network(width, self.settings, self.outputs, initialised=False)
+        weights = self.standardisation.folded_into(weights)
+        model.set_weights(networks.divide_logits(weights, temperature))
         return compile_for_inference(model)
 
 
@@ -128,6 +131,8 @@ def compile_for_training(model: keras.Model, settings: config.Head, steps: int) 
         weight_decay=settings.weight_decay,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # Before the first step: variables that are created in it make TensorFlow trace it twice.
+    optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(),

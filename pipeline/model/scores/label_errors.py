@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import NotEnoughData
 
@@ -67,6 +68,8 @@ def compare_with_labels(
         if len(classes) == 1:
             found[test, classes[0]] = 1
             continue
-        model.fit(features[train], truth[train])
+        # As in `baselines.logistic`: 0.5 CPU seconds for 1110 rows; 11 with a thread per core.
+        with threadpool_limits(1):
+            model.fit(features[train], truth[train])
         found[test[:, np.newaxis], model.classes_] = model.predict_proba(features[test])
     return LabelVerdict(found, folds)
