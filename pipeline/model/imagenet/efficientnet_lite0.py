@@ -2,7 +2,7 @@
 
 Input: float32 pixels (N, side, side, 3) from 0 to 255, which the first layer scales. A layer named
 `block1` to `block16` has the output of the whole block; `top` is the last map, (N, side/32,
-side/32, 1280), which the classifier averages.
+side/32, 1280), which the classifier, left out here, averages.
 
 Source: Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 arXiv:1905.11946; the lite form has no squeeze-and-excitation, and ReLU6 for swish.
@@ -41,23 +41,12 @@ STAGES = (
 
 
 def build(side: int) -> keras.Model:
-    """Build the network without its classifier: pixels (N, side, side, 3) to the map of `top`.
+    """Build the network from pixels (N, side, side, 3) to the map of `top`.
 
     Raises ConfigError when the package with the weights is not installed, and ArtifactError when
     its file has other contents.
     """
     return _Builder(read_weights()).trunk(side)
-
-
-def build_classifier(side: int) -> keras.Model:
-    """Build the whole network: pixels (N, side, side, 3) to probabilities (N, 1000)."""
-    tensors = read_weights()
-    trunk = _Builder(tensors).trunk(side)
-    x = keras.layers.GlobalAveragePooling2D(**CHANNELS_LAST)(trunk.output)
-    dense = keras.layers.Dense(1000, activation="softmax", name="classes")
-    model = keras.Model(trunk.input, dense(x), name="efficientnet-lite0")
-    dense.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
-    return model
 
 
 class _Builder:
