@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
-from pipeline.model.novelty import CORESET, fit
+from pipeline.model.fit_novelty import CORESET, fit
 from pipeline.model.scores import metrics
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
@@ -137,7 +137,8 @@ def _training_rows(
 
 def _fingerprint(chosen: ModelChoice, settings: Settings, rows: pd.DataFrame) -> str:
     # The size of the coreset was a setting; among them it keeps the names of models.
-    used = settings.novelty.model_dump(mode="json", exclude={"min_patients"})
+    unused = {"min_patients"} | ({"score"} if settings.novelty.score == "peak" else set())
+    used = settings.novelty.model_dump(mode="json", exclude=unused)
     return fingerprint(
         {
             "form": FORM,
@@ -155,9 +156,10 @@ def _fit(
     parts = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
     shape = grid(chosen.trunk, chosen.recipe.side)
     maps = _stream_maps(store, chosen, parts, crop_ids)
-    model = fit(maps, shape, CORESET, settings.novelty.seed)
+    model = fit(maps, shape, CORESET, settings.novelty.seed, settings.novelty.score)
     arrays, learned = io.BytesIO(), io.BytesIO()
-    np.savez_compressed(arrays, **asdict(model))
+    kept = {name: each for name, each in asdict(model).items() if each is not None}
+    np.savez(arrays, **kept)  # floats do not compress
     pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), learned, compression="zstd")
     store.write_bytes(f"{home}/learned.parquet", learned.getvalue())
     store.write_bytes(f"{home}/model.npz", arrays.getvalue())

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import StageFailed
-from pipeline.model import novelty
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty, Scores
 from pipeline.progress import Advance, progress
@@ -22,9 +21,6 @@ from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 ROWS = 256  # embeddings in memory at a time
-# Fixed, so that a row's scores do not depend on how many others are scored with it: matrix products
-# of other sizes differ in their last bits.
-BATCH = 64
 
 
 def novelty_home(novelty_id: str) -> str:
@@ -49,15 +45,7 @@ class NoveltyModel:
 
         Around a place there are its neighbours, which have crops of their own.
         """
-        pieces = [self._scored(maps[n : n + BATCH]) for n in range(0, len(maps), BATCH)]
-        found = Scores(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
-        middle = novelty.middle(*found.gaussian_map.shape[1:])
-        return found.only(whole[:, np.newaxis, np.newaxis] | middle)
-
-    def _scored(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        full = np.pad(maps, [(0, BATCH - len(maps)), (0, 0), (0, 0), (0, 0)])
-        found = self.model.score(full)
-        return found.gaussian_map[: len(maps)], found.neighbour_map[: len(maps)]
+        return self.model.score(maps, whole)
 
     @cached_property
     def learned_from(self) -> frozenset[str]:

@@ -4,18 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import OAS
 
-from pipeline.model import novelty
-from pipeline.model.novelty import (
+from pipeline.model import fit_novelty, novelty
+from pipeline.model.fit_novelty import (
     LEAST_VARIANCE,
     Moments,
     Reservoir,
-    directions,
     fit,
-    middle,
-    patches,
+    patches_at,
     shrink,
     spread,
 )
+from pipeline.model.novelty import directions, middle, patches
 
 
 def maps(count, seed=0, grid=(4, 5, 3)):
@@ -32,8 +31,8 @@ def test_rows_that_come_in_portions_have_the_moments_and_the_sample_of_all(ends)
     moments, sample, whole = Moments((4, 5, 3)), Reservoir(30, 1), Reservoir(30, 1)
     for some in filter(len, np.split(rows, sorted(ends))):
         moments.add(some)
-        sample.add(some.reshape(-1, 3))
-    whole.add(rows.reshape(-1, 3))
+        sample.add(len(some) * 20, some.reshape(-1, 3).__getitem__)
+    whole.add(60 * 20, rows.reshape(-1, 3).__getitem__)
     cells = rows.reshape(60, 20, 3)
     np.testing.assert_allclose(moments.mean, cells.mean(axis=0), atol=1e-12)
     expected = [np.cov(cells[:, cell].T, bias=True) * 60 for cell in range(20)]
@@ -46,7 +45,7 @@ def test_the_sample_is_bounded_and_every_row_has_the_same_chance():
     for seed in range(300):
         sample = Reservoir(10, seed)
         for some in np.split(np.arange(100)[:, np.newaxis], 4):
-            sample.add(some)
+            sample.add(25, some.__getitem__)
         assert len(sample.rows) == 10
         counts[sample.rows.ravel()] += 1
     # 300 draws of a tenth: 30 each, give or take five deviations.
@@ -86,13 +85,58 @@ def test_only_the_direction_of_a_cell_counts_not_its_length():
 
 
 def test_only_the_middle_of_boxes_and_teeth_counts():
-    assert np.argwhere(middle(16, 16)).min() == 3
-    assert middle(16, 16).sum() == 100
-    rows = maps(20)
-    found = fit(iter([rows]), (4, 5, 3), 10, 0).score(rows).only(middle(4, 5))
-    row, column = found.peaks
-    assert set(row) <= {1, 2}
-    assert set(column) <= {1, 2, 3}
+    assert middle(16) == slice(3, 13)
+    assert middle(1) == slice(0, 1)
+    rows, every = maps(20), np.arange(20)
+    model = fit(iter([rows]), (4, 5, 3), 10, 0)
+    whole, mixed = model.score(rows), model.score(rows, every < 7)
+    for of_whole, of_mixed in (
+        (whole.gaussian_map, mixed.gaussian_map),
+        (whole.neighbour_map, mixed.neighbour_map),
+    ):
+        np.testing.assert_allclose(of_mixed[:7], of_whole[:7], rtol=1e-5)
+        np.testing.assert_allclose(of_mixed[7:, 1:3, 1:4], of_whole[7:, 1:3, 1:4], rtol=1e-5)
+        assert of_mixed[7:].sum() == pytest.approx(of_mixed[7:, 1:3, 1:4].sum())
+    row, column = mixed.peaks
+    assert set(row[7:]) <= {1, 2}
+    assert set(column[7:]) <= {1, 2, 3}
+
+
+def test_the_mean_is_taken_over_the_cells_that_count():
+    rows = maps(6)
+    whole = np.array([True, False] * 3)
+    found = fit(iter([rows]), (4, 5, 3), 10, 0, "mean").score(rows, whole)
+    for scores, distances in (
+        (found.gaussian, found.gaussian_map),
+        (found.neighbour, found.neighbour_map),
+    ):
+        np.testing.assert_allclose(scores[whole], distances[whole].mean(axis=(1, 2)))
+        np.testing.assert_allclose(scores[~whole], distances[~whole, 1:3, 1:4].mean(axis=(1, 2)))
+
+
+def test_a_vector_is_one_cell():
+    rows = maps(30, grid=(1, 1, 12))
+    found = fit(iter([rows]), (1, 1, 12), 10, 0, "mean").score(rows, np.zeros(30, bool))
+    np.testing.assert_array_equal(found.gaussian, found.gaussian_map[:, 0, 0])
+    assert np.ptp(found.gaussian) > 0
+
+
+def test_of_more_channels_than_there_is_room_for_some_are_drawn(monkeypatch):
+    monkeypatch.setattr(fit_novelty, "MOST_VALUES", 4 * 5 * 2**2)
+    rows = maps(30)
+    model = fit(iter([rows]), (4, 5, 3), 10, 0)
+    assert model.channels.tolist() == sorted(set(model.channels.tolist()))
+    assert model.whitening.shape == (4, 5, 2, 2)
+    few = fit(iter([rows[..., model.channels]]), (4, 5, 2), 10, 0)
+    np.testing.assert_array_equal(
+        model.score(rows).gaussian, few.score(rows[..., model.channels]).gaussian
+    )
+
+
+def test_patches_of_some_cells_are_those_of_all():
+    rows = maps(3).astype(np.float32)
+    some = np.array([0, 4, 19, 20, 33, 59])
+    np.testing.assert_array_equal(patches_at(rows, some), patches(rows).reshape(-1, 3)[some])
 
 
 def test_chosen_patches_are_spread_so_that_none_is_far_from_one():
