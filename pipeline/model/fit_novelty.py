@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.model.novelty import Novelty, Summary, directions
+from pipeline.model.novelty import Novelty, Summary, directions, one_thread
 
 # Squared distances count at least this much variance in every direction, in units of a channel's
 # mean variance over the map: a corner that was always black must not dominate when it is not.
@@ -76,6 +76,7 @@ class Reservoir:
         return self._rows
 
 
+@one_thread
 def fit(
     maps: Iterator[np.ndarray],
     grid: tuple[int, int, int],

@@ -17,6 +17,7 @@ from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog, tables
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import embedding_values, row_count
+from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
@@ -94,7 +95,7 @@ def score_part(
     scores = tables.novelty(fitted.novelty_id)
     if not scores.has(store, batch, number):
         with scores.writer(store, batch, number) as part:
-            for rows in chosen.features.iterate(store, batch, number, ROWS):
+            for rows in prefetch(chosen.features.iterate(store, batch, number, ROWS)):
                 part.write(_scored(rows, chosen, fitted))
                 advance(rows.num_rows)
     return scores.part(batch, number)

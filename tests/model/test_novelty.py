@@ -14,7 +14,7 @@ from pipeline.model.fit_novelty import (
     shrink,
     spread,
 )
-from pipeline.model.novelty import directions, middle, patches
+from pipeline.model.novelty import directions, middle, patches, widened
 
 
 def maps(count, seed=0, grid=(4, 5, 3)):
@@ -22,6 +22,13 @@ def maps(count, seed=0, grid=(4, 5, 3)):
     random = np.random.default_rng(seed)
     mixed = random.normal(size=(count, *grid)) @ random.normal(size=(grid[2], grid[2]))
     return (mixed + np.random.default_rng(9).normal(size=grid) * 5).astype(np.float16)
+
+
+def every_patch(rows):
+    """The patches of all cells (n, channel)."""
+    shape = rows.shape[1:3]
+    padded = rows[:, *widened((slice(0, shape[0]), slice(0, shape[1])), shape)]
+    return patches(padded).reshape(-1, rows.shape[-1])
 
 
 @settings(max_examples=20, deadline=None)
@@ -71,7 +78,7 @@ def test_the_gaussian_is_the_mahalanobis_distance_of_a_cell():
 def test_the_neighbour_is_the_distance_to_the_nearest_patch_that_was_kept():
     rows, others = maps(6), maps(40, seed=1)
     model = fit(iter([rows]), (4, 5, 3), 7, 0)
-    seen = patches(directions(others) * model.scale).reshape(-1, 3)
+    seen = every_patch(directions(others) * model.scale)
     distances = np.linalg.norm(seen[:, np.newaxis] - model.coreset, axis=2).min(axis=1)
     found = model.score(others).neighbour_map
     assert model.coreset.shape == (7, 3)
@@ -136,7 +143,7 @@ def test_of_more_channels_than_there_is_room_for_some_are_drawn(monkeypatch):
 def test_patches_of_some_cells_are_those_of_all():
     rows = maps(3).astype(np.float32)
     some = np.array([0, 4, 19, 20, 33, 59])
-    np.testing.assert_array_equal(patches_at(rows, some), patches(rows).reshape(-1, 3)[some])
+    np.testing.assert_array_equal(patches_at(rows, some), every_patch(rows)[some])
 
 
 def test_chosen_patches_are_spread_so_that_none_is_far_from_one():
