@@ -27,7 +27,7 @@ from pipeline.imaging.frame import Frame
 from pipeline.imaging.regions import Annotated, find_regions
 from pipeline.ingest.decoded_picture import to_eight_bits
 from pipeline.model.architecture import grid
-from pipeline.model.novelty import CORESET, fit, middle
+from pipeline.model.fit_novelty import CORESET, fit
 from pipeline.phantoms import Phantom, draw_panoramic
 from pipeline.phantoms.phantom import CARIES, LESION
 
@@ -135,10 +135,10 @@ def measured(
 ) -> list[tuple[str, int, dict[str, tuple[float, float]]]]:
     """Per slice: its name, the number of findings, and by method AUROC and hit rate of peaks."""
     model = fit(iter([fitted]), fitted.shape[1:], CORESET, settings.seed)
-    counted = middle(*fitted.shape[1:3])
+    middle_alone = np.zeros(len(tested), bool)
     with_finding, without_finding = (
-        model.score(planted).only(counted),
-        model.score(without).only(counted),
+        model.score(planted, middle_alone),
+        model.score(without, middle_alone),
     )
     methods = {
         "gaussian": (with_finding.gaussian_map, without_finding.gaussian_map),

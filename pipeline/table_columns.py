@@ -168,8 +168,15 @@ NOVELTY = (
     TRUNK,
     Column("novelty", TEXT, "Fingerprint of the novelty model"),
     PATIENT_KEY,
-    Column("gaussian", FLOAT32, "Largest Mahalanobis distance of a cell from normal at its place"),
-    Column("neighbour", FLOAT32, "Largest distance of a cell from its nearest normal patch"),
+    Column(
+        "gaussian",
+        FLOAT32,
+        "Mahalanobis distance of the cells from normal at their places: the largest, or the mean "
+        "(setting `novelty.score`)",
+    ),
+    Column(
+        "neighbour", FLOAT32, "The same of the cells' distances from their nearest normal patches"
+    ),
     Column("peak_row", INT16, "Row of the trunk's map with the largest gaussian distance"),
     Column("peak_column", INT16, "Column of that cell"),
     Column("learned", FLAG, "The model was fitted on this crop"),

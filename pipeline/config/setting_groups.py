@@ -166,6 +166,10 @@ class Novelty(Group):
     """Seed of the patches that are drawn."""
     min_patients: int = Field(10, ge=1)
     """Patients that the training side needs before a model is learned."""
+    score: Literal["peak", "mean"] = "peak"
+    """How the distances of a map's cells become a crop's scores: `peak`, the largest, or `mean`,
+    which separates better on EfficientNet-lite0 and worse on the trunk from phantoms. Of a place
+    only the middle counts. A vector is one cell, so both give the same."""
 
 
 class Dask(Group):

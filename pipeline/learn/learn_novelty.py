@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
-from pipeline.model.novelty import CORESET, fit
+from pipeline.model.fit_novelty import CORESET, fit
 from pipeline.model.scores import metrics
 from pipeline.progress import progress
 from pipeline.stages.parts_loop import PartMap, one_by_one
@@ -34,6 +34,7 @@ from pipeline.store import catalog, tables
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import iter_part, read_part, row_count
 from pipeline.store.patient_sides import patient_sides, sides_for
+from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice, read_card, trunk_patients
 from pipeline.store.store import Store
 
@@ -50,7 +51,8 @@ def fit_and_score(
     """
     started = time.monotonic()
     store, settings = opened.store, opened.settings
-    rows, choice = _training_rows(store, chosen, settings)
+    every = _embedded_rows(store, chosen)
+    rows, choice = _training_rows(every[every["side"] == "train"], settings)
     fitted = NoveltyModel(store, _fingerprint(chosen, settings, rows))
     home = novelty_home(fitted.novelty_id)
     if not store.has(f"{home}/model.npz"):
@@ -63,7 +65,7 @@ def fit_and_score(
             "number": _next_number(store),
             **choice,
             "settings": settings.novelty.model_dump(mode="json"),
-            "scores": _scores(store, chosen, fitted, settings),
+            "scores": _scores(store, fitted, every[every["tested"]], settings),
             "seconds": round(time.monotonic() - started, 1),
             **_made_with(),
         }
@@ -107,13 +109,19 @@ def novelty_notes(fitted: NoveltyModel) -> list[str]:
     return lines
 
 
-def _training_rows(
-    store: Store, chosen: ModelChoice, settings: Settings
-) -> tuple[pd.DataFrame, dict]:
-    """The rows to learn from, with batch and part, and the facts of the card about the choice."""
+def _embedded_rows(store: Store, chosen: ModelChoice) -> pd.DataFrame:
+    """Every crop with an embedding: its part, label and side, and whether it may be tested on."""
+    # The store is opened once for all that is asked of it, which takes longer than the questions.
     with catalog.open_store(store) as con:
         every = catalog.query(con, "embedded", trunk=chosen.trunk_id)
-        every = every[patient_sides(con, every["patient_key"]) == "train"]
+        every["side"] = patient_sides(con, every["patient_key"])
+        learned_from = trunk_patients(store, chosen.trunk_id)
+        every["tested"] = sides_for(con, every["patient_key"], learned_from) == "test"
+    return every
+
+
+def _training_rows(every: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, dict]:
+    """The rows of the training side to learn from, and the facts of the card about the choice."""
     normal = every[every["label"] == settings.normal_class]
     least, label = settings.novelty.min_patients, settings.normal_class
     patients = normal["patient_key"].nunique()
@@ -142,7 +150,8 @@ def _training_rows(
 
 def _fingerprint(chosen: ModelChoice, settings: Settings, rows: pd.DataFrame) -> str:
     # The size of the coreset was a setting; among them it keeps the names of models.
-    used = settings.novelty.model_dump(mode="json", exclude={"min_patients"})
+    unused = {"min_patients"} | ({"score"} if settings.novelty.score == "peak" else set())
+    used = settings.novelty.model_dump(mode="json", exclude=unused)
     return fingerprint(
         {
             "form": FORM,
@@ -159,10 +168,11 @@ def _fit(
     crop_ids = set(rows["crop_id"])
     parts = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
     shape = grid(chosen.trunk, chosen.recipe.side)
-    maps = _stream_maps(store, chosen, parts, crop_ids)
-    model = fit(maps, shape, CORESET, settings.novelty.seed)
+    maps = prefetch(_stream_maps(store, chosen, parts, crop_ids))
+    model = fit(maps, shape, CORESET, settings.novelty.seed, settings.novelty.score)
     arrays, learned = io.BytesIO(), io.BytesIO()
-    np.savez_compressed(arrays, **asdict(model))
+    kept = {name: each for name, each in asdict(model).items() if each is not None}
+    np.savez(arrays, **kept)  # floats do not compress
     pq.write_table(pa.table({"crop_id": sorted(crop_ids)}), learned, compression="zstd")
     store.write_bytes(f"{home}/learned.parquet", learned.getvalue())
     store.write_bytes(f"{home}/model.npz", arrays.getvalue())
@@ -184,18 +194,14 @@ def _stream_maps(
 
 
 def _scores(
-    store: Store, chosen: ModelChoice, fitted: NoveltyModel, settings: Settings
+    store: Store, fitted: NoveltyModel, tested: pd.DataFrame, settings: Settings
 ) -> dict[str, dict]:
     """AUROC of both scores on the labelled rows of the test side, with its interval."""
     table = tables.novelty(fitted.novelty_id)
     columns = ["crop_id", "patient_key", "gaussian", "neighbour"]
     parts = [read_part(store, name, table.schema, columns) for name in table.names(store)]
-    scores = pa.concat_tables(parts).to_pandas()
-    with catalog.open_store(store) as con:
-        learned_from = trunk_patients(store, chosen.trunk_id)
-        scores = scores[sides_for(con, scores["patient_key"], learned_from) == "test"]
-        labels = catalog.query(con, "labelled", trunk=chosen.trunk_id)
-    scores = scores.merge(labels[["crop_id", "label"]], on="crop_id")
+    labelled = tested.loc[tested["label"].notna(), ["crop_id", "label"]]
+    scores = pa.concat_tables(parts).to_pandas().merge(labelled, on="crop_id")
     abnormal = (scores["label"] != settings.normal_class).to_numpy()
     patients = scores["patient_key"].to_numpy()
     return {

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import StageFailed
-from pipeline.model import novelty
 from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty, Scores
 from pipeline.progress import Advance, progress
@@ -18,13 +17,11 @@ from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
 from pipeline.store import catalog, tables
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import embedding_values, row_count
+from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
 
 ROWS = 256  # embeddings in memory at a time
-# Fixed, so that a row's scores do not depend on how many others are scored with it: matrix products
-# of other sizes differ in their last bits.
-BATCH = 64
 
 
 def novelty_home(novelty_id: str) -> str:
@@ -49,15 +46,7 @@ class NoveltyModel:
 
         Around a place there are its neighbours, which have crops of their own.
         """
-        pieces = [self._scored(maps[n : n + BATCH]) for n in range(0, len(maps), BATCH)]
-        found = Scores(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
-        middle = novelty.middle(*found.gaussian_map.shape[1:])
-        return found.only(whole[:, np.newaxis, np.newaxis] | middle)
-
-    def _scored(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        full = np.pad(maps, [(0, BATCH - len(maps)), (0, 0), (0, 0), (0, 0)])
-        found = self.model.score(full)
-        return found.gaussian_map[: len(maps)], found.neighbour_map[: len(maps)]
+        return self.model.score(maps, whole)
 
     @cached_property
     def learned_from(self) -> frozenset[str]:
@@ -106,7 +95,7 @@ def score_part(
     scores = tables.novelty(fitted.novelty_id)
     if not scores.has(store, batch, number):
         with scores.writer(store, batch, number) as part:
-            for rows in chosen.features.iterate(store, batch, number, ROWS):
+            for rows in prefetch(chosen.features.iterate(store, batch, number, ROWS)):
                 part.write(_scored(rows, chosen, fitted))
                 advance(rows.num_rows)
     return scores.part(batch, number)
