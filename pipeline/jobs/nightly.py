@@ -42,6 +42,7 @@ from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver, refuse_folder
 from pipeline.store import catalog
+from pipeline.store.kept_views import keep_ledger
 from pipeline.store.locks import night_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
@@ -227,6 +228,7 @@ class NightRun:
         for summary in self._summaries:
             summary.head = head_id
             with catalog.open_store(self.store) as con:
+                keep_ledger(con)
                 summary.counts = catalog.batch_counts(con, summary.batch)
                 write_report(con, self.store, summary)
 

@@ -28,6 +28,7 @@ from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
+from pipeline.store.kept_views import keep_ledger
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import row_count
@@ -258,6 +259,8 @@ class BatchRun:
             write_index(con, self.store)
 
     def _check(self, con: catalog.Connection) -> None:
+        if not self.summary.nothing_to_do:
+            keep_ledger(con)
         self.summary.counts = catalog.batch_counts(con, self.batch)
         if self.summary.nothing_to_do:
             return

@@ -8,6 +8,7 @@ from pipeline.report.batch_pictures import gallery_crops, scan_pairs, searched_s
 from pipeline.report.batch_summary import Summary, last_summary
 from pipeline.report.model_facts import evaluations_of
 from pipeline.store import catalog
+from pipeline.store.kept_views import keep_ledger, only_batch
 from pipeline.store.registry import head_home, read_card, trunk_home
 from pipeline.store.store import Store
 
@@ -49,6 +50,7 @@ def rewrite_report(store: Store, batch: str) -> None:
         store.remove(name)
         return
     with catalog.open_store(store) as con:
+        keep_ledger(con)
         summary.counts = catalog.batch_counts(con, batch)
         write_report(con, store, summary)
 
@@ -104,10 +106,9 @@ def query_tables(con: catalog.Connection, summary: Summary) -> dict[str, list[di
     if summary.head:
         parameters["predicted_classes"] = {"batch": batch}
         parameters["gallery"] = {"batch": batch, "limit": GALLERY_CROPS}
-    found = {name: catalog.query_rows(con, name, **given) for name, given in parameters.items()}
-    rows = {name: [r for r in mine if r["batch"] == batch] for name, mine in found.items()}
-
-    rows["score_histogram"] = catalog.query_rows(con, "score_histogram", batch=batch, bins=BINS)
+    with only_batch(con, batch):
+        rows = {name: catalog.query_rows(con, name, **given) for name, given in parameters.items()}
+        rows["score_histogram"] = catalog.query_rows(con, "score_histogram", batch=batch, bins=BINS)
     rows["near_duplicates"] = pairs = catalog.query_rows(con, "near_duplicates", batch=batch)
     scans = {pair[name] for pair in pairs[:PAIRS] for name in ("scan_id", "other_scan_id")}
     rows["crops_of_scans"] = []

@@ -7,6 +7,7 @@
                   `-- topic: …` where the list of queries shows it
     sql/internal/ named queries that the code alone asks
     sql/checks/   each must return no rows
+    sql/kept/     what a run reads into memory once: `kept_views`
 
 A connection sees the parts that were finished when it was opened.
 """
