@@ -42,11 +42,11 @@ from pipeline.report.training_summary import format_head_score
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import deliver, refuse_folder
 from pipeline.store import catalog
-from pipeline.store.kept_views import keep_ledger
 from pipeline.store.locks import night_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
 from pipeline.store.store import Store
+from pipeline.store.views.kept import keep_ledger
 
 
 def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
@@ -198,8 +198,7 @@ class NightRun:
         chosen = choose_models(self.settings, self.store)
         since = last_training(self.store, chosen.trunk_id)
         if since is not None:
-            with catalog.open_store(self.store) as con:
-                found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
+            found = catalog.ask(self.store, "new_labels", trunk=chosen.trunk_id, since=since)
             new, enough = len(found), self.settings.min_new_labels
             if new < enough:
                 self.night.head = f"{new} new labels since the last training, {enough} are needed"

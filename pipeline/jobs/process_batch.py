@@ -28,13 +28,13 @@ from pipeline.stages.parts_loop import PartMap, StageRun, Work, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
-from pipeline.store.kept_views import keep_ledger
 from pipeline.store.locks import batch_lock, begin_run
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import row_count
 from pipeline.store.regions import parts_without
 from pipeline.store.registry import champion, choose_models
 from pipeline.store.tables import AUDITS, REGIONS, SCANS, Table
+from pipeline.store.views.kept import keep_ledger
 
 
 def run_batch(

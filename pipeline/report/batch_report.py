@@ -8,9 +8,9 @@ from pipeline.report.batch_pictures import gallery_crops, scan_pairs, searched_s
 from pipeline.report.batch_summary import Summary, last_summary
 from pipeline.report.model_facts import evaluations_of
 from pipeline.store import catalog
-from pipeline.store.kept_views import keep_ledger, only_batch
 from pipeline.store.registry import head_home, read_card, trunk_home
 from pipeline.store.store import Store
+from pipeline.store.views.kept import keep_ledger, only_batch
 
 GALLERY_CROPS = 48
 EXAMPLE_CROPS = 8  # shown instead when nothing is ranked

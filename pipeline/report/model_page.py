@@ -155,9 +155,8 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
 
 def doubtful_labels(store: Store, head: str) -> list[Example]:
     """Return labels that models which had not learned from them find unlikely."""
-    with catalog.open_store(store) as con:
-        rows = catalog.query(con, "doubtful_labels", head=head, limit=DOUBTFUL)
-    rows = rows.to_dict("records")
+    found = catalog.ask(store, "doubtful_labels", head=head, limit=DOUBTFUL)
+    rows = found.to_dict("records")
     images = crop_images(store, rows)
     return [
         Example(
@@ -184,8 +183,7 @@ def crop_images(store: Store, rows: Iterable[Mapping]) -> dict[str, bytes]:
 
 def embedding_maps(store: Store, trunk: str) -> dict[str, object]:
     """Return maps of the embeddings by class, batch and modality, and what they explain."""
-    with catalog.open_store(store) as con:
-        crops = catalog.query(con, "mapped_crops", trunk=trunk, limit=MAPPED)
+    crops = catalog.ask(store, "mapped_crops", trunk=trunk, limit=MAPPED)
     if len(crops) < 3:
         return {"maps": [], "explained": 0.0}
     points, shares = principal_plane(_embeddings(store, trunk, crops))

@@ -7,7 +7,7 @@
                   `-- topic: …` where the list of queries shows it
     sql/internal/ named queries that the code alone asks
     sql/checks/   each must return no rows
-    sql/kept/     what a run reads into memory once: `kept_views`
+    sql/kept/     what a run reads into memory once: `views.kept`
 
 A connection sees the parts that were finished when it was opened.
 """
@@ -30,16 +30,11 @@ from pipeline.store import tables
 from pipeline.store.computed_queries import COMPUTED
 from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
+from pipeline.store.views.needed import SQL, needed, question_files
 
 Connection = duckdb.DuckDBPyConnection
-SQL = Path(__file__).parents[2] / "sql"
 PROMOTIONS = pa.schema(
-    [
-        ("number", pa.int64()),
-        ("recipe", pa.string()),
-        ("trunk", pa.string()),
-        ("head", pa.string()),
-    ]
+    [("number", pa.int64()), ("recipe", pa.string()), ("trunk", pa.string()), ("head", pa.string())]
 )
 NOVELTY_MODELS = pa.schema(
     [("number", pa.int64()), ("novelty", pa.string()), ("trunk", pa.string())]
@@ -78,24 +73,33 @@ class Query(NamedTuple):
     topic: str | None  # None for one that the code alone asks
 
 
-def open_store(store: str | Path | Store) -> Connection:
-    """Connect in memory and create every view over the parts of `store`; a view may be empty."""
+def open_store(store: str | Path | Store, *questions: str) -> Connection:
+    """Connect in memory and create every view over the parts of `store`; a view may be empty.
+
+    For some `questions`, names of queries, only the views that they read are created.
+    """
     store = as_store(store).snapshot()
     con = duckdb.connect()
     if files := store.place.filesystem:
         con.register_filesystem(files)
     con.register("store_root", pa.table({"root": [store.root]}))
+    # What is computed from a query's rows may read any view.
+    views, used = needed(questions if COMPUTED.keys().isdisjoint(questions) else ())
     for table, columns in COLUMNS.items():
-        add_parts(con, store, table, columns)
-    con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
-    models = pa.Table.from_pylist(novelty_models(store), NOVELTY_MODELS)
-    con.register("novelty_files", models)
-    con.register("head_files", pa.Table.from_pylist(heads(store), HEADS))
-    # In one order: DuckDB wants the views that a macro reads to exist, and the other way round.
-    made = [*(SQL / "views").glob("*.sql"), *(SQL / "macros").glob("*.sql")]
-    for file in sorted(made, key=lambda file: file.name):
+        if f"{table}_parts" in used:
+            add_parts(con, store, table, columns)
+    for name, (rows_of, columns) in CARDS.items():
+        if name in used:
+            con.register(name, pa.Table.from_pylist(rows_of(store), columns))
+    for file in views:
         con.execute(file.read_text(encoding="utf-8"))
     return con
+
+
+def ask(store: str | Path | Store, name: str, **parameters) -> pd.DataFrame:
+    """Open a store for one named query; otherwise as `query`."""
+    with open_store(store, name) as con:
+        return query(con, name, **parameters)
 
 
 def as_store(store: str | Path | Store) -> Store:
@@ -192,6 +196,14 @@ def heads(store: Store) -> list[dict]:
     return found
 
 
+# Tables made of models' cards.
+CARDS = {
+    "promotion_files": (promotions, PROMOTIONS),
+    "novelty_files": (novelty_models, NOVELTY_MODELS),
+    "head_files": (heads, HEADS),
+}
+
+
 def whole_models(store: Store, kind: str) -> list[str]:
     """Ids of the trunks, heads or novelty models that have a card, which is written last."""
     names = (PurePosixPath(name) for name in store.names(f"models/{kind}"))
@@ -229,11 +241,7 @@ def query_rows(con: Connection, name: str, **parameters) -> list[dict]:
 
 def _ask(con: Connection, name: str, parameters: dict[str, Any]) -> pa.Table:
     """The answer to a named query."""
-    files = {
-        path.stem: path
-        for folder in ("queries", "internal")
-        for path in sorted((SQL / folder).glob("*.sql"))
-    }
+    files = question_files()
     if name not in files:
         raise ConfigError(f"There is no query `{name}`. {nearest(name, list(files))}")
     asked = read_query(files[name])

@@ -8,8 +8,8 @@ from pipeline.report import batch_report
 from pipeline.report.batch_report import query_tables
 from pipeline.report.batch_summary import Summary
 from pipeline.store import catalog, tables
-from pipeline.store.kept_views import keep_ledger, only_batch
 from pipeline.store.store import Store
+from pipeline.store.views.kept import keep_ledger, only_batch
 from tests.builders.synthetic_store import RECIPE, SyntheticStore
 from tests.builders.tables import write_rows
 
@@ -89,3 +89,17 @@ def test_a_batch_that_was_kept_is_forgotten_again(con):
     with only_batch(con, BATCH):
         assert counts() == [39, 39, 0]
     assert counts() == before == [79, 79, 0]
+
+
+def test_a_store_opened_for_one_question_answers_as_the_whole_one(made, con):
+    for name, query in catalog.queries().items():
+        if catalog.REQUIRED not in query.parameters.values():
+            with catalog.open_store(made.store, name) as alone:
+                assert catalog.query_rows(alone, name) == catalog.query_rows(con, name), name
+
+
+def test_a_store_opened_for_one_question_makes_no_other_views(made):
+    with catalog.open_store(made.store, "rejections") as con:
+        found = {name for (name,) in con.sql("show tables").fetchall()}
+    assert {"scans_now", "scans_parts"} <= found
+    assert found.isdisjoint({"features", "features_parts", "worklist", "head_files"})
