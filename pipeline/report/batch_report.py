@@ -6,6 +6,7 @@ The page holds ids, labels and computed values; nothing else that was delivered.
 from pipeline.report.batch_html import Page, render
 from pipeline.report.batch_pictures import gallery_crops, scan_pairs, searched_scans
 from pipeline.report.batch_summary import Summary, last_summary
+from pipeline.report.crop_pixels import read_crops
 from pipeline.report.model_facts import evaluations_of
 from pipeline.store import catalog
 from pipeline.store.registry import head_home, read_card, trunk_home
@@ -63,6 +64,9 @@ def build_page(con: catalog.Connection, store: Store, summary: Summary) -> Page:
     head_card = read_card(store, head_home(summary.head)) if summary.head else None
     pairs = found["near_duplicates"]
     shown = found["gallery" if scores else "example_crops"]
+    crop_ids = {row["crop_id"] for row in [*shown, *found["found_teeth"]]}
+    stored = read_crops(store, summary.recipe, summary.batch, crop_ids)
+    gallery, no_heat = gallery_crops(store, summary, shown, stored, head_card)
     return Page(
         **{name: getattr(summary, name) for name in OF_SUMMARY},
         rejections=found["rejections"],
@@ -84,8 +88,9 @@ def build_page(con: catalog.Connection, store: Store, summary: Summary) -> Page:
         unseen=histogram(scores, seen=False),
         seen=histogram(scores, seen=True),
         flagged=sum(row["flagged"] for row in scores),
-        gallery=gallery_crops(store, summary, shown, head_card["classes"] if head_card else ()),
-        searched=searched_scans(store, summary, found["found_teeth"]),
+        gallery=gallery,
+        no_heat=no_heat,
+        searched=searched_scans(found["found_teeth"], stored),
     )
 
 
