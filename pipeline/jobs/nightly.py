@@ -210,6 +210,7 @@ class NightRun:
             return
         # Imports Keras and scikit-learn, which a night with nothing to learn does without.
         from pipeline.learn.train import learn_and_predict
+        from pipeline.report.model_page import write_head_page
 
         began = datetime.datetime.now(datetime.UTC).isoformat()
         trained, failures = learn_and_predict(self.opened, self._map)
@@ -219,6 +220,8 @@ class NightRun:
         self.night.head = f"{trained.head_id} was trained and {verdict}: {trained.words}. {score}"
         self.night.failures += [str(failure) for failure in failures]
         self.store.write_bytes(training_mark(chosen.trunk_id), began.encode())
+        with self._recording("page of the head"):
+            write_head_page(self.store, trained.head_id, self.settings)
         if trained.promoted:
             self._rewrite_reports(trained.head_id)
 

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
 from pipeline.imaging.crops import jpeg
-from pipeline.learn.evaluate import HeadEvaluation
+from pipeline.learn.evaluate import HeadEvaluation, evaluate_head
 from pipeline.learn.scored_rows import ScoredRows
 from pipeline.model.embedding_map import principal_plane
 from pipeline.report import model_facts
@@ -23,6 +25,7 @@ from pipeline.report.crop_pixels import read_crops
 from pipeline.report.evaluation_report import format_evaluation
 from pipeline.report.format_numbers import METHODS, format_estimate
 from pipeline.report.html_page import Table, render_template
+from pipeline.report.index_page import write_index
 from pipeline.report.training_summary import format_learning_curve
 from pipeline.store import catalog
 from pipeline.store.parts import embedding_values
@@ -91,6 +94,29 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
     )
     store.write_bytes(page_name(card["head"]), page.encode(), mode=0o600)
     return page_name(card["head"])
+
+
+def write_head_page(store: Store, head: str, settings: Settings) -> str | None:
+    """Evaluate a head that was trained just now and write its page.
+
+    Returns the page's name; None when no test row is left to measure on.
+    """
+    try:
+        found = evaluate_head(store, head, settings.near_duplicate_bits)
+    except NotEnoughData:
+        return None
+    return write_page(store, found)
+
+
+def write_pages_of_new_head(store: Store, head: str, settings: Settings) -> str | None:
+    """Write the page of a head that was trained just now, and the overview, which links it.
+
+    Returns the name of the head's page, as `write_head_page`.
+    """
+    page = write_head_page(store, head, settings)
+    with catalog.open_store(store) as con:
+        write_index(con, store)
+    return page
 
 
 def difference_table(differences: Mapping[str, Mapping]) -> Table:

@@ -15,7 +15,7 @@ A connection sees the parts that were finished when it was opened.
 import contextlib
 import json
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -25,21 +25,15 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.config import nearest
-from pipeline.errors import ArtifactError, ConfigError
+from pipeline.errors import ConfigError
 from pipeline.store import tables
 from pipeline.store.computed_queries import COMPUTED
 from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
+from pipeline.store.views.card_tables import CARDS
 from pipeline.store.views.needed import SQL, needed, question_files
 
 Connection = duckdb.DuckDBPyConnection
-PROMOTIONS = pa.schema(
-    [("number", pa.int64()), ("recipe", pa.string()), ("trunk", pa.string()), ("head", pa.string())]
-)
-NOVELTY_MODELS = pa.schema(
-    [("number", pa.int64()), ("novelty", pa.string()), ("trunk", pa.string())]
-)
-HEADS = pa.schema([("head", pa.string()), ("normal_class", pa.string())])
 # What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
 # reads neither an empty list of files nor Arrow's float16.
 COLUMNS = {
@@ -146,68 +140,6 @@ def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
     first = {name.rpartition("-")[0]: name for name in reversed(names)} if later else {}
     footers = (pq.read_schema(store.parquet(name, groups=[])) for name in first.values())
     return any(later.difference(footer.names) for footer in footers)
-
-
-def promotions(store: Store) -> list[dict]:
-    """Every promotion, the newest last: number, recipe, trunk and head."""
-    found = []
-    for name in store.names("models/promotions"):
-        try:
-            card = json.loads(store.read_bytes(name))
-            facts = {key: card[key] for key in ("recipe", "trunk", "head")}
-            found.append({"number": int(Path(name).stem), **facts})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with recipe, trunk and head in "
-                "a file named by its number. Remove it, or promote a head again."
-            ) from None
-    return sorted(found, key=lambda promotion: promotion["number"])
-
-
-def novelty_models(store: Store) -> list[dict]:
-    """Every complete novelty model, the newest last: number, novelty and trunk."""
-    found = []
-    for each in whole_models(store, "novelty"):
-        name = f"models/novelty/{each}/card.json"
-        try:
-            card = json.loads(store.read_bytes(name))
-            found.append({key: card[key] for key in NOVELTY_MODELS.names})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with number, novelty and trunk. "
-                "Remove its folder; the next training makes it again."
-            ) from None
-    return sorted(found, key=lambda model: (model["number"], model["novelty"]))
-
-
-def heads(store: Store) -> list[dict]:
-    """Every complete head with its normal class."""
-    found = []
-    for head in whole_models(store, "heads"):
-        name = f"models/heads/{head}/card.json"
-        try:
-            card = json.loads(store.read_bytes(name))
-            found.append({"head": head, "normal_class": card["normal_class"]})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with normal_class. Restore "
-                "it from your backup, or remove its folder and the promotions that name it."
-            ) from None
-    return found
-
-
-# Tables made of models' cards.
-CARDS = {
-    "promotion_files": (promotions, PROMOTIONS),
-    "novelty_files": (novelty_models, NOVELTY_MODELS),
-    "head_files": (heads, HEADS),
-}
-
-
-def whole_models(store: Store, kind: str) -> list[str]:
-    """Ids of the trunks, heads or novelty models that have a card, which is written last."""
-    names = (PurePosixPath(name) for name in store.names(f"models/{kind}"))
-    return [name.parent.name for name in names if name.name == "card.json"]
 
 
 def queries() -> dict[str, Query]:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 SQL = Path(__file__).parents[3] / "sql"
-MADE = re.compile(r"^create or replace (?:view|macro|table) (\w+)", re.MULTILINE)
+MADE = re.compile(r"^create .+ (?:view|macro|table) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"--.*")
 
 
