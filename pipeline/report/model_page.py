@@ -6,7 +6,7 @@ Each picture is shown with its whole crop_id, by which `forget` and `undo` find 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,8 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
     card = found.card
     recipe = stored_choice(store, card["trunk"]).recipe_id
     evaluations = model_facts.evaluations_of(card) if "scores" in card else {}
-    cells = confusions(store, recipe, found.rows)
+    unread = frozenset(catalog.ask(store, "open_audits")["crop_id"])
+    cells = confusions(store, recipe, found.rows, unread)
     page = render_template(
         "evaluation.html.j2",
         head=card["head"],
@@ -88,7 +89,7 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
         truths=sorted({cell.truth for cell in cells}),
         counts=Counter({(cell.truth, cell.predicted): cell.count for cell in cells}),
         cells=cells,
-        doubtful=doubtful_labels(store, card["head"]),
+        doubtful=doubtful_labels(store, card["head"], unread),
         **learning_curve(store, card["trunk"]),
         **embedding_maps(store, card["trunk"]),
     )
@@ -147,8 +148,14 @@ def learning_curve(store: Store, trunk: str) -> dict:
     return {"learning": chart, "learned": format_learning_curve(curve)}
 
 
-def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
-    """Return the cells of the confusion matrix that hold crops, the wrong ones first."""
+def confusions(
+    store: Store, recipe: str, rows: ScoredRows, unread: Collection[str] = ()
+) -> list[Cell]:
+    """Return the cells of the confusion matrix that hold crops, the wrong ones first.
+
+    Crops of the audit that are `unread` are counted but shown with no cell: whoever labels one is
+    to judge by the picture alone.
+    """
     classes = rows.card["classes"]
     best = rows.probabilities.argmax(axis=1)
     facts = pd.DataFrame(
@@ -162,7 +169,8 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
         }
     ).sort_values(["p", "crop_id"], ascending=[False, True])
     groups = dict(list(facts.groupby(["truth", "predicted"])))
-    shown = pd.concat([mine.head(EXAMPLES) for mine in groups.values()])
+    readable = {key: mine[~mine["crop_id"].isin(unread)] for key, mine in groups.items()}
+    shown = pd.concat([mine.head(EXAMPLES) for mine in readable.values()])
     images = crop_images(store, shown.to_dict("records"))
     cells = [
         Cell(
@@ -171,7 +179,7 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
             len(mine),
             [
                 Example(row.crop_id, f"p {row.p:.2f}", images.get(row.crop_id))
-                for row in mine.head(EXAMPLES).itertuples()
+                for row in readable[truth, predicted].head(EXAMPLES).itertuples()
             ],
         )
         for (truth, predicted), mine in groups.items()
@@ -179,10 +187,13 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
     return sorted(cells, key=lambda cell: (cell.truth == cell.predicted, -cell.count))
 
 
-def doubtful_labels(store: Store, head: str) -> list[Example]:
-    """Return labels that models which had not learned from them find unlikely."""
-    found = catalog.ask(store, "doubtful_labels", head=head, limit=DOUBTFUL)
-    rows = found.to_dict("records")
+def doubtful_labels(store: Store, head: str, unread: Collection[str] = ()) -> list[Example]:
+    """Return labels that models which had not learned from them find unlikely.
+
+    Without crops of the audit that are `unread`.
+    """
+    found = catalog.ask(store, "doubtful_labels", head=head, limit=DOUBTFUL + len(unread))
+    rows = found[~found["crop_id"].isin(unread)].head(DOUBTFUL).to_dict("records")
     images = crop_images(store, rows)
     return [
         Example(
