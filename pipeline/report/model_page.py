@@ -18,7 +18,7 @@ from pipeline.errors import NotEnoughData
 from pipeline.imaging.crops import jpeg
 from pipeline.learn.evaluate import HeadEvaluation, evaluate_head
 from pipeline.learn.scored_rows import ScoredRows
-from pipeline.model.embedding_map import principal_plane
+from pipeline.model.embedding_map import embedding_plane
 from pipeline.report import model_facts
 from pipeline.report.charts import curve_charts
 from pipeline.report.crop_pixels import read_crops
@@ -219,13 +219,13 @@ def crop_images(store: Store, rows: Iterable[Mapping]) -> dict[str, bytes]:
 
 
 def embedding_maps(store: Store, trunk: str) -> dict[str, object]:
-    """Return maps of the embeddings by class, batch and modality, and what they explain."""
+    """Return maps of the embeddings by class, batch and modality, and how they were drawn."""
     crops = catalog.ask(store, "mapped_crops", trunk=trunk, limit=MAPPED)
     if len(crops) < 3:
-        return {"maps": [], "explained": 0.0}
-    points, shares = principal_plane(_embeddings(store, trunk, crops))
-    maps = [_map(points, crops[column], name) for column, name in MAPS.items()]
-    return {"maps": maps, "explained": sum(shares)}
+        return {"maps": [], "plane": None}
+    plane = embedding_plane(_embeddings(store, trunk, crops))
+    maps = [_map(plane.points, crops[column], name) for column, name in MAPS.items()]
+    return {"maps": maps, "plane": plane}
 
 
 MAPS = {"label": "class", "batch": "batch", "modality": "modality"}

@@ -103,7 +103,12 @@ def test_crops_of_the_audit_are_shown_with_no_score_until_they_are_read(made, pa
 
     day = datetime.datetime(2026, 11, 27, tzinfo=datetime.UTC)
     read = {"crop_id": hidden[0], "scan_id": hidden[0].split(":")[0], "batch": "ab"}
-    read |= {"label": made.labels[numbers[0]], "source": "ab", "labelled_at": day, "decision": "label"}
+    read |= {
+        "label": made.labels[numbers[0]],
+        "source": "ab",
+        "labelled_at": day,
+        "decision": "label",
+    }
     write_rows(made.store, "labels/part-ab-00000.parquet", [read], schemas.LABELS)
     found = evaluate_head(made.store, "h0", 4)
     drawn = made.store.read_bytes(write_page(made.store, found)).decode()
