@@ -21,11 +21,14 @@ def learn_trunk() -> int | State:
 def _learn(opened: OpenStore) -> Outcome:
     # Imported here, since it imports Keras: an error in the settings is reported before that.
     from pipeline.learn.learn_trunk import learn_trunk
+    from pipeline.report.model_page import write_pages_of_new_head
 
     drawn = cut_drawn_regions(opened, map=as_tasks)
     learned = learn_trunk(opened, as_tasks)
     learned.failures += drawn.failures
     failure = f"{len(learned.failures)} parts failed" if learned.failures else ""
+    if learned.trained:
+        write_pages_of_new_head(opened.store, learned.trained.head_id, opened.settings)
     lines = format_learned_trunk(learned, opened.settings)
     lines += [f"  note  {note}" for note in drawn.notes]
     return Outcome(lines, asdict(learned), failure=failure)

@@ -29,7 +29,15 @@ def test_the_wheel_contains_sql_templates_types_and_licence(installed):
     names = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     assert "pipeline/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    for pattern in ("sql/views", "sql/queries", "sql/internal", "sql/checks", "pipeline", "flows"):
+    for pattern in (
+        "sql/views",
+        "sql/queries",
+        "sql/internal",
+        "sql/checks",
+        "sql/kept",
+        "pipeline",
+        "flows",
+    ):
         ours = {
             str(path.relative_to(ROOT))
             for path in (ROOT / pattern).rglob("*")

@@ -116,7 +116,7 @@ def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Encode an image as PNG, for reports."""
+    """Encode an image as PNG, for reports: grey, or blue, green, red and alpha."""
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 

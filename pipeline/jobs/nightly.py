@@ -45,6 +45,7 @@ from pipeline.store.locks import night_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.registry import champion, choose_models, read_card
 from pipeline.store.store import Store
+from pipeline.store.views.kept import keep_ledger
 
 if TYPE_CHECKING:
     from pipeline.learn.feedback import FeedbackResult
@@ -223,8 +224,7 @@ class NightRun:
         chosen = choose_models(self.settings, self.store)
         since = last_training(self.store, chosen.trunk_id)
         if since is not None:
-            with catalog.open_store(self.store) as con:
-                found = catalog.query(con, "new_labels", trunk=chosen.trunk_id, since=since)
+            found = catalog.ask(self.store, "new_labels", trunk=chosen.trunk_id, since=since)
             new, enough = len(found), self.settings.min_new_labels
             if new < enough:
                 return f"{new} new labels since the last training, {enough} are needed"
@@ -239,6 +239,7 @@ class NightRun:
     def _train(self) -> None:
         # Imports Keras and scikit-learn, which a night with nothing to learn does without.
         from pipeline.learn.train import learn_and_predict
+        from pipeline.report.model_page import write_head_page
 
         chosen = choose_models(self.settings, self.store)
         began = datetime.datetime.now(datetime.UTC).isoformat()
@@ -249,6 +250,8 @@ class NightRun:
         self.night.head = f"{trained.head_id} was trained and {verdict}: {trained.words}. {score}"
         self.night.failures += [str(failure) for failure in failures]
         self.store.write_bytes(training_mark(chosen.trunk_id), began.encode())
+        with self._recording("page of the head"):
+            write_head_page(self.store, trained.head_id, self.settings)
         if trained.promoted:
             self._rewrite_reports(trained.head_id)
 
@@ -257,6 +260,7 @@ class NightRun:
         for summary in self._summaries:
             summary.head = head_id
             with catalog.open_store(self.store) as con:
+                keep_ledger(con)
                 summary.counts = catalog.batch_counts(con, summary.batch)
                 write_report(con, self.store, summary)
 

@@ -33,6 +33,7 @@ from pipeline.store.open_store import OpenStore, hold_batch
 from pipeline.store.regions import parts_without
 from pipeline.store.registry import champion, choose_models
 from pipeline.store.tables import AUDITS, REGIONS, SCANS
+from pipeline.store.views.kept import keep_ledger
 
 
 def run_batch(
@@ -267,6 +268,8 @@ class BatchRun(BatchStages):
             return catalog.batch_counts(con, self.batch)
 
     def _check(self, con: catalog.Connection) -> None:
+        if not self.summary.nothing_to_do:
+            keep_ledger(con)
         self.summary.counts = catalog.batch_counts(con, self.batch)
         if self.summary.nothing_to_do:
             return

@@ -37,6 +37,7 @@ from pipeline.store.patient_sides import patient_sides, sides_for
 from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice, read_card, trunk_patients
 from pipeline.store.store import Store
+from pipeline.store.views.card_tables import novelty_models
 
 FORM = 1  # raise when the same rows and settings would give other scores
 VERSIONS = ("dental-pipeline", "numpy", "pyarrow")
@@ -79,7 +80,7 @@ def require_rows(store: Store, chosen: ModelChoice, settings: Settings) -> None:
 
 
 def _next_number(store: Store) -> int:
-    models = catalog.novelty_models(store)
+    models = novelty_models(store)
     return models[-1]["number"] + 1 if models else 1
 
 

@@ -42,34 +42,53 @@ def explain(
     `grid` is the shape of the trunk's map, (row, column, channel). Raises ArtifactError when the
     head expects another width.
     """
-    if not head.width == len(embedding) == np.prod(grid):
+    return explain_rows(head, embedding[np.newaxis], normal, grid)[0]
+
+
+def explain_rows(
+    head: DenseNetwork, embeddings: np.ndarray, normal: int, grid: tuple[int, int, int]
+) -> list[Explanation]:
+    """Explain the most probable finding of every embedding (N, width), as `explain`.
+
+    Computed in the float type of the head's kernels.
+    """
+    if not head.width == embeddings.shape[1] == np.prod(grid):
         raise ArtifactError(
-            f"The head takes embeddings of {head.width} values, this one has {len(embedding)} and "
-            f"the trunk's map is {' × '.join(map(str, grid))}. Use a head and trunk that were "
-            "promoted together."
+            f"The head takes embeddings of {head.width} values, this one has "
+            f"{embeddings.shape[1]} and the trunk's map is {' × '.join(map(str, grid))}. Use a "
+            "head and trunk that were promoted together."
         )
-    logits = head.logits(embedding)
-    finding = int(np.argmax(np.where(np.arange(len(logits)) == normal, -np.inf, logits)))
-    gradient, constant = linearise(head, embedding, finding, normal)
-    cells = (gradient * embedding.astype(np.float64)).reshape(grid).sum(axis=2)
-    return Explanation(finding, cells, constant)
+    values = embeddings.astype(head.kernels[0].dtype)
+    findings, gradients, constants = linearise(head, values, normal)
+    cells = (gradients * values).reshape(-1, *grid).sum(axis=3, dtype=np.float64)
+    return [
+        Explanation(int(finding), mine, float(constant))
+        for finding, mine, constant in zip(findings, cells, constants, strict=True)
+    ]
 
 
 def linearise(
-    head: DenseNetwork, embedding: np.ndarray, finding: int, normal: int
-) -> tuple[np.ndarray, float]:
-    """Gradient (width,) and constant of the difference of two logits around one embedding."""
-    value, active = embedding.astype(np.float64), []
+    head: DenseNetwork, values: np.ndarray, normal: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Linearise the logit of the most probable finding minus the normal one around rows.
+
+    For embeddings (N, width): findings (N,), gradients (N, width) and constants (N,).
+    """
+    active = []
     for kernel, bias in zip(head.kernels[:-1], head.biases[:-1], strict=True):
-        before = value @ kernel + bias
+        # In this order of factors two threads of OpenBLAS take a third of the time for 48 rows.
+        before = (kernel.T @ values.T).T + bias
         active.append(before > 0)
-        value = np.maximum(before, 0)
-    gradient = head.kernels[-1][:, finding] - head.kernels[-1][:, normal]
-    constant = head.biases[-1][finding] - head.biases[-1][normal]
+        values = np.maximum(before, 0)
+    kernel, bias = head.kernels[-1], head.biases[-1]
+    logits = values @ kernel + bias
+    findings = np.where(np.arange(len(bias)) == normal, -np.inf, logits).argmax(axis=1)
+    gradients = kernel.T[findings] - kernel[:, normal]
+    constants = bias[findings] - bias[normal]
     for kernel, bias, alive in zip(
         head.kernels[-2::-1], head.biases[-2::-1], reversed(active), strict=True
     ):
-        gradient = np.where(alive, gradient, 0)
-        constant += bias @ gradient
-        gradient = kernel @ gradient
-    return gradient, float(constant)
+        gradients = np.where(alive, gradients, 0)
+        constants = constants + gradients @ bias
+        gradients = (kernel @ gradients.T).T
+    return findings, gradients, constants

@@ -47,6 +47,7 @@ class Page:
     seen: Sequence[int]
     flagged: int
     gallery: Sequence[GalleryCrop]  # in work-list order, or examples without predictions
+    no_heat: str | None  # why there are no heat maps, if they cannot be made
     searched: Sequence[SearchedScan]  # some panoramics whose crops are still stored
 
 

@@ -5,13 +5,14 @@ or crop_id, by which `forget` finds the page.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 
 from pipeline.imaging.crop_mosaic import mosaic
 from pipeline.imaging.crops import Place, at_most, jpeg
 from pipeline.report.batch_summary import Summary
+from pipeline.report.card_heat_maps import CardHeatMap, card_heat_maps
 from pipeline.report.crop_pixels import StoredCrop, read_crops
 from pipeline.store.store import Store
 
@@ -40,6 +41,7 @@ class GalleryCrop:
     seen: bool | None = None
     audit: bool | None = None  # drawn for the audit, whatever its score
     image: bytes | None = None  # None when the crop was deleted
+    heat: CardHeatMap | None = None
     scan_size: tuple[int, int] | None = None  # width and height; None when the crop was deleted
 
 
@@ -67,14 +69,25 @@ class ScanPair:
 
 
 def gallery_crops(
-    store: Store, summary: Summary, rows: list[dict], classes: Sequence[str]
-) -> list[GalleryCrop]:
-    """Return the crops of these rows, in their order, with pixels where crops are still stored."""
+    store: Store,
+    summary: Summary,
+    rows: list[dict],
+    stored: Mapping[str, StoredCrop],
+    head_card: dict | None,
+) -> tuple[list[GalleryCrop], str | None]:
+    """Return the crops of these rows, in their order, with the pixels of those that are stored.
+
+    Also why there are no heat maps, if they cannot be made. Crops without scores have none.
+    """
     # A prediction whose features are gone has no position to show; a check reports it.
     rows = [row for row in rows if row["box_x"] is not None]
-    crop_ids = {row["crop_id"] for row in rows}
-    stored = read_crops(store, summary.recipe, summary.batch, crop_ids)
-    return [gallery_crop(row, stored.get(row["crop_id"]), classes) for row in rows]
+    classes = head_card["classes"] if head_card else ()
+    cards = [gallery_crop(row, stored.get(row["crop_id"]), classes) for row in rows]
+    scored = [card.crop_id for card in cards if card.p_abnormal is not None and card.image]
+    if not scored:
+        return cards, None
+    heat, reason = card_heat_maps(store, summary, head_card, scored)
+    return [replace(card, heat=heat.get(card.crop_id)) for card in cards], reason
 
 
 def gallery_crop(row: dict, stored: StoredCrop | None, classes: Sequence[str]) -> GalleryCrop:
@@ -101,10 +114,8 @@ def gallery_crop(row: dict, stored: StoredCrop | None, classes: Sequence[str]) -
     )
 
 
-def searched_scans(store: Store, summary: Summary, rows: list[dict]) -> list[SearchedScan]:
-    """Return panoramics reassembled from their crops, with the centre of every crop."""
-    crop_ids = {row["crop_id"] for row in rows}
-    stored = read_crops(store, summary.recipe, summary.batch, crop_ids)
+def searched_scans(rows: list[dict], stored: Mapping[str, StoredCrop]) -> list[SearchedScan]:
+    """Return panoramics reassembled from their stored crops, with the centre of every crop."""
     scans = []
     for (scan_id, _), group in groupby(rows, itemgetter("scan_id", "frame")):
         crops = list(group)

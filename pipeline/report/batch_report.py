@@ -6,10 +6,12 @@ The page holds ids, labels and computed values; nothing else that was delivered.
 from pipeline.report.batch_html import Page, render
 from pipeline.report.batch_pictures import gallery_crops, scan_pairs, searched_scans
 from pipeline.report.batch_summary import Summary, last_summary
+from pipeline.report.crop_pixels import read_crops
 from pipeline.report.model_facts import evaluations_of
 from pipeline.store import catalog
 from pipeline.store.registry import head_home, read_card, trunk_home
 from pipeline.store.store import Store
+from pipeline.store.views.kept import keep_ledger, only_batch
 
 GALLERY_CROPS = 48
 EXAMPLE_CROPS = 8  # shown instead when nothing is ranked
@@ -49,6 +51,7 @@ def rewrite_report(store: Store, batch: str) -> None:
         store.remove(name)
         return
     with catalog.open_store(store) as con:
+        keep_ledger(con)
         summary.counts = catalog.batch_counts(con, batch)
         write_report(con, store, summary)
 
@@ -61,6 +64,9 @@ def build_page(con: catalog.Connection, store: Store, summary: Summary) -> Page:
     head_card = read_card(store, head_home(summary.head)) if summary.head else None
     pairs = found["near_duplicates"]
     shown = found["gallery" if scores else "example_crops"]
+    crop_ids = {row["crop_id"] for row in [*shown, *found["found_teeth"]]}
+    stored = read_crops(store, summary.recipe, summary.batch, crop_ids)
+    gallery, no_heat = gallery_crops(store, summary, shown, stored, head_card)
     return Page(
         **{name: getattr(summary, name) for name in OF_SUMMARY},
         rejections=found["rejections"],
@@ -82,8 +88,9 @@ def build_page(con: catalog.Connection, store: Store, summary: Summary) -> Page:
         unseen=histogram(scores, seen=False),
         seen=histogram(scores, seen=True),
         flagged=sum(row["flagged"] for row in scores),
-        gallery=gallery_crops(store, summary, shown, head_card["classes"] if head_card else ()),
-        searched=searched_scans(store, summary, found["found_teeth"]),
+        gallery=gallery,
+        no_heat=no_heat,
+        searched=searched_scans(found["found_teeth"], stored),
     )
 
 
@@ -104,10 +111,9 @@ def query_tables(con: catalog.Connection, summary: Summary) -> dict[str, list[di
     if summary.head:
         parameters["predicted_classes"] = {"batch": batch}
         parameters["gallery"] = {"batch": batch, "limit": GALLERY_CROPS}
-    found = {name: catalog.query_rows(con, name, **given) for name, given in parameters.items()}
-    rows = {name: [r for r in mine if r["batch"] == batch] for name, mine in found.items()}
-
-    rows["score_histogram"] = catalog.query_rows(con, "score_histogram", batch=batch, bins=BINS)
+    with only_batch(con, batch):
+        rows = {name: catalog.query_rows(con, name, **given) for name, given in parameters.items()}
+        rows["score_histogram"] = catalog.query_rows(con, "score_histogram", batch=batch, bins=BINS)
     rows["near_duplicates"] = pairs = catalog.query_rows(con, "near_duplicates", batch=batch)
     scans = {pair[name] for pair in pairs[:PAIRS] for name in ("scan_id", "other_scan_id")}
     rows["crops_of_scans"] = []

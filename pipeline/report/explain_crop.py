@@ -138,8 +138,7 @@ def heat_map_png(
 
 def _place(store: Store, crop_id: str, trunk_id: str) -> dict:
     """Return the crop's row of `whereabouts` as Python types, None for missing values."""
-    with catalog.open_store(store) as con:
-        rows = catalog.query(con, "whereabouts", crop_id=crop_id, trunk=trunk_id)
+    rows = catalog.ask(store, "whereabouts", crop_id=crop_id, trunk=trunk_id)
     if rows.empty:
         raise ConfigError(
             f"There is no crop `{crop_id}` with an embedding of the champion's trunk {trunk_id}. "

@@ -14,9 +14,9 @@ from pipeline.report.format_numbers import format_estimate
 from pipeline.report.html_page import render_template
 from pipeline.report.night_record import FAILED, INCOMPLETE, NightRecord, format_night, nights
 from pipeline.store import catalog
-from pipeline.store.catalog import whole_models
 from pipeline.store.registry import champion, head_home, read_card
 from pipeline.store.store import Store
+from pipeline.store.views.card_tables import promotions, whole_models
 
 INDEX, NIGHTS = "reports/index.html", "reports/nightly.html"
 SHOWN_NIGHTS = 60
@@ -48,7 +48,7 @@ def write_index(store: Store, facts: dict[str, list[dict]]) -> str:
         crops=sum(row["features"] for row in rows),
         heads=heads,
         scores=score_chart(heads),
-        promotions=len(catalog.promotions(store)),
+        promotions=len(promotions(store)),
         nights=[night_row(night) for night in nights(store, SHOWN_NIGHTS)],
         has_nights_page=NIGHTS in pages,
     )
@@ -91,7 +91,7 @@ def _link(name: str, pages: set[str]) -> str | None:
 
 def head_rows(store: Store, pages: set[str]) -> list[dict]:
     """Return all heads, the oldest first, with their AUROC and the number of their promotion."""
-    promoted = {each["head"]: each["number"] for each in catalog.promotions(store)}
+    promoted = {each["head"]: each["number"] for each in promotions(store)}
     current = (champion(store) or {}).get("head")
     rows = []
     for head in whole_models(store, "heads"):

@@ -6,23 +6,26 @@ Each picture is shown with its whole crop_id, by which `forget` and `undo` find 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from pipeline.config import Settings
+from pipeline.errors import NotEnoughData
 from pipeline.imaging.crops import jpeg
-from pipeline.learn.evaluate import HeadEvaluation
+from pipeline.learn.evaluate import HeadEvaluation, evaluate_head
 from pipeline.learn.scored_rows import ScoredRows
-from pipeline.model.embedding_map import principal_plane
+from pipeline.model.embedding_map import embedding_plane
 from pipeline.report import model_facts
 from pipeline.report.charts import curve_charts
 from pipeline.report.crop_pixels import read_crops
 from pipeline.report.evaluation_report import format_evaluation
 from pipeline.report.format_numbers import METHODS, format_estimate
 from pipeline.report.html_page import Table, render_template
+from pipeline.report.index_page import write_index
 from pipeline.report.training_summary import format_learning_curve
 from pipeline.store import catalog
 from pipeline.store.parts import embedding_values
@@ -68,7 +71,8 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
     card = found.card
     recipe = stored_choice(store, card["trunk"]).recipe_id
     evaluations = model_facts.evaluations_of(card) if "scores" in card else {}
-    cells = confusions(store, recipe, found.rows)
+    unread = frozenset(catalog.ask(store, "open_audits")["crop_id"])
+    cells = confusions(store, recipe, found.rows, unread)
     page = render_template(
         "evaluation.html.j2",
         head=card["head"],
@@ -85,12 +89,35 @@ def write_page(store: Store, found: HeadEvaluation) -> str:
         truths=sorted({cell.truth for cell in cells}),
         counts=Counter({(cell.truth, cell.predicted): cell.count for cell in cells}),
         cells=cells,
-        doubtful=doubtful_labels(store, card["head"]),
+        doubtful=doubtful_labels(store, card["head"], unread),
         **learning_curve(store, card["trunk"]),
         **embedding_maps(store, card["trunk"]),
     )
     store.write_bytes(page_name(card["head"]), page.encode(), mode=0o600)
     return page_name(card["head"])
+
+
+def write_head_page(store: Store, head: str, settings: Settings) -> str | None:
+    """Evaluate a head that was trained just now and write its page.
+
+    Returns the page's name; None when no test row is left to measure on.
+    """
+    try:
+        found = evaluate_head(store, head, settings.near_duplicate_bits)
+    except NotEnoughData:
+        return None
+    return write_page(store, found)
+
+
+def write_pages_of_new_head(store: Store, head: str, settings: Settings) -> str | None:
+    """Write the page of a head that was trained just now, and the overview, which links it.
+
+    Returns the name of the head's page, as `write_head_page`.
+    """
+    page = write_head_page(store, head, settings)
+    with catalog.open_store(store) as con:
+        write_index(con, store)
+    return page
 
 
 def difference_table(differences: Mapping[str, Mapping]) -> Table:
@@ -121,8 +148,14 @@ def learning_curve(store: Store, trunk: str) -> dict:
     return {"learning": chart, "learned": format_learning_curve(curve)}
 
 
-def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
-    """Return the cells of the confusion matrix that hold crops, the wrong ones first."""
+def confusions(
+    store: Store, recipe: str, rows: ScoredRows, unread: Collection[str] = ()
+) -> list[Cell]:
+    """Return the cells of the confusion matrix that hold crops, the wrong ones first.
+
+    Crops of the audit that are `unread` are counted but shown with no cell: whoever labels one is
+    to judge by the picture alone.
+    """
     classes = rows.card["classes"]
     best = rows.probabilities.argmax(axis=1)
     facts = pd.DataFrame(
@@ -136,7 +169,8 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
         }
     ).sort_values(["p", "crop_id"], ascending=[False, True])
     groups = dict(list(facts.groupby(["truth", "predicted"])))
-    shown = pd.concat([mine.head(EXAMPLES) for mine in groups.values()])
+    readable = {key: mine[~mine["crop_id"].isin(unread)] for key, mine in groups.items()}
+    shown = pd.concat([mine.head(EXAMPLES) for mine in readable.values()])
     images = crop_images(store, shown.to_dict("records"))
     cells = [
         Cell(
@@ -145,7 +179,7 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
             len(mine),
             [
                 Example(row.crop_id, f"p {row.p:.2f}", images.get(row.crop_id))
-                for row in mine.head(EXAMPLES).itertuples()
+                for row in readable[truth, predicted].head(EXAMPLES).itertuples()
             ],
         )
         for (truth, predicted), mine in groups.items()
@@ -153,11 +187,13 @@ def confusions(store: Store, recipe: str, rows: ScoredRows) -> list[Cell]:
     return sorted(cells, key=lambda cell: (cell.truth == cell.predicted, -cell.count))
 
 
-def doubtful_labels(store: Store, head: str) -> list[Example]:
-    """Return labels that models which had not learned from them find unlikely."""
-    with catalog.open_store(store) as con:
-        rows = catalog.query(con, "doubtful_labels", head=head, limit=DOUBTFUL)
-    rows = rows.to_dict("records")
+def doubtful_labels(store: Store, head: str, unread: Collection[str] = ()) -> list[Example]:
+    """Return labels that models which had not learned from them find unlikely.
+
+    Without crops of the audit that are `unread`.
+    """
+    found = catalog.ask(store, "doubtful_labels", head=head, limit=DOUBTFUL + len(unread))
+    rows = found[~found["crop_id"].isin(unread)].head(DOUBTFUL).to_dict("records")
     images = crop_images(store, rows)
     return [
         Example(
@@ -183,14 +219,13 @@ def crop_images(store: Store, rows: Iterable[Mapping]) -> dict[str, bytes]:
 
 
 def embedding_maps(store: Store, trunk: str) -> dict[str, object]:
-    """Return maps of the embeddings by class, batch and modality, and what they explain."""
-    with catalog.open_store(store) as con:
-        crops = catalog.query(con, "mapped_crops", trunk=trunk, limit=MAPPED)
+    """Return maps of the embeddings by class, batch and modality, and how they were drawn."""
+    crops = catalog.ask(store, "mapped_crops", trunk=trunk, limit=MAPPED)
     if len(crops) < 3:
-        return {"maps": [], "explained": 0.0}
-    points, shares = principal_plane(_embeddings(store, trunk, crops))
-    maps = [_map(points, crops[column], name) for column, name in MAPS.items()]
-    return {"maps": maps, "explained": sum(shares)}
+        return {"maps": [], "plane": None}
+    plane = embedding_plane(_embeddings(store, trunk, crops))
+    maps = [_map(plane.points, crops[column], name) for column, name in MAPS.items()]
+    return {"maps": maps, "plane": plane}
 
 
 MAPS = {"label": "class", "batch": "batch", "modality": "modality"}

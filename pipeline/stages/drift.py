@@ -53,8 +53,7 @@ def compare_batch(opened: OpenStore, chosen: ModelChoice, batch: str, last: int)
     comparison = drift_table(opened, chosen)
     if comparison.has(opened.store, batch, last):
         return comparison.part(batch, last)
-    with catalog.open_store(opened.store) as con:
-        files = catalog.query(con, "drift_files", batch=batch)
+    files = catalog.ask(opened.store, "drift_files", batch=batch)
     modalities = sorted(set(files["modality"][files["status"] == ACCEPTED]))
     common = {
         "batch": batch,

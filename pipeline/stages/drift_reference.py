@@ -178,7 +178,7 @@ def _scans_for_reference(opened: OpenStore, chosen: ModelChoice, modality: str) 
     import pandas as pd  # not above: to look whether a comparison exists takes no table
 
     found = pd.DataFrame({"patient_key": []})
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "drift_patients", "drift_files") as con:
         patients = _patients_by_batch(con, modality)
         for batch in settings.reference or _in_order(store, chosen, patients):
             scans = sampled(catalog.query(con, "drift_files", batch=batch), modality)

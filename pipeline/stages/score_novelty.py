@@ -14,12 +14,13 @@ from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty, Scores
 from pipeline.progress import Advance, progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
-from pipeline.store import catalog, tables
+from pipeline.store import tables
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import embedding_values, row_count
 from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
+from pipeline.store.views.card_tables import novelty_models
 
 ROWS = 256  # embeddings in memory at a time
 
@@ -57,7 +58,7 @@ class NoveltyModel:
 
 def current_novelty(store: Store, trunk_id: str) -> NoveltyModel | None:
     """The current model of a trunk, the newest with a card; None before the first."""
-    found = [each for each in catalog.novelty_models(store) if each["trunk"] == trunk_id]
+    found = [each for each in novelty_models(store) if each["trunk"] == trunk_id]
     return NoveltyModel(store, found[-1]["novelty"]) if found else None
 
 

@@ -7,6 +7,7 @@
                   `-- topic: …` where the list of queries shows it
     sql/internal/ named queries that the code alone asks
     sql/checks/   each must return no rows
+    sql/kept/     what a run reads into memory once: `views.kept`
 
 A connection sees the parts that were finished when it was opened.
 """
@@ -14,7 +15,7 @@ A connection sees the parts that were finished when it was opened.
 import contextlib
 import json
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -22,11 +23,13 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.config import nearest
-from pipeline.errors import ArtifactError, ConfigError
+from pipeline.errors import ConfigError
 from pipeline.store import tables
 from pipeline.store.computed_queries import COMPUTED
 from pipeline.store.store import Store
 from pipeline.store.store_json import read_store_json
+from pipeline.store.views.card_tables import CARDS
+from pipeline.store.views.needed import SQL, needed, question_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,19 +40,6 @@ else:
     # It takes 0.4 s of CPU to import both, and a run that finds nothing to do opens no catalog.
     Connection = object
 
-SQL = Path(__file__).parents[2] / "sql"
-PROMOTIONS = pa.schema(
-    [
-        ("number", pa.int64()),
-        ("recipe", pa.string()),
-        ("trunk", pa.string()),
-        ("head", pa.string()),
-    ]
-)
-NOVELTY_MODELS = pa.schema(
-    [("number", pa.int64()), ("novelty", pa.string()), ("trunk", pa.string())]
-)
-HEADS = pa.schema([("head", pa.string()), ("normal_class", pa.string())])
 # What DuckDB makes of each table's parts; stands in while a table has none, since DuckDB 2.0
 # reads neither an empty list of files nor Arrow's float16.
 COLUMNS = {
@@ -83,8 +73,11 @@ class Query(NamedTuple):
     topic: str | None  # None for one that the code alone asks
 
 
-def open_store(store: str | Path | Store) -> Connection:
-    """Connect in memory and create every view over the parts of `store`; a view may be empty."""
+def open_store(store: str | Path | Store, *questions: str) -> Connection:
+    """Connect in memory and create every view over the parts of `store`; a view may be empty.
+
+    For some `questions`, names of queries, only the views that they read are created.
+    """
     import duckdb
 
     store = as_store(store).snapshot()
@@ -92,17 +85,23 @@ def open_store(store: str | Path | Store) -> Connection:
     if files := store.place.filesystem:
         con.register_filesystem(files)
     con.register("store_root", pa.table({"root": [store.root]}))
+    # What is computed from a query's rows may read any view.
+    views, used = needed(questions if COMPUTED.keys().isdisjoint(questions) else ())
     for table, columns in COLUMNS.items():
-        add_parts(con, store, table, columns)
-    con.register("promotion_files", pa.Table.from_pylist(promotions(store), PROMOTIONS))
-    models = pa.Table.from_pylist(novelty_models(store), NOVELTY_MODELS)
-    con.register("novelty_files", models)
-    con.register("head_files", pa.Table.from_pylist(heads(store), HEADS))
-    # In one order: DuckDB wants the views that a macro reads to exist, and the other way round.
-    made = [*(SQL / "views").glob("*.sql"), *(SQL / "macros").glob("*.sql")]
-    for file in sorted(made, key=lambda file: file.name):
+        if f"{table}_parts" in used:
+            add_parts(con, store, table, columns)
+    for name, (rows_of, columns) in CARDS.items():
+        if name in used:
+            con.register(name, pa.Table.from_pylist(rows_of(store), columns))
+    for file in views:
         con.execute(file.read_text(encoding="utf-8"))
     return con
+
+
+def ask(store: str | Path | Store, name: str, **parameters) -> "pd.DataFrame":
+    """Open a store for one named query; otherwise as `query`."""
+    with open_store(store, name) as con:
+        return query(con, name, **parameters)
 
 
 def as_store(store: str | Path | Store) -> Store:
@@ -151,60 +150,6 @@ def older_parts(store: Store, names: list[str], columns: pa.Schema) -> bool:
     return any(later.difference(footer.names) for footer in footers)
 
 
-def promotions(store: Store) -> list[dict]:
-    """Every promotion, the newest last: number, recipe, trunk and head."""
-    found = []
-    for name in store.names("models/promotions"):
-        try:
-            card = json.loads(store.read_bytes(name))
-            facts = {key: card[key] for key in ("recipe", "trunk", "head")}
-            found.append({"number": int(Path(name).stem), **facts})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with recipe, trunk and head in "
-                "a file named by its number. Remove it, or promote a head again."
-            ) from None
-    return sorted(found, key=lambda promotion: promotion["number"])
-
-
-def novelty_models(store: Store) -> list[dict]:
-    """Every complete novelty model, the newest last: number, novelty and trunk."""
-    found = []
-    for each in whole_models(store, "novelty"):
-        name = f"models/novelty/{each}/card.json"
-        try:
-            card = json.loads(store.read_bytes(name))
-            found.append({key: card[key] for key in NOVELTY_MODELS.names})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with number, novelty and trunk. "
-                "Remove its folder; the next training makes it again."
-            ) from None
-    return sorted(found, key=lambda model: (model["number"], model["novelty"]))
-
-
-def heads(store: Store) -> list[dict]:
-    """Every complete head with its normal class."""
-    found = []
-    for head in whole_models(store, "heads"):
-        name = f"models/heads/{head}/card.json"
-        try:
-            card = json.loads(store.read_bytes(name))
-            found.append({"head": head, "normal_class": card["normal_class"]})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"{name} cannot be read ({error!r}), expected JSON with normal_class. Restore "
-                "it from your backup, or remove its folder and the promotions that name it."
-            ) from None
-    return found
-
-
-def whole_models(store: Store, kind: str) -> list[str]:
-    """Ids of the trunks, heads or novelty models that have a card, which is written last."""
-    names = (PurePosixPath(name) for name in store.names(f"models/{kind}"))
-    return [name.parent.name for name in names if name.name == "card.json"]
-
-
 def queries() -> dict[str, Query]:
     """Every named query for people."""
     return {path.stem: read_query(path) for path in sorted((SQL / "queries").glob("*.sql"))}
@@ -236,11 +181,7 @@ def query_rows(con: Connection, name: str, **parameters) -> list[dict]:
 
 def _ask(con: Connection, name: str, parameters: dict[str, Any]) -> pa.Table:
     """The answer to a named query."""
-    files = {
-        path.stem: path
-        for folder in ("queries", "internal")
-        for path in sorted((SQL / folder).glob("*.sql"))
-    }
+    files = question_files()
     if name not in files:
         raise ConfigError(f"There is no query `{name}`. {nearest(name, list(files))}")
     asked = read_query(files[name])

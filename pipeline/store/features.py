@@ -23,6 +23,7 @@ from pipeline.store.crop_query import (
 from pipeline.store.model_ids import require_head
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
+from pipeline.store.views.card_tables import promotions
 
 FACTS = [name for name in schemas.features(1).names if name != "embedding"]
 Choice = str | Sequence[str] | None  # one, several, or all
@@ -143,7 +144,7 @@ def _key_of(store: Store, kind: str, what: str, given: str | None) -> str:
     """`given`, a trunk or recipe that has rows here, by default the champion's or the only one."""
     keys = tables.keys(store, kind)
     if given is None:
-        champions = [promotion[what] for promotion in catalog.promotions(store)]
+        champions = [promotion[what] for promotion in promotions(store)]
         if not champions and len(keys) > 1:
             raise ConfigError(
                 f"The store has {kind} of several {what}s and no champion; give `{what}`, one of "

@@ -1,10 +1,10 @@
 """Ids of the stored trunks and heads."""
 
 from pipeline.errors import ConfigError
-from pipeline.store.catalog import whole_models
 from pipeline.store.registry import champion, head_home, read_card
 from pipeline.store.short_ids import model_id_of
 from pipeline.store.store import Store
+from pipeline.store.views.card_tables import whole_models
 
 
 def trunk_ids(store: Store) -> list[str]:

@@ -25,10 +25,10 @@ from pipeline.model.trunk.golden_vector import golden_crop, golden_matches
 from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
 from pipeline.store import tables
 from pipeline.store.card_settings import settings_from_card
-from pipeline.store.catalog import promotions
 from pipeline.store.locks import acquire_lock
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
+from pipeline.store.views.card_tables import promotions
 
 if TYPE_CHECKING:
     import keras

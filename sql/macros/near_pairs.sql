@@ -59,16 +59,23 @@ hashes as (
     from deliveries
 ),
 
+-- In 64 bits: with wider integers, 21,900 hashes take three times as long.
 bands as (
     select
         hashes.*,
-        band,
-        (bits::uhugeint >> (band * 64 // (most + 1))::uhugeint)
-        % (1::uhugeint << ((band + 1) * 64 // (most + 1) - band * 64 // (most + 1))::uhugeint)
-            as band_bits
+        each.band,
+        (hashes.bits >> each.shift) & each.mask as band_bits
 
     from hashes
-    cross join (select unnest(range(most + 1)) as band)
+    cross join (
+        select
+            band,
+            (band * 64 // (most + 1))::ubigint as shift,
+            18446744073709551615::ubigint
+            >> (64 - ((band + 1) * 64 // (most + 1) - band * 64 // (most + 1)))::ubigint as mask
+
+        from (select unnest(range(most + 1)) as band)
+    ) as each
 ),
 
 chosen as (

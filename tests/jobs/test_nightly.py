@@ -17,7 +17,7 @@ from pipeline.ingest import delivery_lists
 from pipeline.jobs import part_work, process_batch, resources
 from pipeline.jobs.nightly import nightly
 from pipeline.learn import feedback, training_rows
-from pipeline.report import night_record
+from pipeline.report import model_page, night_record
 from pipeline.stages.plan import deliver
 from pipeline.store import catalog
 from pipeline.store.locks import batch_lock, night_lock
@@ -329,7 +329,11 @@ def learned(night, reviewed, monkeypatch):
     def learned_again():
         return night(feedback=reviewed.folder, min_new_labels=2).head
 
-    learned_again.times = 0
+    def write_head_page(store, head, settings):
+        learned_again.pages.append(head)
+
+    learned_again.times, learned_again.pages = 0, []
+    monkeypatch.setattr(model_page, "write_head_page", write_head_page)
     training = SimpleNamespace(learn_and_predict=learn_and_predict)
     monkeypatch.setitem(sys.modules, "pipeline.learn.train", training)
     monkeypatch.setattr(training_rows, "require_enough", lambda *_: None)
@@ -352,7 +356,7 @@ def test_a_head_is_trained_when_enough_labels_are_new(learned, reviewed):
     assert learned() == f"h2 was trained and not promoted: worse. {score}"
     # The stand-in writes no card, as when labels return to what they were and the head exists.
     assert learned() == "0 new labels since the last training, 2 are needed"
-    assert learned.times == 1
+    assert (learned.times, learned.pages) == (1, ["h2"])
 
 
 def test_labels_delivered_again_unchanged_train_no_head(learned, night, reviewed, monkeypatch):

@@ -2,6 +2,7 @@ import io
 import shutil
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,13 @@ from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model.explain import explain
 from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
+from pipeline.report.batch_summary import Summary
+from pipeline.report.card_heat_maps import card_heat_maps
 from pipeline.report.explain_crop import explain_crop, heat_map_png
 from pipeline.store import catalog
 from pipeline.store.features import load_features
+from pipeline.store.registry import champion, head_home, read_card
+from pipeline.store.store import Store
 from tests.builders.champions import add_champion, receive_and_embed
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store
@@ -125,6 +130,43 @@ def test_explanation_of_a_stored_crop_adds_up_to_its_logit(explained):
     assert found.explanation.cells.shape == (8, 8)
     assert found.explanation.difference == pytest.approx(logits[finding] - logits[0], abs=1e-12)
     assert found.facts["label"] == "caries"
+
+
+def summary_of(small):
+    current = champion(small.store)
+    return Summary("night", current["recipe"], current["trunk"], current["head"])
+
+
+def test_maps_on_the_cards_of_a_page_equal_those_of_dental_explain(explained):
+    small, *_ = explained
+    summary = summary_of(small)
+    crop_ids = load_features(small.store)[0]["crop_id"].tolist()
+    card = read_card(small.store, head_home(summary.head))
+    maps, reason = card_heat_maps(small.store, summary, card, crop_ids)
+    assert (sorted(maps), reason) == (sorted(crop_ids), None)
+    for crop_id, found in maps.items():
+        expected = explain_crop(small.settings, crop_id)
+        cells = expected.explanation.cells
+        pixels = cv2.imdecode(np.frombuffer(found.image, np.uint8), cv2.IMREAD_UNCHANGED)
+        strength = pixels[..., 3] / (255 * heat_map.OPACITY)
+        np.testing.assert_allclose(strength, np.abs(cells) / np.abs(cells).max(), atol=1 / 255)
+        np.testing.assert_array_equal(pixels[..., 2] > pixels[..., 0], cells > 0)
+        assert found.finding == expected.finding
+
+
+def test_a_head_that_cannot_be_read_gives_a_page_without_maps(explained, tmp_path):
+    small, _, crop_id = explained
+    store = Store(str(shutil.copytree(small.settings.store, tmp_path / "store")))
+    summary = summary_of(small)
+    home = head_home(summary.head)
+    arguments = store, summary, read_card(store, home), [crop_id]
+    data = bytearray(store.read_bytes(f"{home}/model.keras"))
+    data[len(data) // 2] ^= 1
+    store.write_bytes(f"{home}/model.keras", bytes(data))
+    maps, reason = card_heat_maps(*arguments)
+    assert (maps, "not a readable head" in reason) == ({}, True)
+    store.remove(f"{home}/model.keras")
+    assert card_heat_maps(*arguments) == ({}, f"{home}/model.keras is missing.")
 
 
 def test_map_is_drawn_on_the_stored_crop_or_at_its_position_on_the_scan(explained, drawn):

@@ -1,5 +1,6 @@
 """The page of a head: its pictures, curves and maps, and who may read it."""
 
+import datetime
 import json
 import re
 import stat
@@ -83,6 +84,37 @@ def test_doubtful_labels_are_shown_as_pictures(made, page):
     shown = page[page.index("Doubtful labels</h2>") :]
     assert f'alt="crop {made.crop_id(0)}"' in shown
     assert "p of the label 0.03" in shown
+
+
+def test_crops_of_the_audit_are_shown_with_no_score_until_they_are_read(made, page):
+    found = evaluate_head(made.store, "h0", 4)
+    shown = set(re.findall(r'alt="crop (\w+:whole)"', page))
+    tested = sorted(shown & set(found.rows.facts["crop_id"]))
+    hidden = [*tested[:2], made.crop_id(0)]
+    names = ("batch", "crop_id", "scan_id", "patient_key")
+    numbers = [int(each.split(":")[0], 16) for each in hidden]
+    rows = [{name: made.crop_facts(n)[name] for name in names} | {"night": 0} for n in numbers]
+    write_rows(made.store, tables.AUDITS.part("b0", 0), rows, schemas.AUDITS)
+    drawn = made.store.read_bytes(write_page(made.store, found)).decode()
+    assert not [each for each in hidden if each in drawn]
+    assert "Doubtful labels" not in drawn
+    counted = re.compile(r"<summary>.*</summary>")
+    assert counted.findall(drawn) == counted.findall(page)
+
+    day = datetime.datetime(2026, 11, 27, tzinfo=datetime.UTC)
+    read = {"crop_id": hidden[0], "scan_id": hidden[0].split(":")[0], "batch": "ab"}
+    read |= {
+        "label": made.labels[numbers[0]],
+        "source": "ab",
+        "labelled_at": day,
+        "decision": "label",
+    }
+    write_rows(made.store, "labels/part-ab-00000.parquet", [read], schemas.LABELS)
+    found = evaluate_head(made.store, "h0", 4)
+    drawn = made.store.read_bytes(write_page(made.store, found)).decode()
+    assert [each in drawn for each in hidden] == [True, False, False]
+    made.store.remove("labels/part-ab-00000.parquet")
+    made.store.remove(tables.AUDITS.part("b0", 0))
 
 
 def test_a_learning_curve_is_drawn_from_the_largest_cross_validation_of_its_trunk(made, page):

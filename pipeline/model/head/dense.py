@@ -1,12 +1,14 @@
 """Stored heads as NumPy arrays, for code that must not spend seconds on importing Keras.
 
-A head is dense layers with ReLU and a last one before the softmax. Kernels are float64 (in, out),
-biases float64 (out,), which hold every float32 weight and float16 embedding exactly.
+A head is dense layers with ReLU and a last one before the softmax. Kernels are (in, out), biases
+(out,): float64, which holds every float32 weight and float16 embedding exactly, or float32.
 """
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import h5py
@@ -14,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import ArtifactError
 
-UNREADABLE = (OSError, KeyError, ValueError, zipfile.BadZipFile)
+UNREADABLE = (OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -49,30 +51,76 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum()
 
 
-def from_bytes(data: bytes) -> DenseNetwork:
+def from_bytes(data: bytes, kind: type[np.floating] = np.float64) -> DenseNetwork:
     """Read the head in a .keras file: an archive of its description and its weights as HDF5.
 
+    The weights, 75 MB of the default head, are copied once, as they become arrays of `kind`.
     Raises ArtifactError when it is not such a file, or a network with other layers than a head's.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             described = json.loads(archive.read("config.json"))["config"]["layers"]
-            weights = io.BytesIO(archive.read("model.weights.h5"))
+            weights = _member(archive, data, "model.weights.h5")
         _, *layers = described
         _require_dense(layers)
-        with h5py.File(weights) as file:
+        with h5py.File(_ViewFile(weights)) as file:
             # Keras numbers layers of a kind in their order, whatever their names.
             names = ["dense", *(f"dense_{number}" for number in range(1, len(layers)))]
             arrays = [file["layers"][name]["vars"] for name in names]
             return DenseNetwork(
-                tuple(each["0"][:].astype(np.float64) for each in arrays),
-                tuple(each["1"][:].astype(np.float64) for each in arrays),
+                tuple(_values(each["0"], weights).astype(kind) for each in arrays),
+                tuple(_values(each["1"], weights).astype(kind) for each in arrays),
             )
     except UNREADABLE as error:
         raise ArtifactError(
             f"{len(data)} bytes are not a readable head ({error!r}); a .keras file as Keras 3 "
             "writes it was expected. Restore the file from your backup, or train a head again."
         ) from None
+
+
+def _member(archive: zipfile.ZipFile, data: bytes, name: str) -> memoryview:
+    """A file of the archive, without a copy where it is stored uncompressed, as Keras does."""
+    about = archive.getinfo(name)
+    if about.compress_type != zipfile.ZIP_STORED:
+        return memoryview(archive.read(name))
+    lengths = struct.unpack_from("<HH", data, about.header_offset + 26)  # of name and extra field
+    start = about.header_offset + 30 + sum(lengths)
+    found = memoryview(data)[start : start + about.file_size]
+    if zlib.crc32(found) != about.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {name!r}")
+    return found
+
+
+def _values(dataset: h5py.Dataset, file: memoryview) -> np.ndarray:
+    """The array of a dataset, a part of `file` where it is contiguous there."""
+    start = dataset.id.get_offset()
+    if start is None or not dataset.dtype.isnative:
+        return dataset[:]
+    flat = np.frombuffer(file, dataset.dtype, dataset.size, start)
+    return flat.reshape(dataset.shape)
+
+
+class _ViewFile(io.RawIOBase):
+    """Bytes as a file to read from, without a copy of the whole."""
+
+    def __init__(self, data: memoryview):
+        self._data, self._position = data, 0
+
+    def readinto(self, buffer) -> int:
+        found = self._data[self._position : self._position + len(buffer)]
+        buffer[: len(found)] = found
+        self._position += len(found)
+        return len(found)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = offset + (0, self._position, len(self._data))[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _require_dense(layers: list[dict]) -> None:

@@ -1,0 +1,4 @@
+-- The ledger.
+create or replace temp table scans as
+
+from scans

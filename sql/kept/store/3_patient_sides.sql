@@ -1,0 +1,4 @@
+-- The side of every patient.
+create or replace temp table patient_sides as
+
+from patient_sides

@@ -1,0 +1,4 @@
+-- The decisions in effect.
+create or replace temp table readings as
+
+from readings

@@ -1,0 +1,4 @@
+-- The labels in force.
+create or replace temp table labels_now as
+
+from labels_now

@@ -1,0 +1,4 @@
+-- Crops drawn for the audit.
+create or replace temp table audits as
+
+from audits

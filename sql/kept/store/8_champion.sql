@@ -1,0 +1,4 @@
+-- The newest promotion.
+create or replace temp table champion as
+
+from champion
