@@ -16,6 +16,10 @@ from pipeline.model.fingerprints import fingerprint
 
 # Raise when the same weights and the same crop would give another embedding.
 TRUNK_FORM = 1
+# The same for networks other than the notes'.
+MODEL_FORM = "model 1"
+# Settings of the notes' network, and those of any other.
+OF_NOTES, OF_MODELS = ("weights", "seed", "channels", "layers"), ("layer", "pool", "scale")
 # Learned from phantoms alone, by `make phantom-trunk`.
 PHANTOMS = Path(__file__).with_name("phantoms.keras")
 
@@ -44,6 +48,16 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
     of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
     `trunk.weights` is not a file, or does not fit the architecture.
     """
+    if not trunk.is_notes:
+        return fingerprint(
+            {
+                "form": MODEL_FORM,
+                "cut": trunk.model_dump(mode="json", include=set(OF_MODELS)),
+                "side": side,
+                "recipe": recipe_fingerprint,
+                "model": file_digest(model_file(trunk)),
+            }
+        )
     return fingerprint(
         {
             "form": TRUNK_FORM,
@@ -62,7 +76,12 @@ def weights_digest(trunk: config.Trunk) -> str:
         for array in initial_weights(trunk, trunk.seed):
             digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
-    with weights_file(trunk).open("rb") as file:
+    return file_digest(weights_file(trunk))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -87,6 +106,24 @@ def weights_file(trunk: config.Trunk) -> Path:
             "or a .keras file was expected. Correct the path, or remove the setting."
         )
     return trunk.weights
+
+
+def model_file(trunk: config.Trunk) -> Path:
+    """The file that `trunk.model` names, or that the named model's weights are in.
+
+    Raises ConfigError when it does not exist.
+    """
+    if trunk.model == "efficientnet-lite0":
+        from pipeline.model.imagenet.weights import weights_file
+
+        return weights_file()
+    if not trunk.model.is_file():
+        raise ConfigError(
+            f"Setting `trunk.model` names {trunk.model}, which is not a file; notes, "
+            "efficientnet-lite0 or a .keras file was expected. Correct the path, or remove the "
+            "setting to use the champion's trunk, which is in the store."
+        )
+    return trunk.model
 
 
 def describe_weights(trunk: config.Trunk) -> str:
