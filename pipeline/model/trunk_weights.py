@@ -48,6 +48,7 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
     of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
     `trunk.weights` is not a file, or does not fit the architecture.
     """
+    require_model_settings(trunk)
     if not trunk.is_notes:
         return fingerprint(
             {
@@ -106,6 +107,19 @@ def weights_file(trunk: config.Trunk) -> Path:
             "or a .keras file was expected. Correct the path, or remove the setting."
         )
     return trunk.weights
+
+
+def require_model_settings(trunk: config.Trunk) -> None:
+    """Raise ConfigError for a setting that belongs to another network than `trunk.model`."""
+    defaults, is_named = config.Trunk(), trunk.model == "efficientnet-lite0"
+    others = OF_MODELS if trunk.is_notes else (*OF_NOTES, *(["scale"] if is_named else []))
+    for name in others:
+        if getattr(trunk, name) != getattr(defaults, name):
+            kind = "a model from a file" if trunk.is_notes or is_named else "the network of `notes`"
+            raise ConfigError(
+                f"Setting `trunk.{name}` belongs to {kind}, and `trunk.model` is {trunk.model}. "
+                f"Remove `trunk.{name}`, or set another `trunk.model`."
+            )
 
 
 def model_file(trunk: config.Trunk) -> Path:
