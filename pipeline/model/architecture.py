@@ -29,8 +29,8 @@ class LayerFacts:
     name: str  # conv1, pool1, …, flatten; total in the last row of a printed table
     output: tuple[int, ...]  # (row, column, channel), or (width,) once flattened
     parameters: int
-    multiply_adds: int  # for one crop
-    receptive_field: int  # pixels of the crop's edge that one output value depends on
+    multiply_adds: int | None  # for one crop; None when not known, never in the notes' network
+    receptive_field: int | None  # pixels of the crop's edge that one output value depends on
 
 
 def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
@@ -57,12 +57,12 @@ def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
 
 
 def total(rows: list[LayerFacts]) -> LayerFacts:
-    """Sum up the rows of `describe`, as the last row of a printed table."""
+    """Sum up rows that describe a trunk, as the last row of a printed table."""
     return LayerFacts(
         "total",
         rows[-1].output,
         sum(row.parameters for row in rows),
-        sum(row.multiply_adds for row in rows),
+        sum(row.multiply_adds or 0 for row in rows),
         rows[-1].receptive_field,
     )
 

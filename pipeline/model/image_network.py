@@ -52,12 +52,12 @@ def build(trunk: config.Trunk, side: int) -> keras.Model:
     require_model_settings(trunk)
     model = bind(image_network(trunk, side), side)
     chosen = layer_of(model, trunk.layer)
-    output = pooled(chosen.output, trunk, chosen.name)
-    cut = keras.Model(model.input, output)
-    inputs = keras.Input((side, side, model.input_shape[-1]), name="crop")
+    cut = keras.Model(model.input, chosen.output, name="model")
     factor, offset = SCALES[trunk.scale]
-    # Called without its wrapper, so that its layers become layers of this network.
-    x = cut.call(keras.layers.Rescaling(factor, offset, name="trunk_scale")(inputs))
+    inputs = keras.Input(model.input_shape[1:], name="crop")
+    # As a model inside the trunk, so that names of its layers cannot be those of others.
+    x = cut(keras.layers.Rescaling(factor, offset, name="scale")(inputs))
+    x = pooled(x, trunk, chosen.name)
     outputs = keras.layers.Flatten(data_format="channels_last", name=FLATTEN, dtype="float32")(x)
     return _copy(keras.Model(inputs, outputs, name="network"))
 
@@ -135,7 +135,7 @@ def pooled(x: keras.KerasTensor, trunk: config.Trunk, name: str) -> keras.KerasT
             f"{shape[1]} cells. Set it to at most {min(shape[:2])}, or `trunk.layer` to a layer "
             "with a larger map."
         )
-    return keras.layers.AdaptiveAveragePooling2D(trunk.pool, name="trunk_pool")(x)
+    return keras.layers.AdaptiveAveragePooling2D(trunk.pool, name="pool")(x)
 
 
 def mean_max_middle(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -144,12 +144,12 @@ def mean_max_middle(x: keras.KerasTensor) -> keras.KerasTensor:
     A quarter of the rows and of the columns is left out at every edge, rounded down.
     """
     layers, (rows, columns) = keras.layers, x.shape[1:3]
-    middle = layers.Cropping2D((rows // 4, columns // 4), name="trunk_middle")(x)
-    return layers.Concatenate(name="trunk_pool")(
+    middle = layers.Cropping2D((rows // 4, columns // 4), name="middle")(x)
+    return layers.Concatenate(name="pool")(
         [
-            layers.GlobalAveragePooling2D(name="trunk_mean")(x),
-            layers.GlobalMaxPooling2D(name="trunk_max")(x),
-            layers.GlobalAveragePooling2D(name="trunk_middle_mean")(middle),
+            layers.GlobalAveragePooling2D(name="mean")(x),
+            layers.GlobalMaxPooling2D(name="max")(x),
+            layers.GlobalAveragePooling2D(name="middle_mean")(middle),
         ]
     )
 
