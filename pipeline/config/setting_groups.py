@@ -125,9 +125,9 @@ class Trunk(Group):
     n × n cells, or `mean+max+middle` for a vector: the mean, the maximum and the mean of the middle
     half of the map."""
     scale: Literal["0..255", "0..1", "-1..1"] = "0..255"
-    """Range of the pixels that the model takes. EfficientNet, ConvNeXt and MobileNetV3 of
-    `keras.applications` take 0..255 and scale inside; MobileNet, MobileNetV2, Xception, Inception and
-    ResNetV2 take -1..1."""
+    """Range of the pixels that the model of a file takes. Of `keras.applications`, EfficientNet,
+    ConvNeXt and MobileNetV3 take 0..255 and scale inside; MobileNet, MobileNetV2, Xception,
+    Inception and ResNetV2 take -1..1."""
 
     @property
     def is_notes(self) -> bool:

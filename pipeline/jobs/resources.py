@@ -15,13 +15,13 @@ from pathlib import Path
 from pipeline.config import Settings
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.workers.pool import WorkerPool
-from pipeline.progress import Advance
+from pipeline.progress import Advance, log
 from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.predict import Head
 from pipeline.stages.receive import Receiver
 from pipeline.stages.score_novelty import NoveltyModel
 from pipeline.store.open_store import OpenStore, open_for_writing
-from pipeline.store.registry import ModelChoice, embedder
+from pipeline.store.registry import ModelChoice, cost_line, embedder
 from pipeline.store.run_store import RunStore
 
 # Libraries that affect the bytes of a part.
@@ -90,7 +90,10 @@ class Resources:
 
     @cached_property
     def embed(self) -> Callable:
-        return embedder(self.store, self.job.chosen).embed
+        ready = embedder(self.store, self.job.chosen)
+        if line := cost_line(self.store, self.job.chosen):
+            log.info(line)
+        return ready.embed
 
     @cached_property
     def head(self) -> Callable[[str], Head]:

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
-from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
 from pipeline.model.novelty import CORESET, fit
 from pipeline.model.scores import metrics
@@ -153,7 +152,7 @@ def _fit(
 ) -> None:
     crop_ids = set(rows["crop_id"])
     parts = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
-    shape = grid(chosen.trunk, chosen.recipe.side)
+    shape = chosen.grid
     maps = _stream_maps(store, chosen, parts, crop_ids)
     model = fit(maps, shape, CORESET, settings.novelty.seed)
     arrays, learned = io.BytesIO(), io.BytesIO()

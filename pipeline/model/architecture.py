@@ -14,11 +14,18 @@ for deep learning", arXiv:1603.07285; a test compares every number with Keras.
 Shapes are (row, column, channel) without the batch. Nothing here imports Keras.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline import config
 from pipeline.errors import ConfigError
 
+# What a crop costs, as cards have it, with the unit and the factor in which it is printed.
+COSTS = (
+    ("multiply_adds", "million multiply-adds", 1e6),
+    ("milliseconds", "ms", 1),
+    ("bytes", "kB stored", 1e3),
+)
 DEFAULTS = ("same", "relu")  # left out of a line that describes a network
 
 
@@ -89,6 +96,16 @@ def width(trunk: config.Trunk, side: int) -> int:
 def grid(trunk: config.Trunk, side: int) -> tuple[int, int, int]:
     """Shape of one embedding before it is flattened: (row, column, channel)."""
     return describe(trunk, side)[-2].output
+
+
+def format_cost(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Format what a crop costs on a trunk, `this`, beside the network of the `notes`."""
+    this, notes = costs["this"], costs.get("notes")
+    parts = []
+    for name, unit, factor in COSTS:
+        beside = f" ({notes[name] / factor:,.3g} on the notes' network)" if notes else ""
+        parts.append(f"{this[name] / factor:,.3g} {unit}{beside}")
+    return ", ".join(parts)
 
 
 def output_size(name: str, size: int, window: int, stride: int, padding: str) -> int:

@@ -190,8 +190,8 @@ def _require_image_model(model: keras.Model, side: int) -> None:
     shape = tuple(inputs[0].shape)[1:]
     if len(shape) != 3 or shape[2] not in (1, 3) or (None not in shape and shape[0] != shape[1]):
         raise ConfigError(
-            f"The model of `trunk.model` takes the shape {shape}; a square image (side, side, 1) or "
-            "(side, side, 3) was expected. Name an image model with its channels last."
+            f"The model of `trunk.model` takes the shape {shape}; a square image (side, side, 1) "
+            "or (side, side, 3) was expected. Name an image model with its channels last."
         )
     if not all(np.isfinite(array).all() for array in model.get_weights()):
         raise ConfigError(

@@ -7,7 +7,7 @@ receptive field are not known: None, also for the receptive field of what follow
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.model import network
 from pipeline.model.architecture import LayerFacts
+from pipeline.model.image_network import output_of
 from pipeline.model.keras_backend import keras
 from pipeline.model.trunk.golden_vector import golden_crop
 
@@ -118,6 +119,28 @@ def costs(model: keras.Model) -> dict[str, Cost]:
     except ConfigError:  # crops too small for its poolings
         return {"this": cost_of(model)}
     return {"this": cost_of(model), "notes": cost_of(notes)}
+
+
+def card_facts(model: keras.Model) -> dict:
+    """What the card of a trunk has about its network."""
+    return {
+        "architecture": format_model(model),
+        "parameters": model.count_params(),
+        "output": list(output_of(model)),
+        "cost": {name: asdict(cost) for name, cost in costs(model).items()},
+    }
+
+
+def format_model(model: keras.Model) -> str:
+    """Format a trunk as a line, `224×224×3 → 150 layers → 7×7×320 → mean+max+middle → 960`."""
+    inside = model.get_layer("model")
+    shapes = [model.input_shape[1:], inside.output_shape[1:], output_of(model)]
+    start, cut, end = ("×".join(map(str, shape)) for shape in shapes)
+    steps = [start, f"{len(inside.layers) - 1} layers", cut]
+    if end != cut:
+        steps += ["averages" if len(shapes[2]) == 3 else "mean+max+middle", end]
+    width = str(model.output_shape[1])
+    return " → ".join([*steps, *([width] if end != width else [])])
 
 
 def _field(layer: keras.Operation, before: list[Field]) -> Field:

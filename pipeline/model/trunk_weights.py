@@ -142,6 +142,17 @@ def model_file(trunk: config.Trunk) -> Path:
 
 def describe_weights(trunk: config.Trunk) -> str:
     """Origin of the weights, for a card; a path would reveal something about this machine."""
+    if not trunk.is_notes:
+        return "ImageNet" if trunk.model == "efficientnet-lite0" else "file"
     if trunk.weights == "random":
         return f"random, seed {trunk.seed}"
     return "learned from phantoms" if trunk.weights == "phantoms" else "file"
+
+
+def card_settings(trunk: config.Trunk) -> dict:
+    """Settings of a trunk for its card, without paths, which would reveal this machine."""
+    if trunk.is_notes:
+        return trunk.model_dump(mode="json", include={"seed", "channels", "layers"})
+    settings = trunk.model_dump(mode="json", include={"model", *OF_MODELS})
+    # A file is the one that is stored beside the card.
+    return settings | ({"model": "model.keras"} if isinstance(trunk.model, Path) else {})
