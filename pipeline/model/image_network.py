@@ -5,6 +5,7 @@ in, float32 embeddings (N, width) out, a map in (row, column, channel) order or 
 the range that the model takes is inside, so the stored file suffices to embed.
 """
 
+import re
 import tempfile
 from difflib import get_close_matches
 from pathlib import Path
@@ -87,9 +88,7 @@ def bind(model: keras.Model, side: int) -> keras.Model:
             f"The model of `trunk.model` cannot take crops of {side} × {side} pixels: "
             f"{str(error).splitlines()[0]} Set another `recipe.side`, or name another model."
         ) from error
-    if any(isinstance(layer, keras.Model) for layer in flat.layers):
-        return bind(flat, side)
-    return flat
+    return bind(flat, side) if any(map(_has_graph, flat.layers)) else flat
 
 
 def layer_of(model: keras.Model, name: str | None) -> keras.Operation:
@@ -161,10 +160,10 @@ def _unreadable(trunk: config.Trunk, reason: str) -> str:
             f"{named}which has a Lambda layer: code in a file is never run. Replace the Lambda by "
             "layers of Keras, such as Rescaling, and save the model again."
         )
-    if "Could not locate" in reason:
+    if missing := re.search(r"Could not locate \w+ '([^']+)'", reason):
         return (
-            f"{named}which needs code that Keras does not have: {reason.split('.')[0]}. Save a "
-            "model made of layers of Keras alone."
+            f"{named}which needs `{missing[1]}`, code that Keras does not have and that is not in "
+            "the file. Save a model made of layers of Keras alone."
         )
     return (
         f"{named}which is not a readable Keras model; a .keras file as Keras 3 writes it was "
@@ -207,8 +206,15 @@ def _require_image_model(model: keras.Model, side: int) -> None:
 
 
 def _call_inlined(layer: keras.Operation, *inputs, **options):
-    is_model = isinstance(layer, keras.Model) and hasattr(layer, "operations")
-    return layer.call(*inputs, **options) if is_model else layer(*inputs, **options)
+    # Called without its wrapper, a model gives its layers to the graph instead of itself.
+    return layer.call(*inputs, **options) if _has_graph(layer) else layer(*inputs, **options)
+
+
+def _has_graph(layer: keras.Operation) -> bool:
+    """Whether it is a model made of layers that can be taken out of it."""
+    return isinstance(layer, keras.Sequential) or (
+        isinstance(layer, keras.Model) and hasattr(layer, "operations")
+    )
 
 
 def _copy(model: keras.Model) -> keras.Model:

@@ -110,7 +110,9 @@ def embed_grey(model: keras.Model, crops: keras.KerasTensor) -> keras.KerasTenso
     x = keras.layers.Rescaling(1 / 255)(crops)
     if not isinstance(first, keras.layers.Conv2D):
         channels = model.input_shape[-1]
-        return model(keras.layers.Concatenate()([x] * channels) if channels > 1 else x)
+        # The same layers as a model that is not compiled, which `to_bytes` could not copy.
+        inside = keras.Model(model.input, model.output, name="trunk")
+        return inside(keras.layers.Concatenate()([x] * channels) if channels > 1 else x)
     folded = keras.layers.Conv2D.from_config(first.get_config())
     x = folded(x)
     kernel, bias = first.get_weights()
@@ -177,11 +179,16 @@ def to_bytes(model: keras.Model) -> bytes:
     plain.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
-        with warnings.catch_warnings():
-            # Keras 3.15 converts its variables in a way that NumPy 2 deprecates.
-            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-            plain.save(file)
+        save(plain, file)
         return file.read_bytes()
+
+
+def save(model: keras.Model, file: Path) -> None:
+    """Save a model that is not compiled as a .keras file."""
+    with warnings.catch_warnings():
+        # Keras 3.15 converts its variables in a way that NumPy 2 deprecates.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save(file)
 
 
 def from_bytes(data: bytes) -> keras.Model:

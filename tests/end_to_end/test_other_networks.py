@@ -1,6 +1,8 @@
 """A Keras model from a file as trunk: from embeddings to a head, its heat maps and its export."""
 
+import dataclasses
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,16 +13,27 @@ from pipeline.api.predict_files import FilePredictor
 from pipeline.cli.__main__ import commands
 from pipeline.errors import ConfigError
 from pipeline.learn import learn_trunk as stage
+from pipeline.learn.train_head import fit_head
+from pipeline.learn.training_rows import labelled_rows
 from pipeline.model.keras_backend import keras
 from pipeline.model.network import to_bytes
-from pipeline.report.explain_crop import explain_crop
+from pipeline.report.explain_crop import Explainer, explain_crop
 from pipeline.review.evidence import Evidence
+from pipeline.stages.score_novelty import current_novelty
+from pipeline.store import tables
 from pipeline.store.features import load_crops, load_features, load_predictions
 from pipeline.store.neighbours import Neighbours
-from pipeline.store.open_store import open_for_writing
-from pipeline.store.registry import champion, choose_models, trunk_card
+from pipeline.store.registry import (
+    champion,
+    choose_models,
+    cost_line,
+    read_model,
+    stored_choice,
+    trunk_card,
+    trunk_home,
+)
 from tests.builders.scans import labelled_batch, scan
-from tests.builders.stores import failed_checks, process_folder, small_store
+from tests.builders.stores import process_folder, small_store
 from tests.learn.test_learn_trunk import discs
 
 pytestmark = pytest.mark.slow
@@ -47,20 +60,33 @@ def write_model(path):
 class Filled:
     """A store in which a batch was embedded, predicted and trained on; the file is gone."""
 
-    def __init__(self, root, **cut):
-        model = write_model(root / "secret.keras")
-        trunk = config.Trunk(model=model, **cut)
-        self.opened = small_store(root, part_size=40, trunk=trunk, learn=LEARN)
-        self.summary = process_folder(self.opened, labelled_batch(root / "in", discs()), "night")
-        self.store, self.model = self.opened.store, model
-        self.trunk_id = choose_models(self.opened.settings, self.store).trunk_id
-        self.aside = model.rename(root / "aside.keras")
+    def __init__(self, root):
+        model, self.folder = write_model(root / "secret.keras"), root / "in"
+        trunk = config.Trunk(model=model)
+        self.opened = small_store(root, part_size=60, trunk=trunk, learn=LEARN)
+        labelled_batch(self.folder, discs(60))
+        self.summary = process_folder(self.opened, self.folder, "night")
+        self.store, self.chosen = (
+            self.opened.store,
+            choose_models(self.opened.settings, self.opened.store),
+        )
+        self.model, self.aside = model, model.rename(root / "aside.keras")
         self.later = config.load(store=self.store.root, workers=2)
         self.crop_id = load_features(self.store)[0]["crop_id"][0]
 
     def dental(self, *command):
-        environment = {"DENTAL_STORE": self.store.root}
-        return CliRunner().invoke(commands, list(command), env=environment)
+        answer = CliRunner().invoke(commands, list(command), env={"DENTAL_STORE": self.store.root})
+        assert answer.exit_code == 0, answer
+        return answer.stdout
+
+    @contextmanager
+    def with_file(self):
+        """The file is where the settings name it."""
+        self.aside.rename(self.model)
+        try:
+            yield
+        finally:
+            self.model.rename(self.aside)
 
 
 @pytest.fixture(scope="module")
@@ -68,89 +94,85 @@ def filled(tmp_path_factory):
     return Filled(tmp_path_factory.mktemp("map"))
 
 
-@pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
-    return Filled(tmp_path_factory.mktemp("vector"), pool="mean+max+middle")
+def test_a_batch_gets_features_novelty_a_head_and_predictions(filled):
+    assert not filled.summary.failures
+    assert load_features(filled.store)[1].shape == (60, 8 * 8 * 8)
+    assert len(load_predictions(filled.store)) == 60
+    assert champion(filled.store)["trunk"] == filled.chosen.trunk_id
+    assert filled.store.names("novelty")
 
 
-@pytest.mark.parametrize("kind", ["filled", "vectors"])
-def test_a_batch_gets_features_predictions_novelty_and_a_head_that_shares_weights_over_maps(
-    kind, request
-):
-    found = request.getfixturevalue(kind)
-    assert not found.summary.failures
-    assert not failed_checks(found.store)
-    assert load_features(found.store)[1].shape == (100, 8 * 8 * 8 if kind == "filled" else 3 * 8)
-    assert len(load_predictions(found.store)) == 100
-    assert champion(found.store)["trunk"] == found.trunk_id
-    assert found.store.names("novelty")
-    assert found.store.names("drift") or found.summary.notes
-
-
-@pytest.mark.parametrize("kind", ["filled", "vectors"])
-def test_without_the_file_new_scans_are_processed_predicted_and_evaluated(kind, request, tmp_path):
-    found = request.getfixturevalue(kind)
-    opened = open_for_writing(found.later)
-    more = [(scan(50, 50, seed=7), "new", "healthy")]
-    summary = process_folder(opened, labelled_batch(tmp_path / "in", more), f"later-{kind}")
-    assert not summary.failures
-    rows = FilePredictor(found.later).predict(scan(50, 50, seed=8))
+def test_without_the_file_files_are_predicted_and_the_head_is_evaluated(filled):
+    rows = FilePredictor(filled.later).predict(scan(50, 50, seed=8))
     assert rows["p_abnormal"].between(0, 1).all()
     assert rows["novelty_gaussian"].notna().all()
-    assert len(Neighbours(found.store).of(found.crop_id, 3)) == 3
-    assert found.dental("evaluate").exit_code == 0
+    assert len(Neighbours(filled.store).of(filled.crop_id, 3)) == 3
+    assert "AUROC" in filled.dental("evaluate")
+    assert choose_models(filled.later, filled.store) == filled.chosen
     with pytest.raises(ConfigError, match=r"secret\.keras, which is not a file.*champion's trunk"):
-        choose_models(found.opened.settings, found.store)
+        choose_models(filled.opened.settings, filled.store)
 
 
-def test_a_heat_map_of_a_map_adds_up_to_the_logits(filled):
-    found = explain_crop(filled.later, filled.crop_id)
-    assert found.explanation.cells.shape == (8, 8)
-    probabilities = load_predictions(filled.store).set_index("crop_id").loc[filled.crop_id]
-    odds = np.log(probabilities["p_caries"] / probabilities["p_healthy"])
-    assert found.explanation.difference == pytest.approx(odds, abs=1e-3)
+def test_a_heat_map_adds_up_to_the_log_odds(filled):
+    found = explain_crop(filled.later, filled.crop_id).explanation
+    assert found.cells.shape == (8, 8)
+    row = load_predictions(filled.store).set_index("crop_id").loc[filled.crop_id]
+    odds = np.log(row["p_caries"] / row["p_healthy"])
+    assert found.difference == pytest.approx(odds, abs=1e-3)
 
 
-def test_there_is_no_heat_map_of_vectors_and_the_error_says_what_to_set(vectors):
-    with pytest.raises(ConfigError, match=r"stores vectors, which have no map.*`trunk\.pool`"):
-        explain_crop(vectors.later, vectors.crop_id)
-    row = {"trunk": vectors.trunk_id}
-    assert Evidence(vectors.later).heat_map(row) is None
-
-
-def test_cards_and_reports_have_neither_the_path_nor_the_name_of_the_file(filled):
-    card = trunk_card(filled.store, filled.trunk_id)
+def test_nothing_but_the_private_folder_has_the_path_or_name_of_the_file(filled):
+    card = trunk_card(filled.store, filled.chosen.trunk_id)
     assert card["settings"]["model"] == "model.keras"
     assert card["output"] == [8, 8, 8]
-    assert card["cost"]["this"]["bytes"] == 2 * 512 == 2 * card["width"]
+    assert card["cost"]["this"]["bytes"] == 2 * card["width"] == 1024
+    assert "1.02 kB stored" in cost_line(filled.store, filled.chosen)
     for name in filled.store.everything():
-        if not name.endswith(".parquet"):
-            assert b"secret" not in filled.store.read_bytes(name), name
+        assert b"secret" not in filled.store.read_bytes(name), name
 
 
-@pytest.mark.parametrize("kind", ["filled", "vectors"])
-def test_the_exported_network_gives_the_stored_predictions(kind, request, tmp_path):
-    found = request.getfixturevalue(kind)
-    head, out = champion(found.store)["head"], tmp_path / "out"
-    answer = found.dental("models", "export", head, str(out), "--keras")
-    assert answer.exit_code == 0, answer
-    assert "→ 8×8×8" in json.loads((out / "model.json").read_text())["architecture"]["trunk"]
-    facts, crops = load_crops(found.store, batch="night")
+def test_the_exported_network_gives_the_stored_predictions(filled, tmp_path):
+    out = tmp_path / "out"
+    filled.dental("models", "export", champion(filled.store)["head"], str(out), "--keras")
+    described = json.loads((out / "model.json").read_text())
+    assert described["architecture"]["trunk"].endswith(" layers → 8×8×8 → 512")
+    facts, crops = load_crops(filled.store)
     outputs = keras.models.load_model(out / "model.keras").predict(crops, verbose=0)
-    rows = load_predictions(found.store).set_index("crop_id").loc[facts["crop_id"]]
+    rows = load_predictions(filled.store).set_index("crop_id").loc[facts["crop_id"]]
     assert np.abs(outputs["p_abnormal_box"] - rows["p_abnormal"]).max() < 2e-3
 
 
-def test_learning_fine_tunes_the_network_and_leaves_its_batch_statistics(filled, monkeypatch):
-    filled.aside.rename(filled.model)
+def test_learning_fine_tunes_the_network_and_keeps_its_batch_statistics(filled, monkeypatch):
     monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
-    learned = stage.learn_trunk(filled.opened)
-    assert learned.card["learned_from"] == filled.trunk_id != learned.trunk_id
-    filled.model.rename(filled.aside)
+    with filled.with_file():
+        learned = stage.learn_trunk(filled.opened)
+    assert learned.card["learned_from"] == filled.chosen.trunk_id != learned.trunk_id
+    assert stored_choice(filled.store, learned.trunk_id).map == (8, 8, 8)
     first, second = (
-        keras.models.load_model(filled.store.local_path(f"models/trunks/{each}/model.keras"))
-        for each in (filled.trunk_id, learned.trunk_id)
+        read_model(filled.store, trunk_home(each))
+        for each in (filled.chosen.trunk_id, learned.trunk_id)
     )
     for one, other in zip(first.weights, second.weights, strict=True):
         same = (np.asarray(one) == np.asarray(other)).all()
         assert same == ("batch_normalization" in one.path), one.path
+
+
+def test_vectors_get_novelty_and_a_dense_head_and_have_no_heat_map(filled):
+    trunk = filled.opened.settings.trunk.model_copy(update={"pool": "mean+max+middle"})
+    settings = filled.opened.settings.model_copy(update={"trunk": trunk})
+    opened = dataclasses.replace(filled.opened, settings=settings)
+    with filled.with_file():
+        summary = process_folder(opened, filled.folder, "night")
+        chosen = choose_models(settings, filled.store)
+    assert not summary.failures
+    assert (chosen.map, chosen.grid, chosen.width) == (None, (1, 1, 24), 24)
+    assert tables.features(chosen.trunk_id, 24).names(filled.store)
+    assert current_novelty(filled.store, chosen.trunk_id)
+    rows = labelled_rows(filled.store, chosen, settings)
+    assert not fit_head(rows, rows.sides, chosen, settings).shared
+    explainer = dataclasses.replace(Explainer.of(filled.later), chosen=chosen)
+    with pytest.raises(ConfigError, match=r"stores vectors, which have no map.*`trunk\.pool`"):
+        explainer.explain(np.zeros(24, np.float16))
+    evidence = Evidence(filled.later)
+    evidence._explainer = explainer
+    assert evidence.heat_map({"trunk": explainer.champion["trunk"]}) is None
