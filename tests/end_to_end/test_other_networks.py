@@ -15,18 +15,21 @@ from pipeline.errors import ConfigError
 from pipeline.learn import learn_trunk as stage
 from pipeline.learn.train_head import fit_head
 from pipeline.learn.training_rows import labelled_rows
+from pipeline.model.drift import describe
 from pipeline.model.keras_backend import keras
 from pipeline.model.network import to_bytes
+from pipeline.model.novelty import fit
+from pipeline.model.scores.label_errors import mean_probabilities
 from pipeline.report.explain_crop import Explainer, explain_crop
 from pipeline.review.evidence import Evidence
-from pipeline.stages.score_novelty import current_novelty
-from pipeline.store import tables
+from pipeline.stages.embed import embed_part
 from pipeline.store.features import load_crops, load_features, load_predictions
 from pipeline.store.neighbours import Neighbours
 from pipeline.store.registry import (
     champion,
     choose_models,
     cost_line,
+    embedder,
     read_model,
     stored_choice,
     trunk_card,
@@ -102,12 +105,11 @@ def test_a_batch_gets_features_novelty_a_head_and_predictions(filled):
     assert filled.store.names("novelty")
 
 
-def test_without_the_file_files_are_predicted_and_the_head_is_evaluated(filled):
+def test_without_the_model_file_scans_are_predicted_by_the_stored_trunk(filled):
     rows = FilePredictor(filled.later).predict(scan(50, 50, seed=8))
     assert rows["p_abnormal"].between(0, 1).all()
     assert rows["novelty_gaussian"].notna().all()
     assert len(Neighbours(filled.store).of(filled.crop_id, 3)) == 3
-    assert "AUROC" in filled.dental("evaluate")
     assert choose_models(filled.later, filled.store) == filled.chosen
     with pytest.raises(ConfigError, match=r"secret\.keras, which is not a file.*champion's trunk"):
         choose_models(filled.opened.settings, filled.store)
@@ -144,6 +146,7 @@ def test_the_exported_network_gives_the_stored_predictions(filled, tmp_path):
 
 def test_learning_fine_tunes_the_network_and_keeps_its_batch_statistics(filled, monkeypatch):
     monkeypatch.setattr(stage, "embed_everything", lambda *_: ["enough for this test"])
+    monkeypatch.setattr("pipeline.learn.crop_source.MIN_CROPS", 20)
     with filled.with_file():
         learned = stage.learn_trunk(filled.opened)
     assert learned.card["learned_from"] == filled.chosen.trunk_id != learned.trunk_id
@@ -157,18 +160,16 @@ def test_learning_fine_tunes_the_network_and_keeps_its_batch_statistics(filled, 
         assert same == ("batch_normalization" in one.path), one.path
 
 
-def test_vectors_get_novelty_and_a_dense_head_and_have_no_heat_map(filled):
+def test_vectors_get_a_dense_head_and_have_no_heat_map(filled):
     trunk = filled.opened.settings.trunk.model_copy(update={"pool": "mean+max+middle"})
     settings = filled.opened.settings.model_copy(update={"trunk": trunk})
-    opened = dataclasses.replace(filled.opened, settings=settings)
     with filled.with_file():
-        summary = process_folder(opened, filled.folder, "night")
         chosen = choose_models(settings, filled.store)
-    assert not summary.failures
+        embed = embedder(filled.store, chosen).embed
     assert (chosen.map, chosen.grid, chosen.width) == (None, (1, 1, 24), 24)
-    assert tables.features(chosen.trunk_id, 24).names(filled.store)
-    assert current_novelty(filled.store, chosen.trunk_id)
+    embed_part(filled.store, "night", 0, chosen, embed, lambda _: None)
     rows = labelled_rows(filled.store, chosen, settings)
+    assert len(rows.truth) == 60
     assert not fit_head(rows, rows.sides, chosen, settings).shared
     explainer = dataclasses.replace(Explainer.of(filled.later), chosen=chosen)
     with pytest.raises(ConfigError, match=r"stores vectors, which have no map.*`trunk\.pool`"):
@@ -176,3 +177,14 @@ def test_vectors_get_novelty_and_a_dense_head_and_have_no_heat_map(filled):
     evidence = Evidence(filled.later)
     evidence._explainer = explainer
     assert evidence.heat_map({"trunk": explainer.champion["trunk"]}) is None
+
+
+def test_drift_novelty_and_label_errors_take_vectors_as_maps_of_one_cell():
+    vectors = np.random.default_rng(0).normal(size=(20, 1, 1, 24)).astype(np.float16)
+    facts = describe(vectors)
+    assert facts["channels"].shape == (20, 48)
+    assert np.isfinite(facts["embeddings"]).all()
+    assert mean_probabilities(vectors).shape == (20, 24)
+    found = fit(iter([vectors]), (1, 1, 24), 10, 0).score(vectors)
+    assert found.gaussian_map.shape == (20, 1, 1)
+    assert np.isfinite(found.gaussian_map).all()

@@ -185,7 +185,10 @@ def test_files_that_are_no_model_or_need_code_are_refused(saved, tmp_path):
     image = keras.Input((SIDE, SIDE, 3))
     for model, message in (
         (lambdas, r"has a Lambda layer: code in a file is never run\. Replace"),
-        (keras.Model(image, own()(image)), r"needs `Own`, code that Keras does not have.*layers of Keras"),
+        (
+            keras.Model(image, own()(image)),
+            r"needs `Own`, code that Keras does not have.*layers of Keras",
+        ),
     ):
         file = tmp_path / "code.keras"
         network.save(model, file)
