@@ -23,7 +23,6 @@ from pipeline.ingest.labels.annotations import Annotation
 from pipeline.ingest.private_folder import PrivateFolder, open_private_folder
 from pipeline.ingest.walk_folder import Entry
 from pipeline.ingest.workers.pool import WorkerPool
-from pipeline.model.architecture import grid
 from pipeline.report.explain_crop import Explainer
 from pipeline.report.heat_map import Overlay, draw
 from pipeline.stages.predict import Head
@@ -66,7 +65,7 @@ class FilePredictor:
         self.chosen = stored_choice(self.store, current["trunk"])
         self.head = Head(self.store, current["head"])
         self.novelty = current_novelty(self.store, current["trunk"])
-        self.shape = grid(self.chosen.trunk, self.chosen.recipe.side)
+        self.shape = self.chosen.grid
 
     def predict(self, scan: str | Path | np.ndarray) -> pd.DataFrame:
         """The rows of one file or array; raises ScanRejected for one that is no scan."""

@@ -114,6 +114,25 @@ class Trunk(Group):
     """Input channels; a grey crop is repeated for three."""
     layers: tuple[Layer, ...] = NOTES
     """The convolutions in order, each a table with the keys below."""
+    model: Annotated[Literal["notes", "efficientnet-lite0"] | Path, EXPANDED] = "notes"
+    """The network: `notes` (the one that the settings above describe), `efficientnet-lite0` with
+    ImageNet weights (needs the extra `imagenet`), or the path of a `.keras` file with any image
+    model of Keras 3. The settings below belong to such a model."""
+    layer: str | None = None
+    """Name of the model's layer whose output is stored; by default the last map before pooling."""
+    pool: Literal["none", "mean+max+middle"] | Annotated[int, Field(ge=1)] = "none"
+    """What is stored of that layer's map: `none` for all of it, a number n for its averages over
+    n × n cells, or `mean+max+middle` for a vector: the mean, the maximum and the mean of the middle
+    half of the map."""
+    scale: Literal["0..255", "0..1", "-1..1"] = "0..255"
+    """Range of the pixels that the model of a file takes. Of `keras.applications`, EfficientNet,
+    ConvNeXt and MobileNetV3 take 0..255 and scale inside; MobileNet, MobileNetV2, Xception,
+    Inception and ResNetV2 take -1..1."""
+
+    @property
+    def is_notes(self) -> bool:
+        """Whether it is the network that `layers` describes."""
+        return self.model == "notes"
 
 
 class Learn(Group):

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from pipeline.config import Settings
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.ingest.workers.pool import WorkerPool
-from pipeline.progress import Advance
+from pipeline.progress import Advance, log
 from pipeline.stages.duplicates import AcceptedInStore
 from pipeline.stages.predict import Head
 from pipeline.stages.receive import Receiver
 from pipeline.stages.score_novelty import NoveltyModel
 from pipeline.store.open_store import OpenStore, open_for_writing
-from pipeline.store.registry import ModelChoice, choose_models, embedder
+from pipeline.store.registry import ModelChoice, choose_models, cost_line, embedder
 from pipeline.store.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -97,7 +97,10 @@ class Resources:
     def embed(self) -> Callable:
         chosen = self.job.chosen
         loaded = _embedders.pop((self.store.absolute_root(), chosen.trunk_id), None)
-        return (loaded or embedder(self.store, chosen)).embed
+        ready = loaded or embedder(self.store, chosen)
+        if line := cost_line(self.store, chosen):
+            log.info(line)
+        return ready.embed
 
     @cached_property
     def head(self) -> Callable[[str], Head]:

@@ -5,7 +5,6 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import NotEnoughData
-from pipeline.model.architecture import grid
 from pipeline.model.scores.label_errors import compare_with_labels, mean_probabilities
 from pipeline.store import catalog, tables
 from pipeline.store.parts import embedding_values
@@ -52,7 +51,7 @@ def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str |
 def _features(store: Store, chosen: ModelChoice, labelled: pd.DataFrame) -> np.ndarray:
     """Averaged maps of the labelled crops, float32 (N, values), row for row."""
     positions = {crop_id: row for row, crop_id in enumerate(labelled["crop_id"])}
-    shape = grid(chosen.trunk, chosen.recipe.side)
+    shape = chosen.grid
     features: np.ndarray | None = None
     for part in sorted(set(zip(labelled["batch"], labelled["part"], strict=True))):
         for numbers, rows in chosen.features.select(store, *part, positions, ["embedding"]):

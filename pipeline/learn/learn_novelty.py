@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Settings
 from pipeline.errors import NotEnoughData, StageFailed
-from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import fingerprint
 from pipeline.model.fit_novelty import CORESET, fit
 from pipeline.model.scores import metrics
@@ -168,9 +167,8 @@ def _fit(
 ) -> None:
     crop_ids = set(rows["crop_id"])
     parts = sorted(set(zip(rows["batch"], rows["part"], strict=True)))
-    shape = grid(chosen.trunk, chosen.recipe.side)
     maps = prefetch(_stream_maps(store, chosen, parts, crop_ids))
-    model = fit(maps, shape, CORESET, settings.novelty.seed, settings.novelty.score)
+    model = fit(maps, chosen.grid, CORESET, settings.novelty.seed, settings.novelty.score)
     arrays, learned = io.BytesIO(), io.BytesIO()
     kept = {name: each for name, each in asdict(model).items() if each is not None}
     np.savez(arrays, **kept)  # floats do not compress

@@ -15,20 +15,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.config import Settings
+from pipeline.config import Learn, Settings
 from pipeline.errors import NotEnoughData
 from pipeline.learn.checkpoint import StoredCheckpoint
 from pipeline.learn.crop_source import CropSource, crop_source
 from pipeline.learn.train import learn_and_predict
 from pipeline.learn.train_head import TrainedHeadResult
+from pipeline.learn.trainable_trunks import (
+    LEARNED_FROM,
+    head_start,
+    learned_network,
+    trainable_trunk,
+)
 from pipeline.model.architecture import describe, format_architecture, total
 from pipeline.model.fingerprints import learned_fingerprint
-from pipeline.model.head.abnormal_probability import NAME
-from pipeline.model.head.initial_weights import InitialWeights
-from pipeline.model.keras_backend import keras
-from pipeline.model.network import Embedder, build
+from pipeline.model.network import Embedder
 from pipeline.model.trunk.golden_vector import golden_crop
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
+from pipeline.model.trunk_weights import card_settings
 from pipeline.progress import Advance, progress
 from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
@@ -77,14 +81,13 @@ def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkRes
     store, settings = opened.store, opened.settings
     before = choose_models(settings, store)
     crops = crop_source(store, before, settings)
-    chosen = ModelChoice(
-        before.recipe, before.recipe_id, settings.trunk, fingerprint(before, crops, settings)
-    )
+    chosen = learned_choice(before, crops, settings)
     learned = LearnedTrunkResult(chosen.trunk_id, {}, crops.labels)
     home = trunk_home(chosen.trunk_id)
     with learned.timed("learn"):
         if not store.has(f"{home}/card.json"):
-            fit_trunk(store, chosen, crops, settings)
+            start = start_of(store, before, settings)
+            fit_trunk(store, chosen, start, crops, settings)
         learned.card = trunk_card(store, chosen.trunk_id)
     with learned.timed("embed"):
         learned.failures = embed_everything(opened, chosen, map)
@@ -99,6 +102,21 @@ def learn_trunk(opened: OpenStore, map: PartMap = one_by_one) -> LearnedTrunkRes
     return learned
 
 
+def learned_choice(before: ModelChoice, crops: CropSource, settings: Settings) -> ModelChoice:
+    """The trunk that these settings learn from these crops: the notes' network, or fine-tuned."""
+    output = None if settings.trunk.is_notes else before.output
+    trunk_id = fingerprint(before, crops, settings)
+    return ModelChoice(before.recipe, before.recipe_id, settings.trunk, trunk_id, output)
+
+
+def start_of(store: Store, before: ModelChoice, settings: Settings) -> str | None:
+    """The stored trunk to fine-tune, made if missing; None for the notes' network."""
+    if settings.trunk.is_notes:
+        return None
+    embedder(store, before)
+    return before.trunk_id
+
+
 def fingerprint(before: ModelChoice, crops: CropSource, settings: Settings) -> str:
     """Fingerprint of the trunk that these settings learn from these crops."""
     return learned_fingerprint(
@@ -108,6 +126,7 @@ def fingerprint(before: ModelChoice, crops: CropSource, settings: Settings) -> s
         before.recipe.side,
         crops.class_names,
         data_digest(crops),
+        None if settings.trunk.is_notes else before.trunk_id,
     )
 
 
@@ -121,16 +140,25 @@ def data_digest(crops: CropSource) -> str:
     return digest.hexdigest()
 
 
-def fit_trunk(store: Store, chosen: ModelChoice, crops: CropSource, settings: Settings) -> None:
-    """Train the trunk and store it with golden vector and card."""
+def fit_trunk(
+    store: Store, chosen: ModelChoice, start: str | None, crops: CropSource, settings: Settings
+) -> None:
+    """Train the trunk, from the stored one `start` if given, and store it with its card."""
     started = time.monotonic()
     used = settings.learn.model_copy(update={"labels": crops.labels})
     checkpoint = StoredCheckpoint(store, chosen.trunk_id)
     rows = len(crops.classes)
     with progress("learn trunk", rows * used.epochs) as advance:
         on_epoch = count_epochs(advance, rows)
-        found = train_trunk(crops, chosen.trunk, chosen.recipe.side, used, on_epoch, checkpoint)
-    _store(store, chosen, crops, used, found, round(time.monotonic() - started, 1))
+        trunk = trainable_trunk(store, chosen, start, used)
+        found = train_trunk(crops, trunk, used, on_epoch, checkpoint)
+    card = {
+        **_card(chosen, crops, used, found),
+        **_network_facts(store, chosen, start),
+        "seconds": round(time.monotonic() - started, 1),
+        **made_with(),
+    }
+    _store(store, chosen, start, crops, found, card)
     checkpoint.remove()
 
 
@@ -146,54 +174,48 @@ def count_epochs(advance: Advance, rows: int) -> Callable[[int, dict], None]:
     return on_epoch
 
 
-def start_from(found: LearnedTrunk, crops: CropSource) -> InitialWeights:
-    """Initial weights of a head: those of the network above the trunk."""
-    names = (*crops.class_names, NAME) if crops.background else crops.class_names
-    return InitialWeights(names, tuple(found.above))
-
-
-def network_of(found: LearnedTrunk, chosen: ModelChoice) -> keras.Model:
-    """Build the plain network with the weights that were learned."""
-    # Random weights first, because those of the settings may be of another architecture.
-    model = build(chosen.trunk.model_copy(update={"weights": "random"}), chosen.recipe.side)
-    model.set_weights(found.weights)
-    return model
-
-
 def _store(
     store: Store,
     chosen: ModelChoice,
+    start: str | None,
     crops: CropSource,
-    used,
     found: LearnedTrunk,
-    seconds: float,
+    card: dict,
 ) -> None:
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
-    model = network_of(found, chosen)
+    model = learned_network(store, chosen, start, found)
     golden = io.BytesIO()
     np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
     if found.above:
-        start = start_from(found, crops)
-        store.write_bytes(f"{home}/head.npz", start.to_bytes())
-    card = _card(chosen, crops, used, found, seconds)
+        store.write_bytes(f"{home}/head.npz", head_start(found, crops).to_bytes())
     write_patients(store, home, crops.patients)
     write_model(store, home, model, card)
 
 
-def _card(
-    chosen: ModelChoice, crops: CropSource, used, found: LearnedTrunk, seconds: float
-) -> dict:
-    facts, side = crops.facts, chosen.recipe.side
+def _network_facts(store: Store, chosen: ModelChoice, start: str | None) -> dict:
+    """Facts of the card about the network."""
+    if start is not None:
+        facts = ("architecture", "parameters", "output", "cost")
+        before = trunk_card(store, start)
+        return {LEARNED_FROM: start, **{name: before[name] for name in facts}}
+    side = chosen.recipe.side
+    return {
+        "settings": chosen.trunk.model_dump(mode="json", include={"channels", "layers"}),
+        "architecture": format_architecture(chosen.trunk, side),
+        "parameters": total(describe(chosen.trunk, side)).parameters,
+    }
+
+
+def _card(chosen: ModelChoice, crops: CropSource, used: Learn, found: LearnedTrunk) -> dict:
+    facts = crops.facts
     return {
         "trunk": chosen.trunk_id,
-        "settings": chosen.trunk.model_dump(mode="json", include={"channels", "layers"}),
+        "settings": card_settings(chosen.trunk),
         "weights": f"learned {'with' if crops.labels else 'without'} labels, seed {used.seed}",
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
-        "architecture": format_architecture(chosen.trunk, side),
-        "parameters": total(describe(chosen.trunk, side)).parameters,
         "learn": used.model_dump(mode="json"),
         "seed": used.seed,
         "data": data_digest(crops)[:12],
@@ -207,8 +229,6 @@ def _card(
         "scores": None,  # a trunk alone has none; those of heads on it are on their cards
         "best_epoch": found.best_epoch,
         "epochs": list(found.epochs),
-        "seconds": seconds,
-        **made_with(),
     }
 
 

@@ -10,7 +10,13 @@ from pipeline.errors import NotEnoughData
 from pipeline.learn.background_rows import BackgroundRows
 from pipeline.learn.checkpoint import StoredCheckpoint
 from pipeline.learn.crop_source import on_sides
-from pipeline.learn.learn_trunk import count_epochs, network_of, start_from
+from pipeline.learn.learn_trunk import count_epochs
+from pipeline.learn.trainable_trunks import (
+    head_start,
+    learned_network,
+    start_of_learned,
+    trainable_trunk,
+)
 from pipeline.learn.training_rows import TrainingRows, crops_of
 from pipeline.model.head.initial_weights import InitialWeights
 from pipeline.model.head.rows import InMemoryEmbeddings
@@ -48,18 +54,19 @@ def refit_trunk(
     """
     classes = rows.classes if how.labels else ("",)
     crops = on_sides(store, chosen, rows.facts["crop_id"], rows.truth, rows.sides, classes)
-    name = f"{run}.npz"
+    name, begun = f"{run}.npz", start_of_learned(store, chosen)
     if not store.has(name):
         checkpoint = StoredCheckpoint(store, run.replace("/", "-"))
         with progress("learn trunk", len(crops.classes) * how.epochs) as advance:
             on_epoch = count_epochs(advance, len(crops.classes))
-            found = train_trunk(crops, chosen.trunk, chosen.recipe.side, how, on_epoch, checkpoint)
+            trunk = trainable_trunk(store, chosen, begun, how)
+            found = train_trunk(crops, trunk, how, on_epoch, checkpoint)
         store.write_bytes(name, found.to_bytes())
         checkpoint.remove()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))
-    embedder = Embedder(network_of(found, chosen))
+    embedder = Embedder(learned_network(store, chosen, begun, found))
     embeddings = InMemoryEmbeddings(_embed(store, chosen.crops, rows.facts, embedder))
-    start = start_from(found, crops) if found.above else None
+    start = head_start(found, crops) if found.above else None
     background = rows.background and _embed_background(store, chosen, rows.background, embedder)
     return RefitTrunk(replace(rows, embeddings=embeddings, background=background), start, embedder)
 

@@ -17,7 +17,6 @@ from pipeline.learn.baselines import BaselineResults, compare_with_baselines, ru
 from pipeline.learn.label_errors import write_label_errors
 from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
-from pipeline.model.architecture import grid
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head.abnormal_probability import Predictions, to_predictions
 from pipeline.model.head.initial_weights import InitialWeights, from_bytes
@@ -150,7 +149,7 @@ def fit_head(
         rows.classes,
         train=sides == "train",
         validation=sides == "validation",
-        grid=grid(chosen.trunk, chosen.recipe.side),
+        grid=chosen.map,
         background=rows.background and rows.background.for_training(rows.patients, sides),
     )
     with progress("learn head", settings.head.epochs) as advance:

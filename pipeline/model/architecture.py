@@ -14,11 +14,18 @@ for deep learning", arXiv:1603.07285; a test compares every number with Keras.
 Shapes are (row, column, channel) without the batch. Nothing here imports Keras.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline import config
 from pipeline.errors import ConfigError
 
+# What a crop costs, as cards have it, with the unit and the factor in which it is printed.
+COSTS = (
+    ("multiply_adds", "million multiply-adds", 1e6),
+    ("milliseconds", "ms", 1),
+    ("bytes", "kB stored", 1e3),
+)
 DEFAULTS = ("same", "relu")  # left out of a line that describes a network
 
 
@@ -29,8 +36,8 @@ class LayerFacts:
     name: str  # conv1, pool1, …, flatten; total in the last row of a printed table
     output: tuple[int, ...]  # (row, column, channel), or (width,) once flattened
     parameters: int
-    multiply_adds: int  # for one crop
-    receptive_field: int  # pixels of the crop's edge that one output value depends on
+    multiply_adds: int | None  # for one crop; None when not known, never in the notes' network
+    receptive_field: int | None  # pixels of the crop's edge that one output value depends on
 
 
 def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
@@ -57,12 +64,12 @@ def describe(trunk: config.Trunk, side: int) -> list[LayerFacts]:
 
 
 def total(rows: list[LayerFacts]) -> LayerFacts:
-    """Sum up the rows of `describe`, as the last row of a printed table."""
+    """Sum up rows that describe a trunk, as the last row of a printed table."""
     return LayerFacts(
         "total",
         rows[-1].output,
         sum(row.parameters for row in rows),
-        sum(row.multiply_adds for row in rows),
+        sum(row.multiply_adds or 0 for row in rows),
         rows[-1].receptive_field,
     )
 
@@ -89,6 +96,16 @@ def width(trunk: config.Trunk, side: int) -> int:
 def grid(trunk: config.Trunk, side: int) -> tuple[int, int, int]:
     """Shape of one embedding before it is flattened: (row, column, channel)."""
     return describe(trunk, side)[-2].output
+
+
+def format_cost(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Format what a crop costs on a trunk, `this`, beside the network of the `notes`."""
+    this, notes = costs["this"], costs.get("notes")
+    parts = []
+    for name, unit, factor in COSTS:
+        beside = f" ({notes[name] / factor:,.3g} on the notes' network)" if notes else ""
+        parts.append(f"{this[name] / factor:,.3g} {unit}{beside}")
+    return ", ".join(parts)
 
 
 def output_size(name: str, size: int, window: int, stride: int, padding: str) -> int:

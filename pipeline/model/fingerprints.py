@@ -30,12 +30,18 @@ def learned_fingerprint(
     side: int,
     class_names: Sequence[str],
     data: str,
+    start: str | None,
 ) -> str:
-    """Fingerprint of the trunk that is learned from the crops of which `data` is a digest."""
+    """Fingerprint of the trunk that is learned from the crops of which `data` is a digest.
+
+    `start` is the trunk that it is fine-tuned from, if it is.
+    """
     return fingerprint(
         {
             "form": LEARNED_FORM,
-            "architecture": trunk.model_dump(mode="json", include={"channels", "layers"}),
+            "architecture": {"fine-tuned": start}
+            if start
+            else trunk.model_dump(mode="json", include={"channels", "layers"}),
             "settings": settings.model_dump(mode="json") | FORMER_LEARN_SETTINGS,
             "recipe": recipe_fingerprint,
             "side": side,

@@ -102,12 +102,19 @@ def in_batches(model: keras.Model, rows: np.ndarray) -> Iterator[np.ndarray]:
 def embed_grey(model: keras.Model, crops: keras.KerasTensor) -> keras.KerasTensor:
     """Apply the layers of a trunk to grey crops, uint8 (N, side, side, 1): float32 (N, width).
 
-    Grey crops are equal channels, so the first kernel is summed over its input channels: the
-    same sums in another order (difference 2e-7) for 0.55 of the work.
+    Grey crops are equal channels, so the first kernel of the notes' network is summed over its
+    input channels: the same sums in another order (difference 2e-7) for 0.55 of the work. Other
+    networks get the crops repeated, since little of their work is in their first layer.
     """
     _, first, *others = model.layers
+    x = keras.layers.Rescaling(1 / 255)(crops)
+    if not isinstance(first, keras.layers.Conv2D):
+        channels = model.input_shape[-1]
+        # The same layers as a model that is not compiled, which `to_bytes` could not copy.
+        inside = keras.Model(model.input, model.output, name="trunk")
+        return inside(keras.layers.Concatenate()([x] * channels) if channels > 1 else x)
     folded = keras.layers.Conv2D.from_config(first.get_config())
-    x = folded(keras.layers.Rescaling(1 / 255)(crops))
+    x = folded(x)
     kernel, bias = first.get_weights()
     folded.set_weights([kernel.sum(axis=2, keepdims=True), bias])
     for layer in others:
@@ -119,7 +126,7 @@ class Embedder:
     """Embeds grey crops: 700 a second on 2 cores with the default trunk."""
 
     def __init__(self, model: keras.Model):
-        """Copy the weights of a model made by `build`; `model` itself is not changed."""
+        """Take a trunk as it is stored; `model` itself is not changed."""
         self.side = int(model.input_shape[1])
         self.width = int(model.output_shape[-1])
         inputs = keras.Input((self.side, self.side, 1), dtype="uint8")
@@ -157,7 +164,8 @@ def refuse_unstorable(batch: np.ndarray) -> None:
         raise ArtifactError(
             "The trunk gave an embedding with values that float16 cannot hold; finite values up to "
             f"{LARGEST:.0f} were expected. Its weights are damaged or too large: use other "
-            "`trunk.weights`, or another `trunk.seed`."
+            "`trunk.weights`, or another `trunk.seed`; of another `trunk.model`, store another "
+            "`trunk.layer`, such as one after a normalisation, or check `trunk.scale`."
         )
 
 
@@ -171,11 +179,16 @@ def to_bytes(model: keras.Model) -> bytes:
     plain.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
-        with warnings.catch_warnings():
-            # Keras 3.15 converts its variables in a way that NumPy 2 deprecates.
-            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-            plain.save(file)
+        save(plain, file)
         return file.read_bytes()
+
+
+def save(model: keras.Model, file: Path) -> None:
+    """Save a model that is not compiled as a .keras file."""
+    with warnings.catch_warnings():
+        # Keras 3.15 converts its variables in a way that NumPy 2 deprecates.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save(file)
 
 
 def from_bytes(data: bytes) -> keras.Model:

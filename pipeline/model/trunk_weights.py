@@ -16,6 +16,10 @@ from pipeline.model.fingerprints import fingerprint
 
 # Raise when the same weights and the same crop would give another embedding.
 TRUNK_FORM = 1
+# The same for networks other than the notes'.
+MODEL_FORM = "model 1"
+# Settings of the notes' network, and those of any other.
+OF_NOTES, OF_MODELS = ("weights", "seed", "channels", "layers"), ("layer", "pool", "scale")
 # Learned from phantoms alone, by `make phantom-trunk`.
 PHANTOMS = Path(__file__).with_name("phantoms.keras")
 
@@ -44,6 +48,17 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
     of NumPy draw other numbers for a seed, that is another trunk. Raises ConfigError when
     `trunk.weights` is not a file, or does not fit the architecture.
     """
+    require_model_settings(trunk)
+    if not trunk.is_notes:
+        return fingerprint(
+            {
+                "form": MODEL_FORM,
+                "cut": trunk.model_dump(mode="json", include=set(OF_MODELS)),
+                "side": side,
+                "recipe": recipe_fingerprint,
+                "model": file_digest(model_file(trunk)),
+            }
+        )
     return fingerprint(
         {
             "form": TRUNK_FORM,
@@ -62,7 +77,12 @@ def weights_digest(trunk: config.Trunk) -> str:
         for array in initial_weights(trunk, trunk.seed):
             digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
-    with weights_file(trunk).open("rb") as file:
+    return file_digest(weights_file(trunk))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -89,8 +109,50 @@ def weights_file(trunk: config.Trunk) -> Path:
     return trunk.weights
 
 
+def require_model_settings(trunk: config.Trunk) -> None:
+    """Raise ConfigError for a setting that belongs to another network than `trunk.model`."""
+    defaults, is_named = config.Trunk(), trunk.model == "efficientnet-lite0"
+    others = OF_MODELS if trunk.is_notes else (*OF_NOTES, *(["scale"] if is_named else []))
+    for name in others:
+        if getattr(trunk, name) != getattr(defaults, name):
+            kind = "a model from a file" if trunk.is_notes or is_named else "the network of `notes`"
+            raise ConfigError(
+                f"Setting `trunk.{name}` belongs to {kind}, and `trunk.model` is {trunk.model}. "
+                f"Remove `trunk.{name}`, or set another `trunk.model`."
+            )
+
+
+def model_file(trunk: config.Trunk) -> Path:
+    """The file that `trunk.model` names, or that the named model's weights are in.
+
+    Raises ConfigError when it does not exist.
+    """
+    if trunk.model == "efficientnet-lite0":
+        from pipeline.model.imagenet.weights import weights_file
+
+        return weights_file()
+    if not trunk.model.is_file():
+        raise ConfigError(
+            f"Setting `trunk.model` names {trunk.model}, which is not a file; notes, "
+            "efficientnet-lite0 or a .keras file was expected. Correct the path, or remove the "
+            "setting to use the champion's trunk, which is in the store."
+        )
+    return trunk.model
+
+
 def describe_weights(trunk: config.Trunk) -> str:
     """Origin of the weights, for a card; a path would reveal something about this machine."""
+    if not trunk.is_notes:
+        return "ImageNet" if trunk.model == "efficientnet-lite0" else "file"
     if trunk.weights == "random":
         return f"random, seed {trunk.seed}"
     return "learned from phantoms" if trunk.weights == "phantoms" else "file"
+
+
+def card_settings(trunk: config.Trunk) -> dict:
+    """Settings of a trunk for its card, without paths, which would reveal this machine."""
+    if trunk.is_notes:
+        return trunk.model_dump(mode="json", include={"seed", "channels", "layers"})
+    settings = trunk.model_dump(mode="json", include={"model", *OF_MODELS})
+    # A file is the one that is stored beside the card.
+    return settings | ({"model": "model.keras"} if isinstance(trunk.model, Path) else {})

@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
-from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain
 from pipeline.model.head import dense
 from pipeline.model.head.abnormal_probability import to_predictions
@@ -76,8 +75,17 @@ class Explainer:
         return embedding_values(rows)[0]
 
     def explain(self, embedding: np.ndarray) -> Explanation:
-        """Explain the most probable finding for one embedding."""
-        shape = grid(self.chosen.trunk, self.chosen.recipe.side)
+        """Explain the most probable finding for one embedding.
+
+        Raises ConfigError when embeddings are vectors, which have no map.
+        """
+        shape = self.chosen.map
+        if shape is None:
+            raise ConfigError(
+                f"Trunk {self.chosen.trunk_id} stores vectors, which have no map, so there is no "
+                "heat map. Use a trunk with a map: set `trunk.pool` to none or to a number of "
+                "cells, run the batches again, then: dental train"
+            )
         return explain(self.head.only(len(self.classes)), embedding, self.normal, shape)
 
 

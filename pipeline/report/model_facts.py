@@ -24,15 +24,15 @@ Facts = list[tuple[str, str]]
 
 def trunk_facts(card: Mapping) -> Facts:
     """Return names and values that describe a trunk and its recipe."""
-    recipe, layers = card["recipe"], card["settings"]["layers"]
+    recipe, layers = card["recipe"], card["settings"].get("layers")
     convolutions = ", ".join(
-        f"{each['filters']}@{each['kernel']}×{each['kernel']}" for each in layers
+        f"{each['filters']}@{each['kernel']}×{each['kernel']}" for each in layers or ()
     )
     return [
         ("Crops", f"{recipe['side']} × {recipe['side']} pixels"),
         ("Crop side on a panoramic", f"{recipe['panoramic_share']:g} × scan height"),
         ("Crop side on other scans", f"{recipe['other_share']:g} × shorter edge of the scan"),
-        ("Convolutions", convolutions),
+        ("Convolutions", convolutions) if layers else ("Network", card["architecture"]),
         ("Trunk weights", card["weights"]),
         ("Trunk parameters", format_count(card["parameters"])),
         ("Values per embedding", format_count(card["width"])),

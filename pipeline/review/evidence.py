@@ -31,14 +31,14 @@ class Evidence:
         """The cells of the heat map of a crop, row by row, and the finding they speak for.
 
         Cells are rounded to 1/127 of the strongest, whose log-odds are `strongest`. None without a
-        head, or when it does not belong to the crop's trunk.
+        head, when it does not belong to the crop's trunk, or when embeddings are vectors.
         """
         try:
             self._explainer = self._explainer or Explainer.of(self._settings)
         except ConfigError:
             return None
         explainer = self._explainer
-        if row["trunk"] != explainer.champion["trunk"]:
+        if row["trunk"] != explainer.champion["trunk"] or explainer.chosen.map is None:
             return None
         found = explainer.explain(explainer.embedding(row))
         strongest = float(np.abs(found.cells).max()) or 1.0

@@ -29,7 +29,6 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.config import Settings
-from pipeline.model.architecture import grid
 from pipeline.model.drift import DIRECTIONS, Sample, describe
 from pipeline.model.fingerprints import fingerprint
 from pipeline.stages.ledger_rows import ACCEPTED
@@ -134,7 +133,7 @@ def with_embeddings(
     positions = {scan_id: number for number, scan_id in enumerate(scans["scan_id"])}
     columns = ["region_kind", "embedding"]
     counts, kinds = np.zeros((len(scans), 1)), np.full(len(scans), "", object)
-    channels = 2 * grid(chosen.trunk, chosen.recipe.side)[2]
+    channels = 2 * chosen.grid[2]
     sums = {
         "embeddings": np.zeros((len(scans), DIRECTIONS)),
         "channels": np.zeros((len(scans), channels)),

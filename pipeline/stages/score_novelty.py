@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import StageFailed
-from pipeline.model.architecture import grid
 from pipeline.model.novelty import Novelty, Scores
 from pipeline.progress import Advance, progress
 from pipeline.stages.parts_loop import PartMap, one_by_one, run_over_parts
@@ -121,5 +120,5 @@ def _scored(rows: pa.RecordBatch, chosen: ModelChoice, fitted: NoveltyModel) -> 
 
 
 def maps_of(rows: pa.RecordBatch, chosen: ModelChoice) -> np.ndarray:
-    """The embeddings as maps of the trunk, float16 (n, row, column, channel)."""
-    return embedding_values(rows).reshape(-1, *grid(chosen.trunk, chosen.recipe.side))
+    """The embeddings as maps, float16 (n, row, column, channel); a vector is a map of one cell."""
+    return embedding_values(rows).reshape(-1, *chosen.grid)

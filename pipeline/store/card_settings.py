@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.config import GROUPS, Group
+from pipeline.config import GROUPS, Group, Trunk
 from pipeline.errors import ArtifactError
 from pipeline.removed_settings import without_removed
 
@@ -21,6 +21,11 @@ OF_ITS_TIME: dict[str, Any] = {
     # trunks no seed. The weights themselves are stored beside the card.
     "trunk.weights": "random",
     "trunk.seed": 0,
+    # Cards of earlier versions are of the notes' network.
+    "trunk.model": "notes",
+    "trunk.layer": None,
+    "trunk.pool": "none",
+    "trunk.scale": "0..255",
 }
 
 SomeGroup = TypeVar("SomeGroup", bound=Group)
@@ -34,6 +39,9 @@ def settings_from_card(group: type[SomeGroup], stored: Mapping[str, Any], model:
     """
     name = next(name for name, each in GROUPS.items() if each is group)
     known, _ = without_removed(stored, name)
+    if group is Trunk and known.get("model", "notes") != "notes":
+        # Of the network of the notes, which it is not.
+        known = Trunk().model_dump(include={"channels", "layers"}) | known
     try:
         return group(**_complete(group, known, name, model))
     except ValidationError as error:

@@ -11,6 +11,8 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +22,16 @@ import pyarrow.parquet as pq
 from pipeline.config import Recipe, Settings, Trunk
 from pipeline.errors import ArtifactError
 from pipeline.imaging import regions
-from pipeline.model.architecture import describe, format_architecture, total, width
+from pipeline.model.architecture import (
+    describe,
+    format_architecture,
+    format_cost,
+    grid,
+    total,
+    width,
+)
 from pipeline.model.trunk.golden_vector import golden_crop, golden_matches
-from pipeline.model.trunk_weights import describe_weights, trunk_fingerprint
+from pipeline.model.trunk_weights import card_settings, describe_weights, trunk_fingerprint
 from pipeline.store import tables
 from pipeline.store.card_settings import settings_from_card
 from pipeline.store.locks import acquire_lock
@@ -46,11 +55,24 @@ class ModelChoice:
     recipe_id: str
     trunk: Trunk
     trunk_id: str
+    output: tuple[int, ...] | None = None  # shape that a network other than the notes' puts out
+
+    @property
+    def map(self) -> tuple[int, int, int] | None:
+        """Shape of an embedding, (row, column, channel); None when it is a vector."""
+        if self.output is None:
+            return grid(self.trunk, self.recipe.side)
+        return self.output if len(self.output) == 3 else None
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """`map`, where a vector is a map of one cell."""
+        return self.map or (1, 1, self.width)
 
     @property
     def width(self) -> int:
         """Values per embedding."""
-        return width(self.trunk, self.recipe.side)
+        return width(self.trunk, self.recipe.side) if self.output is None else prod(self.output)
 
     @property
     def crops(self) -> Table:
@@ -81,7 +103,23 @@ def choose_models(settings: Settings, store: Store) -> ModelChoice:
         return stored_choice(store, current["trunk"])
     recipe_id = regions.fingerprint(settings.recipe)
     trunk_id = trunk_fingerprint(settings.trunk, settings.recipe.side, recipe_id)
-    return ModelChoice(settings.recipe, recipe_id, settings.trunk, trunk_id)
+    if settings.trunk.is_notes:
+        return ModelChoice(settings.recipe, recipe_id, settings.trunk, trunk_id)
+    if store.has(f"{trunk_home(trunk_id)}/card.json"):
+        return stored_choice(store, trunk_id)
+    output = _output(trunk_id, settings.trunk, settings.recipe.side)
+    return ModelChoice(settings.recipe, recipe_id, settings.trunk, trunk_id, output)
+
+
+@cache
+def _output(trunk_id: str, trunk: Trunk, side: int) -> tuple[int, ...]:
+    """Shape that a trunk puts out which is not stored yet; takes seconds, once per process.
+
+    By the id, because a file of the same path may be another one later.
+    """
+    from pipeline.model import image_network
+
+    return image_network.output_of(image_network.build(trunk, side))
 
 
 def stored_choice(store: Store, trunk_id: str) -> ModelChoice:
@@ -89,7 +127,8 @@ def stored_choice(store: Store, trunk_id: str) -> ModelChoice:
     card, home = trunk_card(store, trunk_id), trunk_home(trunk_id)
     recipe = settings_from_card(Recipe, card["recipe"], home)
     trunk = settings_from_card(Trunk, card["settings"], home)
-    return ModelChoice(recipe, card["recipe_id"], trunk, card["trunk"])
+    output = tuple(card["output"]) if "output" in card else None
+    return ModelChoice(recipe, card["recipe_id"], trunk, card["trunk"], output)
 
 
 def trunk_home(trunk_id: str) -> str:
@@ -193,29 +232,50 @@ def embedder(store: Store, chosen: ModelChoice) -> "Embedder":
     return ready
 
 
+def cost_line(store: Store, chosen: ModelChoice) -> str | None:
+    """What a crop costs on a trunk, as it was measured when that was made; None for the notes'."""
+    if chosen.trunk.is_notes:
+        return None
+    costs = trunk_card(store, chosen.trunk_id)["cost"]
+    return f"A crop on trunk {chosen.trunk_id}: {format_cost(costs)}"
+
+
+def _build(trunk: Trunk, side: int) -> tuple["keras.Model", dict]:
+    """A new trunk, and what its card has about the network."""
+    if trunk.is_notes:
+        from pipeline.model.network import build
+
+        return build(trunk, side), {
+            "architecture": format_architecture(trunk, side),
+            "parameters": total(describe(trunk, side)).parameters,
+        }
+    from pipeline.model import image_network
+    from pipeline.model.network_facts import card_facts
+
+    model = image_network.build(trunk, side)
+    return model, card_facts(model)
+
+
 def _make_trunk(store: Store, chosen: ModelChoice) -> None:
-    from pipeline.model.network import Embedder, build
+    from pipeline.model.network import Embedder
 
     started = time.monotonic()
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
-    model = build(chosen.trunk, side)
+    model, described = _build(chosen.trunk, side)
     golden = io.BytesIO()
     np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
-    layers = describe(chosen.trunk, side)
-    # The path of a weights file would reveal this machine; its bytes are in the fingerprint.
-    settings = chosen.trunk.model_dump(mode="json", exclude={"weights"})
+    from_seed = chosen.trunk.is_notes and chosen.trunk.weights == "random"
     card = {
         "trunk": chosen.trunk_id,
-        "settings": settings,
+        "settings": card_settings(chosen.trunk),
         "weights": describe_weights(chosen.trunk),
         "recipe_id": chosen.recipe_id,
         "recipe": chosen.recipe.model_dump(mode="json"),
         "width": chosen.width,
-        "architecture": format_architecture(chosen.trunk, side),
-        "parameters": total(layers).parameters,
+        **described,
         "data": None,  # learned from nothing
-        "seed": chosen.trunk.seed if chosen.trunk.weights == "random" else None,
+        "seed": chosen.trunk.seed if from_seed else None,
         "scores": None,
         "seconds": round(time.monotonic() - started, 1),
         **made_with(),

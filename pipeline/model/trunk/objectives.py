@@ -19,6 +19,11 @@ PROJECTION = 128  # values that are compared when there are no labels
 LABEL_SMOOTHING = 0.1
 
 
+def above(x, seed: int):
+    """Vectors (N, values) of a trunk's maps, by two convolutions; vectors stay as they are."""
+    return networks.pooled(x, FILTERS, seed) if len(x.shape) == 4 else x
+
+
 class Labelled:
     """Separate the classes, number 0 being normal, and abnormal from all else."""
 
@@ -35,7 +40,7 @@ class Labelled:
     def network(self, trunk: keras.Model) -> keras.Model:
         """Add layers that give logits (N, classes) to the trunk."""
         seed = self.settings.seed
-        x = networks.pooled(trunk.output, FILTERS, seed)
+        x = above(trunk.output, seed)
         x = keras.layers.Dropout(DROPOUT, seed=seed)(x)
         logits = keras.layers.Dense(len(self.weights), kernel_initializer="zeros")(x)
         return keras.Model(trunk.input, logits)
@@ -75,7 +80,7 @@ class Unlabelled:
 
     def network(self, trunk: keras.Model) -> keras.Model:
         """Add layers that give vectors (N, 128) to the trunk."""
-        x = networks.pooled(trunk.output, FILTERS, self.settings.seed)
+        x = above(trunk.output, self.settings.seed)
         for number in (1, 2):
             start = keras.initializers.HeNormal(seed=self.settings.seed + 10 + number)
             x = keras.layers.Dense(PROJECTION, kernel_initializer=start)(x)

@@ -20,11 +20,21 @@ from pipeline.model.network import in_batches
 from pipeline.model.scores.resampling import ranking
 from pipeline.model.trunk.augment import plain
 from pipeline.model.trunk.objectives import Labelled, Unlabelled
-from pipeline.model.trunk.trainable import fold_batch_normalisation, trainable_network
 
 POOL = 2048  # crops: 134 MB at 256 × 256
 WARM_UP = 0.1  # of the steps
 AVERAGED = 5  # epochs over which the validation AUROC is averaged
+
+
+class Trainable(Protocol):
+    """A trunk in its training form, from grey crops 0..1 to a map or a vector."""
+
+    model: keras.Model
+    rate: float  # share of the setting's learning rate
+
+    def plain_weights(self) -> list[np.ndarray]:
+        """The weights of the trunk as it is stored."""
+
 
 Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -67,7 +77,7 @@ class NoCheckpoint:
 class LearnedTrunk:
     """The weights of a trunk and how they were learned."""
 
-    weights: list[np.ndarray]  # of the plain network, kernel and bias per convolution
+    weights: list[np.ndarray]  # of the network as it is stored
     above: list[np.ndarray]  # of the classifying network above it; empty without labels
     epochs: tuple[dict[str, float], ...]  # loss, and AUROC of the validation side with labels
     best_epoch: int  # from 1; the one whose weights were kept
@@ -95,8 +105,7 @@ class LearnedTrunk:
 
 def train_trunk(
     source: Source,
-    trunk: config.Trunk,
-    side: int,
+    trunk: Trainable,
     settings: config.Learn,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -106,7 +115,7 @@ def train_trunk(
     Raises ConfigError when the loss diverges.
     """
     checkpoint = checkpoint or NoCheckpoint()
-    run = TrunkTraining(source, trunk, side, settings)
+    run = TrunkTraining(source, trunk, settings)
     run.restore(checkpoint.load())
     while not run.finished:
         scores = run.train_epoch()
@@ -119,9 +128,8 @@ def train_trunk(
 class TrunkTraining:
     """A trunk in training, epoch by epoch."""
 
-    def __init__(self, source: Source, trunk: config.Trunk, side: int, settings: config.Learn):
-        self.source, self.shape, self.settings = source, trunk, settings
-        self.trunk = trainable_network(trunk, side, settings.seed)
+    def __init__(self, source: Source, trunk: Trainable, settings: config.Learn):
+        self.source, self.trunk, self.settings = source, trunk, settings
         self.objective = (
             Labelled(
                 balanced_sample(source.classes, source.class_count), settings, source.background
@@ -129,10 +137,10 @@ class TrunkTraining:
             if settings.labels
             else Unlabelled(settings)
         )
-        self.model = self.objective.network(self.trunk)
+        self.model = self.objective.network(self.trunk.model)
         steps = settings.epochs * -(-len(source.classes) // settings.batch_size)
         self.model.compile(
-            optimizer=optimizer(settings, steps, self.model),
+            optimizer=optimizer(settings, trunk.rate, steps, self.model),
             loss=self.objective.loss,
             jit_compile=keras.backend.backend() == "jax",
         )
@@ -140,8 +148,8 @@ class TrunkTraining:
         self._keep_weights()
 
     def _keep_weights(self) -> None:
-        self.best_weights = fold_batch_normalisation(self.trunk, self.shape)
-        count = len(self.trunk.weights)
+        self.best_weights = self.trunk.plain_weights()
+        count = len(self.trunk.model.weights)
         self.above = self.model.get_weights()[count:] if self.settings.labels else []
 
     @property
@@ -230,12 +238,12 @@ class TrunkTraining:
                 variable.assign(file[f"now{number}"])
 
 
-def optimizer(settings: config.Learn, steps: int, model: keras.Model):
-    """AdamW with a linear warm-up and cosine decay to zero."""
+def optimizer(settings: config.Learn, share: float, steps: int, model: keras.Model):
+    """AdamW with a linear warm-up to a share of the learning rate, and cosine decay to zero."""
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
         steps - int(WARM_UP * steps),
-        warmup_target=settings.learning_rate,
+        warmup_target=settings.learning_rate * share,
         warmup_steps=int(WARM_UP * steps),
     )
     adam = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0)

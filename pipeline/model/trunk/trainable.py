@@ -19,6 +19,20 @@ WIDE = 64  # channels that a blocked convolution may fill
 MONOTONE = ("relu", "linear", "tanh", "sigmoid", "elu")
 
 
+class FromScratch:
+    """The notes' network in training, from random weights. See `train.Trainable`."""
+
+    rate = 1.0
+
+    def __init__(self, trunk: config.Trunk, side: int, seed: int):
+        self.trunk = trunk
+        self.model = trainable_network(trunk, side, seed)
+
+    def plain_weights(self) -> list[np.ndarray]:
+        """The weights of the plain network."""
+        return fold_batch_normalisation(self.model, self.trunk)
+
+
 def trainable_network(trunk: config.Trunk, window: int, seed: int) -> keras.Model:
     """Build the network of `trunk` in its training form, with random weights from the seed."""
     inputs = keras.Input((window, window, 1))

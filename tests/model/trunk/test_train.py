@@ -53,6 +53,10 @@ def discs(count, seed=0):
     return pictures.astype(np.uint8), classes
 
 
+def new_trunk():
+    return trainable.FromScratch(TRUNK, SIDE, SETTINGS.seed)
+
+
 @pytest.fixture(scope="module")
 def source():
     crops, classes = discs(96)
@@ -62,7 +66,7 @@ def source():
 
 @pytest.fixture(scope="module")
 def learned(source):
-    return train.train_trunk(source, TRUNK, SIDE, SETTINGS)
+    return train.train_trunk(source, new_trunk(), SETTINGS)
 
 
 LAYERS = {
@@ -132,10 +136,10 @@ class Notebook:
 def test_a_killed_run_resumes_after_its_last_epoch_and_gives_the_same_trunk(source, learned):
     notebook, epochs = Notebook(dies_after=1), []
     with pytest.raises(KeyboardInterrupt):
-        train.train_trunk(source, TRUNK, SIDE, SETTINGS, checkpoint=notebook)
+        train.train_trunk(source, new_trunk(), SETTINGS, checkpoint=notebook)
 
     resumed = train.train_trunk(
-        source, TRUNK, SIDE, SETTINGS, lambda number, _: epochs.append(number), notebook
+        source, new_trunk(), SETTINGS, lambda number, _: epochs.append(number), notebook
     )
 
     assert epochs == [2, 3]
@@ -146,7 +150,7 @@ def test_a_killed_run_resumes_after_its_last_epoch_and_gives_the_same_trunk(sour
 
 def test_training_stops_without_improvement_and_reports_when_it_diverges(source):
     settings = SETTINGS.model_copy(update={"epochs": 9, "patience": 2})
-    run = train.TrunkTraining(source, TRUNK, SIDE, settings)
+    run = train.TrunkTraining(source, new_trunk(), settings)
     # The mean of five is highest at the sixth, though the second alone was.
     scores = [{"validation_auroc": value} for value in (0.6, 0.9, 0.6, 0.7, 0.8, 0.8, 0.8, 0.5)]
     run.history = scores[:7]
