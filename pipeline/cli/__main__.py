@@ -1,9 +1,13 @@
 """`dental` and `python -m pipeline.cli`: every command there is."""
 
+import atexit
 import codecs
 import gc
 import os
 import sys
+import threading
+from types import SimpleNamespace
+from typing import NoReturn
 
 # Imported for the commands that they add, in the order in which `dental --help` lists them.
 # isort: off
@@ -27,14 +31,49 @@ def app() -> None:
     # Nothing is drawn on a screen, and a backend that is not installed fails at import.
     os.environ["MPLBACKEND"] = "agg"
     log_to_stderr()
+    if "--help" in sys.argv:
+        import_help()
     try:
         commands()
+    except SystemExit as done:
+        leave(done.code)
     except PipelineError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        leave(1)
     except KeyboardInterrupt:
         print("\nStopped before anything was begun.", file=sys.stderr)
-        sys.exit(130)
+        leave(130)
+
+
+def leave(code: str | int | None) -> NoReturn:
+    """End the process as `sys.exit` does, without taking every module apart.
+
+    With Keras, Prefect and DuckDB that takes 2.2 s of CPU, this 0.05 s.
+    """
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)  # reports that the output could not be written
+    if isinstance(code, int | None):
+        os._exit(code or 0)
+    sys.exit(code)
+
+
+def import_help() -> None:
+    """Import what Typer renders help with, without two modules of rich that ours does not use.
+
+    They colour Markdown and tracebacks, and are a quarter of the time of `dental --help`.
+    """
+    unused = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+    unused = {name: kind for name, kind in unused.items() if name not in sys.modules}
+    sys.modules |= {name: SimpleNamespace(**{kind: None}) for name, kind in unused.items()}
+    import typer.rich_utils  # noqa: F401
+
+    for name in unused:
+        del sys.modules[name]
 
 
 def use_utf8() -> None:

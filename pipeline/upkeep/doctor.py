@@ -11,7 +11,8 @@ import sqlite3
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,26 +48,37 @@ class Finding(NamedTuple):
 
 
 def run_checks(settings: Settings) -> Iterator[Finding]:
-    """Run all checks, quick ones first; a check that raises gives a finding too."""
-    for check in (python, packages, decoders, file_names):
-        yield from _run(check)
-    yield from _check_store(settings)
-    yield from _run(device)
+    """Run all checks, quick ones first; a check that raises gives a finding too.
+
+    The checks that import Keras run in a thread meanwhile.
+    """
+    opened, found = _open_store(settings)
+    with ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(_run_all, ((trunk, opened), (device,)) if opened else ((device,),))
+        yield from _run_all((each,) for each in (python, packages, decoders, file_names))
+        yield found
+        if opened:
+            quick = (permissions, versions, free_space, checks, forgetting, schedule)
+            yield from _run_all((each, opened) for each in quick)
+        yield from slow.result()
 
 
-def _check_store(settings: Settings) -> Iterator[Finding]:
+def _open_store(settings: Settings) -> tuple[OpenStore | None, Finding]:
+    """The store, unless there is none that can be opened, and the finding about it."""
+    what = "store and key"
     try:
         if not Store(settings.store).exists():
             message = f"there is no store {settings.store} yet"
-            yield Finding("store", WARNING, message, "run dental run path/to/folder")
-            return
+            return None, Finding("store", WARNING, message, "run dental run path/to/folder")
         opened = open_for_writing(settings)
     except (PipelineError, OSError) as error:
-        yield Finding("store and key", FAILED, str(error), RUN_AGAIN)
-        return
-    yield Finding("store and key", OK, f"{settings.store} opens with its key")
-    for check in (permissions, versions, free_space, checks, forgetting, schedule, trunk):
-        yield from _run(check, opened)
+        return None, Finding(what, FAILED, str(error), RUN_AGAIN)
+    return opened, Finding(what, OK, f"{settings.store} opens with its key")
+
+
+def _run_all(checks: Iterable[tuple]) -> list[Finding]:
+    """The findings of checks, each with its arguments, in their order."""
+    return [finding for check in checks for finding in _run(*check)]
 
 
 def _run(check: Callable[..., Iterator[Finding]], *arguments: OpenStore) -> Iterator[Finding]:
