@@ -169,9 +169,11 @@ class FilePredictor:
         kept = [n for n, region in enumerate(read.regions) if region.kind != "background"]
         if read.rejection is not None or not kept:
             none = np.empty((0, self.chosen.width), np.float16)
+            crops = np.empty((0, read.crops.side, read.crops.side), np.uint8)
             rows = pd.DataFrame(columns=self.columns)
-            return FilePrediction(read.scan_id, rows, read.crops[:0], none, read.rejection)
-        regions, crops = [read.regions[n] for n in kept], read.crops[kept]
+            return FilePrediction(read.scan_id, rows, crops, none, read.rejection)
+        regions = [read.regions[n] for n in kept]
+        crops = np.stack([read.crops[n] for n in kept])
         embeddings = self._embedder.embed(crops)
         rows = pd.DataFrame([_place(read, region) for region in regions])
         rows = pd.concat([rows, self._probabilities(embeddings, regions)], axis=1)

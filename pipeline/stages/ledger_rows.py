@@ -89,22 +89,22 @@ class RowMaker:
                 tuple(region.place) in new if region.kind == "box" else scan["status"] == ACCEPTED
             )
             if added and scan["status"] != REJECTED and region.kind != "background":
-                of_patient = {"patient_key": patient, "pixels": pixels.tobytes()}
+                of_patient = {"patient_key": patient, "pixels": pixels}
                 yield self._crop(scan, region) | of_patient
 
     def background(self, scan: dict, read: Read) -> Iterator[dict]:
         """Rows like those of crops, of the background of an accepted scan."""
         for region, pixels in zip(read.regions, read.crops, strict=True):
             if region.kind == "background" and scan["status"] == ACCEPTED:
-                yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
+                yield self._crop(scan, region) | {"pixels": pixels}
 
     def drawn(self, scan: dict, read: Read) -> Iterator[dict]:
         """Crop rows of the boxes that reviewers drew on an accepted scan."""
         for region, pixels in zip(read.regions, read.crops, strict=True):
-            yield self._crop(scan, region) | {"pixels": pixels.tobytes()}
+            yield self._crop(scan, region) | {"pixels": pixels}
 
     def _crop(self, scan: dict, region: Region) -> dict:
-        """All columns but the pixels, which must be bytes: pyarrow 26 never frees a memoryview."""
+        """All columns but the pixels."""
         return {
             "crop_id": f"{scan['scan_id']}:{region.name}",
             "scan_id": scan["scan_id"],

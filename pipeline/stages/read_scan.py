@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from pipeline.config import Quality, Recipe
 from pipeline.errors import ScanRejected
 from pipeline.imaging.burned_in_text import has_burned_in_text
-from pipeline.imaging.crops import cut, cut_alike
+from pipeline.imaging.crops import Crops, cut, cut_alike
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.perceptual_hash import centre_hashes, perceptual_hash
 from pipeline.imaging.picture_area import is_panoramic
@@ -69,8 +68,7 @@ class Read:
     patient: str | None = None  # PatientID of the file; never stored
     boxes: list[Annotated] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
-    # uint8 (regions, side, side), one array, which is sent between processes without a copy
-    crops: np.ndarray = field(default_factory=partial(np.empty, (0, 0, 0), np.uint8))
+    crops: Crops = field(default_factory=lambda: Crops(0))  # one for every region
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # kind, where, what: private
     notes: tuple[str, ...] = ()  # the decoder's warnings: private
     rejection: ScanRejected | None = None
@@ -251,7 +249,7 @@ def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read
     annotation, recipe = order.annotation, order.recipe
     height, width = frames[0].pixels.shape
     read.boxes, read.problems = place_boxes(annotation.boxes, width, height)
-    crops: list[np.ndarray] = []
+    read.crops = Crops(recipe.side)
     for number, frame in enumerate(frames):
         visible = frame.without_border(recipe.mask_border)
         if order.drawn:
@@ -265,18 +263,18 @@ def _cut(frames: Sequence[Frame], modality: str | None, order: Order, read: Read
             # From left to right, so that the overlap of neighbours is close together and compresses
             # well: the 48 crops of a real panoramic take 24 KB each, and 35 KB in order of score.
             regions.sort(key=lambda region: region.square.x)
-            crops += _pixels(visible.pixels, regions, recipe.side)
+            read.crops.add(_crops(visible.pixels, regions, recipe.side))
             if len(frames) > 1:
                 regions = [region.named(f"f{number:04d}-{region.name}") for region in regions]
             read.regions += regions
-    if crops:
-        read.crops = np.stack(crops)
 
 
-def _pixels(pixels: np.ndarray, regions: Sequence[Region], side: int) -> Iterable[np.ndarray]:
+def _crops(pixels: np.ndarray, regions: Sequence[Region], side: int) -> Crops:
     """Crops of some regions; found places, which are many and overlap, are scaled together."""
-    if not regions:
-        return []
-    if regions[0].kind in ("tooth", "background") and side <= 2 * regions[0].square.w:
+    found = bool(regions) and regions[0].kind in ("tooth", "background")
+    if found and side <= 2 * regions[0].square.w:
         return cut_alike(pixels, [region.square for region in regions], side)
-    return (cut(pixels, region.square, region.area, side) for region in regions)
+    crops = Crops(side)
+    for region in regions:
+        crops.cut(cut(pixels, region.square, region.area, side), [(0, 0)])
+    return crops

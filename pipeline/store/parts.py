@@ -50,10 +50,14 @@ def part_writer(store: Store, name: str, schema: pa.Schema) -> Iterator["PartWri
 
 
 class PackedPart:
-    """A part encoded in memory, for parts that must appear together under a lock."""
+    """A part encoded in memory, for parts that must appear together under a lock.
+
+    The pixels of a row are an array, uint8 (side, side).
+    """
 
     def __init__(self, name: str, schema: pa.Schema):
         self.name, self.schema, self.rows = name, schema, 0
+        self._facts = pa.schema([field for field in schema if field.name != "pixels"])
         self._bytes = io.BytesIO()
         self._parquet = pq.ParquetWriter(self._bytes, schema, **encoding(schema))
         self._part = PartWriter(name, schema, self._parquet)
@@ -70,7 +74,9 @@ class PackedPart:
             del self._waiting[:group]
 
     def _pack(self, rows: list[dict]) -> None:
-        table = pa.Table.from_pylist(rows, self.schema)
+        table = pa.Table.from_pylist(rows, self._facts)
+        if "pixels" in self.schema.names:
+            table = table.append_column("pixels", pixel_column([row["pixels"] for row in rows]))
         self._part.publish(conform_to_schema(self.name, table, self.schema))
 
     def to_bytes(self) -> bytes:
@@ -267,6 +273,13 @@ def embedding_values(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def pixel_column(crops: list[np.ndarray]) -> pa.FixedSizeBinaryArray:
+    """A column of crops, uint8 (side, side) each, which are copied once."""
+    pixels = np.stack(crops)
+    width = pa.binary(pixels[0].size)
+    return pa.FixedSizeBinaryArray.from_buffers(width, len(crops), [None, pa.py_buffer(pixels)])
 
 
 def pixel_values(rows: pa.RecordBatch) -> np.ndarray:

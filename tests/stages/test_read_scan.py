@@ -54,4 +54,4 @@ def test_a_long_thin_scan_is_read_like_any_other(size, tmp_path, monkeypatch):
     [entry] = list_batch(write_files(tmp_path, a_png=np.ascontiguousarray(pixels))).scans
     found = read_scan(Order(tmp_path, entry, Annotation(), RECIPE, Quality(), 10**6, 10**6, False))
     assert found.rejection is None
-    assert found.crops.shape[1:] == (RECIPE.side, RECIPE.side)
+    assert found.crops[0].shape == (RECIPE.side, RECIPE.side)
