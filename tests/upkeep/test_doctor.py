@@ -71,7 +71,9 @@ def test_file_that_other_users_can_read_is_reported(store):
 
 def test_wrong_key_and_missing_store_are_reported(store, tmp_path):
     (store.private.root / "key").write_text("ab" * 32)
-    assert_only(doctor._open_store(store.settings)[1:], doctor.FAILED, "is not the key of the store")
+    assert_only(
+        doctor._open_store(store.settings)[1:], doctor.FAILED, "is not the key of the store"
+    )
     none = config.load(store=str(tmp_path / "none"))
     assert_only(doctor._open_store(none)[1:], doctor.WARNING, "there is no store")
     assert not (tmp_path / "none").exists()
