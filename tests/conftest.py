@@ -1,5 +1,11 @@
+import os
+
 import pytest
 
+from pipeline.api import predict_files
+from pipeline.ingest.workers.pool import WorkerPool
+from pipeline.jobs import resources
+from pipeline.stages import find_masks
 from pipeline.store.store import Store
 from tests.builders.s3_server import S3Server
 
@@ -32,3 +38,32 @@ def s3(s3_server, monkeypatch):
 def s3_store(s3):
     """An empty store on S3."""
     return Store("s3://bucket/store")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_workers():
+    """Decoding processes that the runs of all tests share: each takes a second of CPU to start.
+
+    Tests of the pool itself make their own.
+    """
+    pools: dict[tuple, SharedPool] = {}
+
+    def shared(*limits):
+        key = os.getpid(), *limits  # a forked run has none of its parent's threads
+        if key not in pools:
+            pools[key] = SharedPool(*limits)
+        return pools[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (resources, find_masks, predict_files):
+            patch.setattr(module, "WorkerPool", shared)
+        yield
+    for pool in pools.values():
+        WorkerPool.close(pool)
+
+
+class SharedPool(WorkerPool):
+    """A pool that a run does not close."""
+
+    def close(self):
+        pass
