@@ -118,16 +118,18 @@ def memory(inputs: Inputs) -> Iterator[Comparison]:
     yield excess(what, "MB", peaks[1:], (f"of {FEWER}", peaks[:1]), 1.1)
 
 
-def peak_memory(command: Sequence[str], folder: Path) -> float:
+def peak_memory(command: list[str], folder: Path) -> float:
     """The largest sum of memory in MB that the processes of a command had at a time."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = psutil.Popen(command, cwd=folder, env=environment(SMALL_PARTS), **quiet)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, sum(map(memory_of, [process, *process.children(recursive=True)])))
-        time.sleep(0.2)
+    peak, log = 0, folder / "output.txt"
+    with log.open("w") as output:
+        process = psutil.Popen(
+            command, cwd=folder, env=environment(SMALL_PARTS), stdout=output, stderr=output
+        )
+        while process.poll() is None:
+            peak = max(peak, sum(map(memory_of, [process, *process.children(recursive=True)])))
+            time.sleep(0.2)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed")
+        raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()}")
     return peak / 2**20
 
 
