@@ -71,7 +71,8 @@ class Patch:
     def _softened(self, mask: np.ndarray, blur: float) -> np.ndarray:
         """Coverage, 0 to 1, of a drawn uint8 mask, blurred by `blur` mm.
 
-        Only the part that the blur reaches is computed: the same values as of the whole mask.
+        Only the part that the blur reaches is computed, to a rounding of float32 the same values as
+        of the whole mask: 0.7 of the time of a phantom.
         """
         left, top, width, height = cv2.boundingRect(mask)
         reach = int(4 * blur * self.view.scale) + 2  # OpenCV cuts a kernel of float32 off there

@@ -68,6 +68,18 @@ def test_a_head_trained_with_shared_weights_is_stored_dense_on_raw_rows(maps):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_training_step_is_traced_once(maps, monkeypatch):
+    original, traced = networks.keras.Model.train_step, []
+
+    def counted(self, data):
+        traced.append(1)
+        return original(self, data)
+
+    monkeypatch.setattr(networks.keras.Model, "train_step", counted)
+    learner.Learner(maps, SETTINGS).train_epoch()
+    assert len(traced) == 1
+
+
 def test_the_temperature_is_folded_into_the_last_layer(maps):
     rows, learning = maps.embeddings.array, learner.Learner(maps, SETTINGS)
     learning.train_epoch()
