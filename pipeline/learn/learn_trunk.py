@@ -28,7 +28,7 @@ from pipeline.learn.trainable_trunks import (
     trainable_trunk,
 )
 from pipeline.model.architecture import describe, format_architecture, total
-from pipeline.model.fingerprints import learned_fingerprint
+from pipeline.model.fingerprints import architecture_settings, learned_fingerprint
 from pipeline.model.network import Embedder
 from pipeline.model.trunk.golden_vector import golden_crop
 from pipeline.model.trunk.train import LearnedTrunk, train_trunk
@@ -185,7 +185,8 @@ def _store(
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
     model = learned_network(store, chosen, start, found)
     golden = io.BytesIO()
-    np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
+    embedder = Embedder(model, chosen.trunk.precision)
+    np.save(golden, embedder.embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
     if found.above:
         store.write_bytes(f"{home}/head.npz", head_start(found, crops).to_bytes())
@@ -201,7 +202,7 @@ def _network_facts(store: Store, chosen: ModelChoice, start: str | None) -> dict
         return {LEARNED_FROM: start, **{name: before[name] for name in facts}}
     side = chosen.recipe.side
     return {
-        "settings": chosen.trunk.model_dump(mode="json", include={"channels", "layers"}),
+        "settings": architecture_settings(chosen.trunk),
         "architecture": format_architecture(chosen.trunk, side),
         "parameters": total(describe(chosen.trunk, side)).parameters,
     }

@@ -64,7 +64,8 @@ def refit_trunk(
         store.write_bytes(name, found.to_bytes())
         checkpoint.remove()
     found = LearnedTrunk.from_bytes(store.read_bytes(name))
-    embedder = Embedder(learned_network(store, chosen, begun, found))
+    model = learned_network(store, chosen, begun, found)
+    embedder = Embedder(model, chosen.trunk.precision)
     embeddings = InMemoryEmbeddings(_embed(store, chosen.crops, rows.facts, embedder))
     start = head_start(found, crops) if found.above else None
     background = rows.background and _embed_background(store, chosen, rows.background, embedder)

@@ -23,6 +23,15 @@ def fingerprint(facts: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def architecture_settings(trunk: config.Trunk) -> dict:
+    """The settings of a trunk's network, as fingerprints and cards have them.
+
+    `precision` came later: trunks of the default one keep their names.
+    """
+    names = {"channels", "layers", *(["precision"] if trunk.precision != "float32" else [])}
+    return trunk.model_dump(mode="json", include=names)
+
+
 def learned_fingerprint(
     trunk: config.Trunk,
     settings: config.Learn,
@@ -39,9 +48,7 @@ def learned_fingerprint(
     return fingerprint(
         {
             "form": LEARNED_FORM,
-            "architecture": {"fine-tuned": start}
-            if start
-            else trunk.model_dump(mode="json", include={"channels", "layers"}),
+            "architecture": {"fine-tuned": start} if start else architecture_settings(trunk),
             "settings": settings.model_dump(mode="json") | FORMER_LEARN_SETTINGS,
             "recipe": recipe_fingerprint,
             "side": side,

@@ -12,14 +12,15 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ConfigError
-from pipeline.model.fingerprints import fingerprint
+from pipeline.model.fingerprints import architecture_settings, fingerprint
 
 # Raise when the same weights and the same crop would give another embedding.
 TRUNK_FORM = 1
 # The same for networks other than the notes'.
 MODEL_FORM = "model 1"
 # Settings of the notes' network, and those of any other.
-OF_NOTES, OF_MODELS = ("weights", "seed", "channels", "layers"), ("layer", "pool", "scale")
+OF_NOTES = "weights", "seed", "channels", "precision", "layers"
+OF_MODELS = "layer", "pool", "scale"
 # Learned from phantoms alone, by `make phantom-trunk`.
 PHANTOMS = Path(__file__).with_name("phantoms.keras")
 
@@ -62,7 +63,7 @@ def trunk_fingerprint(trunk: config.Trunk, side: int, recipe_fingerprint: str) -
     return fingerprint(
         {
             "form": TRUNK_FORM,
-            "architecture": trunk.model_dump(mode="json", include={"channels", "layers"}),
+            "architecture": architecture_settings(trunk),
             "side": side,
             "recipe": recipe_fingerprint,
             "weights": weights_digest(trunk),
@@ -152,7 +153,7 @@ def describe_weights(trunk: config.Trunk) -> str:
 def card_settings(trunk: config.Trunk) -> dict:
     """Settings of a trunk for its card, without paths, which would reveal this machine."""
     if trunk.is_notes:
-        return trunk.model_dump(mode="json", include={"seed", "channels", "layers"})
+        return {"seed": trunk.seed, **architecture_settings(trunk)}
     settings = trunk.model_dump(mode="json", include={"model", *OF_MODELS})
     # A file is the one that is stored beside the card.
     return settings | ({"model": "model.keras"} if isinstance(trunk.model, Path) else {})

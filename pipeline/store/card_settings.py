@@ -26,6 +26,7 @@ OF_ITS_TIME: dict[str, Any] = {
     "trunk.layer": None,
     "trunk.pool": "none",
     "trunk.scale": "0..255",
+    "trunk.precision": "float32",
 }
 
 SomeGroup = TypeVar("SomeGroup", bound=Group)

@@ -220,7 +220,7 @@ def embedder(store: Store, chosen: ModelChoice) -> "Embedder":
             # Two processes that make it at once would mix two sets of files.
             if not store.has(f"{home}/card.json"):
                 _make_trunk(store, chosen)
-    ready = Embedder(read_model(store, home))
+    ready = Embedder(read_model(store, home), chosen.trunk.precision)
     golden = np.load(io.BytesIO(store.read_bytes(f"{home}/golden.npy")))
     now = ready.embed(golden_crop(chosen.recipe.side)[np.newaxis])[0]
     if not golden_matches(golden, now):
@@ -263,7 +263,8 @@ def _make_trunk(store: Store, chosen: ModelChoice) -> None:
     home, side = trunk_home(chosen.trunk_id), chosen.recipe.side
     model, described = _build(chosen.trunk, side)
     golden = io.BytesIO()
-    np.save(golden, Embedder(model).embed(golden_crop(side)[np.newaxis])[0])
+    embedder = Embedder(model, chosen.trunk.precision)
+    np.save(golden, embedder.embed(golden_crop(side)[np.newaxis])[0])
     store.write_bytes(f"{home}/golden.npy", golden.getvalue())
     from_seed = chosen.trunk.is_notes and chosen.trunk.weights == "random"
     card = {

@@ -66,9 +66,10 @@ def test_the_fingerprint_covers_everything_that_changes_an_embedding():
         ),
         trunk_fingerprint(SMALL, SIDE + 1, "recipe"),
         trunk_fingerprint(SMALL, SIDE, "another"),
+        trunk_fingerprint(SMALL.model_copy(update={"precision": "bfloat16"}), SIDE, "recipe"),
     ]
     assert same == trunk_fingerprint(SMALL, SIDE, "recipe")
-    assert len({same, *others}) == 7
+    assert len({same, *others}) == 8
     assert len(same) == 12
     assert set(same) <= set("0123456789abcdef")
 
@@ -169,6 +170,18 @@ def test_grey_crops_give_what_equal_channels_give(channels):
     found = network.Embedder(model).embed(grey)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_bfloat16_inside_gives_nearly_the_same_embeddings_from_the_same_weights():
+    model = network.build(SMALL, SIDE)
+    grey = crops(70)
+    half = network.Embedder(model, "bfloat16")
+    expected, found = (each.embed(grey).astype(float) for each in (network.Embedder(model), half))
+    lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
+    assert (expected != found).any()
+    assert ((expected * found).sum(axis=1) / lengths).min() > 0.9999
+    assert next(network.in_batches(half.model, grey[..., np.newaxis])).dtype == np.float32
+    assert {each.dtype for each in half.model.weights} == {"float32"}
 
 
 def test_embeddings_are_in_row_column_channel_order():
