@@ -19,7 +19,7 @@ from pipeline.jobs.nightly import NightRun, write_pages
 from pipeline.jobs.process_batch import BatchRun
 from pipeline.report.batch_report import page_name
 from pipeline.report.batch_summary import Summary
-from pipeline.report.index_page import index_facts
+from pipeline.report.index_page import QUESTIONS, index_facts
 from pipeline.report.night_record import NightRecord
 from pipeline.stages.parts_loop import one_by_one
 from pipeline.stages.plan import find_new, log_unread_tables
@@ -135,7 +135,7 @@ class NightLook(NightRun):
         return self._answers.of("index", self._index_facts)
 
     def _index_facts(self) -> dict[str, list[dict]]:
-        with catalog.open_store(self.store) as con:
+        with catalog.open_store(self.store, *QUESTIONS) as con:
             return index_facts(con)
 
     @contextmanager

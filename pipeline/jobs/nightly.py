@@ -26,7 +26,7 @@ from pipeline.jobs.process_batch import run_batch
 from pipeline.learn.review_table import is_reviewers_table
 from pipeline.report.batch_report import write_report
 from pipeline.report.batch_summary import Summary
-from pipeline.report.index_page import index_facts, write_index, write_nights_page
+from pipeline.report.index_page import QUESTIONS, index_facts, write_index, write_nights_page
 from pipeline.report.night_record import (
     BROKEN,
     BUSY,
@@ -59,7 +59,7 @@ def nightly(opened: OpenStore, map: PartMap = one_by_one) -> NightRecord:
     with night_lock(opened.store), report_failure(opened.settings):
         run = NightRun(opened, map)
         run.whole()
-        with catalog.open_store(opened.store) as con:
+        with catalog.open_store(opened.store, *QUESTIONS) as con:
             facts = index_facts(con)
         write_pages(opened, run.night, facts)
         if run.night.failures:

@@ -264,7 +264,7 @@ class BatchRun(BatchStages):
             write_index(self.store, index_facts(con))
 
     def _counts(self) -> dict[str, int]:
-        with catalog.open_store(self.store) as con:
+        with catalog.open_store(self.store, "batches") as con:
             return catalog.batch_counts(con, self.batch)
 
     def _check(self, con: catalog.Connection) -> None:

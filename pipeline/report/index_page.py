@@ -20,14 +20,14 @@ from pipeline.store.views.card_tables import promotions, whole_models
 
 INDEX, NIGHTS = "reports/index.html", "reports/nightly.html"
 SHOWN_NIGHTS = 60
+QUESTIONS = ("batches", "overview_batches", "audit", "reviewers")  # of the overview
 STATUSES = ("accepted", "duplicate", "rejected")
 RESULTS = {FAILED: "failed", INCOMPLETE: "incomplete"}
 
 
 def index_facts(con: catalog.Connection) -> dict[str, list[dict]]:
     """What the overview shows of a catalog: rows of Python's own values, which JSON can hold."""
-    names = ("batches", "overview_batches", "audit", "reviewers")
-    return {name: catalog.query_rows(con, name) for name in names}
+    return {name: catalog.query_rows(con, name) for name in QUESTIONS}
 
 
 def write_index(store: Store, facts: dict[str, list[dict]]) -> str:

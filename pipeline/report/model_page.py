@@ -25,7 +25,7 @@ from pipeline.report.crop_pixels import read_crops
 from pipeline.report.evaluation_report import format_evaluation
 from pipeline.report.format_numbers import METHODS, format_estimate
 from pipeline.report.html_page import Table, render_template
-from pipeline.report.index_page import write_index
+from pipeline.report.index_page import QUESTIONS, index_facts, write_index
 from pipeline.report.training_summary import format_learning_curve
 from pipeline.store import catalog
 from pipeline.store.parts import embedding_values
@@ -115,8 +115,8 @@ def write_pages_of_new_head(store: Store, head: str, settings: Settings) -> str 
     Returns the name of the head's page, as `write_head_page`.
     """
     page = write_head_page(store, head, settings)
-    with catalog.open_store(store) as con:
-        write_index(con, store)
+    with catalog.open_store(store, *QUESTIONS) as con:
+        write_index(store, index_facts(con))
     return page
 
 

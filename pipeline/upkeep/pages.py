@@ -7,7 +7,7 @@ show a scan of another batch next to one of its own.
 from collections.abc import Iterable
 
 from pipeline.report.batch_report import page_name, rewrite_report
-from pipeline.report.index_page import index_facts, write_index
+from pipeline.report.index_page import QUESTIONS, index_facts, write_index
 from pipeline.store import catalog
 from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
@@ -34,5 +34,5 @@ def write_pages(store: Store, batches: Iterable[str]) -> None:
     """Write the pages of batches again from what the store holds now, and the overview."""
     for batch in sorted(batches):
         rewrite_report(store, batch)
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, *QUESTIONS) as con:
         write_index(store, index_facts(con))

@@ -8,9 +8,9 @@ import stat
 import numpy as np
 import pytest
 
-from pipeline import schemas
+from pipeline import config, schemas
 from pipeline.learn.evaluate import evaluate_head
-from pipeline.report.model_page import write_page
+from pipeline.report.model_page import write_page, write_pages_of_new_head
 from pipeline.store import tables
 from pipeline.store.store import Store
 from tests.builders.synthetic_store import CLASSES, SIDE, SyntheticStore
@@ -47,6 +47,17 @@ def page(made):
     assert name == "reports/evaluation-h0.html"
     assert stat.S_IMODE(made.store.local_path(name).stat().st_mode) == 0o600
     return made.store.read_bytes(name).decode()
+
+
+def test_a_new_head_gets_its_page_and_a_link_of_the_overview(tmp_path):
+    made = SyntheticStore(Store(str(tmp_path / "store")), patients=40)
+    made.add_trunk().add_head("h0", 0.3).promote("h0")
+    settings = config.load(store=str(tmp_path / "store"))
+    assert write_pages_of_new_head(made.store, "h0", settings) == "reports/evaluation-h0.html"
+    assert 'href="evaluation-h0.html"' in made.store.read_bytes("reports/index.html").decode()
+    for name in made.store.names("labels"):
+        made.store.remove(name)
+    assert write_pages_of_new_head(made.store, "h0", settings) is None
 
 
 def test_page_loads_nothing_and_identifies_no_patient(made, page):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline import config, schemas
+from pipeline.imaging.crops import png
 from pipeline.learn.evaluate import evaluate_head
-from pipeline.report import index_page, model_page
+from pipeline.report import batch_pictures, index_page, model_page
 from pipeline.report.batch_report import write_report
+from pipeline.report.card_heat_maps import CardHeatMap
 from pipeline.report.night_record import BatchNight, NightRecord, write_night
 from pipeline.store import catalog, tables
 from pipeline.store.store import Store
@@ -46,7 +48,12 @@ def write_batch_page(root):
     ]
     write_rows(store, tables.drift("r").part("b", 0), rows, schemas.DRIFT)
     summary = batch_page.summary_of(store, batch_page.HEAD, alerts=["it fell"], notes=["a note"])
-    with catalog.open_store(store) as con:
+    heat = CardHeatMap(png(np.full((4, 4, 4), 128, np.uint8)), "caries")
+    with catalog.open_store(store) as con, pytest.MonkeyPatch.context() as patch:
+        # The head of this store has a card alone.
+        patch.setattr(
+            batch_pictures, "card_heat_maps", lambda *given: (dict.fromkeys(given[-1], heat), None)
+        )
         return store.local_path(write_report(con, store, summary))
 
 
@@ -91,6 +98,18 @@ def test_the_batch_page_has_all_of_its_parts(pages):
     assert "1 file rejected: see what to do about each below" in text
     assert "The longest stage is embed: 61% of 6.5 s." in text
     assert "blurred" in text
+
+
+def test_a_checkbox_hides_the_heat_maps_of_all_cards(browser, pages):
+    page = browser.new_page()
+    page.goto(pages["batch"].as_uri())
+    maps = page.locator(".gallery .heat")
+    assert maps.count() == 4
+    assert maps.first.get_attribute("alt") == "heat map of caries"
+    assert maps.first.bounding_box() == page.locator(".picture").first.bounding_box()
+    page.get_by_label("Heat maps").uncheck()
+    assert not any(each.is_visible() for each in maps.all())
+    page.close()
 
 
 @pytest.mark.parametrize("name", ["batch", "model", "index", "nights"])

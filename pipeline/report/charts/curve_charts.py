@@ -55,7 +55,10 @@ def reliability(bins: Sequence["Bin"]) -> Markup:
         if each.low is not None:
             elements.append(line([(x, frame.y(each.low)), (x, frame.y(each.high))], BAR))
         elements.append(element("circle", cx=x, cy=y, r=4, fill=BAR))
-        elements.append(text(x + 6, y - 6, str(each.rows)))
+        # On the inner side of dots near the edges, where a number would be cut off.
+        aside, anchor = (x - 6, "end") if each.said > 0.9 else (x + 6, "start")
+        above = y - 6 if each.found < 0.95 else y + 16
+        elements.append(text(aside, above, str(each.rows), anchor))
     return svg(340, 320, "Reliability on the test side, ten bins", elements)
 
 
