@@ -45,7 +45,7 @@ def run(
     batch = deliver(folder_at(folder), name, opened)
     try:
         summary = find_batch_work(opened, batch)
-    except Exception as found:  # an error too: the run meets it again, and reports it
+    except Exception as found:  # an error too: the run meets it again, and reports it by its rules
         flow = get_ready(opened, "process_batch", found)
     else:
         leave(batch_outcome(summary, settings), as_json)
@@ -72,7 +72,7 @@ def nightly(store: StoreOption = None, as_json: JsonOption = False) -> None:
             outcome = night_outcome(find_night_work(opened), settings)
         except NightBusy as busy:
             outcome = Outcome([str(busy)], {"busy": str(busy)})
-        except Exception as found:  # an error too: the night meets it again, and reports it
+        except Exception as found:  # an error too: the night meets it again
             flow = get_ready(opened, "nightly", found)
             exit_on_signal(lambda: "What was done is kept.", notices(as_json))
             prefect_server.wait()

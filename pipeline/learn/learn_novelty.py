@@ -52,7 +52,7 @@ def fit_and_score(
     started = time.monotonic()
     store, settings = opened.store, opened.settings
     every = _embedded_rows(store, chosen)
-    rows, choice = _training_rows(every[every["side"] == "train"], settings)
+    rows, choice = _training_rows(every, settings)
     fitted = NoveltyModel(store, _fingerprint(chosen, settings, rows))
     home = novelty_home(fitted.novelty_id)
     if not store.has(f"{home}/model.npz"):
@@ -75,7 +75,7 @@ def fit_and_score(
 
 def require_rows(store: Store, chosen: ModelChoice, settings: Settings) -> None:
     """Raise NotEnoughData when the training side has too few patients; reads no embeddings."""
-    _training_rows(store, chosen, settings)
+    _training_rows(_embedded_rows(store, chosen), settings)
 
 
 def _next_number(store: Store) -> int:
@@ -122,6 +122,7 @@ def _embedded_rows(store: Store, chosen: ModelChoice) -> pd.DataFrame:
 
 def _training_rows(every: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, dict]:
     """The rows of the training side to learn from, and the facts of the card about the choice."""
+    every = every[every["side"] == "train"]
     normal = every[every["label"] == settings.normal_class]
     least, label = settings.novelty.min_patients, settings.normal_class
     patients = normal["patient_key"].nunique()

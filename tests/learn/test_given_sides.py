@@ -90,7 +90,9 @@ def test_novelty_learns_from_the_given_training_side(tmp_path):
     ]
     write_table(small.store, "scans", ledger, batch="night")
     chosen = choose_models(small.settings, small.store)
-    _, card = learn_novelty._training_rows(small.store, chosen, small.settings)
+    _, card = learn_novelty._training_rows(
+        learn_novelty._embedded_rows(small.store, chosen), small.settings
+    )
     assert (card["basis"], card["patients"]) == ("normal", 12)
 
 

@@ -10,11 +10,14 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from pipeline.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import h5py
 
 UNREADABLE = (OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile)
 
@@ -57,6 +60,8 @@ def from_bytes(data: bytes, kind: type[np.floating] = np.float64) -> DenseNetwor
     The weights, 75 MB of the default head, are copied once, as they become arrays of `kind`.
     Raises ArtifactError when it is not such a file, or a network with other layers than a head's.
     """
+    import h5py
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             described = json.loads(archive.read("config.json"))["config"]["layers"]
@@ -91,7 +96,7 @@ def _member(archive: zipfile.ZipFile, data: bytes, name: str) -> memoryview:
     return found
 
 
-def _values(dataset: h5py.Dataset, file: memoryview) -> np.ndarray:
+def _values(dataset: "h5py.Dataset", file: memoryview) -> np.ndarray:
     """The array of a dataset, a part of `file` where it is contiguous there."""
     start = dataset.id.get_offset()
     if start is None or not dataset.dtype.isnative:
