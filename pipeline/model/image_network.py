@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import config
 from pipeline.errors import ConfigError
 from pipeline.model.keras_backend import keras
-from pipeline.model.network import UNREADABLE
+from pipeline.model.network import UNREADABLE, copy_of
 from pipeline.model.trunk_weights import model_file, require_model_settings
 
 # Factor and offset from 0..1 to what a model takes.
@@ -60,7 +60,7 @@ def build(trunk: config.Trunk, side: int) -> keras.Model:
     x = cut(keras.layers.Rescaling(factor, offset, name="scale")(inputs))
     x = pooled(x, trunk, chosen.name)
     outputs = keras.layers.Flatten(data_format="channels_last", name=FLATTEN, dtype="float32")(x)
-    return _copy(keras.Model(inputs, outputs, name="network"))
+    return copy_of(keras.Model(inputs, outputs, name="network"))
 
 
 def output_of(model: keras.Model) -> tuple[int, ...]:
@@ -82,7 +82,7 @@ def bind(model: keras.Model, side: int) -> keras.Model:
             clone_function=lambda layer: layer,
             call_function=_call_inlined,
         )
-        flat = _copy(flat)
+        flat = copy_of(flat)
     except ValueError as error:
         raise ConfigError(
             f"The model of `trunk.model` cannot take crops of {side} × {side} pixels: "
@@ -215,13 +215,6 @@ def _has_graph(layer: keras.Operation) -> bool:
     return isinstance(layer, keras.Sequential) or (
         isinstance(layer, keras.Model) and hasattr(layer, "operations")
     )
-
-
-def _copy(model: keras.Model) -> keras.Model:
-    """A copy whose layers belong to no other network, so that each has one output."""
-    copy = keras.Model.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _shape(layer: keras.Operation) -> tuple:

@@ -192,12 +192,18 @@ def to_bytes(model: keras.Model) -> bytes:
     The copy is not compiled: `keras.models.load_model` fails on the state of a model that was
     compiled without an optimizer (Keras 3.15).
     """
-    plain = keras.Model.from_config(model.get_config())
-    plain.set_weights(model.get_weights())
+    plain = copy_of(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         save(plain, file)
         return file.read_bytes()
+
+
+def copy_of(model: keras.Model) -> keras.Model:
+    """A copy that is not compiled, whose layers belong to no other model: each has one output."""
+    copy = keras.Model.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def save(model: keras.Model, file: Path) -> None:

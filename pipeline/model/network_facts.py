@@ -42,16 +42,16 @@ def describe(model: keras.Model) -> list[LayerFacts]:
 def _describe(model: keras.Model, start: Field) -> tuple[list[LayerFacts], Field]:
     """The layers of `model`, also of models inside it, and the field of its last layer's values."""
     rows, found, fields = [], start, {id(model.input): start}
-    of_model = start  # of the values of the one model inside, whose tensors cannot be asked for
+    of_model = start  # of the values of the one model inside, which follows the layer before it
     for layer in model.operations:
         if isinstance(layer, keras.layers.InputLayer):
             continue
-        sources = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
-        before = [fields.get(id(each), of_model) for each in sources]
         if isinstance(layer, keras.Model):
-            inside, of_model = _describe(layer, *before)
+            inside, of_model = _describe(layer, found)
             rows += inside
             continue
+        sources = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+        before = [fields.get(id(each), of_model) for each in sources]
         found = fields[id(layer.output)] = _field(layer, before)
         rows.append(_facts(layer, found))
     return rows, found

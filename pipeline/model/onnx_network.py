@@ -13,19 +13,12 @@ import numpy as np
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model.joined_network import INPUT, OUTPUTS
 from pipeline.model.keras_backend import keras
+from pipeline.model.network import copy_of
+from pipeline.model.onnx_layers import add_layer
 
 PACKAGE = "onnx"
 # The first with GELU, of 2023; the version of the file format that came with it.
 OPSET, IR_VERSION = 20, 9
-ACTIVATIONS = {
-    "relu": "Relu",
-    "tanh": "Tanh",
-    "sigmoid": "Sigmoid",
-    "elu": "Elu",
-    "gelu": "Gelu",
-    "softmax": "Softmax",
-}
-POOLS = {"MaxPooling2D": "MaxPool", "AveragePooling2D": "AveragePool"}
 
 
 def write_onnx(model: keras.Model, normal: int, path: Path) -> None:
@@ -41,12 +34,10 @@ def write_onnx(model: keras.Model, normal: int, path: Path) -> None:
         )
     import onnx
 
-    graph = Graph()
-    x = INPUT
-    for layer in model.layers[1:]:
-        x = graph.add_layer(layer, x)
+    graph, model = Graph(), copy_of(model)
+    x = graph.add_layers(model.inputs[0], model.layers, INPUT)
     class_count = model.output["probabilities"].shape[1]
-    graph.add_outputs(x, class_count, int(layer.units) > class_count, normal)
+    graph.add_outputs(x, class_count, int(model.layers[-1].units) > class_count, normal)
     onnx.save(graph.to_model(model.input_shape[1], class_count), path)
 
 
@@ -73,33 +64,28 @@ class Graph:
         self.arrays.append(numpy_helper.from_array(array, name))
         return name
 
-    def add_layer(self, layer: keras.layers.Layer, x: str) -> str:
-        """Add a layer of Keras on the value `x`; return the name of its output."""
-        kind, settings = type(layer).__name__, layer.get_config()
-        if kind == "Reshape":  # (N, row, column) to (N, 1, row, column)
-            return self.add("Unsqueeze", x, self.constant([1], np.int64))
-        if kind == "Rescaling":
-            x = self.add("Cast", x, to=1)  # float32
-            return self.add("Mul", x, self.constant(settings["scale"]))
-        if kind in POOLS:
-            size = settings["pool_size"]
-            return self.add(POOLS[kind], x, kernel_shape=size, strides=settings["strides"])
-        if kind == "Flatten":
-            return self.add("Flatten", self.add("Transpose", x, perm=[0, 2, 3, 1]))
-        if kind == "Dense":
-            x = self.add("Gemm", x, *map(self.constant, layer.get_weights()))
-        elif kind == "Conv2D":
-            kernel, bias = layer.get_weights()
-            arrays = self.constant(kernel.transpose(3, 2, 0, 1)), self.constant(bias)
-            padding = "SAME_UPPER" if settings["padding"] == "same" else "VALID"
-            x = self.add("Conv", x, *arrays, strides=settings["strides"], auto_pad=padding)
-        else:
-            raise ArtifactError(
-                f"The network has a layer of the kind {kind}, which has no form in ONNX here. "
-                "Export it with --keras."
-            )
-        activation = settings["activation"]
-        return x if activation == "linear" else self.add(ACTIVATIONS[activation], x)
+    def add_layers(self, start: keras.KerasTensor, layers: list[keras.Operation], x: str) -> str:
+        """Add the layers of a model, whose input `start` is the value `x`; return the last output.
+
+        Raises ArtifactError for a layer that has no form in ONNX here.
+        """
+        values, inside = {id(start): x}, x
+        for layer in layers:
+            if isinstance(layer, keras.layers.InputLayer):
+                continue
+            if isinstance(layer, keras.Model):
+                # Its tensors outside cannot be asked for, but it follows the layer before it.
+                x = inside = self.add_layers(layer.inputs[0], layer.operations, x)
+                continue
+            sources = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+            found = add_layer(self, layer, [values.get(id(each), inside) for each in sources])
+            if found is None:
+                raise ArtifactError(
+                    f"The network has a layer of the kind {type(layer).__name__}, which has no "
+                    "form in ONNX here. Export it with --keras."
+                )
+            x = values[id(layer.output)] = found
+        return x
 
     def add_outputs(self, x: str, class_count: int, background: bool, normal: int) -> None:
         """Add the outputs from those of the softmax, as `joined_network.join`."""

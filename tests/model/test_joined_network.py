@@ -5,7 +5,7 @@ import pytest
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
-from pipeline.model import network, onnx_network
+from pipeline.model import image_network, network, onnx_network
 from pipeline.model.head.abnormal_probability import to_predictions
 from pipeline.model.head.networks import dense_network, predict
 from pipeline.model.joined_network import join
@@ -81,6 +81,28 @@ def test_the_onnx_file_computes_the_same(trunk, outputs, logit, tmp_path):
     assert session.get_inputs()[0].shape == ["N", SIDE, SIDE]
     names = [output.name for output in session.get_outputs()]
     require_equal(dict(zip(names, session.run(names, {"crops": CROPS}), strict=True)), trunk, head)
+
+
+def test_the_onnx_file_of_another_network_computes_the_same(tmp_path):
+    pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    layers, image = keras.layers, keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, strides=2, use_bias=False)(
+        layers.ZeroPadding2D(((0, 1), (1, 0)))(image)
+    )
+    x = before = layers.ReLU(6)(layers.BatchNormalization(gamma_initializer="he_normal")(x))
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+    x = layers.Add()([layers.Conv2D(4, 1, activation="silu")(x), before])
+    network.save(keras.Model(image, layers.MaxPooling2D(2)(x)), tmp_path / "own.keras")
+    for number, pool in enumerate(("none", "mean+max+middle")):
+        settings = config.Trunk(model=tmp_path / "own.keras", scale="-1..1", pool=pool)
+        trunk = image_network.build(settings, SIDE)
+        head, file = head_of(trunk, CLASSES + 1), tmp_path / f"{number}.onnx"
+        onnx_network.write_onnx(join(trunk, head, CLASSES, NORMAL), NORMAL, file)
+        session = runtime.InferenceSession(file)
+        names = [output.name for output in session.get_outputs()]
+        found = session.run(names, {"crops": CROPS})
+        require_equal(dict(zip(names, found, strict=True)), trunk, head)
 
 
 def test_an_onnx_file_without_its_package_names_it(trunk, tmp_path, monkeypatch):
