@@ -10,6 +10,7 @@ from pipeline.imaging.crops import Place, cut, cut_alike, square_around
 from pipeline.imaging.downscale import shrink
 from pipeline.imaging.frame import Frame
 from pipeline.imaging.regions import Annotated, find_regions
+from pipeline.ingest.workers import messages
 
 PANORAMIC = np.random.default_rng(0).integers(0, 255, (100, 200)).astype(np.uint8)
 RECIPE = Recipe(side=32)
@@ -90,3 +91,13 @@ def test_squares_cut_together_are_shifted_by_at_most_half_a_pixel_of_the_crop(ed
         alone = cut(slope, square, Place(0, 0, 400, 300), 32)
         apart = np.abs(crop.astype(int) - alone)[2:-2, 2:-2]
         assert apart.max() <= np.ceil(0.5 * 0.7 * edge / 32) + 1
+
+
+def test_overlapping_crops_are_sent_between_processes_as_one_image():
+    squares = [Place(4 * number, 0, 64, 64) for number in range(10)]
+    crops = cut_alike(PANORAMIC, squares, 32)
+    crops.add(both := cut_alike(PANORAMIC, squares[:1], 32))
+    sent = messages.pack(crops)
+    assert sum(map(len, sent)) < 0.5 * sum(crop.nbytes for crop in crops)
+    np.testing.assert_array_equal(messages.unpack(sent), crops)
+    np.testing.assert_array_equal(crops[-1], both[0])
