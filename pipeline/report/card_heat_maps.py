@@ -3,6 +3,7 @@
 Computed from stored embeddings and the head's weights alone, all cards at once.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.imaging.crops import png
 from pipeline.model.architecture import grid
 from pipeline.model.explain import Explanation, explain_rows
 from pipeline.model.head import dense
+from pipeline.model.head.dense import DenseNetwork
 from pipeline.report.batch_summary import Summary
 from pipeline.report.heat_map import FINDING_COLOUR, NORMAL_COLOUR, OPACITY
 from pipeline.store.parts import embedding_values, find_rows
@@ -39,8 +41,7 @@ def card_heat_maps(
     if not embeddings:
         return {}, None
     try:
-        # In float32, which halves what is read; cells differ by a millionth of the strongest.
-        head = dense.from_bytes(store.read_bytes(name), np.float32).only(len(classes))
+        head = _head(store, name).only(len(classes))
         shape = grid(chosen.trunk, chosen.recipe.side)
         normal = classes.index(head_card["normal_class"])
         found = explain_rows(head, np.stack([*embeddings.values()]), normal, shape)
@@ -51,6 +52,23 @@ def card_heat_maps(
         for crop_id, each in zip(embeddings, found, strict=True)
     }
     return maps, None
+
+
+def _head(store: Store, name: str) -> DenseNetwork:
+    """Read a head in float32, by which cells differ by a millionth of the strongest.
+
+    What is left of it without zeros is kept next to it for the next page.
+    """
+    from pipeline.model.head import sparse  # imports scipy, which a run without predictions lacks
+
+    small = f"{name.removesuffix('.keras')}.sparse.npz"
+    if store.has(small):
+        with contextlib.suppress(*sparse.UNREADABLE):
+            return sparse.from_bytes(store.read_bytes(small))
+    head = dense.from_bytes(store.read_bytes(name), np.float32)
+    if sparse.is_sparse(head):
+        store.write_bytes(small, sparse.to_bytes(head))
+    return head
 
 
 def overlay(found: Explanation) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model.explain import explain
+from pipeline.model.head import dense, sparse
 from pipeline.model.head.dense import DenseNetwork, from_bytes, softmax
 from pipeline.report import heat_map
 from pipeline.report.batch_summary import Summary
@@ -152,6 +153,33 @@ def test_maps_on_the_cards_of_a_page_equal_those_of_dental_explain(explained):
         np.testing.assert_allclose(strength, np.abs(cells) / np.abs(cells).max(), atol=1 / 255)
         np.testing.assert_array_equal(pixels[..., 2] > pixels[..., 0], cells > 0)
         assert found.finding == expected.finding
+
+
+def test_what_is_kept_of_a_sparse_head_gives_the_same_maps_and_is_made_again_when_damaged(
+    explained, monkeypatch
+):
+    small, _, crop_id = explained
+    summary = summary_of(small)
+    home = head_home(summary.head)
+    arguments = small.store, summary, read_card(small.store, home), [crop_id]
+    expected, _ = card_heat_maps(*arguments)
+    kept = f"{home}/model.sparse.npz"
+    assert not small.store.has(kept)
+    monkeypatch.setattr(sparse, "MOST", 1)
+    assert card_heat_maps(*arguments)[0].keys() == expected.keys()
+    data = small.store.read_bytes(kept)
+    monkeypatch.setattr(dense, "from_bytes", None)
+    pixels = [
+        cv2.imdecode(np.frombuffer(found[crop_id].image, np.uint8), cv2.IMREAD_UNCHANGED)
+        for found in (expected, card_heat_maps(*arguments)[0])
+    ]
+    np.testing.assert_allclose(*(each[..., 3].astype(int) for each in pixels), atol=1)
+    monkeypatch.undo()
+    small.store.write_bytes(kept, data[:100])
+    monkeypatch.setattr(sparse, "MOST", 1)
+    assert card_heat_maps(*arguments)[1] is None
+    assert small.store.read_bytes(kept) == data
+    small.store.remove(kept)
 
 
 def test_a_head_that_cannot_be_read_gives_a_page_without_maps(explained, tmp_path):

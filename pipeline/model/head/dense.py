@@ -32,7 +32,7 @@ class DenseNetwork:
     @property
     def width(self) -> int:
         """Values of an embedding that the head expects."""
-        return len(self.kernels[0])
+        return self.kernels[0].shape[0]
 
     def only(self, class_count: int) -> "DenseNetwork":
         """Return the head with its first `class_count` outputs alone, without background."""
