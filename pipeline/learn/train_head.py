@@ -37,6 +37,7 @@ from pipeline.store.registry import (
 from pipeline.store.store import Store
 
 Report = Callable[[str], None]
+LEAST_CELLS = 4  # along an edge of a map whose cells share the weights of a head
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,21 @@ def fit_head(
         rows.classes,
         train=sides == "train",
         validation=sides == "validation",
-        grid=chosen.map,
+        grid=shared_map(chosen),
         background=rows.background and rows.background.for_training(rows.patients, sides),
     )
     with progress("learn head", settings.head.epochs) as advance:
         return train(data, settings.head, start, lambda *_: advance(1))
+
+
+def shared_map(chosen: ModelChoice) -> tuple[int, int, int] | None:
+    """Shape of the map over which a head shares its weights; None for a dense head.
+
+    On other networks' maps of few cells, a kernel of 3 × 3 has more weights than a dense layer.
+    """
+    if chosen.output is None or (chosen.map and min(chosen.map[:2]) >= LEAST_CELLS):
+        return chosen.map
+    return None
 
 
 def predict_rows(trained: TrainedHead, rows: TrainingRows) -> Predictions:

@@ -13,7 +13,7 @@ from pipeline.api.predict_files import FilePredictor
 from pipeline.cli.__main__ import commands
 from pipeline.errors import ConfigError
 from pipeline.learn import learn_trunk as stage
-from pipeline.learn.train_head import fit_head
+from pipeline.learn.train_head import fit_head, shared_map
 from pipeline.learn.training_rows import labelled_rows
 from pipeline.model.drift import describe
 from pipeline.model.keras_backend import keras
@@ -171,6 +171,9 @@ def test_vectors_get_a_dense_head_and_have_no_heat_map(filled):
     rows = labelled_rows(filled.store, chosen, settings)
     assert len(rows.truth) == 60
     assert not fit_head(rows, rows.sides, chosen, settings).shared
+    few = dataclasses.replace(chosen, output=(2, 2, 6))
+    assert shared_map(few) is None
+    assert shared_map(filled.chosen) == (8, 8, 8)
     explainer = dataclasses.replace(Explainer.of(filled.later), chosen=chosen)
     with pytest.raises(ConfigError, match=r"stores vectors, which have no map.*`trunk\.pool`"):
         explainer.explain(np.zeros(24, np.float16))
