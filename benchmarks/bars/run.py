@@ -30,7 +30,7 @@ BARS = {
 
 
 def main(numbers: Sequence[int]) -> None:
-    """Measure the bars of these numbers, or all; takes 20 minutes on two cores."""
+    """Measure the bars of these numbers, or all; takes 25 minutes on two cores."""
     if unknown := [str(number) for number in numbers if number not in BARS]:
         raise SystemExit(
             f"There is no bar {', '.join(unknown)}; give numbers from 1 to {len(BARS)}."
