@@ -272,7 +272,7 @@ def embedding_values(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     column = rows.column("embedding")
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    return column.flatten().to_numpy().reshape(len(column), -1)
+    return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
 
 
 def pixel_column(crops: list[np.ndarray]) -> pa.FixedSizeBinaryArray:

@@ -242,4 +242,5 @@ def test_rows_are_found_by_key_in_any_row_group(store, s3_store):
         assert found["crop_id"].to_pylist() == [ids[3], ids[599]]
         assert found["embedding"][1].as_py()[1] == np.float16(599 * WIDTH + 1)
         none = parts.find_rows(each, NAME, SCHEMA, "crop_id", {"nobody"}, ["embedding"])
+        assert parts.embedding_values(none).shape == (0, WIDTH)
         assert (none.num_rows, none.column_names) == (0, ["embedding"])
