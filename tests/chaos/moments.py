@@ -7,6 +7,7 @@ are not yet in the store, so faults at every moment cover every state that a kil
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 OPERATIONS = ("open", "fsync", "replace", "link", "unlink", "mkdir")
@@ -20,6 +21,7 @@ class Moments:
 
     def __init__(self, at: int | None = None, fault: Callable[[str], None] | None = None):
         self.count, self._at, self._fault = 0, at, fault
+        self._lock = threading.Lock()  # a run embeds in a thread of its own
         for name in OPERATIONS:
             setattr(os, name, self._watched(name, getattr(os, name)))
 
@@ -36,7 +38,8 @@ class Moments:
         return operation
 
     def _pass(self, moment: str) -> None:
-        number, self.count = self.count, self.count + 1
+        with self._lock:
+            number, self.count = self.count, self.count + 1
         if number == self._at:
             self._fault(moment)
 
