@@ -16,9 +16,9 @@ from pipeline.learn import learn_trunk as stage
 from pipeline.learn.train_head import fit_head, shared_map
 from pipeline.learn.training_rows import labelled_rows
 from pipeline.model.drift import describe
+from pipeline.model.fit_novelty import fit
 from pipeline.model.keras_backend import keras
 from pipeline.model.network import to_bytes
-from pipeline.model.novelty import fit
 from pipeline.model.scores.label_errors import mean_probabilities
 from pipeline.report.explain_crop import Explainer, explain_crop
 from pipeline.review.evidence import Evidence

@@ -62,12 +62,15 @@ def rotated(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Rotate the rows into coordinates of the span of the training rows.
 
     The weights of a penalised logistic regression lie in that span, so this changes no probability:
-    1 000 training rows need 1 000 coordinates instead of 8 192. No component is left out.
+    1 000 training rows need 1 000 coordinates instead of 8 192. No component is left out. Rows that
+    are all zero, as those of a network that puts out nothing but zeros, keep one value.
     """
     rows = features[train]
     if len(rows) >= features.shape[1]:
         return features
     values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    if values[-1] <= 0:
+        return features[:, :1]
     kept = values > values[-1] * 1e-7  # below that, rounding of float32
     return features @ (rows.T @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
 

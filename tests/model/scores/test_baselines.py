@@ -36,6 +36,7 @@ def test_rotating_to_the_span_of_the_training_rows_changes_no_probability(toy):
     features = baselines.standardised(np.asarray(embeddings, np.float32), few)
     rotated = baselines.rotated(features, few)
     assert rotated.shape[1] < 30
+    assert baselines.rotated(0 * features, few).shape == (len(features), 1)
     np.testing.assert_allclose(
         baselines.logistic(rotated, classes, few, validation, 3),
         baselines.logistic(features, classes, few, validation, 3),
