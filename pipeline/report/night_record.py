@@ -121,7 +121,8 @@ def write_night(store: Store, night: NightRecord, settings: Settings) -> None:
     night.finished_at = now.isoformat(timespec="seconds")
     text = "\n".join(format_night(night, settings)) + "\n"
     store.write_bytes(PAGE, text.encode(), mode=0o600)
-    name = f"runs/night-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.json"
+    # To the microsecond, since the order of names is that of the nights.
+    name = f"runs/night-{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}.json"
     store.write_bytes(name, json.dumps(asdict(night), indent=1).encode())
 
 
