@@ -112,7 +112,7 @@ def format_progress(settings: Settings, batch: str) -> str:
     parts = SCANS.numbers(store, batch)
     received = len(parts)
     embedded = len(choose_models(settings, store).features.existing(store, batch, parts))
-    return f"Finished and kept so far: {received} parts received, {embedded} embedded."
+    return f"Finished and kept so far: {plural(received, 'part')} received, {embedded} embedded."
 
 
 def format_summary(summary: Summary, settings: Settings) -> list[str]:
