@@ -78,10 +78,10 @@ query: $(VENV)/ready ## dental query Q="name key=value" [STORE=path]; without Q,
 check: $(VENV)/dev-ready ## format, lint, and run the fast tests, those of the documents among them
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check .
-	@$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(RUN) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test: $(VENV)/dev-ready ## run all tests
-	@$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -q -n 2 --dist loadfile
 
 bench: $(VENV)/dev-ready ## measure speed against scripts, for docs/speed.md [BARS="1 9"]; DENTAL_TEST_DATA adds real scans
 	@$(RUN) -m benchmarks $(BARS)
