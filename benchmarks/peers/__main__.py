@@ -7,15 +7,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.bars import results
 from benchmarks.bars.inputs import Inputs, new_workers
-from benchmarks.bars.processes import DENTAL, make_template, run
+from benchmarks.bars.processes import make_template, run, run_seconds
 from benchmarks.comparison import Comparison, rates, seconds_of
 from benchmarks.progress import log_step
 from benchmarks.sample_scans import CACHE
-from benchmarks.temporary_stores import temporary_home
 from pipeline.model.trunk_weights import PHANTOMS
 
 PEERS = {"Daft": "daft_script", "Ray Data": "ray_script"}
@@ -39,12 +39,7 @@ def main() -> None:
 def compare(inputs: Inputs) -> Iterator[Comparison]:
     """Scans per second of `dental run` and of each peer."""
     for kind, folder in inputs.kinds(SCANS):
-
-        def ours(folder=folder) -> float:
-            with temporary_home(inputs.root, inputs.template) as home:
-                command = [DENTAL, "run", str(folder), "--store", f"{home}/store"]
-                return seconds_of(lambda: run(command, home))
-
+        ours = partial(run_seconds, inputs, folder)
         for name, script in PEERS.items():
 
             def reference(folder=folder, script=script) -> float:

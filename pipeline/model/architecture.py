@@ -99,12 +99,12 @@ def grid(trunk: config.Trunk, side: int) -> tuple[int, int, int]:
 
 
 def format_cost(costs: Mapping[str, Mapping[str, float]]) -> str:
-    """Format what a crop costs on a trunk, `this`, beside the network of the `notes`."""
+    """Format what a crop costs on a trunk, `this`, compared with the network of the `notes`."""
     this, notes = costs["this"], costs.get("notes")
     parts = []
     for name, unit, factor in COSTS:
-        beside = f" ({notes[name] / factor:,.3g} on the notes' network)" if notes else ""
-        parts.append(f"{this[name] / factor:,.3g} {unit}{beside}")
+        compared = f" ({notes[name] / factor:,.3g} on the notes' network)" if notes else ""
+        parts.append(f"{this[name] / factor:,.3g} {unit}{compared}")
     return ", ".join(parts)
 
 

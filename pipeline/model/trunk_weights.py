@@ -155,5 +155,5 @@ def card_settings(trunk: config.Trunk) -> dict:
     if trunk.is_notes:
         return {"seed": trunk.seed, **architecture_settings(trunk)}
     settings = trunk.model_dump(mode="json", include={"model", *OF_MODELS})
-    # A file is the one that is stored beside the card.
+    # A file is the one that is stored with the card.
     return settings | ({"model": "model.keras"} if isinstance(trunk.model, Path) else {})

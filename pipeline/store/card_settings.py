@@ -18,7 +18,7 @@ from pipeline.removed_settings import without_removed
 OF_ITS_TIME: dict[str, Any] = {
     "recipe.mask_border": 0.0,
     # Cards have no path of a weights file, which would reveal this machine, and those of learned
-    # trunks no seed. The weights themselves are stored beside the card.
+    # trunks no seed. The weights themselves are stored with the card.
     "trunk.weights": "random",
     "trunk.seed": 0,
     # Cards of earlier versions are of the notes' network.
