@@ -20,6 +20,7 @@ from pipeline.errors import ScanRejected
 from pipeline.ingest.decoded_picture import Picture, to_eight_bits
 from pipeline.ingest.dicom_start import is_dicom
 from pipeline.ingest.foreign_formats import FORMAT, foreign_format, unread_compression
+from pipeline.ingest.grey_png import decode_grey_png
 from pipeline.ingest.sensor_bits import recorded_bits, sensor_bits
 from pipeline.ingest.webp import is_webp, read_webp_header
 
@@ -101,6 +102,8 @@ def decode(data: bytes, bits: int | None, max_pixels: int) -> Picture:
 
 def _frames(data: bytes, header: Header) -> list[np.ndarray]:
     """Pixels as delivered, or an empty list if any are missing."""
+    if (grey := decode_grey_png(data, header.width, header.height)) is not None:
+        return [grey]
     # imdecode, not imread: imread pads truncated JPEGs, imdecode returns None for them.
     # ANYDEPTH alone means grey at the file's own depth, with the EXIF orientation applied.
     encoded = np.frombuffer(data, np.uint8)

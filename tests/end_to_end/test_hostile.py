@@ -217,6 +217,7 @@ def test_a_truncated_jpeg_with_an_end_marker_is_rejected(options, tenth):
 
 def test_an_image_with_more_pixels_than_allowed_is_not_decoded(monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", None)
+    monkeypatch.setattr("pipeline.ingest.decode.decode_grey_png", None)
     bomb = png_of(np.zeros((3000, 3000), np.uint8))
     assert len(bomb) < 20_000
     assert rejection(bomb, limit=10**6) == "too_large"
@@ -430,19 +431,18 @@ def test_a_scan_whose_decoder_runs_out_of_memory_is_rejected_with_its_scan_id(fo
 
     monkeypatch.setattr(cv2.error, "code", cv2.Error.StsNoMem, raising=False)
     monkeypatch.setattr(cv2, "imdecode", run_out)
-    order = Order(
-        folder, listed(folder), Annotation(), Recipe(side=16), Quality(), MANY, MANY, False
-    )
+    scan = listed(folder, "a.jpg", saved(form="JPEG"))
+    order = Order(folder, scan, Annotation(), Recipe(side=16), Quality(), MANY, MANY, False)
     read = read_scan(order)
     assert read.rejection.reason == "too_large"
     assert len(read.scan_id) == 32
 
 
 def test_a_header_that_asks_for_too_much_memory_rejects_its_own_scan_only(folder):
-    greedy = jpeg_declaring(height=25_000, width=25_000)
     entries = [
         listed(folder, "a.png"),
-        listed(folder, "b.jpg", greedy),
+        listed(folder, "b.jpg", jpeg_declaring(height=25_000, width=25_000)),
+        listed(folder, "b.png", png_declaring(height=25_000, width=25_000)),
         listed(folder, "c.png"),
     ]
     orders = [
@@ -452,7 +452,12 @@ def test_a_header_that_asks_for_too_much_memory_rejects_its_own_scan_only(folder
     workers = WorkerPool(1, 60, 256)
     reads = list(workers.map(read_scan, orders))
     workers.close()
-    assert [read.rejection and read.rejection.reason for read in reads] == [None, "too_large", None]
+    assert [read.rejection and read.rejection.reason for read in reads] == [
+        None,
+        "too_large",
+        "too_large",
+        None,
+    ]
     assert reads[1].scan_id
 
 

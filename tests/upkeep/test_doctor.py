@@ -52,7 +52,7 @@ def test_decoder_with_wrong_pixels_is_reported(monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *given: 255 - real(*given))
     found = next(doctor.decoders())
     assert found.state == doctor.FAILED
-    assert "PNG: decoded with grey values" in found.message
+    assert "JPEG: decoded with grey values" in found.message
 
 
 def test_package_outside_its_version_range_is_reported(monkeypatch):
