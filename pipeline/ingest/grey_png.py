@@ -27,7 +27,7 @@ def decode_grey_png(data: bytes, width: int, height: int) -> np.ndarray | None:
     if data[BITS] not in DECODERS or CHANGING.intersection(_chunks(data)):
         return None
     try:
-        pixels = DECODERS[data[BITS]](data, (height, width), "mono")
+        pixels: np.ndarray = DECODERS[data[BITS]](data, (height, width), "mono")
     except Exception:  # its kinds are not documented; OpenCV tells whether the file is damaged
         return None
     return pixels[..., 0]
