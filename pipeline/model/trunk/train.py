@@ -96,11 +96,14 @@ class LearnedTrunk:
         """Read what `to_bytes` made."""
         with np.load(io.BytesIO(data)) as file:
             facts = json.loads(str(file["said"]))
-            weights, above = (
-                [file[name] for name in sorted(file.files) if name.startswith(kind)]
-                for kind in ("weight", "above")
-            )
+            weights, above = (_numbered(file, kind) for kind in ("weight", "above"))
         return cls(weights, above, tuple(facts["epochs"]), facts["best_epoch"])
+
+
+def _numbered(file: np.lib.npyio.NpzFile, kind: str) -> list[np.ndarray]:
+    """The arrays of an archive whose names are `kind` and a number, by their numbers."""
+    names = [name for name in file.files if name.startswith(kind)]
+    return [file[name] for name in sorted(names, key=lambda name: int(name.removeprefix(kind)))]
 
 
 def train_trunk(

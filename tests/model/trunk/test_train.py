@@ -218,3 +218,11 @@ def test_half_of_the_views_are_mirrored_about_the_middle():
     # The middle pixel comes from near the middle, mirrored or not.
     came_from = moves[:, 0] * 16 + moves[:, 1] * 16 + moves[:, 2]
     assert np.abs(came_from - 16).max() <= augment.SHIFT * 33
+
+
+def test_a_learned_trunk_of_more_than_a_hundred_arrays_is_read_back_in_its_order():
+    weights = [np.full(1 + number % 7, number, np.float32) for number in range(245)]
+    learned = train.LearnedTrunk(weights, weights[:3], ({"loss": 1.0},), 1)
+    read = train.LearnedTrunk.from_bytes(learned.to_bytes())
+    assert [array.tolist() for array in read.weights] == [array.tolist() for array in weights]
+    assert len(read.above) == 3
