@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
+from pipeline.model.head import dense
 from pipeline.model.head.abnormal_probability import Predictions, to_predictions
 from pipeline.store import tables
 from pipeline.store.parts import embedding_values
@@ -16,7 +17,6 @@ from pipeline.store.registry import (
     ModelChoice,
     head_home,
     read_card,
-    read_model,
     read_patients,
     trunk_patients,
 )
@@ -42,7 +42,12 @@ class Head:
 
     @cached_property
     def model(self) -> "keras.Model":
-        return self.trained or read_model(self.store, head_home(self.head_id))
+        if self.trained:
+            return self.trained
+        from pipeline.model.head.networks import from_dense
+
+        stored = self.store.read_bytes(f"{head_home(self.head_id)}/model.keras")
+        return from_dense(dense.from_bytes(stored, np.float32))
 
     @cached_property
     def with_trunk_learned_from(self) -> frozenset[str]:

@@ -17,9 +17,10 @@ import numpy as np
 
 from pipeline import config
 from pipeline.errors import ArtifactError
+from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.rows import Grid
 from pipeline.model.keras_backend import keras
-from pipeline.model.network import in_batches
+from pipeline.model.network import compile_for_inference, in_batches
 
 EPSILON = 1e-3  # of the normalisation
 BASIS = 512  # unit vectors at a time when a convolution is unrolled; 8192 at once take 330 MB
@@ -46,6 +47,16 @@ def dense_network(
         )(x)
         x = apply_dropout(x, dropout, settings.seed + number)
     return keras.Model(inputs, classes(class_count)(x), name="head")
+
+
+def from_dense(head: DenseNetwork) -> keras.Model:
+    """The network of a stored head, ready to predict, in a third of the time of Keras's reading."""
+    units = tuple(kernel.shape[1] for kernel in head.kernels)
+    settings = config.Head(units=units[:-1])
+    model = dense_network(head.width, settings, units[-1], initialised=False)
+    weights = zip(head.kernels, head.biases, strict=True)
+    model.set_weights([array for of_layer in weights for array in of_layer])
+    return compile_for_inference(model)
 
 
 def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
