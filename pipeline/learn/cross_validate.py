@@ -25,6 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import NotEnoughData
 from pipeline.learn.baselines import BaselineInputs, read_baseline_inputs
 from pipeline.learn.learning_curve import learning_curve, score_fewer
+from pipeline.learn.novelty_scores import novelty_scores
 from pipeline.learn.refit_trunk import learn_settings_of, refit_trunk
 from pipeline.learn.train_head import fingerprint_of, fit_head, predict_rows
 from pipeline.learn.training_rows import TrainingRows, labelled_rows
@@ -139,7 +140,17 @@ class FoldScorer:
                 scores[FEWER] = score_fewer(patients, abnormal, sides, self._score_head)
         for method, probabilities in baselines.result().probabilities.items():
             scores[method] = _test_scores(rows, inputs.kept, 1 - probabilities[:, 0])
+        for method, distances in self._novelty(inputs, sides).items():
+            scores[method] = _test_scores(rows, inputs.kept, distances)
         return scores
+
+    def _novelty(self, inputs: BaselineInputs, sides: np.ndarray) -> dict[str, np.ndarray]:
+        """Novelty of the kept rows, fitted to the normal ones of the training side."""
+        rows, kept = self.rows, inputs.kept
+        maps = inputs.features["embeddings"].reshape(-1, *self.chosen.grid)
+        normal = (rows.truth[kept] == 0) & (sides[kept] == "train")
+        whole = rows.facts["region_kind"].to_numpy()[kept] == "whole"
+        return novelty_scores(maps, normal, whole, self.settings.novelty.seed)
 
     def _score_head(self, sides: np.ndarray) -> dict:
         """Test scores of a head that learned from the training rows of these sides (N,) alone."""
@@ -171,7 +182,9 @@ def measure_folds(
     kept = inputs.kept
     fold = sum(number * (sides == "test") for number, sides in enumerate(sides_of_folds))[kept]
     abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
-    methods = [method for method in results[0] if method != FEWER]
+    # Earlier versions stored folds without the newer methods.
+    methods = [each for each in results[0] if all(each in found for found in results)]
+    methods = [each for each in methods if each != FEWER]
     pooled = {method: _pool_folds(method, sides_of_folds, kept, results) for method in methods}
     head = pooled["head"][0]
     estimates = {

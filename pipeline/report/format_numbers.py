@@ -14,6 +14,8 @@ METHODS = {
     "pixels": "logistic regression on 32 × 32 pixels",
     "place": "position and size of the scan alone",
     "place_and_box": "position and size of scan and box",
+    "novelty_peak": "novelty by its peak, without findings",
+    "novelty_mean": "novelty by its mean, without findings",
 }
 MEASURES = {
     "auroc": "AUROC",

@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import ArtifactError, NotEnoughData
 from pipeline.ingest import list_files
 from pipeline.learn import baselines, cross_validate, training_rows
+from pipeline.learn.novelty_scores import novelty_scores
 from pipeline.report.training_summary import format_cross_validation
 from pipeline.store import embeddings as stored_embeddings
 from pipeline.store.embeddings import StoredEmbeddings
@@ -130,16 +131,43 @@ def test_all_folds_are_measured_together_and_a_finished_fold_is_not_repeated(fil
     record = json.loads(store.store.read_bytes(found.name))
     assert record["rows"] == 2 * PATIENTS
     assert record["patients"] == PATIENTS
-    assert list(record["scores"]) == ["head", *baselines.METHODS]
-    assert set(record["differences"]) == set(baselines.METHODS)
+    methods = [*baselines.METHODS, "novelty_peak", "novelty_mean"]
+    assert list(record["scores"]) == ["head", *methods]
+    assert list(record["differences"]) == methods
     auroc = record["scores"]["probe"]["estimates"]["auroc"]
     assert auroc["low"] <= auroc["value"] <= auroc["high"]
     text = "\n".join(format_cross_validation(record, found.name, store.settings))
     assert "48 crops (24 abnormal) of 24 patients" in text
     assert "HOG + SVM" in text
+    assert "novelty by its mean, without findings" in text
     shares = [each["share"] for each in record["learning_curve"]]
     counts = [each["patients"] for each in record["learning_curve"]]
     assert shares == [0.25, 0.5, 1.0]
     assert counts[0] < counts[1] < counts[2] < PATIENTS / 2
     assert record["learning_curve"][2]["gain_of_all"]["value"] == 0
     assert f"From {counts[1]} to {counts[2]} patients it changed by" in text
+
+
+def test_folds_of_an_earlier_version_are_measured_without_the_methods_that_they_lack(filled):
+    store, chosen = filled
+    arguments = store.store, chosen, store.settings, 2, lambda _: None
+    name = cross_validate.cross_validate(*arguments).name.removesuffix(".json") + "/fold-1.json"
+    earlier = json.loads(store.store.read_bytes(name))
+    del earlier["novelty_peak"]
+    store.store.write_bytes(name, json.dumps(earlier).encode())
+    found = cross_validate.cross_validate(*arguments).record["scores"]
+    assert "novelty_peak" not in found
+    assert "novelty_mean" in found
+
+
+def test_novelty_is_fitted_to_the_normal_rows_alone():
+    random = np.random.default_rng(0)
+    maps = random.normal(1, 0.1, (60, 4, 4, 3)).astype(np.float16)
+    odd = np.arange(60) % 3 == 0
+    maps[odd, 1:3, 1:3, 0] += 1
+    whole = np.ones(60, bool)
+    fitted = novelty_scores(maps, ~odd & (np.arange(60) < 40), whole, 0)
+    for scores in fitted.values():
+        assert scores[odd].min() > scores[~odd].max()
+    both = novelty_scores(maps, np.arange(60) < 40, whole, 0)
+    assert both["novelty_mean"][odd].mean() < fitted["novelty_mean"][odd].mean()
