@@ -14,6 +14,7 @@ MADE = re.compile(r"^create .+ (?:view|macro|table) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"--.*")
 
 
+@cache
 def question_files() -> dict[str, Path]:
     """The file of every named query, of those for people and those of the code."""
     return {
