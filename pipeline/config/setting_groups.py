@@ -168,7 +168,7 @@ class Head(Group):
     epochs: int = Field(40, ge=1)
     """Largest number of passes over the training rows."""
     patience: int = Field(15, ge=1)
-    """Stop after this many epochs without a lower validation loss."""
+    """Stop after this many epochs without a lower validation loss after calibration."""
     batch_size: int = Field(32, ge=1)
     """Rows per gradient step."""
     learning_rate: float = Field(3e-3, gt=0)

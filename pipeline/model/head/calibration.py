@@ -28,6 +28,11 @@ def fit_temperature(probabilities: np.ndarray, classes: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (N, classes) with their logits divided by a temperature."""
+    return softmax_at(np.log(np.maximum(probabilities, SMALLEST)), temperature)
+
+
 def softmax_at(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (N, classes) of logits (N, classes) at a temperature."""
     logits = logits / temperature

@@ -6,7 +6,7 @@ from pipeline import config
 from pipeline.model.head import networks
 from pipeline.model.head.abnormal_probability import split_background
 from pipeline.model.head.augment import augment
-from pipeline.model.head.calibration import fit_temperature
+from pipeline.model.head.calibration import calibrated, fit_temperature
 from pipeline.model.head.networks import predict
 from pipeline.model.head.rows import (
     ConcatenatedEmbeddings,
@@ -85,8 +85,14 @@ class Learner:
         return total / count
 
     def validate(self) -> dict[str, float]:
-        """Class-balanced loss and plain accuracy on the validation rows."""
+        """Class-balanced loss and plain accuracy on the validation rows, calibrated.
+
+        Calibrated as the head will be: otherwise the first epochs may win because later ones are
+        too sure. On a random trunk, the head of one of five folds then had a test AUROC of 0.45,
+        and 0.81 with this; over all folds 0.72 and 0.80, on the default trunk 0.86 and 0.85.
+        """
         found, classes = self.validation_predictions()
+        found = calibrated(found, fit_temperature(found, classes))
         loss = -np.log(np.maximum(found[np.arange(len(classes)), classes], SMALLEST))
         return {
             "validation_loss": float(np.average(loss, weights=self.class_weights[classes])),

@@ -91,10 +91,20 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     assert len(losses) == trained.best_epoch + 4 < 60
     found = networks.predict(trained.model, embeddings[validation])
     weights = learner.class_weights(wrong[learn], 3)[wrong[validation]]
-    before = found**trained.temperature  # the reported losses are those before calibration
-    before /= before.sum(axis=1, keepdims=True)
-    loss = -np.log(before[np.arange(validation.sum()), wrong[validation]])
+    # The reported losses are those after calibration, as the head is stored.
+    loss = -np.log(found[np.arange(validation.sum()), wrong[validation]])
     assert np.average(loss, weights=weights) == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_the_validation_loss_does_not_depend_on_how_sure_a_head_is(toy):
+    embeddings, classes, learn, validation = toy
+    data = HeadData(InMemoryEmbeddings(embeddings), classes, NAMES, learn, validation)
+    learning = learner.Learner(data, SETTINGS)
+    learning.train_epoch()
+    before = learning.validate()
+    *hidden, kernel, bias = learning.model.get_weights()
+    learning.model.set_weights([*hidden, 4 * kernel, 4 * bias])
+    assert learning.validate()["validation_loss"] == pytest.approx(before["validation_loss"], 1e-3)
 
 
 def test_a_row_of_a_rare_class_weighs_more_by_the_square_root_of_its_rarity():
