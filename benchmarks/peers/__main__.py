@@ -38,6 +38,7 @@ def main() -> None:
 
 def compare(inputs: Inputs) -> Iterator[Comparison]:
     """Scans per second of `dental run` and of each peer."""
+    python = str(Path(sys.argv[1]).absolute())  # commands run in other folders
     for kind, folder in inputs.kinds(SCANS):
         ours = partial(run_seconds, inputs, folder)
         for name, script in PEERS.items():
@@ -46,7 +47,7 @@ def compare(inputs: Inputs) -> Iterator[Comparison]:
                 module = f"benchmarks.peers.{script}"
                 target = inputs.root / "peer"
                 shutil.rmtree(target, ignore_errors=True)
-                command = [sys.argv[1], "-m", module, str(folder), str(PHANTOMS), str(target)]
+                command = [python, "-m", module, str(folder), str(PHANTOMS), str(target)]
                 return seconds_of(lambda: run(command, inputs.root))
 
             log_step(f"{name}, {kind}")

@@ -26,6 +26,7 @@ It assumes that patients of an unchanged clinic are exchangeable. Nights that di
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 
 import numpy as np
 
@@ -79,12 +80,16 @@ def describe(maps: np.ndarray) -> dict[str, np.ndarray]:
     """
     maps = maps.astype(np.float32)
     flat = maps.reshape(len(maps), -1)
-    directions = np.random.default_rng(0).standard_normal((flat.shape[1], DIRECTIONS), np.float32)
     channels = [maps.mean(axis=(1, 2)), maps.std(axis=(1, 2))]
     return {
-        "embeddings": flat @ directions / np.sqrt(np.float32(flat.shape[1])),
+        "embeddings": flat @ _directions(flat.shape[1]) / np.sqrt(np.float32(flat.shape[1])),
         "channels": np.concatenate(channels, axis=1),
     }
+
+
+@cache
+def _directions(width: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((width, DIRECTIONS), np.float32)
 
 
 def compare(

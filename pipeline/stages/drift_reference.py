@@ -37,6 +37,7 @@ from pipeline.store import catalog
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
 from pipeline.store.parts import read_part, write_part
+from pipeline.store.prefetch import prefetch
 from pipeline.store.registry import ModelChoice, read_card
 from pipeline.store.store import Store
 from pipeline.store.tables import SCANS
@@ -139,8 +140,9 @@ def with_embeddings(
         "channels": np.zeros((len(scans), channels)),
     }
     for part in chosen.features.existing(store, batch, sorted(set(scans["part"]))):
-        for where, rows in chosen.features.select(
-            store, batch, part, positions, columns, key="scan_id"
+        # The next rows are read while the last are described: both take as long.
+        for where, rows in prefetch(
+            chosen.features.select(store, batch, part, positions, columns, key="scan_id")
         ):
             np.add.at(counts, where, 1)
             kinds[where] = rows.column("region_kind").to_pylist()
