@@ -183,8 +183,8 @@ def measure_folds(
     fold = sum(number * (sides == "test") for number, sides in enumerate(sides_of_folds))[kept]
     abnormal, patients = rows.truth[kept] > 0, rows.patients[kept]
     # Earlier versions stored folds without the newer methods.
-    methods = [each for each in results[0] if all(each in found for found in results)]
-    methods = [each for each in methods if each != FEWER]
+    common = set(results[0]).intersection(*results)
+    methods = [method for method in results[0] if method in common and method != FEWER]
     pooled = {method: _pool_folds(method, sides_of_folds, kept, results) for method in methods}
     head = pooled["head"][0]
     estimates = {
