@@ -6,6 +6,7 @@ lowest, their files and lines, and how many modules of a room import from which 
 
 import ast
 import functools
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -36,6 +37,7 @@ ROOMS_OF_LIBRARY = {
     "prefect": {"flows"},
     "distributed": {"flows"},
     "cv2": {"ingest", "imaging", "phantoms"},
+    "kornia_rs": {"ingest"},
     "keras": {"model"},
     "onnx": {"model"},
     "tensorflow": set(),
@@ -232,6 +234,15 @@ def test_every_module_has_a_docstring(path):
 
 def test_no_module_is_named_for_miscellany():
     assert not {path.stem for path in MODULES} & {"utils", "util", "helpers", "common", "misc"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout of git")
+def test_no_cache_of_a_tool_is_in_the_repository():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    hidden = {name.split("/")[0] for name in listed.stdout.splitlines() if name.startswith(".")}
+    assert hidden == {".ci", ".gitignore"}
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
