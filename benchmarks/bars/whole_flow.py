@@ -19,6 +19,7 @@ from benchmarks.progress import log_step
 from benchmarks.temporary_stores import BATCH, fresh_store, planned_parts
 from pipeline.ingest.workers.pool import WorkerPool
 from pipeline.jobs.process_batch import BatchRun
+from pipeline.jobs.ready_parts import ReadyParts
 from pipeline.model.trunk_weights import PHANTOMS
 from pipeline.stages.embed import embed_part
 from pipeline.stages.parts_loop import one_by_one
@@ -32,9 +33,9 @@ SLEPT, PART_SIZE = 128, 16  # panoramics and scans in a part for a trunk that sl
 class TimedRun(BatchRun):
     """A run that notes when the last crop was embedded."""
 
-    def _novelty(self, parts: list[int]) -> None:
+    def _embed(self, ready: ReadyParts, embedded: ReadyParts) -> None:
+        super()._embed(ready, embedded)
         self.embedded = time.perf_counter()
-        super()._novelty(parts)
 
 
 @dataclass

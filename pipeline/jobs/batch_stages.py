@@ -1,10 +1,10 @@
 """Run one stage after another over the parts of a batch, and record what each did in a summary."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.errors import StageFailed
 from pipeline.jobs.stage_clock import StageClock
-from pipeline.progress import Advance
+from pipeline.progress import Advance, progress
 from pipeline.report.batch_summary import Summary
 from pipeline.stages.parts_loop import PartMap, StageRun, Work
 from pipeline.store.open_store import OpenStore
@@ -46,3 +46,25 @@ class BatchStages:
         failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
         self.summary.failures += failures
         return outcomes
+
+    def _each_ready(
+        self,
+        stage: str,
+        table: Table,
+        ready: Iterable[int],
+        work: Work,
+        finished: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """Run a stage over parts as they become ready; its progress is in the rows of `table`."""
+        numbers = iter(ready)
+        if (first := next(numbers, None)) is None:
+            return
+        with progress(stage, self._row_count(table, [first])) as advance:
+
+            def counted() -> Iterator[int]:
+                yield first
+                for number in numbers:
+                    advance.expect(self._row_count(table, [number]))
+                    yield number
+
+            self._each(stage, counted(), work, advance, finished)

@@ -4,15 +4,16 @@ Independent of schedulers: the loop over parts takes a `map`. Each run checks th
 work before anything slow is imported.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import cached_property, partial
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
 from pipeline.jobs.batch_stages import BatchStages
 from pipeline.jobs.commit_order import clear_commit_order
 from pipeline.jobs.part_work import CutDrawn, Embed, Predict, Receive, Recut, Score
-from pipeline.jobs.ready_parts import ReadyParts, in_background
+from pipeline.jobs.ready_parts import ReadyParts, in_background, in_thread
 from pipeline.jobs.resources import job_for, release_resources, resources_for
 from pipeline.progress import log, progress
 from pipeline.report.batch_notes import batch_notes
@@ -26,7 +27,7 @@ from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.planned_batch import PlannedBatch
-from pipeline.stages.score_novelty import current_novelty
+from pipeline.stages.score_novelty import NoveltyModel, current_novelty
 from pipeline.store import catalog, tables
 from pipeline.store.locks import begin_run
 from pipeline.store.open_store import OpenStore, hold_batch
@@ -70,29 +71,37 @@ class BatchRun(BatchStages):
         if self.summary.planned.new:
             for line in format_delivery(self.summary.planned, self.opened.settings):
                 log.info(line)
-        with in_background(self._embed) as ready:
-            self._receive(parts, ready)
-            every = [*parts, *self._cut_drawn(ready)]
-        self._novelty(every)
-        self._train()
-        self._predict(every)
-        self._watch(parts)
+        every = self._embedded(partial(self._receive, parts))
+        # Not asked later: that the audit or drift had work is no reason to learn.
+        idle = self._only_new and self.summary.nothing_to_do
+        with in_thread(self._watch, parts) as watched:
+            if not idle:
+                self._first_novelty()
+                self._train()
+            self._predict(every)
+        self.summary.alerts, notes = watched.result()
+        self.summary.notes += notes
         self._finish()
         return self.summary
 
     def drawn(self) -> Summary:
         """Do what is missing for the boxes that reviewers drew, and nothing else."""
-        with in_background(self._embed) as ready:
-            parts = self._cut_drawn(ready)
-        if current_novelty(self.store, self.chosen.trunk_id):
-            self._novelty(parts)
-        self._predict(parts)
+        self._predict(self._embedded(self._cut_drawn))
         return self.summary
 
     def _plan(self) -> PlannedBatch:
         return plan_batch(self.batch, self.opened)
 
-    def _receive(self, parts: list[int], ready: ReadyParts) -> None:
+    def _embedded(self, receive: Callable[[ReadyParts], list[int]]) -> list[int]:
+        """Embed and score the parts that `receive` adds, while it goes on; return its result."""
+        with in_background(self._score) as embedded:
+            with in_background(self._embed, embedded) as ready:
+                parts = receive(ready)
+            embedded.add(*self._unscored(parts))
+        return parts
+
+    def _receive(self, parts: list[int], ready: ReadyParts) -> list[int]:
+        """Receive and cut what is missing; return all parts, those of drawn boxes too."""
         missing = self._missing(SCANS, parts)
         # Until its ledger exists, the crops of a part may still change.
         ready.add(*self._unembedded(sorted({*parts} - {*missing}))[0])
@@ -113,6 +122,7 @@ class BatchRun(BatchStages):
                     "changed, so they have no crops; put them back and delete that part's crops to "
                     "try again"
                 )
+        return [*parts, *self._cut_drawn(ready)]
 
     def _cut_drawn(self, ready: ReadyParts) -> list[int]:
         """Cut the boxes that reviewers drew; return the numbers of all their parts."""
@@ -139,34 +149,32 @@ class BatchRun(BatchStages):
         uncut = self._missing(self.chosen.crops, unembedded)
         return sorted({*unembedded} - {*uncut}), uncut
 
-    def _embed(self, ready: Iterable[int]) -> None:
+    def _embed(self, ready: Iterable[int], embedded: ReadyParts) -> None:
         """Embed parts as they become ready; runs while others are received."""
-        numbers, crops = iter(ready), self.chosen.crops
-        if (first := next(numbers, None)) is None:
-            return
-        with progress("embed", self._row_count(crops, [first])) as advance:
+        work = Embed(self.job)
+        self._each_ready("embed", self.chosen.crops, ready, work, embedded.add)
 
-            def counted() -> Iterator[int]:
-                yield first
-                for number in numbers:
-                    advance.expect(self._row_count(crops, [number]))
-                    yield number
+    @cached_property
+    def _fitted(self) -> NoveltyModel | None:
+        """The model in force when crops are first scored."""
+        return current_novelty(self.store, self.chosen.trunk_id)
 
-            self._each("embed", counted(), Embed(self.job), advance)
+    def _score(self, embedded: Iterable[int]) -> None:
+        """Score the novelty of parts as they are embedded, once there is a model."""
+        if self._fitted:
+            work = Score(self.job, self._fitted.novelty_id)
+            self._each_ready("novelty", self.chosen.features, embedded, work)
 
-    def _novelty(self, parts: list[int]) -> None:
-        """Score with the current model; fit a first one once there are enough crops."""
-        fitted = current_novelty(self.store, self.chosen.trunk_id)
-        if fitted is None:
-            self._first_novelty()
-            return
-        embedded = self._existing(self.chosen.features, parts)
-        missing = self._missing(tables.novelty(fitted.novelty_id), embedded)
-        with progress("novelty", self._row_count(self.chosen.features, missing)) as advance:
-            self._each("novelty", missing, Score(self.job, fitted.novelty_id), advance)
+    def _unscored(self, parts: list[int]) -> list[int]:
+        """Parts with features that the model in force has not scored."""
+        if self._fitted is None:
+            return []
+        scores = tables.novelty(self._fitted.novelty_id)
+        return self._missing(scores, self._existing(self.chosen.features, parts))
 
     def _first_novelty(self) -> None:
-        if self._idle:
+        """Fit a first model once there are enough crops, and score them."""
+        if self._fitted:
             return
         with self._timed("novelty"):
             try:
@@ -184,7 +192,7 @@ class BatchRun(BatchStages):
 
     def _train(self) -> None:
         """Train a first head once there are enough labels; later ones on request."""
-        if self._idle or champion(self.store) is not None:
+        if champion(self.store) is not None:
             return
         try:
             self._require_enough()
@@ -220,10 +228,13 @@ class BatchRun(BatchStages):
         missing = self._missing(tables.predictions(head), embedded)
         self._each("predict", missing, Predict(self.job, head))
 
-    def _watch(self, parts: list[int]) -> None:
-        """Draw crops for the audit, and compare the whole batch with the drift reference."""
+    def _watch(self, parts: list[int]) -> tuple[list[str], list[str]]:
+        """Draw crops for the audit, and compare the whole batch with the drift reference.
+
+        Returns alerts and notes.
+        """
         if not parts or self.summary.failures:
-            return
+            return [], []
         last, audits = parts[-1:], self.opened.settings.audits
         self._each(
             "audit",
@@ -237,14 +248,7 @@ class BatchRun(BatchStages):
             self._missing(comparison, last),
             lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
         )
-        if self.store.has(name):
-            self.summary.alerts, notes = drift_notes(self.store, name)
-            self.summary.notes += notes
-
-    @property
-    def _idle(self) -> bool:
-        """Whether this run looks only for new work, and has found none so far."""
-        return self._only_new and self.summary.nothing_to_do
+        return drift_notes(self.store, name) if self.store.has(name) else ([], [])
 
     def _finish(self) -> None:
         """Check the store and write the pages; to open its catalog takes 0.15 s."""

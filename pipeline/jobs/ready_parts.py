@@ -1,10 +1,13 @@
-"""Embed parts while others are still received: a thread takes each part once its crops exist."""
+"""Stages side by side: a thread takes each part once the stage before has finished it."""
 
 import contextvars
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class ReadyParts:
@@ -33,20 +36,27 @@ class ReadyParts:
 
 
 @contextmanager
-def in_background(stage: Callable[[Iterable[int]], None]) -> Iterator[ReadyParts]:
-    """Run `stage` in a thread on the parts that are added in the block; raises what it raises.
-
-    Leaving the block waits for all of them; an exception in the block only for the one in work.
-    """
-    ready = ReadyParts()
+def in_thread(work: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
+    """Do `work` in a thread during the block, whose end waits for it; raises what it raises."""
     # Prefect finds the run that a task belongs to in the context.
     context = contextvars.copy_context()
     with ThreadPoolExecutor(1, "background") as thread:
-        finished = thread.submit(context.run, stage, ready)
+        yield (finished := thread.submit(context.run, work, *arguments))
+        finished.result()
+
+
+@contextmanager
+def in_background(stage: Callable[..., object], *arguments: object) -> Iterator[ReadyParts]:
+    """Run `stage` in a thread on the parts that are added in the block; raises what it raises.
+
+    It is called with the parts and `arguments`. Leaving the block waits for all of the parts; an
+    exception in the block only for the one in work.
+    """
+    ready = ReadyParts()
+    with in_thread(stage, ready, *arguments):
         try:
             yield ready
         except BaseException:
             ready.close(at_once=True)
             raise
         ready.close()
-        finished.result()

@@ -1,14 +1,16 @@
-"""Parts are embedded while others are received; resume, failures and times hold all the same."""
+"""Parts are embedded and scored while others are received; resume, failures and times hold too."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from pipeline.jobs import ready_parts, resources, stage_clock
+from pipeline.jobs import part_work, process_batch, ready_parts, resources, stage_clock
 from pipeline.jobs.process_batch import run_batch
 from pipeline.jobs.stage_clock import StageClock
 from pipeline.report.batch_summary import format_progress
 from pipeline.stages.plan import deliver
+from pipeline.stages.score_novelty import NoveltyModel
 from tests.builders.fakes import FakeTrunk, InProcessPool, use_fakes
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import process_folder, small_store, stored_bytes
@@ -24,6 +26,13 @@ def _fakes(monkeypatch):
 
 def pictures(tmp_path, count):
     return write_files(tmp_path / "in", **{f"s{number}_png": scan() for number in range(count)})
+
+
+def with_model(tmp_path, monkeypatch, score):
+    """Let a novelty model be in force, which scores parts by calling `score`."""
+    model = NoveltyModel(small_store(tmp_path).store, "model")
+    monkeypatch.setattr(process_batch, "current_novelty", lambda *_: model)
+    monkeypatch.setattr(part_work, "score_part", score)
 
 
 def test_a_part_is_embedded_before_the_last_is_received(tmp_path, monkeypatch):
@@ -49,6 +58,42 @@ def test_a_part_is_embedded_before_the_last_is_received(tmp_path, monkeypatch):
     summary = process_folder(small_store(tmp_path, part_size=1), pictures(tmp_path, 3))
     assert late == ["the first part is read without waiting"]
     assert summary.worked["receive"] == summary.worked["embed"] == summary.counts["features"] == 3
+
+
+def test_a_part_is_scored_before_the_last_is_embedded(tmp_path, monkeypatch):
+    scored, late = threading.Event(), []
+    with_model(tmp_path, monkeypatch, lambda *_: scored.set())
+
+    def embed(crops):
+        if not late:
+            late.append("the first part is embedded without waiting")
+        elif not scored.wait(PATIENCE):
+            late.append("no part was scored")
+        return FakeTrunk.embed(crops)
+
+    monkeypatch.setattr(resources, "embedder", lambda *_: SimpleNamespace(embed=embed))
+    summary = process_folder(small_store(tmp_path, part_size=1), pictures(tmp_path, 3))
+    assert late == ["the first part is embedded without waiting"]
+    assert summary.worked["embed"] == summary.worked["novelty"] == 3
+
+
+def test_parts_embedded_by_an_earlier_run_are_scored_and_a_failure_is_told_once(
+    tmp_path, monkeypatch
+):
+    store, folder = small_store(tmp_path, part_size=1), pictures(tmp_path, 2)
+    process_folder(store, folder)
+    scored = []
+
+    def score(store, batch, number, *_):
+        scored.append(number)
+        if number == 1:
+            raise OSError("the disk hiccups")
+
+    with_model(tmp_path, monkeypatch, score)
+    store.store.remove(next(iter(stored_bytes(store.store, "features"))))
+    summary = process_folder(store, folder)
+    assert summary.failures == ["stage novelty could not finish part 1 of batch b"]
+    assert scored == [0, 1]
 
 
 def test_crops_without_a_ledger_are_not_embedded_before_they_are_received_again(tmp_path):
