@@ -83,6 +83,17 @@ def test_no_planted_identifier_is_in_prefects_database_the_store_or_the_logs(bat
         assert not path.is_file() or b"Ann Smith" not in path.read_bytes(), path
 
 
+def test_a_run_has_tags_and_its_tasks_have_none_that_the_server_would_look_up_limits_of(batch):
+    root, _, _ = batch
+    with sqlite3.connect(root / "store.private" / "prefect" / "prefect.db") as connection:
+        of_runs, of_tasks = (
+            {tags for (tags,) in connection.execute(f"select tags from {table}")}
+            for table in ("flow_run", "task_run")
+        )
+    assert "store:store" in str(of_runs)
+    assert of_tasks == {"[]"}
+
+
 @pytest.mark.parametrize(
     ("folder", "variables", "says"),
     [
