@@ -2,8 +2,10 @@
 
 import atexit
 import codecs
+import ctypes
 import gc
 import os
+import platform
 import sys
 import threading
 from types import SimpleNamespace
@@ -20,12 +22,14 @@ from pipeline.cli.app import commands
 from pipeline.errors import PipelineError
 from pipeline.progress import log_to_stderr
 
+M_ARENA_MAX, ARENAS = -8, 2  # glibc's number of its option, and pools of memory for all threads
 GARBAGE_THRESHOLD = 50_000  # objects more than before, instead of 700, at which Python looks for it
 
 
 def app() -> None:
     """Entry point: errors raised on purpose are printed without a traceback."""
     use_utf8()
+    use_few_arenas()
     # Modules stay: looking for garbage among them takes a tenth of the time of importing them.
     gc.set_threshold(GARBAGE_THRESHOLD)
     # Nothing is drawn on a screen, and a backend that is not installed fails at import.
@@ -86,6 +90,18 @@ def use_utf8() -> None:
     os.environ["PYTHONUTF8"] = "1"  # of the processes that this one starts
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def use_few_arenas() -> None:
+    """Let all threads share two pools of memory where the C library is glibc.
+
+    By default it has eight for each core, and what one thread frees in its own serves no other: a
+    run over 480 panoramics took 1.61 GB instead of 1.49, and 1.11 times as much as over 48.
+    """
+    name = "MALLOC_ARENA_MAX"
+    if name not in os.environ and platform.libc_ver()[0] == "glibc":
+        os.environ[name] = str(ARENAS)  # of the processes that this one starts
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The `dental` command, as a person types it."""
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,39 @@ def store(tmp_path_factory):
     small = small_store(root)
     run_batch(small, deliver(folder, "night", small))
     return root / "store"
+
+
+ARENAS = """
+import ctypes, threading
+from pipeline.cli.__main__ import use_few_arenas
+
+use_few_arenas()
+together = threading.Barrier(8)
+
+def take():
+    together.wait()
+    taken.append(bytearray(50_000))
+    together.wait()
+
+taken, threads = [], [threading.Thread(target=take) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
+@pytest.mark.parametrize(("variables", "most"), [({}, 2), ({"MALLOC_ARENA_MAX": "8"}, 8)])
+def test_threads_share_two_arenas_of_memory_unless_the_environment_says_otherwise(variables, most):
+    others = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    run = subprocess.run(
+        [sys.executable, "-c", ARENAS], env=others | variables, capture_output=True, text=True
+    )
+    assert run.stdout.count("<heap nr=") == most
 
 
 def test_query_without_a_name_lists_what_can_be_asked():
