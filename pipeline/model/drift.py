@@ -30,6 +30,8 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.model.float16 import as_float32
+
 DIRECTIONS = 64  # that an embedding is projected on
 PERMUTATIONS = 9_999  # so that the smallest p-value is 0.0001
 CHUNK = 1_000  # permutations in memory at a time; 4 MB for 1000 patients
@@ -78,7 +80,7 @@ def describe(maps: np.ndarray) -> dict[str, np.ndarray]:
     `channels` (n, 2 · channel) is the mean and the deviation of every channel over the map. On
     phantoms the first was more sensitive to findings, the second to contrast.
     """
-    maps = maps.astype(np.float32)
+    maps = as_float32(maps)
     flat = maps.reshape(len(maps), -1)
     channels = [maps.mean(axis=(1, 2)), maps.std(axis=(1, 2))]
     return {

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
+from pipeline.model.float16 import to_float32
 from pipeline.store import catalog, parts, tables
-from pipeline.store.float16 import to_float32
 from pipeline.store.regions import withdrawn_crops
 from pipeline.store.store import Store
 from pipeline.store.tables import Table

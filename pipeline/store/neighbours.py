@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError
+from pipeline.model.float16 import ROWS, to_float32
 from pipeline.store import catalog, parts
 from pipeline.store.crop_query import add_label, labels_in_force
 from pipeline.store.features import features_of
-from pipeline.store.float16 import ROWS, to_float32
 from pipeline.store.regions import withdrawn_crops
 from pipeline.store.store import Store
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from pipeline.model.float16 import as_float32
+
 BLOCK = 1024  # rows of a block of `InMemoryEmbeddings`
 # Rows among which a batch is drawn: 128 MiB of embeddings of 8192 values.
 POOL = 8192
@@ -170,7 +172,7 @@ class Standardisation:
         group = channels or source.width
         total, squares, count = np.zeros(group), np.zeros(group), 0
         for _, rows in source.blocks(learn):
-            values = rows.astype(np.float64).reshape(-1, group)
+            values = as_float32(rows).astype(np.float64).reshape(-1, group)
             total += values.sum(axis=0)
             squares += (values**2).sum(axis=0)
             count += len(values)
@@ -182,7 +184,7 @@ class Standardisation:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Standardise embeddings (n, width) to float32."""
-        found = rows.astype(np.float32)
+        found = as_float32(rows)
         # In place: 0.4 ms for 32 rows instead of 1.0, most of which was new memory.
         found -= self.mean.astype(np.float32)
         found *= self.scale.astype(np.float32)

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import NotEnoughData
+from pipeline.model.float16 import as_float32
 
 CELLS = 4
 FOLDS = 5
@@ -38,7 +39,7 @@ def mean_probabilities(maps: np.ndarray) -> np.ndarray:
 
     A smaller map keeps its cells; averages differ by a cell where 4 does not divide the side.
     """
-    found = maps.astype(np.float32)
+    found = as_float32(maps)
     for axis in (1, 2):
         edges = np.linspace(0, maps.shape[axis], min(CELLS, maps.shape[axis]) + 1).astype(int)
         lengths = np.diff(edges).reshape([-1 if each == axis else 1 for each in range(4)])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.store.float16 import to_float32
+from pipeline.model.float16 import as_float32, to_float32
 
 
 def test_every_finite_value_is_converted_as_by_numpy():
@@ -10,3 +10,11 @@ def test_every_finite_value_is_converted_as_by_numpy():
     to_float32(halves, wide)
     expected = halves.astype(np.float32)
     assert (wide.view(np.uint32) == expected.view(np.uint32)).all()  # minus zero too
+
+
+def test_maps_keep_their_shape_and_other_types_become_float32_too():
+    maps = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    for values in (maps.astype(np.float16)[..., [4, 1]], maps.astype(np.float64)[..., [4, 1]]):
+        found = as_float32(values)
+        assert found.dtype == np.float32
+        assert (found == maps[..., [4, 1]]).all()
