@@ -191,3 +191,27 @@ def test_times_of_stages_that_overlap_add_up_to_the_time_that_passed(monkeypatch
     with stages.timed("receive"), stages.timed("embed"):  # from 0 to 11, and from 4 to 10
         pass
     assert seconds == {"receive": 4 + 3 + 1, "embed": 3}
+
+
+def test_a_missing_comparison_is_no_reason_for_a_night_to_learn(tmp_path, monkeypatch):
+    store, folder = small_store(tmp_path), pictures(tmp_path, 2)
+    process_folder(store, folder)
+    store.store.remove(next(iter(stored_bytes(store.store, "drift"))))
+    compare, learned = process_batch.compare_batch, []
+    seen = threading.Event()
+
+    def comparing(*arguments):
+        seen.set()
+        return compare(*arguments)
+
+    def learn(run):
+        seen.wait(PATIENCE)
+        learned.append(run)
+
+    monkeypatch.setattr(process_batch, "compare_batch", comparing)
+    monkeypatch.setattr(process_batch.BatchRun, "_first_novelty", learn)
+    assert run_batch(store, "b", only_new=True).worked == {"drift": 1}
+    assert not learned
+    store.store.remove(next(iter(stored_bytes(store.store, "drift"))))
+    run_batch(store, "b")
+    assert len(learned) == 1
