@@ -1,4 +1,4 @@
-"""Run one stage after another over the parts of a batch, and record what each did in a summary."""
+"""Run stages over the parts of a batch, and record what each did in a summary."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -42,7 +42,7 @@ class BatchStages:
             return []
         run = StageRun(stage, self.batch, work, self.opened.private, advance, finished, self._timed)
         outcomes = list(self._map(stage, run, numbers))
-        self.summary.worked[stage] = len(outcomes)
+        self.summary.worked[stage] = self.summary.worked.get(stage, 0) + len(outcomes)
         failures = [str(each) for each in outcomes if isinstance(each, StageFailed)]
         self.summary.failures += failures
         return outcomes

@@ -6,7 +6,7 @@ work before anything slow is imported.
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from functools import cached_property, partial
+from functools import partial
 
 from pipeline.errors import NotEnoughData, StageFailed
 from pipeline.ingest.delivery_lists import DeliveryLists
@@ -27,7 +27,7 @@ from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.planned_batch import PlannedBatch
-from pipeline.stages.score_novelty import NoveltyModel, current_novelty
+from pipeline.stages.score_novelty import current_novelty
 from pipeline.store import catalog, tables
 from pipeline.store.locks import begin_run
 from pipeline.store.open_store import OpenStore, hold_batch
@@ -64,7 +64,7 @@ class BatchRun(BatchStages):
         release_resources(self.job)
 
     def whole(self) -> Summary:
-        """Run all stages in order; each does what is not done yet."""
+        """Run all stages; each does what is not done yet."""
         with self._timed("plan"):
             self.summary.planned = self._plan()
             parts = DeliveryLists(self.opened.private, self.batch).parts()
@@ -72,15 +72,16 @@ class BatchRun(BatchStages):
             for line in format_delivery(self.summary.planned, self.opened.settings):
                 log.info(line)
         every = self._embedded(partial(self._receive, parts))
-        # Not asked later: that the audit or drift had work is no reason to learn.
+        # Not asked later: that a comparison was missing is no reason to learn.
         idle = self._only_new and self.summary.nothing_to_do
-        with in_thread(self._watch, parts) as watched:
+        with in_thread(self._compare, parts) as compared:
             if not idle:
                 self._first_novelty()
                 self._train()
             self._predict(every)
-        self.summary.alerts, notes = watched.result()
+        self.summary.alerts, notes = compared.result()
         self.summary.notes += notes
+        self._audit(parts)
         self._finish()
         return self.summary
 
@@ -94,10 +95,15 @@ class BatchRun(BatchStages):
 
     def _embedded(self, receive: Callable[[ReadyParts], list[int]]) -> list[int]:
         """Embed and score the parts that `receive` adds, while it goes on; return its result."""
+        self._fitted = current_novelty(self.store, self.chosen.trunk_id)
         with in_background(self._score) as embedded:
             with in_background(self._embed, embedded) as ready:
                 parts = receive(ready)
             embedded.add(*self._unscored(parts))
+        newest = current_novelty(self.store, self.chosen.trunk_id)
+        if newest != self._fitted:  # another process has put it in force meanwhile
+            self._fitted = newest
+            self._score(self._unscored(parts))
         return parts
 
     def _receive(self, parts: list[int], ready: ReadyParts) -> list[int]:
@@ -153,11 +159,6 @@ class BatchRun(BatchStages):
         """Embed parts as they become ready; runs while others are received."""
         work = Embed(self.job)
         self._each_ready("embed", self.chosen.crops, ready, work, embedded.add)
-
-    @cached_property
-    def _fitted(self) -> NoveltyModel | None:
-        """The model in force when crops are first scored."""
-        return current_novelty(self.store, self.chosen.trunk_id)
 
     def _score(self, embedded: Iterable[int]) -> None:
         """Score the novelty of parts as they are embedded, once there is a model."""
@@ -228,27 +229,29 @@ class BatchRun(BatchStages):
         missing = self._missing(tables.predictions(head), embedded)
         self._each("predict", missing, Predict(self.job, head))
 
-    def _watch(self, parts: list[int]) -> tuple[list[str], list[str]]:
-        """Draw crops for the audit, and compare the whole batch with the drift reference.
-
-        Returns alerts and notes.
-        """
+    def _compare(self, parts: list[int]) -> tuple[list[str], list[str]]:
+        """Compare the whole batch with the drift reference; return alerts and notes."""
         if not parts or self.summary.failures:
             return [], []
-        last, audits = parts[-1:], self.opened.settings.audits
-        self._each(
-            "audit",
-            self._missing(AUDITS, last),
-            lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
-        )
         comparison = drift_table(self.opened, self.chosen)
         name = comparison.part(self.batch, parts[-1])
         self._each(
             "drift",
-            self._missing(comparison, last),
+            self._missing(comparison, parts[-1:]),
             lambda number: compare_batch(self.opened, self.chosen, self.batch, number),
         )
         return drift_notes(self.store, name) if self.store.has(name) else ([], [])
+
+    def _audit(self, parts: list[int]) -> None:
+        """Draw crops for the audit: the last part of a run, without which its batch is not done."""
+        if not parts or self.summary.failures:
+            return
+        audits = self.opened.settings.audits
+        self._each(
+            "audit",
+            self._missing(AUDITS, parts[-1:]),
+            lambda number: draw_audit(self.store, self.batch, number, self.chosen, audits),
+        )
 
     def _finish(self) -> None:
         """Check the store and write the pages; to open its catalog takes 0.15 s."""

@@ -20,7 +20,8 @@ def as_float32(values: np.ndarray) -> np.ndarray:
     """Finite values of any float type as new float32 values of the same shape."""
     if values.dtype != np.float16:
         return values.astype(np.float32)
-    found = np.empty(values.shape, np.float32)
+    # In the layout of the values, as `astype` keeps it: another one changes the order of sums.
+    found = np.empty_like(values, np.float32)
     to_float32(values, found)
     return found
 

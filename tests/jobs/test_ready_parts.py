@@ -193,6 +193,42 @@ def test_times_of_stages_that_overlap_add_up_to_the_time_that_passed(monkeypatch
     assert seconds == {"receive": 4 + 3 + 1, "embed": 3}
 
 
+def test_a_model_put_in_force_during_a_run_scores_what_the_run_embeds(tmp_path, monkeypatch):
+    scored = []
+    store = small_store(tmp_path, part_size=1)
+    with_model(
+        tmp_path,
+        monkeypatch,
+        lambda _, batch, number, chosen, fitted, advance: scored.append(
+            (fitted.novelty_id, number)
+        ),
+    )
+    models = [None, NoveltyModel(store.store, "theirs")]
+    monkeypatch.setattr(process_batch, "current_novelty", lambda *_: models.pop(0))
+    monkeypatch.setattr(process_batch.BatchRun, "_fit_and_score", lambda _: pytest.fail("fitted"))
+    summary = process_folder(store, pictures(tmp_path, 2))
+    assert sorted(scored) == [("theirs", 0), ("theirs", 1)]
+    assert summary.worked["novelty"] == 2
+
+
+def test_a_run_that_was_stopped_while_it_learned_is_finished_by_the_next_night(
+    tmp_path, monkeypatch
+):
+    store, folder = small_store(tmp_path, part_size=1), pictures(tmp_path, 1)
+    process_folder(store, folder)
+    write_files(folder, more_png=scan())
+    batch = deliver(folder, "b", store)
+    with monkeypatch.context() as patch:
+        patch.setattr(process_batch.BatchRun, "_first_novelty", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_batch(store, batch, only_new=True)
+    page = store.store.read_bytes("reports/b.html")
+    summary = run_batch(store, batch, only_new=True)
+    assert summary.worked
+    assert store.store.read_bytes("reports/b.html") != page
+    assert summary.counts["features"] == 2
+
+
 def test_a_missing_comparison_is_no_reason_for_a_night_to_learn(tmp_path, monkeypatch):
     store, folder = small_store(tmp_path), pictures(tmp_path, 2)
     process_folder(store, folder)

@@ -17,4 +17,5 @@ def test_maps_keep_their_shape_and_other_types_become_float32_too():
     for values in (maps.astype(np.float16)[..., [4, 1]], maps.astype(np.float64)[..., [4, 1]]):
         found = as_float32(values)
         assert found.dtype == np.float32
+        assert found.strides == values.astype(np.float32).strides
         assert (found == maps[..., [4, 1]]).all()
