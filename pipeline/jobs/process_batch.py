@@ -27,7 +27,7 @@ from pipeline.stages.drift import compare_batch, drift_notes, drift_table
 from pipeline.stages.parts_loop import PartMap, one_by_one
 from pipeline.stages.plan import plan_batch
 from pipeline.stages.planned_batch import PlannedBatch
-from pipeline.stages.score_novelty import current_novelty
+from pipeline.stages.score_novelty import NoveltyModel, current_novelty
 from pipeline.store import catalog, tables
 from pipeline.store.locks import begin_run
 from pipeline.store.open_store import OpenStore, hold_batch
@@ -95,15 +95,14 @@ class BatchRun(BatchStages):
 
     def _embedded(self, receive: Callable[[ReadyParts], list[int]]) -> list[int]:
         """Embed and score the parts that `receive` adds, while it goes on; return its result."""
-        self._fitted = current_novelty(self.store, self.chosen.trunk_id)
-        with in_background(self._score) as embedded:
+        fitted = self._current_novelty()
+        with in_background(self._score, fitted) as embedded:
             with in_background(self._embed, embedded) as ready:
                 parts = receive(ready)
-            embedded.add(*self._unscored(parts))
-        newest = current_novelty(self.store, self.chosen.trunk_id)
-        if newest != self._fitted:  # another process has put it in force meanwhile
-            self._fitted = newest
-            self._score(self._unscored(parts))
+            embedded.add(*self._unscored(parts, fitted))
+        newest = self._current_novelty()
+        if newest != fitted:  # another process has put it in force meanwhile
+            self._score(self._unscored(parts, newest), newest)
         return parts
 
     def _receive(self, parts: list[int], ready: ReadyParts) -> list[int]:
@@ -160,22 +159,25 @@ class BatchRun(BatchStages):
         work = Embed(self.job)
         self._each_ready("embed", self.chosen.crops, ready, work, embedded.add)
 
-    def _score(self, embedded: Iterable[int]) -> None:
+    def _current_novelty(self) -> NoveltyModel | None:
+        return current_novelty(self.store, self.chosen.trunk_id)
+
+    def _score(self, embedded: Iterable[int], fitted: NoveltyModel | None) -> None:
         """Score the novelty of parts as they are embedded, once there is a model."""
-        if self._fitted:
-            work = Score(self.job, self._fitted.novelty_id)
+        if fitted:
+            work = Score(self.job, fitted.novelty_id)
             self._each_ready("novelty", self.chosen.features, embedded, work)
 
-    def _unscored(self, parts: list[int]) -> list[int]:
-        """Parts with features that the model in force has not scored."""
-        if self._fitted is None:
+    def _unscored(self, parts: list[int], fitted: NoveltyModel | None) -> list[int]:
+        """Parts with features that a model has not scored."""
+        if fitted is None:
             return []
-        scores = tables.novelty(self._fitted.novelty_id)
+        scores = tables.novelty(fitted.novelty_id)
         return self._missing(scores, self._existing(self.chosen.features, parts))
 
     def _first_novelty(self) -> None:
         """Fit a first model once there are enough crops, and score them."""
-        if self._fitted:
+        if self._current_novelty():
             return
         with self._timed("novelty"):
             try:

@@ -57,9 +57,17 @@ libc.fflush(None)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
-@pytest.mark.parametrize(("variables", "most"), [({}, 2), ({"MALLOC_ARENA_MAX": "8"}, 8)])
+@pytest.mark.parametrize(
+    ("variables", "most"),
+    [
+        ({}, 2),
+        ({"MALLOC_ARENA_MAX": "8"}, 8),
+        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=8"}, 8),
+    ],
+)
 def test_threads_share_two_arenas_of_memory_unless_the_environment_says_otherwise(variables, most):
-    others = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    set_here = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+    others = {name: value for name, value in os.environ.items() if name not in set_here}
     run = subprocess.run(
         [sys.executable, "-c", ARENAS], env=others | variables, capture_output=True, text=True
     )

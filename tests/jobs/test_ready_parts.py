@@ -203,8 +203,9 @@ def test_a_model_put_in_force_during_a_run_scores_what_the_run_embeds(tmp_path, 
             (fitted.novelty_id, number)
         ),
     )
-    models = [None, NoveltyModel(store.store, "theirs")]
-    monkeypatch.setattr(process_batch, "current_novelty", lambda *_: models.pop(0))
+    theirs = NoveltyModel(store.store, "theirs")
+    models = iter([None])  # when the run begins
+    monkeypatch.setattr(process_batch, "current_novelty", lambda *_: next(models, theirs))
     monkeypatch.setattr(process_batch.BatchRun, "_fit_and_score", lambda _: pytest.fail("fitted"))
     summary = process_folder(store, pictures(tmp_path, 2))
     assert sorted(scored) == [("theirs", 0), ("theirs", 1)]
