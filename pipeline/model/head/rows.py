@@ -172,7 +172,7 @@ class Standardisation:
         group = channels or source.width
         total, squares, count = np.zeros(group), np.zeros(group), 0
         for _, rows in source.blocks(learn):
-            values = as_float32(rows).astype(np.float64).reshape(-1, group)
+            values = rows.astype(np.float64).reshape(-1, group)
             total += values.sum(axis=0)
             squares += (values**2).sum(axis=0)
             count += len(values)
@@ -185,7 +185,7 @@ class Standardisation:
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Standardise embeddings (n, width) to float32."""
         found = as_float32(rows)
-        # In place: 0.4 ms for 32 rows instead of 1.0, most of which was new memory.
+        # In place, since new memory took more time than the arithmetic.
         found -= self.mean.astype(np.float32)
         found *= self.scale.astype(np.float32)
         return found
