@@ -137,11 +137,13 @@ def check_sides(
     Patients that the head, or another that it is compared with, learned from are on no test side.
     Raises ArtifactError when a patient is on two.
     """
-    with catalog.open_store(head.store) as con:
+    questions = "embedded_scans", "given_sides", "split_conflicts"
+    with catalog.open_store(head.store, *questions) as con:
         scans = catalog.query(con, "embedded_scans", trunk=head.card["trunk"])
+        before = patient_sides(con, scans["patient_key"])
         learned_from = head.with_trunk_learned_from | others_learned_from
-        sides = sides_for(con, scans["patient_key"], learned_from)
-        moved = scans["patient_key"][sides != patient_sides(con, scans["patient_key"])].nunique()
+        sides = sides_for(before, scans["patient_key"], learned_from)
+        moved = scans["patient_key"][sides != before].nunique()
         conflicts = catalog.query(con, "split_conflicts")["patient_key"].nunique()
     patients = (
         splits.prove_disjoint(scans["patient_key"], sides).replace(" rows", " scans").splitlines()

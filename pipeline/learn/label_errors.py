@@ -20,7 +20,7 @@ def write_label_errors(store: Store, chosen: ModelChoice, head_id: str) -> str |
     out_of_fold = tables.out_of_fold(head_id)
     if store.has(out_of_fold.part()):
         return out_of_fold.part()
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "embedded") as con:
         labelled = catalog.query(con, "embedded", trunk=chosen.trunk_id)
     labelled = labelled[labelled["label"].notna()].reset_index(drop=True)
     classes, truth = np.unique(labelled["label"].to_numpy().astype(str), return_inverse=True)

@@ -111,13 +111,12 @@ def novelty_notes(fitted: NoveltyModel) -> list[str]:
 
 def _embedded_rows(store: Store, chosen: ModelChoice) -> pd.DataFrame:
     """Every crop with an embedding: its part, label and side, and whether it may be tested on."""
-    # The store is opened once for all that is asked of it, which takes longer than the questions.
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "embedded", "given_sides") as con:
         every = catalog.query(con, "embedded", trunk=chosen.trunk_id)
-        every["side"] = patient_sides(con, every["patient_key"])
-        learned_from = trunk_patients(store, chosen.trunk_id)
-        every["tested"] = sides_for(con, every["patient_key"], learned_from) == "test"
-    return every
+        sides = patient_sides(con, every["patient_key"])
+    learned_from = trunk_patients(store, chosen.trunk_id)
+    tested = sides_for(sides, every["patient_key"], learned_from) == "test"
+    return every.assign(side=sides, tested=tested)
 
 
 def _training_rows(every: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, dict]:

@@ -15,7 +15,7 @@ from pipeline.progress import progress
 from pipeline.stages.predict import Head
 from pipeline.store import catalog, tables
 from pipeline.store.parts import embedding_values
-from pipeline.store.patient_sides import sides_for
+from pipeline.store.patient_sides import patient_sides, sides_for
 from pipeline.store.registry import ModelChoice, stored_choice
 from pipeline.store.store import Store
 
@@ -53,9 +53,10 @@ class ScoredRows:
 def scored_rows(store: Store, head: Head) -> ScoredRows:
     """Validation and test rows with a label in force, in the order of their ids."""
     trunk = head.card["trunk"]
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "labelled_facts", "given_sides") as con:
         facts = catalog.query(con, "labelled_facts", trunk=trunk)
-        sides = sides_for(con, facts["patient_key"], head.with_trunk_learned_from)
+        sides = patient_sides(con, facts["patient_key"])
+    sides = sides_for(sides, facts["patient_key"], head.with_trunk_learned_from)
     kept = sides != "train"
     facts, sides = facts[kept].reset_index(drop=True), sides[kept]
     positions = {crop_id: row for row, crop_id in enumerate(facts["crop_id"])}

@@ -52,7 +52,7 @@ def require_enough(store: Store, chosen: ModelChoice, settings: Settings) -> Non
 
     Reads labels and patients only.
     """
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "labelled", "given_sides") as con:
         labelled = catalog.query(con, "labelled", trunk=chosen.trunk_id)
         labelled["side"] = _sides_on(store, con, chosen, labelled["patient_key"])
     labelled["normal"] = labelled["label"] == settings.normal_class
@@ -90,7 +90,7 @@ def labelled_rows(store: Store, chosen: ModelChoice, settings: Settings) -> Trai
     tables = [read_part(store, name, chosen.features.schema, columns) for name in names]
     facts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     add_label(facts, labels_in_force(store))
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "given_sides") as con:
         facts["side"] = _sides_on(store, con, chosen, facts["patient_key"])
     labelled = np.flatnonzero(facts["label"].notna() & (facts["side"] != SPOILT))
     order = labelled[np.argsort(facts["crop_id"].to_numpy()[labelled].astype(str))]
@@ -116,8 +116,8 @@ def _sides_on(store: Store, con, chosen: ModelChoice, patient_keys: pd.Series) -
     test.
     """
     sides = patient_sides(con, patient_keys)
-    sides[sides != sides_for(con, patient_keys, trunk_patients(store, chosen.trunk_id))] = SPOILT
-    return sides
+    learned_from = trunk_patients(store, chosen.trunk_id)
+    return np.where(sides == sides_for(sides, patient_keys, learned_from), sides, SPOILT)
 
 
 def crops_of(

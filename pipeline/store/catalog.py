@@ -235,5 +235,5 @@ def run(con: Connection, file: Path, values: dict[str, Any]) -> pa.Table:
 def check(con: Connection) -> "list[tuple[str, pd.DataFrame]]":
     """Name and offending rows of every check that the store fails; none for a sound store."""
     checks = sorted((SQL / "checks").glob("*.sql"))
-    found = [(path.stem, run(con, path, {}).to_pandas()) for path in checks]
-    return [(name, rows) for name, rows in found if len(rows)]
+    found = [(path.stem, run(con, path, {})) for path in checks]
+    return [(name, rows.to_pandas()) for name, rows in found if rows.num_rows]

@@ -20,14 +20,13 @@ def patient_sides(con: catalog.Connection, patient_keys: Sequence[str]) -> np.nd
 
 
 def sides_for(
-    con: catalog.Connection, patient_keys: Sequence[str], learned_from: Container[str]
+    sides: np.ndarray, patient_keys: Sequence[str], learned_from: Container[str]
 ) -> np.ndarray:
     """The sides (N,) on which a model that learned from some patients may be measured.
 
-    A patient who moved to the test side afterwards stays on the training side for that model:
-    later deliveries can give other sides, and what was learned cannot be tested.
+    `sides` are those of `patient_sides`. A patient who moved to the test side afterwards stays on
+    the training side for that model: later deliveries can give other sides, and what was learned
+    cannot be tested.
     """
-    sides = patient_sides(con, patient_keys)
     learned = np.array([key in learned_from for key in patient_keys], bool)
-    sides[(sides == "test") & learned] = "train"
-    return sides
+    return np.where((sides == "test") & learned, "train", sides)

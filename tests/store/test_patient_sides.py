@@ -100,8 +100,9 @@ def test_a_model_is_not_tested_on_patients_it_learned_from(ledger):
         given(0, "test"), given(1, "validation", patient="v"), given(2, "test", patient="x")
     )
     keys = [TRAIN, "v", "x"]
-    assert sides_for(con, keys, {TRAIN, "v"}).tolist() == ["train", "validation", "test"]
-    assert patient_sides(con, keys).tolist() == ["test", "validation", "test"]
+    sides = patient_sides(con, keys)
+    assert sides_for(sides, keys, {TRAIN, "v"}).tolist() == ["train", "validation", "test"]
+    assert sides.tolist() == ["test", "validation", "test"]
 
 
 def test_near_duplicates_show_the_sides_and_can_be_limited_to_pairs_on_two(ledger):
