@@ -19,6 +19,7 @@ from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head.abnormal_probability import Predictions, to_predictions
+from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.initial_weights import InitialWeights, from_bytes
 from pipeline.model.head.networks import predict
 from pipeline.model.head.rows import HeadData, over_rows
@@ -67,7 +68,7 @@ def train_head(
         if not store.has(f"{head_home(head_id)}/card.json"):
             baselines = pool.submit(run_baselines, store, chosen, rows)
             trained = _train(store, chosen, settings, rows, head_id, baselines, report)
-            head = Head(store, head_id, trained.model)
+            head = Head(store, head_id, DenseNetwork.of(trained.model.get_weights()))
         # Before the promotion: what a champion lacks is never looked for again.
         label_errors.result()
     decision = promote(store, head, settings.near_duplicate_bits)

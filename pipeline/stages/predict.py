@@ -18,6 +18,7 @@ from pipeline.store.registry import (
     head_home,
     read_card,
     read_patients,
+    stored_choice,
     trunk_patients,
 )
 from pipeline.store.store import Store
@@ -25,16 +26,18 @@ from pipeline.store.store import Store
 if TYPE_CHECKING:
     import keras
 
+    from pipeline.model.head.dense import DenseNetwork
+
 ROWS = 1024  # embeddings in memory at a time
 
 
 @dataclass(frozen=True)
 class Head:
-    """A stored head; its network is loaded when first used, unless it was just `trained`."""
+    """A stored head; its layers are read when first used, unless it was just `trained`."""
 
     store: Store
     head_id: str
-    trained: "keras.Model | None" = None
+    trained: "DenseNetwork | None" = None
 
     @cached_property
     def card(self) -> dict:
@@ -42,12 +45,14 @@ class Head:
 
     @cached_property
     def model(self) -> "keras.Model":
-        if self.trained:
-            return self.trained
-        from pipeline.model.head.networks import from_dense
+        from pipeline.model.head.networks import stored_network
 
+        grid = stored_choice(self.store, self.card["trunk"]).grid
+        return stored_network(self.trained or self._read(), grid)
+
+    def _read(self) -> "DenseNetwork":
         stored = self.store.read_bytes(f"{head_home(self.head_id)}/model.keras")
-        return from_dense(dense.from_bytes(stored, np.float32))
+        return dense.from_bytes(stored, np.float32)
 
     @cached_property
     def with_trunk_learned_from(self) -> frozenset[str]:

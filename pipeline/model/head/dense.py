@@ -29,6 +29,11 @@ class DenseNetwork:
     kernels: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
 
+    @classmethod
+    def of(cls, weights: list[np.ndarray]) -> "DenseNetwork":
+        """The layers with these weights: kernel and bias of each, in turn."""
+        return cls(tuple(weights[::2]), tuple(weights[1::2]))
+
     @property
     def width(self) -> int:
         """Values of an embedding that the head expects."""

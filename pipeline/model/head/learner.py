@@ -15,6 +15,7 @@ from pipeline.model.head.rows import (
     over_rows,
     shuffled_batches,
 )
+from pipeline.model.head.tied_weights import filters_of
 from pipeline.model.keras_backend import keras
 from pipeline.model.network import compile_for_inference
 
@@ -39,7 +40,7 @@ class Learner:
             classes = np.append(classes, np.full(len(background.learn), self.class_count))
             learn = np.append(learn, background.learn)
         self.source, self.classes, self.learn = source, classes, learn
-        shared = data.grid and networks.filters_of(data.grid, settings.units)
+        shared = data.grid and filters_of(data.grid, settings.units)
         self.grid = data.grid if shared else None
         channels = self.grid[-1] if self.grid else None
         self.standardisation = Standardisation.of(source, learn, channels)

@@ -19,11 +19,18 @@ from pipeline import config
 from pipeline.errors import ArtifactError
 from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.rows import Grid
+from pipeline.model.head.tied_weights import (
+    SIZE,
+    STRIDE,
+    filters_of,
+    halved,
+    tied_kernels,
+    unroll_kernel,
+)
 from pipeline.model.keras_backend import keras
 from pipeline.model.network import compile_for_inference, in_batches
 
 EPSILON = 1e-3  # of the normalisation
-BASIS = 512  # unit vectors at a time when a convolution is unrolled; 8192 at once take 330 MB
 
 
 def dense_network(
@@ -36,8 +43,7 @@ def dense_network(
 ) -> keras.Model:
     """Build a head for embeddings of `width` values: dense layers with ReLU, then softmax.
 
-    Weights are zero unless `initialised`: drawing 18.9 million that are then replaced takes 0.5 s,
-    and as much again whenever the stored head is read.
+    Weights are zero unless `initialised`: drawing 18.9 million that are then replaced takes 0.5 s.
     """
     x = inputs = keras.Input((width,), name="embedding")
     for number, size in enumerate(settings.units, start=1):
@@ -49,14 +55,28 @@ def dense_network(
     return keras.Model(inputs, classes(class_count)(x), name="head")
 
 
-def from_dense(head: DenseNetwork) -> keras.Model:
-    """The network of a stored head, ready to predict, in a third of the time of Keras's reading."""
-    units = tuple(kernel.shape[1] for kernel in head.kernels)
-    settings = config.Head(units=units[:-1])
-    model = dense_network(head.width, settings, units[-1], initialised=False)
-    weights = zip(head.kernels, head.biases, strict=True)
-    model.set_weights([array for of_layer in weights for array in of_layer])
-    return compile_for_inference(model)
+def stored_network(head: DenseNetwork, grid: Grid) -> keras.Model:
+    """The network of a stored head on embeddings of `grid`, ready to predict.
+
+    Layers that were unrolled are computed as the convolutions they were: 0.04 ms of CPU a crop
+    instead of 0.37 with the default head, and probabilities that differ by less than 1e-6.
+    """
+    x = inputs = keras.Input((head.width,), name="embedding")
+    tied, shape = tied_kernels(head, grid), grid
+    weights = list(zip(head.kernels, head.biases, strict=True))
+    if tied:
+        x = keras.layers.Reshape(grid)(x)
+    for kernel, (_, bias) in zip(tied, weights, strict=False):
+        layer, shape = convolution(kernel.shape[-1]), halved(shape, kernel.shape[-1])
+        x = keras.ops.relu(layer(x) + bias.reshape(shape))
+        layer.set_weights([kernel])
+    x = keras.layers.Flatten()(x)
+    for kernel, bias in weights[len(tied) :]:
+        last = kernel is head.kernels[-1]
+        layer = keras.layers.Dense(kernel.shape[1], "softmax" if last else "relu")
+        x = layer(x)
+        layer.set_weights([kernel, bias])
+    return compile_for_inference(keras.Model(inputs, x, name="head"))
 
 
 def convolutional_network(grid: Grid, settings: config.Head, class_count: int) -> keras.Model:
@@ -109,8 +129,8 @@ class SpatialWeights(keras.layers.Layer):
 def convolution(filters: int, **others) -> keras.layers.Conv2D:
     return keras.layers.Conv2D(
         filters,
-        3,
-        strides=2,
+        SIZE,
+        strides=STRIDE,
         padding="same",
         use_bias=False,  # the normalisation has one
         data_format="channels_last",
@@ -132,48 +152,19 @@ def apply_dropout(x, share: float, seed: int):
     return keras.layers.Dropout(share, seed=seed)(x) if share else x
 
 
-def filters_of(grid: Grid, units: Sequence[int]) -> list[int] | None:
-    """Filters of the convolutions that give layers of `units` values; None when none do."""
-    rows, columns, _ = grid
-    found = []
-    for size in units:
-        rows, columns = -(-rows // 2), -(-columns // 2)
-        if size % (rows * columns):
-            return None
-        found.append(size // (rows * columns))
-    return found or None
-
-
 def free_parameters(model: keras.Model) -> int:
     """Number of weights that training can change."""
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 def unroll(weights: Sequence[np.ndarray], grid: Grid) -> list[np.ndarray]:
-    """Weights of `dense_network` equivalent to those of `convolutional_network`.
-
-    Row i of an unrolled kernel is the convolution of the i-th unit vector.
-    """
+    """Weights of `dense_network` equivalent to those of `convolutional_network`."""
     *convolutions, cells, kernel, bias = weights
     found, shape = [], grid
     for first in range(0, len(convolutions), 5):
         tied, offset = fold_normalisation(*convolutions[first : first + 5])
-        width = int(np.prod(shape))
-        blocks = [
-            np.asarray(
-                keras.ops.conv(
-                    np.eye(BASIS, width, start, dtype=np.float32).reshape(-1, *shape),
-                    tied,
-                    strides=2,
-                    padding="same",
-                    data_format="channels_last",
-                )
-            )
-            for start in range(0, width, BASIS)
-        ]
-        rows = np.concatenate(blocks)[:width]
-        shape = rows.shape[1:]
-        found += [rows.reshape(width, -1), np.tile(offset, shape[0] * shape[1])]
+        dense, shape = unroll_kernel(tied, shape), halved(shape, tied.shape[-1])
+        found += [dense, np.tile(offset, shape[0] * shape[1])]
     share = np.exp(cells - cells.max())
     return [*found, np.kron((share / share.sum())[:, np.newaxis], kernel), bias]
 

@@ -7,6 +7,7 @@ from pipeline import config
 from pipeline.errors import NotEnoughData
 from pipeline.model import network
 from pipeline.model.head import learner, networks, train
+from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.rows import HeadData, InMemoryEmbeddings
 
 pytestmark = pytest.mark.slow
@@ -16,15 +17,9 @@ SETTINGS = config.Head(units=(3 * 3 * 4, 2 * 2 * 2), epochs=8, batch_size=16, le
 
 
 def test_the_head_of_the_notes_is_two_convolutions_and_a_mean():
-    assert networks.filters_of((16, 16, 32), config.Head().units) == [32, 64]
     model = networks.convolutional_network((16, 16, 32), config.Head(), 2)
     expected = 9 * 32 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64 + 16 + (64 + 1) * 2
     assert networks.free_parameters(model) == expected == 27_986
-
-
-@pytest.mark.parametrize("units", [(100,), (256, 10), ()])
-def test_sizes_that_no_halved_map_has_give_no_convolutions(units):
-    assert networks.filters_of((16, 16, 32), units) is None
 
 
 def test_unrolled_convolutions_give_the_same_output():
@@ -66,6 +61,29 @@ def test_a_head_trained_with_shared_weights_is_stored_dense_on_raw_rows(maps):
     assert [type(layer).__name__ for layer in stored.layers] == ["InputLayer"] + ["Dense"] * 3
     found = networks.predict(stored, maps.embeddings.array)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_stored_head_predicts_with_the_convolutions_that_it_was_trained_as(maps):
+    learning = learner.Learner(maps, SETTINGS)
+    learning.train_epoch()
+    dense, rows = learning.to_dense(1.0), maps.embeddings.array
+    stored = networks.stored_network(DenseNetwork.of(dense.get_weights()), GRID)
+    kinds = [type(layer).__name__ for layer in stored.layers]
+    assert kinds.count("Conv2D") == 2
+    assert stored.count_params() < dense.count_params()
+    expected = networks.predict(dense, rows)
+    np.testing.assert_allclose(networks.predict(stored, rows), expected, atol=1e-6)
+
+
+def test_a_head_that_was_trained_dense_predicts_as_dense_layers():
+    settings = SETTINGS.model_copy(update={"seed": 3})
+    dense = network.compile_for_inference(networks.dense_network(90, settings, 3))
+    random = np.random.default_rng(0)
+    dense.set_weights([random.uniform(-0.1, 0.1, w.shape) for w in dense.get_weights()])
+    rows = random.standard_normal((20, 90)).astype(np.float16)
+    stored = networks.stored_network(DenseNetwork.of(dense.get_weights()), GRID)
+    assert "Conv2D" not in {type(layer).__name__ for layer in stored.layers}
+    assert (networks.predict(stored, rows) == networks.predict(dense, rows)).all()
 
 
 def test_a_training_step_is_traced_once(maps, monkeypatch):
