@@ -62,7 +62,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def from_bytes(data: bytes, kind: type[np.floating] = np.float64) -> DenseNetwork:
     """Read the head in a .keras file: an archive of its description and its weights as HDF5.
 
-    The weights, 75 MB of the default head, are copied once, as they become arrays of `kind`.
+    Arrays of float32 are the bytes themselves, 75 MB of the default head, so they are read-only.
     Raises ArtifactError when it is not such a file, or a network with other layers than a head's.
     """
     import h5py
@@ -78,8 +78,8 @@ def from_bytes(data: bytes, kind: type[np.floating] = np.float64) -> DenseNetwor
             names = ["dense", *(f"dense_{number}" for number in range(1, len(layers)))]
             arrays = [file["layers"][name]["vars"] for name in names]
             return DenseNetwork(
-                tuple(_values(each["0"], weights).astype(kind) for each in arrays),
-                tuple(_values(each["1"], weights).astype(kind) for each in arrays),
+                tuple(_values(each["0"], weights).astype(kind, copy=False) for each in arrays),
+                tuple(_values(each["1"], weights).astype(kind, copy=False) for each in arrays),
             )
     except UNREADABLE as error:
         raise ArtifactError(
