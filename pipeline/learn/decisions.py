@@ -18,8 +18,8 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.labels import EXPECTED, clean_label, reviewer_problem
 from pipeline.store import catalog
+from pipeline.store.encoded_parts import PackedPart
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import PackedPart
 from pipeline.store.store import Store
 
 DECISIONS = ("label", "withdraw", "unsure", "undo", "consensus")

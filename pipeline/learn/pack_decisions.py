@@ -10,8 +10,9 @@ reads in between, or after a kill, finds some rows twice; the view `labels` coun
 
 from pipeline import schemas
 from pipeline.learn.decisions import PREFIX
+from pipeline.store.encoded_parts import PackedPart
 from pipeline.store.locks import commit_lock
-from pipeline.store.parts import PackedPart, read_part
+from pipeline.store.parts import read_part
 from pipeline.store.store import Store
 
 MOST = 64  # parts that are left as they are

@@ -5,7 +5,7 @@ last: its existence means that the part was received.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,9 +25,9 @@ from pipeline.stages.duplicates import AcceptedInStore, AcceptedScans
 from pipeline.stages.ledger_rows import REJECTED, RowMaker
 from pipeline.stages.read_scan import Order, Read, orders_ahead, read_scan
 from pipeline.stages.withdraw_labels import withdrawn_labels
+from pipeline.store.encoded_parts import PackedPart
 from pipeline.store.locks import commit_lock
 from pipeline.store.open_store import OpenStore
-from pipeline.store.parts import PackedPart
 from pipeline.store.regions import accepted_scan, frame_number, new_boxes
 from pipeline.store.registry import ModelChoice
 from pipeline.store.store import Store
@@ -61,10 +61,11 @@ class Receiver:
         listed, listed_at = deliveries.part(number)
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
         self.accepted.refresh()
-        part = _Part(maker, self.chosen, self.accepted)
-        for file, read in self._read(deliveries, listed, self.opened.settings.quality):
-            part.add(file, read)
-        part.commit(self.opened.store, commits or partial(commit_lock, self.opened.store))
+        store = self.opened.store
+        with closing(_Part(store, maker, self.chosen, self.accepted)) as part:
+            for file, read in self._read(deliveries, listed, self.opened.settings.quality):
+                part.add(file, read)
+            part.commit(commits or partial(commit_lock, store))
         return name
 
     def recut_part(self, number: int) -> int:
@@ -76,22 +77,25 @@ class Receiver:
         listed, listed_at = deliveries.part(number)
         ledger = SCANS.read(store, self.batch, number).to_pylist()
         maker = RowMaker(self.opened.private, self.batch, number, self.chosen.recipe_id, listed_at)
-        packed, lost = self.chosen.crops.pack(self.batch, number), 0
-        background = self.chosen.background_crops.pack(self.batch, number)
+        lost, place = 0, (store, self.batch, number)
         self.accepted.refresh()
-        # The quality of a scan was checked when it was received.
-        for file, read in self._read(deliveries, listed, Quality()):
-            scan = ledger[file.row]
-            if scan["status"] == REJECTED:
-                continue
-            if read.scan_id != scan["scan_id"] or read.rejection:
-                lost += 1
-                continue
-            packed.add(maker.crops(scan, read, self.accepted))
-            background.add(maker.background(scan, read))
-        for part in (background, packed):
-            if part.rows or part is packed:
-                store.write_bytes(part.name, part.to_bytes())
+        with (
+            self.chosen.crops.begin(*place) as crops,
+            self.chosen.background_crops.begin(*place) as background,
+        ):
+            # The quality of a scan was checked when it was received.
+            for file, read in self._read(deliveries, listed, Quality()):
+                scan = ledger[file.row]
+                if scan["status"] == REJECTED:
+                    continue
+                if read.scan_id != scan["scan_id"] or read.rejection:
+                    lost += 1
+                    continue
+                crops.add(maker.crops(scan, read, self.accepted))
+                background.add(maker.background(scan, read))
+            if background.rows:
+                background.publish()
+            crops.publish()
         return lost
 
     def cut_drawn(self, number: int) -> int:
@@ -116,9 +120,9 @@ class Receiver:
             why = read.rejection or "the file has changed"
             self.opened.private.log_message(f"{name}: {len(rows)} drawn boxes were not cut: {why}")
             return len(rows)
-        packed = self.chosen.crops.pack(self.batch, number)
-        packed.add(maker.drawn(scan, read))
-        store.write_bytes(packed.name, packed.to_bytes())
+        with self.chosen.crops.begin(store, self.batch, number) as crops:
+            crops.add(maker.drawn(scan, read))
+            crops.publish()
         return 0
 
     def _read(
@@ -182,17 +186,24 @@ class _Part:
     lock, only when another batch accepted one of its scans meanwhile.
     """
 
-    def __init__(self, maker: RowMaker, chosen: ModelChoice, accepted: AcceptedInStore):
-        self.maker, self.chosen, self.accepted = maker, chosen, accepted
+    def __init__(
+        self, store: Store, maker: RowMaker, chosen: ModelChoice, accepted: AcceptedInStore
+    ):
+        self.store, self.maker, self.chosen, self.accepted = store, maker, chosen, accepted
         self.files: list[tuple[ListedFile, Read]] = []
         self._begin()
 
     def _begin(self) -> None:
         self.seen = AcceptedScans(self.accepted)
-        batch, number = self.maker.batch, self.maker.part
-        self.crops = self.chosen.crops.pack(batch, number)
-        self.background = self.chosen.background_crops.pack(batch, number)
+        place = self.store, self.maker.batch, self.maker.part
+        self.crops = self.chosen.crops.begin(*place)
+        self.background = self.chosen.background_crops.begin(*place)
         self.scans: list[dict] = []
+
+    def close(self) -> None:
+        """Discard what was not published."""
+        self.crops.discard()
+        self.background.discard()
 
     def add(self, listed: ListedFile, read: Read) -> None:
         """Add one file; rows are in the order of the delivery list."""
@@ -206,29 +217,28 @@ class _Part:
         self.crops.add(self.maker.crops(scan, read, self.seen))
         self.background.add(self.maker.background(scan, read))
 
-    def commit(self, store: Store, commits: Commits) -> None:
-        """Write crops, labels and, last, the ledger, unless another process has."""
-        batch, number = self.maker.batch, self.maker.part
-        with commits():
-            if SCANS.has(store, batch, number):
+    def commit(self, commits: Commits) -> None:
+        """Publish crops, labels and, last, the ledger, unless another process has."""
+        place = self.store, self.maker.batch, self.maker.part
+        with commits(), LABELS.begin(*place) as labels, SCANS.begin(*place) as ledger:
+            if SCANS.has(*place):
                 return  # otherwise its scans would become duplicates of themselves
             _log_names(self.maker.private, self)
             self.accepted.refresh()
             if self._decided_now() != self.scans:
+                self.close()
                 self._begin()
                 for listed, read in self.files:
                     self._take(listed, read)
-            labels = LABELS.pack(batch, number)
             for scan, (listed, read) in zip(self.scans, self.files, strict=True):
                 labels.add(self.maker.labels(scan, listed, read))
             read_scans = [(scan, *file) for scan, file in zip(self.scans, self.files, strict=True)]
-            labels.add(withdrawn_labels(store, self.maker, read_scans))
-            ledger = SCANS.pack(batch, number)
+            labels.add(withdrawn_labels(self.store, self.maker, read_scans))
             ledger.add(self.scans)
             for part in (self.background, self.crops, labels, ledger):
                 # Ledger and crops are written even when empty: their existence means done.
                 if part.rows or part in (self.crops, ledger):
-                    store.write_bytes(part.name, part.to_bytes())
+                    part.publish()
 
     def _decided_now(self) -> list[dict]:
         """The ledger rows given what the store has accepted by now."""

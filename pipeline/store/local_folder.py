@@ -8,7 +8,7 @@ import mmap
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,11 +78,11 @@ class LocalFolder:
     def write(
         self, name: str, data: bytes, mode: int, publishing: Publishing, replaces: bool
     ) -> None:
-        with self.unfinished(name, mode, publishing, replaces) as file:
+        with self.unfinished(name, mode, publishing, lambda: replaces) as file:
             file.write(data)
 
     def try_writing(self, name: str) -> None:
-        with self.unfinished(name, 0o644, contextlib.nullcontext, replaces=True):
+        with self.unfinished(name, 0o644, contextlib.nullcontext, lambda: True):
             pass
 
     def create(self, name: str, data: bytes) -> bool:
@@ -109,7 +109,7 @@ class LocalFolder:
 
     @contextlib.contextmanager
     def unfinished(
-        self, name: str, mode: int, publishing: Publishing, replaces: bool
+        self, name: str, mode: int, publishing: Publishing, replaces: Callable[[], bool]
     ) -> Iterator[BinaryIO]:
         # Replacing a run's part is harmless, since it has the same bytes: `publishing` keeps a run
         # that has ended from writing rows that were erased meanwhile.

@@ -5,7 +5,6 @@ give the same bytes, in whatever slices they arrive; a part holds no time of wri
 """
 
 import contextlib
-import io
 import math
 from collections.abc import Iterable, Iterator
 
@@ -47,44 +46,6 @@ def part_writer(store: Store, name: str, schema: pa.Schema) -> Iterator["PartWri
         part = PartWriter(name, schema, parquet)
         yield part
         part.flush()
-
-
-class PackedPart:
-    """A part encoded in memory, for parts that must appear together under a lock.
-
-    The pixels of a row are an array, uint8 (side, side).
-    """
-
-    def __init__(self, name: str, schema: pa.Schema):
-        self.name, self.schema, self.rows = name, schema, 0
-        self._facts = pa.schema([field for field in schema if field.name != "pixels"])
-        self._bytes = io.BytesIO()
-        self._parquet = pq.ParquetWriter(self._bytes, schema, **encoding(schema))
-        self._part = PartWriter(name, schema, self._parquet)
-        self._waiting: list[dict] = []
-
-    def add(self, rows: Iterable[dict]) -> None:
-        """Append rows; they are encoded as soon as they fill a row group."""
-        rows, group = list(rows), self._part.group
-        self.rows += len(rows)
-        self._waiting += rows
-        # Making a table of one row takes 0.5 ms, and of a full row group hardly longer.
-        while len(self._waiting) >= group:
-            self._pack(self._waiting[:group])
-            del self._waiting[:group]
-
-    def _pack(self, rows: list[dict]) -> None:
-        table = pa.Table.from_pylist(rows, self._facts)
-        if "pixels" in self.schema.names:
-            table = table.append_column("pixels", pixel_column([row["pixels"] for row in rows]))
-        self._part.publish(conform_to_schema(self.name, table, self.schema))
-
-    def to_bytes(self) -> bytes:
-        """The finished part; nothing can be added afterwards."""
-        if self._waiting:
-            self._pack(self._waiting)
-        self._parquet.close()
-        return self._bytes.getvalue()
 
 
 class PartWriter:
@@ -273,13 +234,6 @@ def embedding_values(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-
-
-def pixel_column(crops: list[np.ndarray]) -> pa.FixedSizeBinaryArray:
-    """A column of crops, uint8 (side, side) each, which are copied once."""
-    pixels = np.stack(crops)
-    width = pa.binary(pixels[0].size)
-    return pa.FixedSizeBinaryArray.from_buffers(width, len(crops), [None, pa.py_buffer(pixels)])
 
 
 def pixel_values(rows: pa.RecordBatch) -> np.ndarray:

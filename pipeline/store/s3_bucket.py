@@ -8,7 +8,7 @@ too.
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -105,11 +105,11 @@ class S3Bucket:
 
     @contextlib.contextmanager
     def unfinished(
-        self, name: str, mode: int, publishing: Publishing, replaces: bool
+        self, name: str, mode: int, publishing: Publishing, replaces: Callable[[], bool]
     ) -> Iterator[BinaryIO]:
         with io.BytesIO() as file:
             yield file
-            self.write(name, file.getvalue(), mode, publishing, replaces)
+            self.write(name, file.getvalue(), mode, publishing, replaces())
 
     def try_writing(self, name: str) -> None:
         self._objects.put(name, b"")

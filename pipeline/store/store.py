@@ -7,7 +7,7 @@ left unfinished is never visible under a name.
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -131,7 +131,8 @@ class Store:
     @contextlib.contextmanager
     def unfinished(self, name: str, mode: int = 0o644) -> Iterator[BinaryIO]:
         """A file that becomes `name` when the block ends without an exception, else vanishes."""
-        replaces = self.replaces(name)
+        # Asked when the file is finished, which may be in a commit that began after it.
+        replaces = partial(self.replaces, name)
         with self.place.unfinished(checked_name(name), mode, self.publishing, replaces) as file:
             yield file
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.store import parts
+from pipeline.store.encoded_parts import PackedPart, UnfinishedPart
 from pipeline.store.store import Store
 
 # Kinds of tables, each after those that it is made from. Removal goes in the opposite order.
@@ -151,9 +152,13 @@ class Table:
         """A part that is written slice by slice and appears when the block ends well."""
         return parts.part_writer(store, self.part(batch, number), self.schema)
 
-    def pack(self, batch: str, number: int) -> "parts.PackedPart":
-        """A part that is packed in memory."""
-        return parts.PackedPart(self.part(batch, number), self.schema)
+    def pack(self, batch: str, number: int) -> PackedPart:
+        """A part of few rows that is encoded in memory."""
+        return PackedPart(self.part(batch, number), self.schema)
+
+    def begin(self, store: Store, batch: str, number: int) -> UnfinishedPart:
+        """A part that is encoded row by row and appears when it is published."""
+        return UnfinishedPart(store, self.part(batch, number), self.schema)
 
 
 def _path(kind: str) -> str:

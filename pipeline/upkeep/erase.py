@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.progress import Advance
-from pipeline.store.parts import PackedPart, iter_part, part_writer, read_part
+from pipeline.store.encoded_parts import PackedPart
+from pipeline.store.parts import iter_part, part_writer, read_part
 from pipeline.store.store import Store
 from pipeline.store.tables import PERSONAL_COLUMNS, SCANS, schema_of
 
