@@ -1,10 +1,13 @@
 """Files on a disk that appear whole or not at all, and survive a power cut once they are there.
 
 They are written in ROOT/.tmp, synced and renamed: not beside their place, since pandas and polars
-read every file of a table's folder. What a killed process leaves in ROOT/.tmp is swept.
+read every file of a table's folder. Until then they have no name where a file system allows that
+(Linux, not NFS), so a killed process leaves nothing; elsewhere what it leaves in ROOT/.tmp is
+swept.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -16,6 +19,7 @@ from typing import BinaryIO
 from pipeline.process_id import ProcessId
 
 UNFINISHED = ".tmp"
+HANDLES = Path("/proc/self/fd")  # by which Linux names a file that has no name
 FORGOTTEN_SECONDS = 24 * 3600  # without a write; the longest part takes minutes
 Publishing = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -37,6 +41,7 @@ class AtomicFiles:
             flush_to_disk(file)
             make_folder(path.parent, self.folder_mode)
             with publishing():
+                _name(file, temporary)
                 os.replace(temporary, path)
                 sync_folder(path.parent)
 
@@ -46,6 +51,7 @@ class AtomicFiles:
             file.write(data)
             flush_to_disk(file)
             make_folder(path.parent, self.folder_mode)
+            _name(file, temporary)
             try:
                 # A rename would replace the winner's file; a link refuses to.
                 os.link(temporary, path)
@@ -56,11 +62,13 @@ class AtomicFiles:
 
     @contextlib.contextmanager
     def _temporary(self, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
-        """A new file under .tmp, gone when the block ends."""
+        """A new file for a path under .tmp, which it may get later; gone when the block ends."""
         folder = self.root / UNFINISHED
         make_folder(folder, self.folder_mode)
         path = folder / f"{ProcessId.this()}.{secrets.token_hex(4)}"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        handle = _open_nameless(folder, mode)
+        if handle is None:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         try:
             with open(handle, "wb") as file:
                 yield path, file
@@ -76,6 +84,26 @@ class AtomicFiles:
                     path.unlink()
                     removed += 1
         return removed
+
+
+def _open_nameless(folder: Path, mode: int) -> int | None:
+    """A new file on the disk of `folder` that has no name; None where there are no such files."""
+    if not hasattr(os, "O_TMPFILE") or not HANDLES.is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE, mode)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
+            return None
+        raise
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Give the file this name, unless it has it."""
+    handle = file.fileno()
+    if not os.fstat(handle).st_nlink:
+        # With a directory, which an absolute path ignores, Python calls linkat, which follows.
+        os.link(HANDLES / str(handle), path, src_dir_fd=handle, follow_symlinks=True)
 
 
 def _is_left_behind(path: Path) -> bool:

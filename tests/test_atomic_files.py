@@ -1,11 +1,14 @@
 """Files that appear whole, and the sweeping of leftovers, in a store and a private folder."""
 
+import errno
 import os
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
+from pipeline import atomic_files
 from pipeline.atomic_files import AtomicFiles
 from pipeline.ingest.private_folder import PrivateFolder
 from pipeline.process_id import ProcessId
@@ -56,6 +59,14 @@ def test_a_file_with_a_name_of_another_form_is_left_alone_for_a_day(folder, tmp_
     assert folder.sweep() == 0
 
 
+@pytest.fixture(params=["nameless", "named"])
+def _both_kinds(request, monkeypatch):
+    """Unfinished files without a name, where there are some, and with one."""
+    if request.param == "named":
+        monkeypatch.setattr(atomic_files, "HANDLES", Path("/none"))
+
+
+@pytest.mark.usefixtures("_both_kinds")
 def test_an_interrupted_write_leaves_the_old_content_and_nothing_else(tmp_path):
     files, path = AtomicFiles(tmp_path), tmp_path / "a" / "b"
     with files.writing(path, 0o644) as file:
@@ -66,6 +77,7 @@ def test_an_interrupted_write_leaves_the_old_content_and_nothing_else(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.usefixtures("_both_kinds")
 def test_of_two_that_create_a_file_the_first_wins(tmp_path):
     files, path = AtomicFiles(tmp_path), tmp_path / "key"
     assert files.create(path, b"first", 0o600)
@@ -79,3 +91,20 @@ def test_the_private_folder_writes_for_its_owner_alone(tmp_path):
     private.write("deliveries/b/list", b"names")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in private.root.rglob("*")}
     assert modes == {0o600, 0o700}
+
+
+@pytest.mark.parametrize("refusal", [errno.EOPNOTSUPP, errno.EISDIR])
+def test_a_file_system_without_nameless_files_gets_named_ones(tmp_path, monkeypatch, refusal):
+    original = os.open
+
+    def refuse(path, flags, *mode):
+        if flags & getattr(os, "O_TMPFILE", 0) == getattr(os, "O_TMPFILE", -1):
+            raise OSError(refusal, "refused")
+        return original(path, flags, *mode)
+
+    monkeypatch.setattr(atomic_files.os, "open", refuse)
+    with AtomicFiles(tmp_path).writing(tmp_path / "a", 0o644) as file:
+        file.write(b"new")
+        assert len(list((tmp_path / ".tmp").iterdir())) == 1
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert list((tmp_path / ".tmp").iterdir()) == []

@@ -134,7 +134,8 @@ class FoldScorer:
             baselines = pool.submit(inputs.fit, rows, sides)
             head = fit_head(rows, sides, self.chosen, self.settings, start)
             every = np.ones(len(sides), bool)
-            scores = {"head": _test_scores(rows, every, predict_rows(head, rows).p_abnormal)}
+            found = predict_rows(head, rows, self.chosen)
+            scores = {"head": _test_scores(rows, every, found.p_abnormal)}
             if how is None:
                 patients, abnormal = rows.patients, rows.truth > 0
                 scores[FEWER] = score_fewer(patients, abnormal, sides, self._score_head)
@@ -156,7 +157,8 @@ class FoldScorer:
         """Test scores of a head that learned from the training rows of these sides (N,) alone."""
         rows = replace(self.rows, sides=sides)
         head = fit_head(rows, sides, self.chosen, self.settings)
-        return _test_scores(rows, np.ones(len(sides), bool), predict_rows(head, rows).p_abnormal)
+        found = predict_rows(head, rows, self.chosen)
+        return _test_scores(rows, np.ones(len(sides), bool), found.p_abnormal)
 
 
 def _test_scores(rows: TrainingRows, kept: np.ndarray, p_abnormal: np.ndarray) -> dict:

@@ -19,9 +19,8 @@ from pipeline.learn.promotion import promote
 from pipeline.learn.training_rows import TrainingRows, labelled_rows, require_enough
 from pipeline.model.fingerprints import head_fingerprint, rows_digest
 from pipeline.model.head.abnormal_probability import Predictions, to_predictions
-from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.initial_weights import InitialWeights, from_bytes
-from pipeline.model.head.networks import predict
+from pipeline.model.head.networks import for_predictions, predict
 from pipeline.model.head.rows import HeadData, over_rows
 from pipeline.model.head.train import TrainedHead, train
 from pipeline.model.scores import splits
@@ -68,7 +67,7 @@ def train_head(
         if not store.has(f"{head_home(head_id)}/card.json"):
             baselines = pool.submit(run_baselines, store, chosen, rows)
             trained = _train(store, chosen, settings, rows, head_id, baselines, report)
-            head = Head(store, head_id, DenseNetwork.of(trained.model.get_weights()))
+            head = Head(store, head_id, trained.layers)
         # Before the promotion: what a champion lacks is never looked for again.
         label_errors.result()
     decision = promote(store, head, settings.near_duplicate_bits)
@@ -105,7 +104,7 @@ def _train(
     trained = fit_head(rows, rows.sides, chosen, settings, start)
     training = time.monotonic() - started
     scores, differences = compare_with_baselines(
-        rows, predict_rows(trained, rows), baselines.result()
+        rows, predict_rows(trained, rows, chosen), baselines.result()
     )
     card = {
         "head": head_id,
@@ -168,10 +167,10 @@ def shared_map(chosen: ModelChoice) -> tuple[int, int, int] | None:
     return None
 
 
-def predict_rows(trained: TrainedHead, rows: TrainingRows) -> Predictions:
+def predict_rows(trained: TrainedHead, rows: TrainingRows, chosen: ModelChoice) -> Predictions:
     """Predictions for all rows, float32, as `stages.predict` would store them."""
-    every = np.ones(len(rows.truth), bool)
-    outputs = over_rows(rows.embeddings, every, lambda some: predict(trained.model, some))
+    every, model = np.ones(len(rows.truth), bool), for_predictions(trained.layers, chosen.grid)
+    outputs = over_rows(rows.embeddings, every, lambda some: predict(model, some))
     return to_predictions(outputs, len(trained.class_names), 0, rows.facts["region_kind"])
 
 

@@ -44,15 +44,20 @@ class Head:
         return read_card(self.store, head_home(self.head_id))
 
     @cached_property
-    def model(self) -> "keras.Model":
-        from pipeline.model.head.networks import stored_network
-
-        grid = stored_choice(self.store, self.card["trunk"]).grid
-        return stored_network(self.trained or self._read(), grid)
-
-    def _read(self) -> "DenseNetwork":
+    def layers(self) -> "DenseNetwork":
+        """Its dense layers, float32."""
+        if self.trained:
+            return self.trained
         stored = self.store.read_bytes(f"{head_home(self.head_id)}/model.keras")
         return dense.from_bytes(stored, np.float32)
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        """The network that predicts, which may have convolutions in the place of its layers."""
+        from pipeline.model.head.networks import for_predictions
+
+        grid = stored_choice(self.store, self.card["trunk"]).grid
+        return for_predictions(self.layers, grid)
 
     @cached_property
     def with_trunk_learned_from(self) -> frozenset[str]:

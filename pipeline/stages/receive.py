@@ -5,7 +5,7 @@ last: its existence means that the part was received.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -196,14 +196,11 @@ class _Part:
     def _begin(self) -> None:
         self.seen = AcceptedScans(self.accepted)
         place = self.store, self.maker.batch, self.maker.part
-        self.crops = self.chosen.crops.begin(*place)
-        self.background = self.chosen.background_crops.begin(*place)
+        with ExitStack() as parts:
+            self.crops = parts.enter_context(self.chosen.crops.begin(*place))
+            self.background = parts.enter_context(self.chosen.background_crops.begin(*place))
+            self.close = parts.pop_all().close  # discards what was not published
         self.scans: list[dict] = []
-
-    def close(self) -> None:
-        """Discard what was not published."""
-        self.crops.discard()
-        self.background.discard()
 
     def add(self, listed: ListedFile, read: Read) -> None:
         """Add one file; rows are in the order of the delivery list."""

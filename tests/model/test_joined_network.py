@@ -1,13 +1,18 @@
 """A trunk and a head as one network: the numbers of the pipeline, in Keras and in ONNX Runtime."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from pipeline import config
 from pipeline.errors import ArtifactError, ConfigError
+from pipeline.export.models import export_head
 from pipeline.model import image_network, network, onnx_network
 from pipeline.model.head.abnormal_probability import to_predictions
-from pipeline.model.head.networks import dense_network, predict
+from pipeline.model.head.dense import DenseNetwork
+from pipeline.model.head.networks import dense_network, for_predictions, predict
+from pipeline.model.head.tied_weights import unroll_kernel
 from pipeline.model.joined_network import join
 from pipeline.model.keras_backend import keras
 
@@ -68,6 +73,28 @@ def test_the_outputs_are_those_of_trunk_and_head_one_after_the_other(trunk, outp
     head = head_of(trunk, outputs, logit)
     joined = join(trunk, head, CLASSES, NORMAL)
     require_equal(joined(CROPS), trunk, head)
+
+
+def test_a_head_that_predicts_as_convolutions_is_exported_as_its_dense_layers(
+    tmp_path, monkeypatch
+):
+    trunk = network.build(
+        config.Trunk(weights="random", layers=(Layer(filters=4, kernel=3),)), SIDE
+    )
+    grid, random = (14, 14, 4), np.random.default_rng(0)
+    hidden = unroll_kernel(random.standard_normal((3, 3, 4, 2)).astype(np.float32), grid)
+    last = random.standard_normal((98, CLASSES)).astype(np.float32)
+    layers = DenseNetwork.of([hidden, np.ones(98, np.float32), last, np.zeros(3, np.float32)])
+    model = for_predictions(layers, grid)
+    assert any(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
+    card = {"classes": ["a", "b", "c"], "normal_class": "b", "trunk": "t"}
+    head = SimpleNamespace(store=None, card=card, layers=layers, model=model)
+    monkeypatch.setattr(export_head, "read_model", lambda *_: trunk)
+
+    export_head._write_networks(head, {"keras": tmp_path / "model.keras"})
+
+    exported = keras.models.load_model(tmp_path / "model.keras")
+    require_equal(exported(CROPS), trunk, model)
 
 
 @WITH_BACKGROUND_AND_WITHOUT

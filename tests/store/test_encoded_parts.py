@@ -1,10 +1,12 @@
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.store import encoded_parts, tables
+from pipeline.store import tables
 from pipeline.store.encoded_parts import PackedPart
 from pipeline.store.locks import batch_lock, begin_run, commit_lock
 from pipeline.store.run_store import RunStore
@@ -72,23 +74,19 @@ def test_a_part_that_was_discarded_or_published_can_be_discarded_again(store):
     assert files_of(store) == [store.local_path(NAME)]
 
 
-def test_a_disk_that_is_full_while_rows_come_is_the_error_and_leaves_nothing(store, monkeypatch):
-    class Full:
-        def __init__(self, file):
-            self._file = file
-
-        def write(self, data):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-    writer = encoded_parts.pq.ParquetWriter
-    monkeypatch.setattr(
-        encoded_parts.pq, "ParquetWriter", lambda file, *a, **k: writer(Full(file), *a, **k)
-    )
-    with pytest.raises(OSError, match="No space left"):
-        write_some(store, 64)
+def test_a_disk_that_is_full_while_rows_come_is_the_error_and_leaves_nothing(store):
+    script = f"""
+import resource
+from pipeline.store.store import Store
+from tests.store.test_encoded_parts import write_some
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    write_some(Store({store.root!r}), 300)
+except OSError as error:
+    print(error.errno == {errno.EFBIG})
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
     assert files_of(store) == []
 
 

@@ -32,11 +32,14 @@ def all_files(store):
     return sorted(path for path in Path(store.root).rglob("*") if path.is_file())
 
 
-def leave_unfinished(store, code="os._exit(9)"):
-    """Run a process that opens a part and then does `code`."""
+def leave_unfinished(store, code="os._exit(9)", named=True):
+    """Run a process that opens a part and then does `code`, as on NFS if `named`."""
     script = f"""
-import os, sys, time
+import os, pathlib, sys, time
+from pipeline import atomic_files
 from pipeline.store.store import Store
+if {named}:
+    atomic_files.HANDLES = pathlib.Path("/none")
 with Store({store.root!r}).unfinished("scans/b/part-00000.parquet") as file:
     file.write(b"half"); file.flush(); print("open", flush=True)
     {code}
@@ -210,6 +213,17 @@ def test_removing_a_missing_file_is_no_error(store):
 
 def test_free_bytes_works_before_the_store_exists(tmp_path):
     assert Store(str(tmp_path / "not" / "yet")).free_bytes() > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
+def test_a_killed_process_leaves_nothing_where_files_need_no_name(store):
+    process = leave_unfinished(store, "time.sleep(60)", named=False)
+    try:
+        assert all_files(store) == []
+    finally:
+        process.kill()
+        process.communicate()
+    assert all_files(store) == []
 
 
 def test_sweep_removes_what_a_killed_process_left(store):

@@ -39,13 +39,14 @@ def export_head(settings: Settings, head: Head, formats: Collection[str], out: P
 
 
 def _write_networks(head: Head, paths: dict[str, Path]) -> None:
+    from pipeline.model.head.networks import from_dense
     from pipeline.model.joined_network import join, write_keras, write_saved_model
     from pipeline.model.onnx_network import write_onnx
 
     classes = head.card["classes"]
     trunk = read_model(head.store, trunk_home(head.card["trunk"]))
     normal = classes.index(head.card["normal_class"])
-    joined = join(trunk, head.model, len(classes), normal)
+    joined = join(trunk, from_dense(head.layers), len(classes), normal)
     if "onnx" in paths:
         write_onnx(joined, normal, paths["onnx"])
     if "keras" in paths:

@@ -55,8 +55,18 @@ def dense_network(
     return keras.Model(inputs, classes(class_count)(x), name="head")
 
 
-def stored_network(head: DenseNetwork, grid: Grid) -> keras.Model:
-    """The network of a stored head on embeddings of `grid`, ready to predict.
+def from_dense(head: DenseNetwork) -> keras.Model:
+    """The network of a head as it is stored and exported: dense layers."""
+    units = tuple(kernel.shape[1] for kernel in head.kernels)
+    settings = config.Head(units=units[:-1])
+    model = dense_network(head.width, settings, units[-1], initialised=False)
+    weights = zip(head.kernels, head.biases, strict=True)
+    model.set_weights([array for of_layer in weights for array in of_layer])
+    return model
+
+
+def for_predictions(head: DenseNetwork, grid: Grid) -> keras.Model:
+    """The network by which a head predicts embeddings of `grid`.
 
     Layers that were unrolled are computed as the convolutions they were: 0.04 ms of CPU a crop
     instead of 0.37 with the default head, and probabilities that differ by less than 1e-6.
@@ -75,7 +85,8 @@ def stored_network(head: DenseNetwork, grid: Grid) -> keras.Model:
         last = kernel is head.kernels[-1]
         layer = keras.layers.Dense(kernel.shape[1], "softmax" if last else "relu")
         x = layer(x)
-        layer.set_weights([kernel, bias])
+        # Copies, since PyTorch warns of arrays that cannot be written to.
+        layer.set_weights([np.array(kernel), np.array(bias)])
     return compile_for_inference(keras.Model(inputs, x, name="head"))
 
 

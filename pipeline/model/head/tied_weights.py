@@ -51,6 +51,8 @@ def tied_kernels(head: DenseNetwork, grid: Grid) -> list[np.ndarray]:
     Empty for a head whose first layer is none.
     """
     found: list[np.ndarray] = []
+    if np.prod(grid) != head.width:
+        return found  # a head of another trunk, which is refused where it predicts
     for kernel in head.kernels[:-1]:
         filters = filters_of(grid, kernel.shape[1:])
         tied = _tied(kernel, grid, filters[0]) if filters else None

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, NotEnoughData
 from pipeline.model.head import networks
 from pipeline.model.head.abnormal_probability import NAME
 from pipeline.model.head.calibration import fit_temperature
+from pipeline.model.head.dense import DenseNetwork
 from pipeline.model.head.initial_weights import InitialWeights
 from pipeline.model.head.learner import Learner
 from pipeline.model.head.rows import HeadData
@@ -36,6 +37,11 @@ class TrainedHead:
     shared: bool  # whether weights were shared over the map in training
     background: int  # background rows it learned from; 0 for a head without that class
     free_parameters: int  # that training could change
+
+    @property
+    def layers(self) -> DenseNetwork:
+        """The layers of the head, as they are stored."""
+        return DenseNetwork.of(self.model.get_weights())
 
 
 def train(

@@ -67,7 +67,7 @@ def test_a_stored_head_predicts_with_the_convolutions_that_it_was_trained_as(map
     learning = learner.Learner(maps, SETTINGS)
     learning.train_epoch()
     dense, rows = learning.to_dense(1.0), maps.embeddings.array
-    stored = networks.stored_network(DenseNetwork.of(dense.get_weights()), GRID)
+    stored = networks.for_predictions(DenseNetwork.of(dense.get_weights()), GRID)
     kinds = [type(layer).__name__ for layer in stored.layers]
     assert kinds.count("Conv2D") == 2
     assert stored.count_params() < dense.count_params()
@@ -81,7 +81,7 @@ def test_a_head_that_was_trained_dense_predicts_as_dense_layers():
     random = np.random.default_rng(0)
     dense.set_weights([random.uniform(-0.1, 0.1, w.shape) for w in dense.get_weights()])
     rows = random.standard_normal((20, 90)).astype(np.float16)
-    stored = networks.stored_network(DenseNetwork.of(dense.get_weights()), GRID)
+    stored = networks.for_predictions(DenseNetwork.of(dense.get_weights()), GRID)
     assert "Conv2D" not in {type(layer).__name__ for layer in stored.layers}
     assert (networks.predict(stored, rows) == networks.predict(dense, rows)).all()
 
