@@ -70,7 +70,7 @@ def test_a_head_learned_from_parquet_block_by_block_has_seen_every_row(filled, m
     assert sorted(np.concatenate([numbers for numbers, _ in blocks])) == list(range(len(every)))
     sides = np.where(np.arange(len(every)) % 3, "train", "validation")
     trained = cross_validate.fit_head(streamed, sides, chosen, store.settings)
-    found = cross_validate.predict_rows(trained, streamed)
+    found = cross_validate.predict_rows(trained, streamed, chosen)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 
 

@@ -65,9 +65,10 @@ def test_a_labelled_found_tooth_has_the_p_abnormal_of_the_work_list(made):
 def test_the_threshold_of_a_card_is_chosen_on_the_p_abnormal_of_the_work_list(made):
     stored = predicted(made)
     settings = config.Settings(store=str(made.store.root))
-    rows = labelled_rows(made.store, stored_choice(made.store, "t0"), settings)
+    chosen = stored_choice(made.store, "t0")
+    rows = labelled_rows(made.store, chosen, settings)
     trained = TrainedHead(made.model, CLASSES, (), 1, 1.0, False, 1, 0)
-    found = predict_rows(trained, rows)
+    found = predict_rows(trained, rows, chosen)
     assert found.p_abnormal.tolist() == stored[rows.facts["crop_id"]].tolist()
     point = evaluate_rows(rows, np.ones(len(rows.truth), bool), *found)["operating_point"]
     flagged = found.p_abnormal[rows.sides == "validation"] >= point["threshold"]
