@@ -3,7 +3,7 @@
 A processor computes 16 filters in one instruction (AVX-512 in float32), so a convolution into 4
 filters leaves three quarters of it idle. A convolution of stride 1 into f filters of k × l is also
 one of stride (1, n) into n·f filters of k × (l + n - 1): the f filters, then the same f moved one
-column to the right, and so on, with zeros beside them. Its output (row, column / n, n·f) has the
+column to the right, and so on, with zeros elsewhere. Its output (row, column / n, n·f) has the
 values of (row, column, f), the output of the first, in the same order. Every sum has the same terms
 in the same order, and zeros among them; in float32 all bits were equal with each library tried.
 

@@ -199,8 +199,12 @@ class _Part:
         with ExitStack() as parts:
             self.crops = parts.enter_context(self.chosen.crops.begin(*place))
             self.background = parts.enter_context(self.chosen.background_crops.begin(*place))
-            self.close = parts.pop_all().close  # discards what was not published
+            self._unfinished = parts.pop_all()
         self.scans: list[dict] = []
+
+    def close(self) -> None:
+        """Discard what was not published."""
+        self._unfinished.close()
 
     def add(self, listed: ListedFile, read: Read) -> None:
         """Add one file; rows are in the order of the delivery list."""
