@@ -29,7 +29,9 @@ class Film:
         exposed = np.clip((density - 0.04) * self.gain, 0, 1.6)
         grey = self.lift + (1 - self.lift) * exposed**self.gamma
         # A shoulder instead of a hard limit keeps enamel and metal distinguishable.
-        return np.where(grey > 0.85, 0.85 + 0.15 * np.tanh((grey - 0.85) / 0.15), grey)
+        bright = grey > 0.85
+        grey[bright] = 0.85 + 0.15 * np.tanh((grey[bright] - 0.85) / 0.15)
+        return grey
 
 
 def load(seed: int) -> Film:

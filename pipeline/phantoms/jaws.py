@@ -93,31 +93,30 @@ def _paint_sinuses(patch: Patch, mouth: Mouth) -> None:
         x = np.array([14, 22, 34, 46, 56, 60, 50, 26, 15]) * side * mouth.size
         y = np.array([-34, floor - 2, floor + 2, floor + 3, floor - 4, -40, -52, -54, -46])
         sinus = smooth(list(zip(x, y, strict=True)))
-        air = patch.fill([sinus], 1.0)
-        patch.density -= 0.13 * air
-        patch.density += 0.12 * patch.stroke(np.concatenate([sinus, sinus[:1]]), 0.5, 0.25)
+        patch.add_fill(-0.13, [sinus], 1.0)
+        patch.add_stroke(0.12, np.concatenate([sinus, sinus[:1]]), 0.5, 0.25)
     nose = smooth([(-11, -36), (0, -33), (11, -36), (13, -50), (0, -60), (-13, -50)])
-    patch.density -= 0.10 * patch.fill([nose], 1.5)
-    patch.density += 0.10 * patch.stroke(np.array([(0.4, -70.0), (-0.3, -33.0)]), 1.4, 0.5)
+    patch.add_fill(-0.10, [nose], 1.5)
+    patch.add_stroke(0.10, np.array([(0.4, -70.0), (-0.3, -33.0)]), 1.4, 0.5)
 
 
 def _paint_cortex(patch: Patch, mouth: Mouth) -> None:
     """Mandibular cortex, crests with gingiva, mandibular canal and hard palate."""
     reach, low = arch_reach(mouth, upper=False), 24 * mouth.size + mouth.jaw
     rim = mandible(mouth)[:-33]
-    patch.density += 0.13 * patch.stroke(rim, 1.0, 0.4)
+    patch.add_stroke(0.13, rim, 1.0, 0.4)
     # The lower border is the thickest part; the ends of the rim are the condyles.
     border = rim[len(rim) // 4 : -len(rim) // 4]
-    patch.density += 0.20 * patch.stroke(border - [0, 1.4], 2.4, 0.8)
+    patch.add_stroke(0.20, border - [0, 1.4], 2.4, 0.8)
     for upper in (True, False):
         crest = crest_line(mouth, upper)
-        patch.density += 0.08 * patch.stroke(crest, 0.6, 0.3)
+        patch.add_stroke(0.08, crest, 0.6, 0.3)
         gum = crest - [0, -2.5 if upper else 2.5]
-        patch.density += 0.09 * patch.stroke(gum, 5.0, 1.5)
+        patch.add_stroke(0.09, gum, 5.0, 1.5)
     for side in (-1, 1):
         course = [(reach + 14, -20), (reach + 10, 4), (reach - 8, low - 13), (26, low - 12)]
         canal = smooth([(side * x, y) for x, y in course], closed=False)
-        patch.density += 0.05 * patch.stroke(canal, 3.4, 0.4)
-        patch.density -= 0.10 * patch.stroke(canal, 2.4, 0.4)
+        patch.add_stroke(0.05, canal, 3.4, 0.4)
+        patch.add_stroke(-0.10, canal, 2.4, 0.4)
     palate = smooth([(-66, -30), (-40, -33), (0, -36), (40, -33), (66, -30)], closed=False)
-    patch.density += 0.22 * patch.stroke(palate, 1.4, 0.5)
+    patch.add_stroke(0.22, palate, 1.4, 0.5)

@@ -5,6 +5,7 @@ at the incisal edge to the tooth's length at the apex. Polygons are float64 arra
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,11 +35,13 @@ class Shapes:
         return [self.crown, *self.roots]
 
 
+@lru_cache(maxsize=64)  # painting a tooth, its finding and its box: a quarter of drawing it
 def shapes_of(tooth: Tooth) -> Shapes:
     """The polygons of `tooth` at its place in the mouth."""
     crown = _crown(tooth)
     lines = _root_lines(tooth)
     widths = _root_widths(tooth, len(lines))
+    roots = [_tapered(line, width) for line, width in zip(lines, widths, strict=True)]
     canals = [
         _tapered(line[1:], width * tooth.pulp * 0.8)
         for line, width in zip(lines, widths, strict=True)
@@ -49,18 +52,26 @@ def shapes_of(tooth: Tooth) -> Shapes:
         "crown": [crown * [1.03, 0.86] - [0, 0.1]],
         "root": canals,
     }
-    return Shapes(
-        crown=in_mouth(tooth, crown),
-        core=in_mouth(tooth, crown * [0.84, 0.9] + [0, 0.22 * tooth.crown]),
-        roots=[
-            in_mouth(tooth, _tapered(line, width))
-            for line, width in zip(lines, widths, strict=True)
-        ],
-        chamber=in_mouth(tooth, _chamber(tooth)),
-        canals=[in_mouth(tooth, canal) for canal in canals],
-        filling=[in_mouth(tooth, shape) for shape in fillings[tooth.filling]],
-        apexes=in_mouth(tooth, np.array([line[-1] for line in lines])),
+    core = crown * [0.84, 0.9] + [0, 0.22 * tooth.crown]
+    apexes = np.array([line[-1] for line in lines])
+    placed = _all_in_mouth(
+        tooth, [crown, core, _chamber(tooth), apexes, *roots, *canals, *fillings[tooth.filling]]
     )
+    crown, core, chamber, apexes, *others = placed
+    return Shapes(
+        crown=crown,
+        core=core,
+        roots=others[: len(roots)],
+        chamber=chamber,
+        canals=others[len(roots) : 2 * len(roots)],
+        filling=others[2 * len(roots) :],
+        apexes=apexes,
+    )
+
+
+def _all_in_mouth(tooth: Tooth, shapes: list[np.ndarray]) -> list[np.ndarray]:
+    ends = np.cumsum([len(points) for points in shapes])
+    return np.split(in_mouth(tooth, np.concatenate(shapes)), ends[:-1])
 
 
 def in_mouth(tooth: Tooth, points: np.ndarray) -> np.ndarray:

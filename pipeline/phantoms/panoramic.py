@@ -83,14 +83,14 @@ def _paint_air(patch: Patch, mouth: Mouth, rng: np.random.Generator) -> None:
     x = np.linspace(-1, 1, 25)
     reach = arch_reach(mouth, upper=True)
     arch = np.stack([x * reach * 1.05, -25 + 5 * x**2 + rng.uniform(-2, 2)], axis=1)
-    patch.density -= rng.uniform(0.0, 0.13) * patch.stroke(arch, rng.uniform(4, 9), 1.5)
+    patch.add_stroke(-rng.uniform(0.0, 0.13), arch, rng.uniform(4, 9), 1.5)
     bite = np.stack([x * reach, [mouth.bite(place) for place in x * reach]], axis=1)
-    patch.density -= rng.uniform(0.06, 0.12) * patch.stroke(bite, mouth.gap + 1.5, 1.0)
+    patch.add_stroke(-rng.uniform(0.06, 0.12), bite, mouth.gap + 1.5, 1.0)
     depth = rng.uniform(0.02, 0.11)
     for side in (-1, 1):
         throat = [(reach + 2, -30), (reach + 12, -14), (reach + 13, 10), (reach + 18, 40)]
         line = smooth([(side * x, y) for x, y in throat], closed=False)
-        patch.density -= depth * patch.stroke(line, rng.uniform(7, 14), 3.0)
+        patch.add_stroke(-depth, line, rng.uniform(7, 14), 3.0)
 
 
 def _paint_ghosts(patch: Patch, rng: np.random.Generator) -> None:
@@ -103,7 +103,7 @@ def _paint_ghosts(patch: Patch, rng: np.random.Generator) -> None:
         patch.density += ghost * patch.glow(side * 78, -12, 26, 20)
         patch.density += rng.uniform(0, 0.12) * patch.glow(side * 118, 10, 8, 50)
         hyoid = smooth([(side * 48, 54), (side * 62, 50), (side * 84, 53)], closed=False)
-        patch.density += rng.uniform(0, 0.16) * patch.stroke(hyoid, 3.0, 0.8)
+        patch.add_stroke(rng.uniform(0, 0.16), hyoid, 3.0, 0.8)
 
 
 def _paint_skull(patch: Patch, rng: np.random.Generator) -> None:
@@ -117,7 +117,7 @@ def _paint_skull(patch: Patch, rng: np.random.Generator) -> None:
         for line, width in ((orbit, 1.2), (cheek, 1.5), (base, 2.5), (wall, 0.8)):
             moved = np.array(line) + rng.normal(0, 1.5, 2)
             curve = smooth([(side * x, y) for x, y in moved], closed=False)
-            patch.density += bright * patch.stroke(curve, width, 0.5)
+            patch.add_stroke(bright, curve, width, 0.5)
         patch.density += 1.3 * bright * patch.glow(side * 104, -58, 16, 9)
 
 
