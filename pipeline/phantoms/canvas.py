@@ -52,7 +52,10 @@ class Patch:
 
     def fill(self, polygons: list[np.ndarray], blur: float = 0.0) -> np.ndarray:
         """Coverage, 0 to 1, of the union of `polygons` (mm), blurred by `blur` mm."""
-        return self._whole(*self._softened(self._filled(polygons), blur))
+        part, coverage = self._softened(self._filled(polygons), blur)
+        found = np.zeros(self.density.shape, np.float32)
+        found[part] = coverage
+        return found
 
     def add_fill(self, density: float, polygons: list[np.ndarray], blur: float) -> None:
         """Add `density` times the coverage of `fill`."""
@@ -77,22 +80,16 @@ class Patch:
         return np.rint(points * 2**FRACTION_BITS).astype(np.int32)
 
     def _softened(self, mask: np.ndarray, blur: float) -> tuple[tuple[slice, slice], np.ndarray]:
-        """The part of a drawn uint8 mask that a blur of `blur` mm reaches, and its coverage, 0 to 1.
+        """The part of a drawn uint8 mask that a blur of `blur` mm reaches, and its coverage.
 
-        To a rounding of float32 the values are those of the whole mask blurred: 0.7 of the time of a
-        phantom.
+        To a rounding of float32 the values, 0 to 1, are those of the whole mask blurred: 0.7 of the
+        time of a phantom.
         """
         left, top, width, height = cv2.boundingRect(mask)
         reach = int(4 * blur * self.view.scale) + 2  # OpenCV cuts a kernel of float32 off there
         rows = slice(max(top - reach, 0), top + height + reach)
         columns = slice(max(left - reach, 0), left + width + reach)
-        part = rows, columns
-        return part, self.soften(mask[part].astype(np.float32) / 255, blur)
-
-    def _whole(self, part: tuple[slice, slice], coverage: np.ndarray) -> np.ndarray:
-        found = np.zeros(self.density.shape, np.float32)
-        found[part] = coverage
-        return found
+        return (rows, columns), self.soften(mask[rows, columns].astype(np.float32) / 255, blur)
 
     def _add(self, density: float, part: tuple[slice, slice], coverage: np.ndarray) -> None:
         self.density[part] += density * coverage
