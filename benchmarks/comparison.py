@@ -81,11 +81,12 @@ def rates(
     )
 
 
-def seconds(what: str, ours: Callable[[], float], bar: float, repeats: int) -> Comparison:
-    """Measure seconds, which should be at most `bar`; there is no reference."""
+def seconds(what: str, ours: Callable[[], float], bar: float | None, repeats: int) -> Comparison:
+    """Measure seconds, which should be at most `bar`, if any; there is no reference."""
     spread = Spread(tuple(ours() for _ in range(repeats)))
-    met = spread.middle <= bar
-    return Comparison(what, "s", spread, "", None, None, f"≤ {bar:g} s", met)
+    limit = "" if bar is None else f"≤ {bar:g} s"
+    met = None if bar is None else spread.middle <= bar
+    return Comparison(what, "s", spread, "", None, None, limit, met)
 
 
 def excess(
