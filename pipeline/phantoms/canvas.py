@@ -57,16 +57,16 @@ class Patch:
         found[part] = coverage
         return found
 
-    def add_fill(self, density: float, polygons: list[np.ndarray], blur: float) -> None:
-        """Add `density` times the coverage of `fill`."""
-        self._add(density, *self._softened(self._filled(polygons), blur))
+    def add_fill(self, amount: float, polygons: list[np.ndarray], blur: float) -> None:
+        """Add `amount` times the coverage of `fill`."""
+        self._add(amount, *self._softened(self._filled(polygons), blur))
 
-    def add_stroke(self, density: float, line: np.ndarray, width: float, blur: float) -> None:
-        """Add `density` times the coverage of an open line (mm), `width` mm wide and blurred."""
+    def add_stroke(self, amount: float, line: np.ndarray, width: float, blur: float) -> None:
+        """Add `amount` times the coverage of an open line (mm), `width` mm wide and blurred."""
         mask = np.zeros(self.density.shape, np.uint8)
         thick = max(1, round(width * self.view.scale))
         cv2.polylines(mask, [self._fixed(line)], False, 255, thick, cv2.LINE_AA, FRACTION_BITS)
-        self._add(density, *self._softened(mask, blur))
+        self._add(amount, *self._softened(mask, blur))
 
     def _filled(self, polygons: list[np.ndarray]) -> np.ndarray:
         mask = np.zeros(self.density.shape, np.uint8)
@@ -91,8 +91,8 @@ class Patch:
         columns = slice(max(left - reach, 0), left + width + reach)
         return (rows, columns), self.soften(mask[rows, columns].astype(np.float32) / 255, blur)
 
-    def _add(self, density: float, part: tuple[slice, slice], coverage: np.ndarray) -> None:
-        self.density[part] += density * coverage
+    def _add(self, amount: float, part: tuple[slice, slice], coverage: np.ndarray) -> None:
+        self.density[part] += amount * coverage
 
     def soften(self, mask: np.ndarray, blur: float) -> np.ndarray:
         """`mask` blurred by a Gaussian of `blur` mm."""
