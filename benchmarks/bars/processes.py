@@ -101,7 +101,7 @@ def little_to_do(inputs: Inputs) -> Iterator[Comparison]:
             "dental run with nothing new": (nothing_new, 1.5),
             "idle dental nightly": ([DENTAL, "nightly", *store], 1.5),
             "dental doctor": ([DENTAL, "doctor", *store], 3),
-            # Most of what `dental doctor` takes, so it tells how fast this machine starts programs.
+            # Nothing of ours: it tells how fast this machine starts programs.
             "importing TensorFlow alone": ([sys.executable, "-c", "import tensorflow"], None),
             "dental --help": ([DENTAL, "--help"], 0.3),
         }
