@@ -23,7 +23,7 @@ def block_means(crops: np.ndarray, size: int) -> np.ndarray:
     edges = np.linspace(0, crops.shape[1], min(size, crops.shape[1]) + 1).astype(int)
     sums = np.add.reduceat(crops, edges[:-1], axis=1, dtype=np.float32)
     sums = np.add.reduceat(sums, edges[:-1], axis=2)
-    lengths = np.diff(edges)
+    lengths = np.diff(edges).astype(np.float32)
     return sums / np.outer(lengths, lengths)
 
 

@@ -64,6 +64,7 @@ def test_a_class_without_training_rows_gets_probability_zero(toy):
 def test_thumbnails_are_block_means(side):
     crops = np.random.default_rng(0).integers(0, 256, (3, side, side), dtype=np.uint8)
     found = baseline_features.thumbnails(crops)
+    assert found.dtype == np.float32
     edges = [int(edge) for edge in np.linspace(0, side, min(32, side) + 1)]
     expected = [
         [crop[a:b, c:d].mean() for a, b in pairwise(edges) for c, d in pairwise(edges)]
