@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks import embedding, sample_scans
+from benchmarks import sample_scans
+from benchmarks.bars import embedding
 from benchmarks.temporary_stores import BATCH, default_settings
 from pipeline import schemas
 from pipeline.ingest.workers.pool import WorkerPool
@@ -138,6 +139,7 @@ class PartMaker:
             "scan_id": self.ids,
             "bytes": self.random.integers(100_000, 2_000_000, count),
             "likeness": pc.utf8_slice_codeunits(self._hashes(), 0, 16),
+            "likeness_turned": self._views(),
             "patient_key": self.patients,
             **{
                 name: self.random.random(count, np.float32) * 100
@@ -177,6 +179,7 @@ class PartMaker:
         rows = rows.append_column("label", pa.array(labels, pa.string()))
         rows = rows.append_column("source", pa.array(["delivered"] * len(rows)))
         rows = rows.append_column("labelled_at", pa.array(np.zeros(len(rows), "M8[us]")))
+        rows = rows.append_column("decision", pa.nulls(len(rows), pa.string()))
         write_part(self.store, tables.LABELS.part(self.batch, self.part), rows, schemas.LABELS)
 
     def _facts(self) -> pa.Table:
@@ -190,6 +193,12 @@ class PartMaker:
             "patient_key": self.patients.take(pa.array(self.owners)),
         }
         return with_columns(facts, columns)
+
+    def _views(self) -> pa.Array:
+        """Perceptual hashes of the views of every scan, so that no two scans look alike."""
+        views = pc.list_value_length(self.templates.scans["likeness_turned"]).to_numpy().max()
+        bits = self.random.integers(2**64, size=self.size * views, dtype=np.uint64)
+        return pa.FixedSizeListArray.from_arrays(bits, views).cast(pa.list_(pa.uint64()))
 
     def _hashes(self) -> pa.Array:
         digits = self.random.bytes(16 * self.size).hex()
