@@ -394,6 +394,21 @@ def test_near_duplicates_of_a_batch_are_all_pairs_with_a_scan_of_it(store):
         assert asked.to_numpy().tolist() == mine.to_numpy().tolist()
 
 
+def test_near_duplicates_of_a_batch_take_little_memory_in_a_large_store(store):
+    draw = np.random.default_rng(2)
+    for batch, count in (("b", 10), ("c", 3000)):
+        hashes = draw.integers(2**64, size=(count, 59), dtype=np.uint64).tolist()
+        rows = [
+            alike(row, f"{batch}{row:031x}", bits, "p", batch=batch, likeness_turned=views)
+            for row, (bits, *views) in enumerate(hashes)
+        ]
+        write_table(store, "scans", rows, batch=batch)
+    with catalog.open_store(store, "near_duplicates") as con:
+        # 900 thousand bands of all scans would take 100 MB.
+        con.execute("set memory_limit = '50MB'; set temp_directory = ''")
+        assert catalog.query(con, "near_duplicates", batch="b").empty
+
+
 def test_similar_or_equal_scans_with_different_patient_ids_are_misfiled(store):
     twice = {"status": "duplicate", "duplicate_of": "b"}
     nobody = {"patient_from": "scan"}
