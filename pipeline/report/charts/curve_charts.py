@@ -20,7 +20,8 @@ from pipeline.report.charts.svg_charts import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.model.scores.evaluation import Bin, Curve
+    from pipeline.model.scores.curves import Curve
+    from pipeline.model.scores.evaluation import Bin
 
 HUES = tuple(f"var(--hue-{number})" for number in range(1, 7))
 WIDEST = 48  # pixels of a column
