@@ -76,7 +76,7 @@ class Query(NamedTuple):
 def open_store(store: str | Path | Store, *questions: str) -> Connection:
     """Connect in memory and create every view over the parts of `store`; a view may be empty.
 
-    For some `questions`, names of queries, only the views that they read are created.
+    For some `questions`, names of queries and views, only the views that they read are created.
     """
     import duckdb
 

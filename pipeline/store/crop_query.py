@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from pipeline.config import nearest
 from pipeline.errors import ArtifactError, ConfigError
 from pipeline.model.float16 import to_float32
+from pipeline.model.scores import splits
 from pipeline.store import catalog, parts, tables
+from pipeline.store.patient_sides import given_sides
 from pipeline.store.regions import withdrawn_crops
 from pipeline.store.store import Store
 from pipeline.store.tables import Table
@@ -32,7 +34,6 @@ ARRAYS: dict[str, tuple[str, Callable[[pa.RecordBatch], np.ndarray]]] = {
 }
 # Columns that are computed when rows are read, and what they are made of.
 COMPUTED = {"label": "crop_id", "label_delivered": "crop_id", "side": "patient_key"}
-SIDES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,13 @@ class CropFacts:
     @cached_property
     def delivered(self) -> pd.Series:
         """Labels that came with the scans, by crop_id."""
-        with catalog.open_store(self._store) as con:
-            rows = catalog.query(con, "delivered_labels")
-        return rows.set_index("crop_id")["label"]
+        return catalog.ask(self._store, "delivered_labels").set_index("crop_id")["label"]
 
     @cached_property
-    def sides(self) -> pd.Series:
-        """Sides by patient_key: train, validation or test."""
-        with catalog.open_store(self._store) as con:
-            rows = con.table("patient_sides").to_arrow_table().to_pandas()
-        return rows.set_index("patient_key")["side"]
+    def given_sides(self) -> dict[str, str]:
+        """Sides by patient_key, of the patients whose side is given."""
+        with catalog.open_store(self._store, "given_sides") as con:
+            return given_sides(con)
 
     def add(self, frame: pd.DataFrame, columns: Collection[str]) -> None:
         """Add those of the computed columns that are requested."""
@@ -81,7 +79,9 @@ class CropFacts:
         if "label" in columns:
             add_label(frame, self.labels)
         if "side" in columns:
-            frame["side"] = frame["patient_key"].map(self.sides).astype("str")
+            known = frame["patient_key"].dropna()
+            sides = splits.sides(list(known), self.given_sides)
+            frame["side"] = pd.Series(sides, known.index, "str")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class CropQuery:
         if kept.label is not None:
             wanted["label"] = require_known("label", kept.label, sorted(facts.labels.unique()))
         if kept.side is not None:
-            wanted["side"] = require_known("side", kept.side, SIDES)
+            wanted["side"] = require_known("side", kept.side, splits.SIDES)
         return cls(store, table, parts_of(store, table, kept.batch), requested, wanted, facts)
 
     def frame(self, names: Sequence[str]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -185,7 +185,7 @@ def require_known(kind: str, given: str | Sequence[str], known: Sequence[str]) -
 
 def labels_in_force(store: Store) -> pd.Series:
     """Labels by crop_id, of the crops that have one."""
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "labels_now") as con:
         rows = con.table("labels_now").to_arrow_table().to_pandas()
     return rows.set_index("crop_id")["label"]
 

@@ -14,7 +14,6 @@ from pipeline import schemas
 from pipeline.errors import ConfigError
 from pipeline.store import catalog, registry, tables
 from pipeline.store.crop_query import (
-    CropFacts,
     CropFilter,
     CropQuery,
     require_known,
@@ -192,4 +191,6 @@ def class_column(name: str) -> str:
 
 def sides_by_patient(store: str | Path | Store) -> pd.Series:
     """The side of every patient, by patient_key."""
-    return CropFacts(catalog.as_store(store)).sides
+    with catalog.open_store(store, "patient_sides") as con:
+        rows = con.table("patient_sides").to_arrow_table().to_pandas()
+    return rows.set_index("patient_key")["side"]

@@ -14,9 +14,13 @@ from pipeline.store import catalog
 
 def patient_sides(con: catalog.Connection, patient_keys: Sequence[str]) -> np.ndarray:
     """The side of the patient of every row, an array of texts (N,)."""
-    given = catalog.query(con, "given_sides")
-    by_patient = dict(zip(given["patient_key"], given["side"], strict=True))
-    return splits.sides(list(patient_keys), by_patient)
+    return splits.sides(list(patient_keys), given_sides(con))
+
+
+def given_sides(con: catalog.Connection) -> dict[str, str]:
+    """Sides by patient_key, of the patients whose side is given."""
+    rows = catalog.query_rows(con, "given_sides")
+    return {row["patient_key"]: row["side"] for row in rows}
 
 
 def sides_for(

@@ -227,5 +227,5 @@ def withdrawn_crops(store: Store) -> frozenset[str]:
     """Ids of the crops that are out of force, which parts still have."""
     if not store.names(REGIONS.folder):
         return frozenset()
-    with catalog.open_store(store) as con:
+    with catalog.open_store(store, "withdrawn_crops") as con:
         return frozenset(con.table("withdrawn_crops").to_arrow_table()["crop_id"].to_pylist())

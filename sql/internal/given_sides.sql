@@ -3,6 +3,5 @@ select
     patient_key,
     side
 
-from patient_sides
-where given_sides is not null
+from given_patient_sides()
 order by patient_key

@@ -37,12 +37,12 @@ def view_files() -> dict[str, Path]:
 
 
 def needed(questions: Iterable[str]) -> tuple[list[Path], set[str]]:
-    """Files of the views and macros behind named queries, in order, and every name that they use.
+    """Files of the views and macros behind queries and views, in order, and every name they use.
 
-    Without a query, or with one that does not exist: of every file with SQL.
+    Without a question, or with one that does not exist: of every file with SQL.
     """
     made, files = view_files(), question_files()
-    read = [files[question] for question in questions if question in files]
+    read = [found for each in questions for found in (files.get(each), made.get(each)) if found]
     open_names = set().union(*map(_names, read or SQL.rglob("*.sql")))
     used: set[str] = set()
     while open_names:
