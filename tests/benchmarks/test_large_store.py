@@ -37,7 +37,7 @@ def test_a_store_has_the_scans_and_embeddings_asked_for(home):
 
 
 def test_no_two_scans_look_alike(home):
-    assert catalog.ask(home / "store", "misfiled").empty
+    assert catalog.ask(home / "store", "near_duplicates").empty
 
 
 @pytest.mark.parametrize("name", QUERIES)

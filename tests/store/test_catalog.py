@@ -405,7 +405,7 @@ def test_near_duplicates_of_a_batch_take_little_memory_in_a_large_store(store):
         write_table(store, "scans", rows, batch=batch)
     with catalog.open_store(store, "near_duplicates") as con:
         # 900 thousand bands of all scans would take 100 MB.
-        con.execute("set memory_limit = '50MB'; set temp_directory = ''")
+        con.execute("set threads = 2; set memory_limit = '50MB'; set temp_directory = ''")
         assert catalog.query(con, "near_duplicates", batch="b").empty
 
 
