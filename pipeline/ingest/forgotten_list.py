@@ -12,6 +12,7 @@ from pipeline.ingest.list_files import Entry
 from pipeline.ingest.private_folder import PrivateFolder
 
 LIST = "forgotten"
+FORGETTING = "forgetting.json"  # in the private folder too, as long as `dental forget` is at work
 
 
 class ForgottenList:

@@ -21,11 +21,7 @@ from pipeline.ingest.walk_folder import Entry
 from pipeline.stages.delivery import Delivery, read_delivery
 from pipeline.stages.planned_batch import PlannedBatch
 from pipeline.store.open_store import OpenStore
-from pipeline.store.tables import SCANS
-
-# Measured on real panoramics: 48 crops of 24 KB and 48 embeddings of 10 KB a scan. Every batch is
-# assumed to hold panoramics, so the estimate errs on the safe side.
-BYTES_PER_SCAN = 48 * (24_000 + 10_000)
+from pipeline.store.tables import BYTES_PER_SCAN, SCANS
 
 
 def deliver(folder: BatchFolder, name: str | None, opened: OpenStore) -> str:

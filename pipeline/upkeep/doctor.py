@@ -23,13 +23,13 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.imaging.crops import png
 from pipeline.ingest.check_decoders import check_decoders, missing_syntaxes
-from pipeline.stages.plan import BYTES_PER_SCAN
+from pipeline.ingest.forgotten_list import FORGETTING
 from pipeline.store import catalog
 from pipeline.store.locks import SERVER, is_locked
 from pipeline.store.open_store import OpenStore, open_for_writing
 from pipeline.store.registry import choose_models, embedder, trunk_home
 from pipeline.store.store import Store
-from pipeline.upkeep import forget
+from pipeline.store.tables import BYTES_PER_SCAN
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 MIN_FREE_SCANS = 1_000  # fewer scans than this in the free space give a warning
@@ -206,7 +206,7 @@ def checks(opened: OpenStore) -> Iterator[Finding]:
 
 def forgetting(opened: OpenStore) -> Iterator[Finding]:
     """Check that no `dental forget` was interrupted."""
-    if forget.unfinished(opened):
+    if (opened.private.root / FORGETTING).exists():
         to_do = "run the same dental forget … --yes again"
         yield Finding("forgetting", FAILED, "dental forget was interrupted", to_do)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from pipeline.ingest.delivery_lists import DeliveryLists, ListedFile, batches
-from pipeline.ingest.forgotten_list import ForgottenList
+from pipeline.ingest.forgotten_list import FORGETTING, ForgottenList
 from pipeline.progress import progress
 from pipeline.stages.duplicates import AcceptedScans
 from pipeline.stages.ledger_rows import RowMaker
@@ -33,13 +33,11 @@ from pipeline.upkeep.find_traces import ErasureTarget, find_again
 from pipeline.upkeep.list_exports import erase_from_exports
 from pipeline.upkeep.pages import remove_pages, write_pages
 
-JOURNAL = "forgetting.json"
-
 
 def unfinished(opened: OpenStore) -> ErasureTarget | None:
     """Return what an interrupted run had begun to forget."""
     try:
-        return ErasureTarget.from_json((opened.private.root / JOURNAL).read_bytes())
+        return ErasureTarget.from_json((opened.private.root / FORGETTING).read_bytes())
     except FileNotFoundError:
         return None
 
@@ -58,12 +56,12 @@ def forget(opened: OpenStore, target: ErasureTarget) -> ErasureTarget:
         ForgottenList(private).add(found.entries, found.scan_ids, found.banned)
         private.sweep()
         store.sweep()
-        private.write(JOURNAL, found.to_json())
+        private.write(FORGETTING, found.to_json())
         _erase_tables(opened, found)
         _erase_names(opened, found)
         _erase_ledger(opened, found)
         write_pages(store, remove_pages(store, found.traces).union(found.batches))
-        (private.root / JOURNAL).unlink()
+        (private.root / FORGETTING).unlink()
     return found
 
 

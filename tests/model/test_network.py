@@ -268,6 +268,18 @@ def test_what_decides_whether_there_is_work_imports_neither_keras_nor_scikit_lea
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
+@pytest.mark.slow
+def test_importing_keras_leaves_out_what_it_can_do_without_and_changes_no_other_module():
+    code = (
+        "import sys, typing; from pipeline.model.keras_backend import keras; "
+        "found = {'matplotlib', 'pandas', 'sklearn'} & sys.modules.keys(); "
+        "print(*found, 'compile' in vars(typing)); "
+        "import matplotlib, pandas, sklearn"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert asked.stdout.split() == [b"False"]
+
+
 def test_only_the_known_log_noise_of_an_import_is_filtered(capfd):
     with quietly():
         os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called\n")

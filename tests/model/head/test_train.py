@@ -96,6 +96,21 @@ def test_the_weights_of_the_best_epoch_are_kept(toy):
     assert np.average(loss, weights=weights) == pytest.approx(min(losses), rel=1e-3)
 
 
+def test_the_training_loss_is_the_mean_over_the_rows_of_one_epoch(toy):
+    embeddings, classes, learn, validation = toy
+    data = HeadData(InMemoryEmbeddings(embeddings), classes, NAMES, learn, validation)
+    # The rate has decayed to zero after one epoch, so the loss of the next ones is known.
+    settings = SETTINGS.model_copy(update={"epochs": 1, "dropout": 0})
+    learning = learner.Learner(data, settings)
+    first = learning.train_epoch()
+    found = learning.predict_proba(learn)[np.arange(learn.sum()), classes[learn]]
+    expected = np.mean(-np.log(found) * learning.class_weights[classes[learn]])
+    assert learn.sum() % settings.batch_size > 0
+    assert first > 1.02 * expected
+    for _ in range(2):
+        assert learning.train_epoch() == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_validation_loss_does_not_depend_on_how_sure_a_head_is(toy):
     embeddings, classes, learn, validation = toy
     data = HeadData(InMemoryEmbeddings(embeddings), classes, NAMES, learn, validation)
