@@ -19,10 +19,9 @@ from pipeline.model.keras_environment import require_backend
 # (tensorflow issue 100442, seen with 2.21).
 LOG_NOISE = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
 
-# What Keras takes along for its wrappers, galleries and data frames, which nothing here gives it.
-# Without the first two its import takes 3.7 s of CPU instead of 5.3 (TensorFlow 2.21, Keras 3.15),
-# without pandas as well a tenth less.
-OPTIONAL = ("matplotlib", "sklearn", "pandas")
+# What Keras takes along for its wrappers and galleries, which nothing here uses. Without them its
+# import takes 3.7 s of CPU instead of 5.3 (TensorFlow 2.21, Keras 3.15).
+OPTIONAL = ("matplotlib", "sklearn")
 
 
 @contextlib.contextmanager
