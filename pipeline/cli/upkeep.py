@@ -94,9 +94,10 @@ def _format_attempt(attempt: "Attempt") -> str:
 @commands.command("doctor", rich_help_panel=KEEP)
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Check the installation and the store; exit status 1 when something has failed."""
-    from pipeline.upkeep.doctor import FAILED, run_checks
+    from pipeline.upkeep.doctor import run_checks
+    from pipeline.upkeep.findings import FAILED
 
-    found = list(run_checks(load_settings(store)))
+    found = run_checks(load_settings(store))
 
     def print_text() -> None:
         from rich.table import Table

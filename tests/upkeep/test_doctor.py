@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import os
 import sqlite3
 
 import cv2
@@ -10,7 +11,8 @@ from pipeline.ingest import check_decoders
 from pipeline.jobs.process_batch import run_batch
 from pipeline.stages.plan import deliver
 from pipeline.store.locks import SERVER, acquire_lock
-from pipeline.upkeep import doctor
+from pipeline.upkeep import doctor, quick_checks
+from pipeline.upkeep.findings import FAILED, OK, RUN_AGAIN, WARNING, Finding, run
 from tests.builders.fakes import use_fakes
 from tests.builders.scans import scan, write_files
 from tests.builders.stores import small_store
@@ -24,21 +26,33 @@ def store(tmp_path, monkeypatch):
     return small
 
 
-def assert_only(findings, state, message):
-    [found] = list(findings)
+def assert_only(checked, state, message):
+    [found] = list(checked)
     assert found.state == state, found
     assert message in found.message
-    assert found.to_do or state == doctor.OK
+    assert found.to_do or state == OK
 
 
 def test_intact_installation_and_store_pass_every_check(store, monkeypatch):
     # Naming the device would import TensorFlow, which takes seconds.
-    monkeypatch.setattr(doctor, "device", lambda: iter([doctor.Finding("device", "ok", "cpu")]))
+    monkeypatch.setattr(doctor, "device", lambda: iter([Finding("device", "ok", "cpu")]))
     found = list(doctor.run_checks(store.settings))
-    assert not [each for each in found if each.state == doctor.FAILED]
+    assert not [each for each in found if each.state == FAILED]
     names = {each.what for each in found}
     assert names >= {"packages", "decoders", "store and key", "privacy", "checks", "schedule"}
     assert [each.message for each in found if each.what == "schedule"] == ["none is configured"]
+
+
+def crash(settings):
+    os.abort()
+
+
+def test_a_decoder_that_crashes_is_reported_with_the_other_findings(store, monkeypatch):
+    monkeypatch.setattr(doctor, "_quick_checks", crash)
+    monkeypatch.setattr(doctor, "device", lambda: iter([Finding("device", "ok", "cpu")]))
+    found = {each.what: each for each in doctor.run_checks(store.settings)}
+    assert (found["decoders"].state, found["packages"].state) == (FAILED, OK)
+    assert found["decoders"].to_do
 
 
 def test_every_sample_file_decodes_or_is_rejected_as_expected():
@@ -50,8 +64,8 @@ def test_every_sample_file_decodes_or_is_rejected_as_expected():
 def test_decoder_with_wrong_pixels_is_reported(monkeypatch):
     real = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *given: 255 - real(*given))
-    found = next(doctor.decoders())
-    assert found.state == doctor.FAILED
+    found = next(quick_checks.decoders())
+    assert found.state == FAILED
     assert "JPEG: decoded with grey values" in found.message
 
 
@@ -60,31 +74,29 @@ def test_package_outside_its_version_range_is_reported(monkeypatch):
     monkeypatch.setattr(
         importlib.metadata, "version", lambda name: "2.1.0" if name == "sqlalchemy" else real(name)
     )
-    assert_only(doctor.packages(), doctor.FAILED, "sqlalchemy is 2.1.0, expected")
+    assert_only(doctor.packages(), FAILED, "sqlalchemy is 2.1.0, expected")
 
 
 def test_file_that_other_users_can_read_is_reported(store):
-    assert_only(doctor.permissions(store), doctor.OK, "only you can read")
+    assert_only(quick_checks.permissions(store), OK, "only you can read")
     (store.private.root / "key").chmod(0o644)
-    assert_only(doctor.permissions(store), doctor.FAILED, "store.private/key")
+    assert_only(quick_checks.permissions(store), FAILED, "store.private/key")
 
 
 def test_wrong_key_and_missing_store_are_reported(store, tmp_path):
     (store.private.root / "key").write_text("ab" * 32)
-    assert_only(
-        doctor._open_store(store.settings)[1:], doctor.FAILED, "is not the key of the store"
-    )
+    assert_only(doctor._open_store(store.settings)[1:], FAILED, "is not the key of the store")
     none = config.load(store=str(tmp_path / "none"))
-    assert_only(doctor._open_store(none)[1:], doctor.WARNING, "there is no store")
+    assert_only(doctor._open_store(none)[1:], WARNING, "there is no store")
     assert not (tmp_path / "none").exists()
 
 
 def test_failed_check_and_interrupted_forget_are_reported(store):
     store.private.write("forgetting.json", b'{"places": []}')
-    assert_only(doctor.forgetting(store), doctor.FAILED, "interrupted")
+    assert_only(quick_checks.forgetting(store), FAILED, "interrupted")
     [ledger] = store.store.names("scans")
     store.store.remove(ledger)
-    assert_only(doctor.checks(store), doctor.FAILED, "features_belong_to_accepted_scans (1 rows)")
+    assert_only(quick_checks.checks(store), FAILED, "features_belong_to_accepted_scans (1 rows)")
 
 
 def test_schedule_is_read_from_the_database_of_prefect(store):
@@ -95,22 +107,22 @@ def test_schedule_is_read_from_the_database_of_prefect(store):
         database.execute("create table deployment_schedule (deployment_id, active, schedule)")
         database.execute("insert into deployment values (1, 'nightly')")
         database.execute("insert into deployment_schedule values (1, 1, ?)", [every_night])
-    assert_only(doctor.schedule(store), doctor.WARNING, "but no process serves it")
+    assert_only(quick_checks.schedule(store), WARNING, "but no process serves it")
     with acquire_lock(store.store, SERVER, timeout=0):
-        assert_only(doctor.schedule(store), doctor.OK, "nightly (cron 0 1 * * *, Europe/Berlin)")
+        assert_only(quick_checks.schedule(store), OK, "nightly (cron 0 1 * * *, Europe/Berlin)")
     with sqlite3.connect(home) as database:
         database.execute("update deployment_schedule set active = 0")
-    assert_only(doctor.schedule(store), doctor.WARNING, "nightly is paused")
+    assert_only(quick_checks.schedule(store), WARNING, "nightly is paused")
 
 
 def test_check_that_raises_is_reported(store, monkeypatch):
     def checks(opened):
         raise RuntimeError("no disk")
 
-    assert_only(doctor._run(checks, store), doctor.FAILED, "RuntimeError: no disk")
+    assert_only(run(checks, store), FAILED, "RuntimeError: no disk")
 
 
 def test_missing_trunk_file_does_not_suggest_a_reinstallation(tmp_path):
     wrong = small_store(tmp_path, trunk={"weights": str(tmp_path / "none.keras")})
     [found] = [each for each in doctor.run_checks(wrong.settings) if each.what == "trunk"]
-    assert (found.state, found.to_do) == (doctor.FAILED, doctor.RUN_AGAIN)
+    assert (found.state, found.to_do) == (FAILED, RUN_AGAIN)
