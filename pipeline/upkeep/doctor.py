@@ -4,9 +4,10 @@ Nothing is changed, whatever is found.
 """
 
 import importlib.metadata
+import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
@@ -35,17 +36,15 @@ def run_checks(settings: Settings) -> list[Finding]:
     which wait for each other's imports, the checks took 6.2 instead of 4.9 s.
     """
     opened, found = _open_store(settings)
-    # Spawned: a forked process would inherit locks that another thread holds.
-    process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    # Spawned, since OpenCV's threads do not survive a fork. Ctrl-C is answered by this process.
+    process = ProcessPoolExecutor(
+        1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    )
     quick = process.submit(_quick_checks, settings if opened else None)
     process.shutdown(wait=False)  # so that it ends by itself, while Keras is imported
     installed = run_all([(python,), (packages,)])
     slow = run_all([(trunk, opened), (device,)] if opened else [(device,)])
-    try:
-        machine, store = quick.result()
-    except BrokenProcessPool:
-        message = "the process that decodes sample files and checks the store was ended"
-        machine, store = [Finding("decoders", FAILED, message, REINSTALL)], []
+    machine, store = _result(quick)
     return [*installed, *machine, found, *store, *slow]
 
 
@@ -54,6 +53,17 @@ def _quick_checks(settings: Settings | None) -> tuple[list[Finding], list[Findin
     from pipeline.upkeep import quick_checks  # imports pydicom and DuckDB
 
     return quick_checks.check_machine(), quick_checks.check_store(settings) if settings else []
+
+
+def _result(quick: Future) -> tuple[list[Finding], list[Finding]]:
+    """What `_quick_checks` returns; when it ends otherwise, that is a finding."""
+    try:
+        return quick.result()
+    except BrokenProcessPool:
+        problem = "a decoder, or another library in C, ended the process that tried it"
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    return [Finding("decoders and store", FAILED, problem, REINSTALL)], []
 
 
 def _open_store(settings: Settings) -> tuple[OpenStore | None, Finding]:

@@ -47,12 +47,21 @@ def crash(settings):
     os.abort()
 
 
-def test_a_decoder_that_crashes_is_reported_with_the_other_findings(store, monkeypatch):
-    monkeypatch.setattr(doctor, "_quick_checks", crash)
+def fail_to_import(settings):
+    raise ModuleNotFoundError("No module named 'pydicom'")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [(crash, "ended the process"), (fail_to_import, "pydicom")]
+)
+def test_a_library_that_crashes_or_is_missing_is_one_of_the_findings(
+    fault, message, store, monkeypatch
+):
+    monkeypatch.setattr(doctor, "_quick_checks", fault)
     monkeypatch.setattr(doctor, "device", lambda: iter([Finding("device", "ok", "cpu")]))
     found = {each.what: each for each in doctor.run_checks(store.settings)}
-    assert (found["decoders"].state, found["packages"].state) == (FAILED, OK)
-    assert found["decoders"].to_do
+    assert_only([found["decoders and store"]], FAILED, message)
+    assert found["packages"].state == OK
 
 
 def test_every_sample_file_decodes_or_is_rejected_as_expected():
