@@ -36,11 +36,12 @@ def run_checks(settings: Settings) -> list[Finding]:
     which wait for each other's imports, the checks took 6.2 instead of 4.9 s.
     """
     opened, found = _open_store(settings)
-    # Spawned, since OpenCV's threads do not survive a fork. Ctrl-C is answered by this process.
-    process = ProcessPoolExecutor(
-        1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
+    # Spawned, since OpenCV's threads do not survive a fork.
+    process = ProcessPoolExecutor(1, get_context("spawn"))
+    # Inherited by the process: on Ctrl-C it would print a traceback while it starts.
+    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
     quick = process.submit(_quick_checks, settings if opened else None)
+    signal.signal(signal.SIGINT, answer)
     process.shutdown(wait=False)  # so that it ends by itself, while Keras is imported
     installed = run_all([(python,), (packages,)])
     slow = run_all([(trunk, opened), (device,)] if opened else [(device,)])

@@ -1,9 +1,14 @@
 import importlib.metadata
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 
 import cv2
+import psutil
 import pytest
 
 from pipeline import config
@@ -62,6 +67,19 @@ def test_a_library_that_crashes_or_is_missing_is_one_of_the_findings(
     found = {each.what: each for each in doctor.run_checks(store.settings)}
     assert_only([found["decoders and store"]], FAILED, message)
     assert found["packages"].state == OK
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_checks_without_a_traceback(store):
+    command = [sys.executable, "-m", "pipeline.cli", "doctor", "--store", store.settings.store]
+    checks = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    while not psutil.Process(checks.pid).children():
+        assert checks.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1)  # the second process has begun to import
+    os.killpg(checks.pid, signal.SIGINT)
+    assert b"Traceback" not in checks.communicate(timeout=60)[1]
+    assert checks.returncode == 130
 
 
 def test_every_sample_file_decodes_or_is_rejected_as_expected():
